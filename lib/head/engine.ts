@@ -1,0 +1,79 @@
+/**
+ * What runs a head: one interface for every engine.
+ * @module
+ */
+import type { HeadArchitecture, Parameters } from "./architecture.ts";
+
+/** Tokens and labels of some images. */
+export interface TokenBatch {
+  /** CLS tokens [count, blocks, width], row-major. */
+  readonly tokens: Float32Array;
+  /** 0 real, 1 generated; [count]. */
+  readonly labels: Uint8Array;
+  readonly count: number;
+}
+
+/** Loss of one step, before the step. Paper: §3.4. */
+export interface StepLoss {
+  /** `bce` + ξ `supcon`. */
+  readonly total: number;
+  /** Binary cross-entropy, summed over the batch. */
+  readonly bce: number;
+  /** Supervised contrastive loss, mean over anchors. */
+  readonly supcon: number;
+}
+
+/** All that training needs to go on: parameters and Adam's two moments. */
+export interface TrainingState {
+  readonly parameters: Parameters;
+  readonly firstMoment: Parameters;
+  readonly secondMoment: Parameters;
+  /** Steps made so far. */
+  readonly steps: number;
+}
+
+/** How a head is trained. */
+export interface TrainerOptions {
+  readonly architecture: HeadArchitecture;
+  /** ξ; 0 leaves the contrastive loss out. */
+  readonly contrastiveWeight: number;
+  /** Whether dropout (p = .5) is active. */
+  readonly dropout: boolean;
+  /** Names the stream of dropout masks: masks depend on it and on the step's number alone. */
+  readonly dropoutKey: readonly (string | number)[];
+  /** Where training starts or goes on. */
+  readonly state: TrainingState;
+}
+
+/** A head in training. */
+export interface HeadTrainer {
+  /** Forward, backward and one Adam step on a batch. */
+  step(batch: TokenBatch, learningRate: number): Promise<StepLoss>;
+  /** A copy of the state after the last step. */
+  state(): TrainingState;
+  dispose(): Promise<void>;
+}
+
+/** Outputs of a head on some images. */
+export interface HeadOutput {
+  /** [count]; the score is their sigmoid. */
+  readonly logits: Float32Array;
+  /** The representation that the contrastive loss sees, [count, projectionDim]. */
+  readonly z: Float32Array;
+}
+
+/** A head that only predicts. */
+export interface HeadPredictor {
+  predict(tokens: Float32Array, count: number): Promise<HeadOutput>;
+  dispose(): Promise<void>;
+}
+
+/** Runs heads. Engines differ in nothing but rounding and speed. */
+export interface HeadEngine {
+  readonly name: string;
+  /** Where it really runs, for the record: `onnxruntime 1.30.0 cpu`. */
+  readonly backend: string;
+  trainer(options: TrainerOptions): Promise<HeadTrainer>;
+  predictor(architecture: HeadArchitecture, parameters: Parameters): Promise<HeadPredictor>;
+  dispose(): Promise<void>;
+}

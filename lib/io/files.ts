@@ -1,0 +1,95 @@
+/**
+ * Files that are either whole or not there.
+ * @module
+ */
+import { createHash } from "node:crypto";
+import { dirname } from "node:path";
+
+let temporaryCount = 0;
+
+/**
+ * Writes a file so that a reader, or a crash, sees the old content or the new one and nothing
+ * between: temporary file in the same folder, flush to disk, rename. Missing folders are made.
+ */
+export async function writeFileAtomic(path: string, content: string | Uint8Array): Promise<void> {
+  await Deno.mkdir(dirname(path), { recursive: true });
+  const temporary = `${path}.${Deno.pid}-${temporaryCount++}.tmp`;
+  try {
+    const file = await Deno.open(temporary, { write: true, create: true, truncate: true });
+    try {
+      let bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+      while (bytes.length > 0) bytes = bytes.subarray(await file.write(bytes));
+      await file.sync();
+    } finally {
+      file.close();
+    }
+    await Deno.rename(temporary, path);
+  } catch (error) {
+    await Deno.remove(temporary).catch(() => {});
+    throw error;
+  }
+}
+
+/** Writes a value as JSON with two-space indent and a final newline, as {@linkcode writeFileAtomic}. */
+export function writeJson(path: string, value: unknown): Promise<void> {
+  return writeFileAtomic(path, JSON.stringify(value, null, 2) + "\n");
+}
+
+/**
+ * Reads a JSON file; `undefined` where there is none.
+ * @throws {SyntaxError} naming the file, where it is not JSON
+ */
+export async function readJson<T>(path: string): Promise<T | undefined> {
+  let text: string;
+  try {
+    text = await Deno.readTextFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+  try {
+    return JSON.parse(text) as T;
+  } catch (error) {
+    throw new SyntaxError(`Cannot read ${path}: expected JSON, found ${(error as Error).message}`);
+  }
+}
+
+/** Whether something is at the path. */
+export async function exists(path: string): Promise<boolean> {
+  try {
+    await Deno.stat(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+/**
+ * Makes sure, before long work starts, that files can be written into a folder.
+ * @throws {Deno.errors.PermissionDenied} saying which folder cannot be written and why
+ */
+export async function assertWritable(folder: string): Promise<void> {
+  const probe = `${folder}/.writable-${Deno.pid}-${temporaryCount++}`;
+  try {
+    await Deno.mkdir(folder, { recursive: true });
+    await Deno.writeTextFile(probe, "");
+    await Deno.remove(probe);
+  } catch (error) {
+    throw new Deno.errors.PermissionDenied(
+      `Cannot write into ${folder}: ${
+        (error as Error).message
+      }; choose another folder or change its permissions`,
+    );
+  }
+}
+
+/** The first `length` hexadecimal digits of SHA-256 over the parts, each JSON where it is not bytes. */
+export function contentKey(parts: readonly unknown[], length = 16): string {
+  const hash = createHash("sha256");
+  for (const part of parts) {
+    hash.update(part instanceof Uint8Array ? part : JSON.stringify(part));
+    hash.update("\0");
+  }
+  return hash.digest("hex").slice(0, length);
+}

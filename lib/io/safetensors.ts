@@ -1,0 +1,240 @@
+/**
+ * The safetensors file format: a JSON header with every tensor's dtype, shape and byte range, then
+ * the bytes. Source: https://github.com/huggingface/safetensors, format section of the README.
+ * @module
+ */
+import { writeFileAtomic } from "./files.ts";
+import { sizeOf, type Tensor, tensor } from "./tensor.ts";
+
+const BYTES_PER_VALUE = {
+  F64: 8,
+  F32: 4,
+  F16: 2,
+  BF16: 2,
+  I64: 8,
+  I32: 4,
+  I16: 2,
+  I8: 1,
+  U8: 1,
+  BOOL: 1,
+} as const;
+
+/** Storage types that this reader knows. */
+export type SafetensorsDtype = keyof typeof BYTES_PER_VALUE;
+
+/** Where one tensor lies in its file. */
+export interface SafetensorsEntry {
+  readonly dtype: SafetensorsDtype;
+  readonly shape: readonly number[];
+  /** First byte, counted from the start of the file. */
+  readonly offset: number;
+  /** Length in bytes. */
+  readonly length: number;
+}
+
+/** The checked header of a safetensors file. */
+export interface SafetensorsHeader {
+  readonly path: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly tensors: ReadonlyMap<string, SafetensorsEntry>;
+}
+
+const MAX_HEADER_BYTES = 100_000_000;
+
+/**
+ * Reads and checks the header: nothing of the tensors' bytes is touched.
+ * @throws {SyntaxError} where the file is truncated, is not safetensors, or names byte ranges that
+ * leave the file, overlap, or do not fit their shape
+ */
+export async function readSafetensorsHeader(path: string): Promise<SafetensorsHeader> {
+  const bad = (found: string) =>
+    new SyntaxError(`Cannot read ${path}: expected a safetensors file, found ${found}`);
+  const file = await Deno.open(path);
+  try {
+    const { size: fileBytes } = await file.stat();
+    if (fileBytes < 8) throw bad(`${fileBytes} bytes`);
+    const head = await readRange(file, 0, 8);
+    const headerBytes = Number(new DataView(head.buffer).getBigUint64(0, true));
+    if (headerBytes > MAX_HEADER_BYTES || 8 + headerBytes > fileBytes) {
+      throw bad(`a header of ${headerBytes} bytes in a file of ${fileBytes}`);
+    }
+    let json: Record<string, unknown>;
+    try {
+      json = JSON.parse(new TextDecoder().decode(await readRange(file, 8, headerBytes)));
+    } catch {
+      throw bad("a header that is not JSON");
+    }
+    if (typeof json !== "object" || json === null || Array.isArray(json)) {
+      throw bad("a header that is not a JSON object");
+    }
+    const { __metadata__: metadata = {}, ...rest } = json;
+    const tensors = new Map<string, SafetensorsEntry>();
+    for (const [name, value] of Object.entries(rest)) {
+      tensors.set(name, checkEntry(name, value, 8 + headerBytes, fileBytes, bad));
+    }
+    const ordered = [...tensors].sort(([, a], [, b]) => a.offset - b.offset);
+    for (let i = 1; i < ordered.length; i++) {
+      const [previousName, previous] = ordered[i - 1]!;
+      const [name, entry] = ordered[i]!;
+      if (entry.offset < previous.offset + previous.length) {
+        throw bad(`overlapping tensors ${previousName} and ${name}`);
+      }
+    }
+    return { path, metadata: metadata as Record<string, string>, tensors };
+  } finally {
+    file.close();
+  }
+}
+
+function checkEntry(
+  name: string,
+  value: unknown,
+  dataStart: number,
+  fileBytes: number,
+  bad: (found: string) => SyntaxError,
+): SafetensorsEntry {
+  const { dtype, shape, data_offsets: range } = (value ?? {}) as Record<string, unknown>;
+  const isCount = (n: unknown) => Number.isSafeInteger(n) && (n as number) >= 0;
+  if (typeof dtype !== "string" || !(dtype in BYTES_PER_VALUE)) {
+    throw bad(
+      `dtype ${dtype} for ${name}; known are ${Object.keys(BYTES_PER_VALUE).join(", ")}`,
+    );
+  }
+  if (!Array.isArray(shape) || !shape.every(isCount)) throw bad(`no shape for ${name}`);
+  if (!Array.isArray(range) || range.length !== 2 || !range.every(isCount)) {
+    throw bad(`no byte range for ${name}`);
+  }
+  const [begin, end] = range as [number, number];
+  const length = sizeOf(shape as number[]) * BYTES_PER_VALUE[dtype as SafetensorsDtype];
+  if (end - begin !== length) {
+    throw bad(`${end - begin} bytes for ${name}, whose ${dtype} [${shape}] takes ${length}`);
+  }
+  if (dataStart + end > fileBytes) {
+    throw bad(`a file cut off at ${fileBytes} bytes, where ${name} ends at ${dataStart + end}`);
+  }
+  return {
+    dtype: dtype as SafetensorsDtype,
+    shape: shape as number[],
+    offset: dataStart + begin,
+    length,
+  };
+}
+
+/** Reads the bytes of a range, whole. */
+async function readRange(file: Deno.FsFile, offset: number, length: number) {
+  const bytes = new Uint8Array(length);
+  await file.seek(offset, Deno.SeekMode.Start);
+  let filled = 0;
+  while (filled < length) {
+    const count = await file.read(bytes.subarray(filled));
+    if (count === null) {
+      throw new SyntaxError(`Cannot read file: it ends before byte ${offset + length}`);
+    }
+    filled += count;
+  }
+  return bytes;
+}
+
+/** Tensors of a file, all as float32, with the file's metadata. */
+export interface SafetensorsFile {
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly tensors: Map<string, Tensor>;
+}
+
+/**
+ * Reads tensors into memory as float32, whatever their storage type.
+ * @param names which ones; all where it is left out
+ * @throws {SyntaxError} as {@linkcode readSafetensorsHeader}
+ * @throws {RangeError} where a name is not in the file
+ */
+export async function readSafetensors(
+  path: string,
+  names?: Iterable<string>,
+): Promise<SafetensorsFile> {
+  const header = await readSafetensorsHeader(path);
+  const tensors = new Map<string, Tensor>();
+  const file = await Deno.open(path);
+  try {
+    for (const name of names ?? header.tensors.keys()) {
+      const entry = header.tensors.get(name);
+      if (!entry) throw new RangeError(`Cannot read ${path}: expected tensor ${name}, found none`);
+      const bytes = await readRange(file, entry.offset, entry.length);
+      tensors.set(name, tensor(toFloat32(bytes, entry.dtype), entry.shape));
+    }
+  } finally {
+    file.close();
+  }
+  return { metadata: header.metadata, tensors };
+}
+
+/** Converts stored bytes (little-endian) to float32 values. */
+export function toFloat32(bytes: Uint8Array<ArrayBuffer>, dtype: SafetensorsDtype): Float32Array {
+  const aligned = bytes.byteOffset % 8 === 0 ? bytes : bytes.slice();
+  const { buffer, byteOffset } = aligned;
+  const count = bytes.length / BYTES_PER_VALUE[dtype];
+  switch (dtype) {
+    case "F32":
+      return new Float32Array(buffer, byteOffset, count);
+    case "F64":
+      return Float32Array.from(new Float64Array(buffer, byteOffset, count));
+    case "F16":
+      return Float32Array.from(new Float16Array(buffer, byteOffset, count));
+    case "BF16": {
+      // bfloat16 is the upper half of a float32
+      const bits = Uint32Array.from(
+        new Uint16Array(buffer, byteOffset, count),
+        (half) => half << 16,
+      );
+      return new Float32Array(bits.buffer);
+    }
+    case "I64":
+      return Float32Array.from(new BigInt64Array(buffer, byteOffset, count), Number);
+    case "I32":
+      return Float32Array.from(new Int32Array(buffer, byteOffset, count));
+    case "I16":
+      return Float32Array.from(new Int16Array(buffer, byteOffset, count));
+    case "I8":
+      return Float32Array.from(new Int8Array(buffer, byteOffset, count));
+    case "U8":
+    case "BOOL":
+      return Float32Array.from(aligned);
+  }
+}
+
+/**
+ * Writes float32 tensors, atomically. The same tensors give the same bytes.
+ */
+export async function writeSafetensors(
+  path: string,
+  tensors: Iterable<readonly [string, Tensor]>,
+  metadata: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  await writeFileAtomic(path, encodeSafetensors(tensors, metadata));
+}
+
+/** The bytes of a safetensors file with float32 tensors. */
+export function encodeSafetensors(
+  tensors: Iterable<readonly [string, Tensor]>,
+  metadata: Readonly<Record<string, string>> = {},
+): Uint8Array {
+  const entries = [...tensors];
+  const header: Record<string, unknown> = {};
+  if (Object.keys(metadata).length > 0) header["__metadata__"] = metadata;
+  let dataBytes = 0;
+  for (const [name, { shape, data }] of entries) {
+    header[name] = { dtype: "F32", shape, data_offsets: [dataBytes, dataBytes + data.byteLength] };
+    dataBytes += data.byteLength;
+  }
+  const json = new TextEncoder().encode(JSON.stringify(header));
+  // the format aligns the data to 8 bytes by spaces after the JSON
+  const headerBytes = Math.ceil(json.length / 8) * 8;
+  const bytes = new Uint8Array(8 + headerBytes + dataBytes).fill(0x20, 8, 8 + headerBytes);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(headerBytes), true);
+  bytes.set(json, 8);
+  let offset = 8 + headerBytes;
+  for (const [, { data }] of entries) {
+    bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), offset);
+    offset += data.byteLength;
+  }
+  return bytes;
+}

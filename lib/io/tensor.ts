@@ -1,0 +1,30 @@
+/**
+ * Dense arrays with a shape: what files and engines exchange.
+ * @module
+ */
+
+/** A dense float32 array in row-major order. */
+export interface Tensor {
+  /** Sizes, outermost first. */
+  readonly shape: readonly number[];
+  /** The values; as many as the product of the shape. */
+  readonly data: Float32Array;
+}
+
+/** The number of values in a shape; 1 for a scalar. */
+export function sizeOf(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
+}
+
+/**
+ * Names a tensor's values and shape.
+ * @throws {TypeError} where there are more or fewer values than the shape holds
+ */
+export function tensor(data: Float32Array, shape: readonly number[]): Tensor {
+  if (data.length !== sizeOf(shape)) {
+    throw new TypeError(
+      `Cannot shape tensor: expected ${sizeOf(shape)} values for [${shape}], found ${data.length}`,
+    );
+  }
+  return { data, shape };
+}

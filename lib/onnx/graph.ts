@@ -1,0 +1,189 @@
+/**
+ * Builds ONNX models: values in, values out, one call per operator.
+ * @module
+ */
+import { ModelProto } from "./proto.ts";
+
+/** Element types of ONNX tensors, with the numbers of `TensorProto.DataType`. */
+export const ELEMENT_TYPES = {
+  float32: 1,
+  uint8: 2,
+  int8: 3,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+  float16: 10,
+} as const;
+
+/** Name of an ONNX element type. */
+export type ElementType = keyof typeof ELEMENT_TYPES;
+
+/** A tensor in the graph: its name. */
+export type Value = string & { readonly __value: unique symbol };
+
+/** An operator's attribute; integral numbers are written as `int`, others as `float`. */
+export type Attribute = number | string | readonly number[] | { readonly float: number };
+
+/** A size, or the name of a size that is known only when the model runs. */
+export type Dimension = number | string;
+
+/** Where an initializer's bytes lie, in a file beside the model. */
+export interface ExternalData {
+  /** File name, relative to the model's folder. */
+  readonly location: string;
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** How {@linkcode GraphBuilder.op} is called where the defaults do not fit. */
+export interface OperatorOptions {
+  /** Operator set; ONNX's own where it is left out. */
+  readonly domain?: "com.microsoft";
+  /** A name that errors and profiles show. */
+  readonly name?: string;
+}
+
+const OPSET_VERSION = 20;
+const IR_VERSION = 10;
+
+const ATTRIBUTE_FLOAT = 1, ATTRIBUTE_INT = 2, ATTRIBUTE_STRING = 3, ATTRIBUTE_INTS = 7;
+const DATA_LOCATION_EXTERNAL = 1;
+
+/** A model under construction. Values may be used only in the builder that made them. */
+export class GraphBuilder {
+  readonly #nodes: unknown[] = [];
+  readonly #initializers: unknown[] = [];
+  readonly #inputs: unknown[] = [];
+  readonly #outputs: unknown[] = [];
+  readonly #scalars = new Map<string, Value>();
+  #count = 0;
+
+  #fresh(hint: string): Value {
+    return `${hint}_${this.#count++}` as Value;
+  }
+
+  /** Declares a model input. */
+  input(name: string, type: ElementType, shape: readonly Dimension[]): Value {
+    this.#inputs.push(valueInfo(name, type, shape));
+    return name as Value;
+  }
+
+  /** Declares a value to be a model output under a name of its own. */
+  output(name: string, value: Value, type: ElementType, shape: readonly Dimension[]): void {
+    this.#nodes.push({ opType: "Identity", input: [value], output: [name] });
+    this.#outputs.push(valueInfo(name, type, shape));
+  }
+
+  /** A float32 constant. Scalars of one value are shared. */
+  float(values: number | readonly number[] | Float32Array, shape?: readonly number[]): Value {
+    if (typeof values === "number") return this.#scalar("float32", new Float32Array([values]));
+    const data = values instanceof Float32Array ? values : Float32Array.from(values);
+    return this.constant("float32", data, shape ?? [data.length]);
+  }
+
+  /** An int64 constant: a shape, axes or indices. */
+  int(values: number | readonly number[]): Value {
+    if (typeof values === "number") {
+      return this.#scalar("int64", BigInt64Array.of(BigInt(values)));
+    }
+    return this.constant("int64", BigInt64Array.from(values, BigInt), [values.length]);
+  }
+
+  #scalar(type: ElementType, data: Float32Array | BigInt64Array): Value {
+    const key = `${type} ${data[0]}`;
+    let value = this.#scalars.get(key);
+    if (!value) this.#scalars.set(key, value = this.constant(type, data, []));
+    return value;
+  }
+
+  /** A constant whose bytes are part of the model. */
+  constant(type: ElementType, data: ArrayBufferView, shape: readonly number[]): Value {
+    const name = this.#fresh("constant");
+    const rawData = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    this.#initializers.push({ name, dims: shape, dataType: ELEMENT_TYPES[type], rawData });
+    return name;
+  }
+
+  /** A constant whose bytes stay in another file, where ONNX Runtime reads them. */
+  external(name: string, type: ElementType, shape: readonly number[], data: ExternalData): Value {
+    const externalData = Object.entries(data).map(([key, value]) => ({ key, value: `${value}` }));
+    this.#initializers.push({
+      name,
+      dims: shape,
+      dataType: ELEMENT_TYPES[type],
+      dataLocation: DATA_LOCATION_EXTERNAL,
+      externalData,
+    });
+    return name as Value;
+  }
+
+  /** Applies an operator with one output. An input that the operator leaves out is `undefined`. */
+  op(
+    type: string,
+    inputs: readonly (Value | undefined)[],
+    attributes: Readonly<Record<string, Attribute>> = {},
+    options: OperatorOptions = {},
+  ): Value {
+    return this.ops(type, 1, inputs, attributes, options)[0]!;
+  }
+
+  /** Applies an operator with several outputs. */
+  ops(
+    type: string,
+    outputCount: number,
+    inputs: readonly (Value | undefined)[],
+    attributes: Readonly<Record<string, Attribute>> = {},
+    { domain, name }: OperatorOptions = {},
+  ): Value[] {
+    const outputs = Array.from({ length: outputCount }, () => this.#fresh(name ?? type));
+    this.#nodes.push({
+      opType: type,
+      name: outputs[0],
+      domain: domain ?? "",
+      input: inputs.map((value) => value ?? ""),
+      output: outputs,
+      attribute: Object.entries(attributes).map(([key, value]) => attributeProto(key, value)),
+    });
+    return outputs;
+  }
+
+  /** The model's bytes. The same calls give the same bytes. */
+  build(): Uint8Array<ArrayBuffer> {
+    const message = ModelProto.fromObject({
+      irVersion: IR_VERSION,
+      producerName: "rine",
+      opsetImport: [{ domain: "", version: OPSET_VERSION }, {
+        domain: "com.microsoft",
+        version: 1,
+      }],
+      graph: {
+        name: "rine",
+        node: this.#nodes,
+        initializer: this.#initializers,
+        input: this.#inputs,
+        output: this.#outputs,
+      },
+    });
+    return new Uint8Array(ModelProto.encode(message).finish());
+  }
+}
+
+function valueInfo(name: string, type: ElementType, shape: readonly Dimension[]) {
+  const dim = shape.map((size) =>
+    typeof size === "number" ? { dimValue: size } : { dimParam: size }
+  );
+  return { name, type: { tensorType: { elemType: ELEMENT_TYPES[type], shape: { dim } } } };
+}
+
+function attributeProto(name: string, value: Attribute) {
+  if (typeof value === "string") {
+    return { name, type: ATTRIBUTE_STRING, s: new TextEncoder().encode(value) };
+  }
+  if (typeof value === "number") {
+    return Number.isInteger(value)
+      ? { name, type: ATTRIBUTE_INT, i: value }
+      : { name, type: ATTRIBUTE_FLOAT, f: value };
+  }
+  if ("float" in value) return { name, type: ATTRIBUTE_FLOAT, f: value.float };
+  return { name, type: ATTRIBUTE_INTS, ints: value };
+}

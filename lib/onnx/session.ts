@@ -1,0 +1,79 @@
+/**
+ * ONNX Runtime sessions: where a graph runs.
+ * @module
+ */
+import * as ort from "onnxruntime-node";
+
+/** Where graphs can run. */
+export const DEVICES = ["cpu", "webgpu", "cuda"] as const;
+
+/** A place where graphs run: ONNX Runtime's execution provider. */
+export type Device = typeof DEVICES[number];
+
+/** How a session is opened. */
+export interface SessionOptions {
+  /** Default `cpu`. */
+  readonly device?: Device;
+  /** Threads inside one operator; default: one per core. */
+  readonly threads?: number;
+  /** Path of a Chrome trace that ONNX Runtime writes, with the time of every operator. */
+  readonly profilePrefix?: string;
+}
+
+/** An opened model. Running it blocks the thread it was opened on. */
+export type Session = ort.InferenceSession;
+
+/** A tensor as ONNX Runtime takes and returns it. */
+export type OrtTensor = ort.Tensor;
+
+/** Makes a tensor for ONNX Runtime; the data is not copied. */
+export function ortTensor(
+  type: "float32" | "float16" | "uint8" | "bool" | "int64",
+  data: Float32Array | Float16Array | Uint8Array | BigInt64Array,
+  shape: readonly number[],
+): OrtTensor {
+  return new ort.Tensor(type as "float32", data as Float32Array, shape);
+}
+
+/**
+ * Opens a model.
+ * @param model its bytes, or the path of its file where its weights are external data
+ * @throws {RangeError} where the device's provider is not installed, with what installs it
+ */
+export async function openSession(
+  model: Uint8Array | string,
+  { device = "cpu", threads, profilePrefix }: SessionOptions = {},
+): Promise<Session> {
+  const options: ort.InferenceSession.SessionOptions = {
+    executionProviders: device === "cpu" ? ["cpu"] : [device, "cpu"],
+    graphOptimizationLevel: "all",
+    logSeverityLevel: 3,
+    ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
+    ...(profilePrefix === undefined
+      ? {}
+      : { enableProfiling: true, profileFilePrefix: profilePrefix }),
+  };
+  try {
+    return typeof model === "string"
+      ? await ort.InferenceSession.create(model, options)
+      : await ort.InferenceSession.create(model, options);
+  } catch (error) {
+    if (device === "cpu") throw error;
+    throw new RangeError(
+      `Cannot open a session on ${device}: ${firstLine(error)}; ${PROVIDER_HELP[device]}`,
+    );
+  }
+}
+
+const PROVIDER_HELP = {
+  cuda:
+    "install CUDA 12 and cuDNN 9, then ONNX Runtime's CUDA provider with `deno install --allow-scripts=npm:onnxruntime-node`, or take --device cpu",
+  webgpu: "a GPU with a Vulkan, Metal or Direct3D 12 driver is needed, or take --device cpu",
+} as const;
+
+function firstLine(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split("\n", 1)[0]!;
+}
+
+/** Version of the ONNX Runtime that sessions run on. */
+export const ONNX_RUNTIME_VERSION: string = ort.env.versions.node ?? "unknown";

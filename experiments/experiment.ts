@@ -1,0 +1,34 @@
+/**
+ * An experiment: one section of the paper as plain data and what it reports.
+ * @module
+ */
+import type { Figure } from "../lib/report/figure.ts";
+import type { Table } from "../lib/report/table.ts";
+import type { RunConfig, RunRow } from "../lib/results/run.ts";
+import type { Profile } from "./profiles/profile.ts";
+
+/** Tables and figures of one section. */
+export interface SectionReport {
+  readonly tables: readonly Table[];
+  readonly figures: readonly Figure[];
+}
+
+/** One section of the paper. */
+export interface Experiment {
+  /** Name on the command line and of its results folder: `grid`. */
+  readonly name: string;
+  /** `§5.3` */
+  readonly section: string;
+  readonly title: string;
+  /** Experiments whose rows it reads. */
+  readonly dependsOn: readonly string[];
+  /** Its runs, given the rows of the experiments it depends on. */
+  runs(profile: Profile, seeds: readonly number[], rows: readonly RunRow[]): readonly RunConfig[];
+  /** Its tables and figures, from its own rows and those of the experiments it depends on. */
+  report(profile: Profile, rows: readonly RunRow[]): SectionReport;
+}
+
+/** Types an experiment; returns it as it is. */
+export function defineExperiment(experiment: Experiment): Experiment {
+  return experiment;
+}

@@ -1,0 +1,57 @@
+/**
+ * A profile: the paper's protocol as data, at one scale.
+ * @module
+ */
+import type { DatasetSpec } from "../../lib/data/dataset.ts";
+
+/** Values that §5.3's grid runs over. */
+export interface GridValues {
+  readonly contrastiveWeights: readonly number[];
+  readonly projectionLayers: readonly number[];
+  readonly projectionDims: readonly number[];
+}
+
+/** Training images of one class and the images its runs are validated on. */
+export interface ClassImages {
+  readonly train: DatasetSpec;
+  readonly val: DatasetSpec;
+}
+
+/** Everything an experiment needs to know of the world it runs in. */
+export interface Profile {
+  readonly name: "mini" | "paper";
+  /** Said on the face of every table and figure where its numbers are not the paper's. */
+  readonly notice?: string;
+  /** Deep and fine first, as ViT-L/14 before ViT-B/32. */
+  readonly backbones: readonly string[];
+  /** The class sets of the paper, by name: `1-class`, `2-class`, `4-class`. */
+  readonly classSets: readonly { readonly name: string; readonly classes: readonly string[] }[];
+  /** By training set (`progan`, `ldm`), then by class. */
+  readonly trainingSets: Readonly<Record<string, Readonly<Record<string, ClassImages>>>>;
+  /** The 20 test sets, in the order of the paper's tables. */
+  readonly testSets: readonly DatasetSpec[];
+  /** Names of the test sets that are GANs, for Table 4's "non-GAN" columns. */
+  readonly ganSets: readonly string[];
+  /** The 9 sets of §5.8. */
+  readonly synthbusterSets: readonly DatasetSpec[];
+  readonly grid: GridValues;
+  /** Values of the LDM trainings of §5.8. */
+  readonly ldmGrid: GridValues;
+  /** Common to all trainings. */
+  readonly training: {
+    readonly batchSize: number;
+    readonly learningRate: number;
+    readonly blurProbability: number;
+    readonly blurSigmaPx: readonly [number, number];
+    readonly jpegProbability: number;
+    readonly jpegQualities: readonly number[];
+    readonly flipProbability: number;
+  };
+  /** §5.4: epochs evaluated, and where the rate falls. */
+  readonly epochs: {
+    readonly atEpochs: readonly number[];
+    readonly decayEpochs: readonly number[];
+  };
+  /** §5.5: shares of the training images. */
+  readonly fractions: readonly number[];
+}

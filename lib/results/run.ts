@@ -1,0 +1,85 @@
+/**
+ * What is run, and what comes of it: configurations, records and the rows that reports read.
+ * @module
+ */
+
+/** Parts of the method that §5.2 leaves out. */
+export const VARIANTS = ["full", "no contrastive loss", "no TIE", "no intermediate"] as const;
+
+/** The method, or the method with one part left out. */
+export type Variant = typeof VARIANTS[number];
+
+/** How one head is trained. Equal configurations give equal heads; every field counts. */
+export interface TrainingConfig {
+  /** Name of the training set in the profile: `progan`, `ldm`. */
+  readonly trainingSet: string;
+  /** Classes trained on, in order. */
+  readonly classes: readonly string[];
+  /** Share of the training images used, in (0, 1]. */
+  readonly fraction: number;
+  readonly backbone: string;
+  /** ξ */
+  readonly contrastiveWeight: number;
+  /** q */
+  readonly projectionLayers: number;
+  /** d′ */
+  readonly projectionDim: number;
+  readonly variant: Variant;
+  readonly batchSize: number;
+  readonly learningRate: number;
+  readonly epochs: number;
+  /** The rate is divided by 10 at the start of these epochs, counted from 1. */
+  readonly decayEpochs: readonly number[];
+  readonly seed: number;
+}
+
+/** On what a trained head is tried. */
+export interface EvaluationConfig {
+  /** Names of test sets in the profile. */
+  readonly testSets: readonly string[];
+  /** `center`, `ten`, or a perturbation: how test images are cropped. */
+  readonly view: string;
+  /** Epochs after which the test sets are scored, counted from 1. */
+  readonly atEpochs: readonly number[];
+}
+
+/** One run: a head, and where it is tried. */
+export interface RunConfig {
+  readonly training: TrainingConfig;
+  readonly evaluation: EvaluationConfig;
+}
+
+/** Results on one set. Fractions in [0, 1]. */
+export interface SetScores {
+  /** Accuracy at threshold .5. */
+  readonly acc: number;
+  /** Average precision, scikit-learn's. */
+  readonly ap: number;
+  /** Further measures by name: `auc`, `accReal`, … */
+  readonly [measure: string]: number;
+}
+
+/** One evaluated head, flat: what tables and figures are made of, ours and the published alike. */
+export interface RunRow {
+  readonly experiment: string;
+  readonly trainingSet: string;
+  readonly classes: readonly string[];
+  readonly fraction: number;
+  readonly backbone: string;
+  readonly contrastiveWeight: number;
+  readonly projectionLayers: number;
+  readonly projectionDim: number;
+  readonly variant: Variant;
+  /** Epochs trained when evaluated. */
+  readonly epochs: number;
+  readonly seed: number;
+  readonly view: string;
+  /** Number of trainable parameters. */
+  readonly parameterCount: number;
+  /** Wall time of training on cached tokens; absent where it was not published. */
+  readonly trainingSeconds?: number;
+  readonly valLoss: number;
+  readonly valAcc: number;
+  /** By test set, in the profile's order. */
+  readonly test: Readonly<Record<string, SetScores>>;
+}

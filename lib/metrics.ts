@@ -1,0 +1,245 @@
+/**
+ * Measures of a detector's scores on one set of images.
+ *
+ * Labels are 0 for real and 1 for generated; scores are probabilities in [0, 1] that an image is
+ * generated; every measure is a fraction in [0, 1].
+ * @module
+ */
+import { randomStream } from "./random.ts";
+import type { SetScores } from "./results/run.ts";
+
+/** Scores as they come from an engine, or as numbers. */
+export type Scores = Float32Array | Float64Array | readonly number[];
+
+/** How {@linkcode evaluateScores} looks for intervals. */
+export interface BootstrapOptions {
+  /** Number of resamples; each costs one pass over the images. */
+  readonly resamples: number;
+  /** Names the random stream; equal keys give equal intervals. */
+  readonly key: readonly (string | number)[];
+}
+
+/** A decision is "generated" above this score. Paper: §4. Released: `src/utils.py`. */
+export const THRESHOLD = 0.5;
+
+/** Bins of equal width that the expected calibration error is taken over. */
+const CALIBRATION_BINS = 15;
+
+/**
+ * Measures scores on one set of images: `acc` (accuracy at threshold .5), `ap`, `auc`,
+ * `balancedAcc`, `accReal`, `accGenerated`, `tprAt1Fpr` and `tprAt5Fpr` (share of generated images
+ * found when at most 1 % or 5 % of the real ones are called generated), `ece` (expected calibration
+ * error over 15 bins of equal width, of the probability of being generated). With `bootstrap` also
+ * the 95 % percentile interval over images of ACC and AP: `accLow`, `accHigh`, `apLow`, `apHigh`.
+ *
+ * @throws {TypeError} where there is not one score a label
+ * @throws {RangeError} where a score is not a probability, or one of the two labels is missing
+ *
+ * @example
+ * ```ts
+ * import { evaluateScores } from "./metrics.ts";
+ *
+ * const { acc, ap } = evaluateScores(Uint8Array.of(0, 1, 0, 1), [0.1, 0.9, 0.6, 0.8]);
+ * console.assert(acc === 0.75 && ap === 1);
+ * ```
+ */
+export function evaluateScores(
+  labels: Uint8Array,
+  scores: Scores,
+  bootstrap?: BootstrapOptions,
+): SetScores {
+  const ranking = rank(labels, scores);
+  const { accReal, accGenerated, acc } = accuracies(labels, scores);
+  return {
+    acc,
+    ap: rankedAveragePrecision(ranking),
+    auc: rankedAuc(ranking),
+    balancedAcc: (accReal + accGenerated) / 2,
+    accReal,
+    accGenerated,
+    tprAt1Fpr: rankedTpr(ranking, 0.01),
+    tprAt5Fpr: rankedTpr(ranking, 0.05),
+    ece: calibrationError(labels, scores),
+    ...(bootstrap === undefined ? {} : intervals(ranking, bootstrap)),
+  };
+}
+
+/**
+ * Average precision, Σ (Rₙ − Rₙ₋₁) Pₙ over distinct scores, as scikit-learn's
+ * `average_precision_score` computes it: images of equal score enter together.
+ * @throws as {@linkcode evaluateScores}
+ */
+export function averagePrecision(labels: Uint8Array, scores: Scores): number {
+  return rankedAveragePrecision(rank(labels, scores));
+}
+
+/**
+ * Area under the ROC curve: the probability that a generated image scores above a real one, ties
+ * counting half.
+ * @throws as {@linkcode evaluateScores}
+ */
+export function rocAuc(labels: Uint8Array, scores: Scores): number {
+  return rankedAuc(rank(labels, scores));
+}
+
+/** Images by falling score; images of one score form a group. */
+interface Ranking {
+  /** [count] */
+  readonly labels: Uint8Array;
+  /** [count], by falling score. */
+  readonly scores: Float64Array;
+  /** Where each group of equal scores ends, exclusive. */
+  readonly groupEnds: readonly number[];
+  /** How often each image counts, [count]. */
+  readonly weights: Uint32Array;
+}
+
+function rank(labels: Uint8Array, scores: Scores): Ranking {
+  const count = labels.length;
+  if (scores.length !== count) {
+    throw new TypeError(
+      `Cannot measure scores: expected one for each of ${count} labels, found ${scores.length}`,
+    );
+  }
+  let generated = 0;
+  for (let i = 0; i < count; i++) {
+    const label = labels[i]!, score = scores[i]!;
+    if (label > 1) {
+      throw new RangeError(
+        `Cannot measure scores: expected labels 0 and 1, found ${label} at ${i}`,
+      );
+    }
+    if (!(score >= 0 && score <= 1)) {
+      throw new RangeError(
+        `Cannot measure scores: expected probabilities in [0, 1], found ${score} at ${i}`,
+      );
+    }
+    generated += label;
+  }
+  if (generated === 0 || generated === count) {
+    throw new RangeError(
+      `Cannot measure scores: expected real and generated images, found ${
+        count - generated
+      } real and ${generated} generated`,
+    );
+  }
+  const order = Uint32Array.from({ length: count }, (_, i) => i);
+  order.sort((a, b) => scores[b]! - scores[a]!);
+  const sorted = Float64Array.from(order, (i) => scores[i]!);
+  const groupEnds: number[] = [];
+  for (let i = 1; i <= count; i++) {
+    if (i === count || sorted[i] !== sorted[i - 1]) groupEnds.push(i);
+  }
+  return {
+    labels: Uint8Array.from(order, (i) => labels[i]!),
+    scores: sorted,
+    groupEnds,
+    weights: new Uint32Array(count).fill(1),
+  };
+}
+
+/** Calls `visit` with the real and generated images so far, at the end of each group. */
+function walk(
+  { labels, groupEnds, weights }: Ranking,
+  visit: (real: number, generated: number) => void,
+): void {
+  let i = 0, real = 0, generated = 0;
+  for (const end of groupEnds) {
+    for (; i < end; i++) {
+      if (labels[i] === 1) generated += weights[i]!;
+      else real += weights[i]!;
+    }
+    visit(real, generated);
+  }
+}
+
+function rankedAveragePrecision(ranking: Ranking): number {
+  let area = 0, before = 0, total = 0;
+  walk(ranking, (real, generated) => {
+    // A resample may leave a group empty.
+    if (real + generated > 0) area += (generated - before) * (generated / (real + generated));
+    total = before = generated;
+  });
+  return area / total;
+}
+
+function rankedAuc(ranking: Ranking): number {
+  let area = 0, realBefore = 0, generatedBefore = 0;
+  walk(ranking, (real, generated) => {
+    area += (real - realBefore) * (generated + generatedBefore) / 2;
+    [realBefore, generatedBefore] = [real, generated];
+  });
+  return area / (realBefore * generatedBefore);
+}
+
+function rankedTpr(ranking: Ranking, falsePositiveRate: number): number {
+  let reals = 0, found = 0, total = 0;
+  for (const label of ranking.labels) reals += label === 0 ? 1 : 0;
+  walk(ranking, (real, generated) => {
+    if (real <= falsePositiveRate * reals) found = generated;
+    total = generated;
+  });
+  return found / total;
+}
+
+function accuracies(labels: Uint8Array, scores: Scores) {
+  const right = [0, 0], count = [0, 0];
+  labels.forEach((label, i) => {
+    count[label]! += 1;
+    if (scores[i]! > THRESHOLD === (label === 1)) right[label]! += 1;
+  });
+  return {
+    accReal: right[0]! / count[0]!,
+    accGenerated: right[1]! / count[1]!,
+    acc: (right[0]! + right[1]!) / labels.length,
+  };
+}
+
+function calibrationError(labels: Uint8Array, scores: Scores): number {
+  const gap = new Float64Array(CALIBRATION_BINS); // Σ score − Σ label
+  labels.forEach((label, i) => {
+    const score = scores[i]!;
+    gap[Math.min(CALIBRATION_BINS - 1, Math.floor(score * CALIBRATION_BINS))]! += score - label;
+  });
+  return gap.reduce((sum, value) => sum + Math.abs(value), 0) / labels.length;
+}
+
+function intervals(ranking: Ranking, { resamples, key }: BootstrapOptions) {
+  const random = randomStream(...key, "bootstrap");
+  const { labels, scores } = ranking;
+  const count = labels.length;
+  const acc = new Float64Array(resamples), ap = new Float64Array(resamples);
+  for (let b = 0; b < resamples; b++) {
+    const weights = new Uint32Array(count);
+    let right = 0, generated = 0;
+    // A resample without one of the labels has no AP: draw again.
+    while (generated === 0 || generated === count) {
+      weights.fill(0);
+      right = generated = 0;
+      for (let i = 0; i < count; i++) {
+        const drawn = random.integer(count);
+        weights[drawn]! += 1;
+        if (scores[drawn]! > THRESHOLD === (labels[drawn] === 1)) right++;
+        generated += labels[drawn]!;
+      }
+    }
+    acc[b] = right / count;
+    ap[b] = rankedAveragePrecision({ ...ranking, weights });
+  }
+  acc.sort();
+  ap.sort();
+  return {
+    accLow: quantile(acc, 0.025),
+    accHigh: quantile(acc, 0.975),
+    apLow: quantile(ap, 0.025),
+    apHigh: quantile(ap, 0.975),
+  };
+}
+
+/** Quantile of sorted values, linear between neighbours. */
+function quantile(sorted: Float64Array, q: number): number {
+  const position = q * (sorted.length - 1);
+  const below = Math.floor(position);
+  const above = Math.min(below + 1, sorted.length - 1);
+  return sorted[below]! + (position - below) * (sorted[above]! - sorted[below]!);
+}

@@ -93,3 +93,18 @@ export function contentKey(parts: readonly unknown[], length = 16): string {
   }
   return hash.digest("hex").slice(0, length);
 }
+
+/**
+ * Does something while no other process does it under the same lock file. The lock goes when the
+ * process ends, however it ends.
+ */
+export async function withLock<T>(path: string, action: () => Promise<T>): Promise<T> {
+  await Deno.mkdir(dirname(path), { recursive: true });
+  const file = await Deno.open(path, { write: true, create: true });
+  try {
+    await file.lock(true);
+    return await action();
+  } finally {
+    file.close();
+  }
+}

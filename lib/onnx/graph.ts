@@ -13,6 +13,7 @@ export const ELEMENT_TYPES = {
   int64: 7,
   bool: 9,
   float16: 10,
+  bfloat16: 16,
 } as const;
 
 /** Name of an ONNX element type. */
@@ -176,6 +177,10 @@ function valueInfo(name: string, type: ElementType, shape: readonly Dimension[])
 }
 
 function attributeProto(name: string, value: Attribute) {
+  if (name === "to") {
+    // the target type of a Cast
+    return { name, type: ATTRIBUTE_INT, i: ELEMENT_TYPES[value as ElementType] };
+  }
   if (typeof value === "string") {
     return { name, type: ATTRIBUTE_STRING, s: new TextEncoder().encode(value) };
   }

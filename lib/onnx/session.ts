@@ -16,6 +16,8 @@ export interface SessionOptions {
   readonly device?: Device;
   /** Threads inside one operator; default: one per core. */
   readonly threads?: number;
+  /** The folder that the model's external data is named relative to. */
+  readonly weightsFolder?: string;
   /** Path of a Chrome trace that ONNX Runtime writes, with the time of every operator. */
   readonly profilePrefix?: string;
 }
@@ -37,26 +39,26 @@ export function ortTensor(
 
 /**
  * Opens a model.
- * @param model its bytes, or the path of its file where its weights are external data
  * @throws {RangeError} where the device's provider is not installed, with what installs it
  */
 export async function openSession(
-  model: Uint8Array | string,
-  { device = "cpu", threads, profilePrefix }: SessionOptions = {},
+  model: Uint8Array,
+  { device = "cpu", threads, weightsFolder, profilePrefix }: SessionOptions = {},
 ): Promise<Session> {
   const options: ort.InferenceSession.SessionOptions = {
     executionProviders: device === "cpu" ? ["cpu"] : [device, "cpu"],
     graphOptimizationLevel: "all",
     logSeverityLevel: 3,
+    ...(weightsFolder === undefined ? {} : {
+      extra: { session: { model_external_initializers_file_folder_path: weightsFolder } },
+    }),
     ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
     ...(profilePrefix === undefined
       ? {}
       : { enableProfiling: true, profileFilePrefix: profilePrefix }),
   };
   try {
-    return typeof model === "string"
-      ? await ort.InferenceSession.create(model, options)
-      : await ort.InferenceSession.create(model, options);
+    return await ort.InferenceSession.create(model, options);
   } catch (error) {
     if (device === "cpu") throw error;
     throw new RangeError(

@@ -1,0 +1,214 @@
+/**
+ * From images on disk to tokens on disk: each image goes through each backbone once.
+ * @module
+ */
+import { join } from "node:path";
+import type { Backbone } from "../backbone/backbone.ts";
+import type { ImageEntry } from "../data/dataset.ts";
+import { cropsPerImage, isRandom, type Transform } from "../image/transform.ts";
+import { contentKey, withLock } from "../io/files.ts";
+import type { OnProgress } from "../io/progress.ts";
+import { WorkerPool } from "../io/worker_pool.ts";
+import type { CropJob, CropResult } from "./crop_worker.ts";
+import { findTokens, type TokenIndex, type TokenSet, TokenWriter } from "./token_set.ts";
+
+/** Tokens that are wanted: these images, cropped this way, through each of these backbones. */
+export interface TokenRequest {
+  readonly images: readonly ImageEntry[];
+  /** What the crops are made with; their size is the backbones' resolution. */
+  readonly transform: Transform;
+  readonly seed: number;
+  /** Counted from 1; 0 where there are no epochs. */
+  readonly epoch: number;
+  readonly backbones: readonly Backbone[];
+}
+
+/** Where images come from, where tokens go, and how hard to work. */
+export interface ExtractOptions {
+  /** Data root that image paths are relative to. */
+  readonly root: string;
+  /** Folder of token sets. */
+  readonly folder: string;
+  /** Crops that go through a backbone at once; part of no key. */
+  readonly batchSize: number;
+  /** Threads that decode and crop. */
+  readonly decoders: number;
+  readonly onProgress?: OnProgress;
+}
+
+/** Layout of the token files; raised when what a row means changes. */
+const FORMAT = 1;
+
+/**
+ * Finds or makes sets of tokens. A set is named by a hash of all that its content depends on:
+ * weights, tap, images (path, label and size in bytes), transform and, where that is random, seed
+ * and epoch. Killed at any moment, the next call goes on from the last whole batch and ends with
+ * the same bytes.
+ *
+ * @returns for each request, one set for each of its backbones, in their order
+ * @throws {SyntaxError} where an image cannot be decoded or a token file is damaged
+ * @throws {RangeError} where a backbone's resolution is not the size of the crops
+ */
+export async function extractTokens(
+  requests: readonly TokenRequest[],
+  options: ExtractOptions,
+): Promise<TokenSet[][]> {
+  const wanted = await Promise.all(requests.map((request) => describe(request, options)));
+  if ((await missingOf(wanted, options)).length > 0) {
+    // a second process waits here, and then finds the sets finished
+    await withLock(join(options.folder, "extraction.lock"), async () => {
+      const missing = await missingOf(wanted, options);
+      if (missing.length > 0) await extractMissing(missing, options);
+    });
+  }
+  return await Promise.all(
+    wanted.map((sets) => Promise.all(sets.map(({ key }) => expectTokens(options.folder, key)))),
+  );
+}
+
+/** The sets that are not there yet, each once; sets of one request stay together. */
+async function missingOf(wanted: readonly Wanted[][], { folder }: ExtractOptions) {
+  const seen = new Set<string>();
+  const missing: Wanted[][] = [];
+  for (const sets of wanted) {
+    const absent: Wanted[] = [];
+    for (const set of sets) {
+      if (seen.has(set.key)) continue;
+      seen.add(set.key);
+      if (!await findTokens(folder, set.key)) absent.push(set);
+    }
+    if (absent.length > 0) missing.push(absent);
+  }
+  return missing;
+}
+
+async function expectTokens(folder: string, key: string): Promise<TokenSet> {
+  const set = await findTokens(folder, key);
+  if (!set) throw new Error(`Cannot load tokens: expected ${key}.npy in ${folder}, found none`);
+  return set;
+}
+
+/** One set of one backbone, named. */
+interface Wanted {
+  readonly key: string;
+  readonly request: TokenRequest;
+  readonly backbone: Backbone;
+  readonly index: TokenIndex;
+}
+
+async function describe(
+  request: TokenRequest,
+  { root }: ExtractOptions,
+): Promise<Wanted[]> {
+  const { images, transform, seed, epoch, backbones } = request;
+  const sizes = await Promise.all(
+    images.map(async ({ path }) => (await Deno.stat(join(root, path))).size),
+  );
+  const list = contentKey(images.map(({ path, label }, i) => [path, label, sizes[i]]));
+  const crops = cropsPerImage(transform);
+  return await Promise.all(backbones.map(async (backbone) => {
+    const { resolutionPx, blocks, width } = backbone.architecture;
+    if (resolutionPx !== transform.size) {
+      throw new RangeError(
+        `Cannot compute tokens with ${backbone.name}: expected crops of ${resolutionPx} px, found ${transform.size}`,
+      );
+    }
+    const source = {
+      format: FORMAT,
+      backbone: backbone.name,
+      weights: await backbone.fingerprint(),
+      tap: backbone.tap,
+      images: list,
+      transform,
+      ...(isRandom(transform) ? { seed, epoch } : {}),
+    };
+    const { backbone: _name, ...identity } = source;
+    return {
+      key: contentKey([identity]),
+      request,
+      backbone,
+      index: {
+        source,
+        shape: [images.length * crops, blocks, width],
+        cropsPerImage: crops,
+        images,
+      },
+    };
+  }));
+}
+
+/** A crop job and where its tokens go. */
+interface Batch extends CropJob {
+  readonly sets: readonly Wanted[];
+  /** First row that the batch fills. */
+  readonly row: number;
+  readonly isLast: boolean;
+}
+
+async function extractMissing(work: readonly Wanted[][], options: ExtractOptions): Promise<void> {
+  const total = work.flat().reduce((sum, { index }) => sum + index.shape[0], 0);
+  let done = 0;
+  const report = (rows: number) =>
+    options.onProgress?.({ stage: "tokens", unit: "crops", done: done += rows, total });
+
+  const module = new URL("./crop_worker.ts", import.meta.url);
+  using pool = new WorkerPool<Batch, CropResult>(module, options.decoders);
+  const writers = new Map<string, TokenWriter>();
+  try {
+    const batches = [];
+    for (const sets of work) {
+      let firstRow = Infinity;
+      for (const { key, index } of sets) {
+        const batchRows = imagesPerBatch(index, options) * index.cropsPerImage;
+        const writer = await TokenWriter.open(options.folder, key, index, batchRows);
+        writers.set(key, writer);
+        firstRow = Math.min(firstRow, writer.rowsDone);
+        report(writer.rowsDone);
+      }
+      batches.push({ sets, firstRow });
+    }
+    const ahead = 2 * options.decoders + 1;
+    for await (const { job, result } of pool.ordered(plan(batches, options), ahead)) {
+      const rows = job.paths.length * job.sets[0]!.index.cropsPerImage;
+      for (const { key, backbone } of job.sets) {
+        const writer = writers.get(key)!;
+        if (writer.rowsDone <= job.row) {
+          const { data } = await backbone.tokensOfCrops(result, rows);
+          await writer.append(data);
+          report(rows);
+        }
+        if (job.isLast) await writer.finish();
+      }
+    }
+  } finally {
+    for (const writer of writers.values()) writer.close();
+  }
+}
+
+function imagesPerBatch({ cropsPerImage }: TokenIndex, { batchSize }: ExtractOptions): number {
+  return Math.max(1, Math.floor(batchSize / cropsPerImage));
+}
+
+function* plan(
+  batches: readonly { sets: readonly Wanted[]; firstRow: number }[],
+  options: ExtractOptions,
+): Generator<Batch> {
+  for (const { sets, firstRow } of batches) {
+    const { request: { images, transform, seed, epoch }, index } = sets[0]!;
+    const step = imagesPerBatch(index, options);
+    // a set that was killed between its last row and its new name has nothing left but that
+    const last = Math.max(0, (Math.ceil(images.length / step) - 1) * step);
+    for (let i = Math.min(firstRow / index.cropsPerImage, last); i < images.length; i += step) {
+      yield {
+        root: options.root,
+        paths: images.slice(i, i + step).map(({ path }) => path),
+        transform,
+        seed,
+        epoch,
+        sets,
+        row: i * index.cropsPerImage,
+        isLast: i + step >= images.length,
+      };
+    }
+  }
+}

@@ -1,0 +1,197 @@
+/**
+ * Sets of tokens on disk: a NumPy file of float16 and an index that names its rows.
+ * @module
+ */
+import { closeSync, openSync, readSync } from "node:fs";
+import { join } from "node:path";
+import type { ImageEntry } from "../data/dataset.ts";
+import { exists, readJson, writeJson } from "../io/files.ts";
+import { encodeNpyHeader, readNpyHeader } from "../io/npy.ts";
+
+/** What the index beside a token file says. */
+export interface TokenIndex {
+  /** What the tokens were computed from; its hash is the set's key. */
+  readonly source: Readonly<Record<string, unknown>>;
+  /** [rows, blocks, width]; a row is a crop. */
+  readonly shape: readonly [number, number, number];
+  /** Consecutive rows that belong to one image. */
+  readonly cropsPerImage: number;
+  /** The images, in the order of their rows. */
+  readonly images: readonly ImageEntry[];
+}
+
+/** A finished set of tokens. */
+export interface TokenSet {
+  readonly key: string;
+  /** The `.npy` file. */
+  readonly path: string;
+  readonly index: TokenIndex;
+}
+
+/** Files of a set by its key. */
+export function tokenPaths(folder: string, key: string): { tokens: string; index: string } {
+  return { tokens: join(folder, `${key}.npy`), index: join(folder, `${key}.json`) };
+}
+
+/**
+ * Finds a finished set.
+ * @throws {SyntaxError} where its file is damaged
+ * @throws {TypeError} where file and index have different shapes
+ */
+export async function findTokens(folder: string, key: string): Promise<TokenSet | undefined> {
+  const paths = tokenPaths(folder, key);
+  if (!await exists(paths.tokens)) return undefined;
+  const { shape } = await readNpyHeader(paths.tokens);
+  const index = await readJson<TokenIndex>(paths.index);
+  if (!index || `${index.shape}` !== `${shape}`) {
+    throw new TypeError(
+      `Cannot load tokens: expected ${paths.index} to say [${shape.join(", ")}], found ${
+        index ? `[${index.shape.join(", ")}]` : "no index"
+      }; delete both to have them made again`,
+    );
+  }
+  return { key, path: paths.tokens, index };
+}
+
+/**
+ * Writes one set, batch by batch. Until it is finished it lies in `KEY.npy.partial`, whose length
+ * tells what is done. One process at a time may write a set.
+ */
+export class TokenWriter {
+  /** Rows that are on disk already. */
+  rowsDone: number;
+  #isOpen = true;
+  readonly #file: Deno.FsFile;
+  readonly #paths: { tokens: string; index: string };
+  readonly #index: TokenIndex;
+
+  private constructor(
+    file: Deno.FsFile,
+    paths: { tokens: string; index: string },
+    index: TokenIndex,
+    rowsDone: number,
+  ) {
+    this.#file = file;
+    this.#paths = paths;
+    this.#index = index;
+    this.rowsDone = rowsDone;
+  }
+
+  /**
+   * Opens a set for writing and finds how far an earlier process came.
+   * @param batchRows rows are kept in whole batches of this size, so that a resumed set has the
+   * bytes of an uninterrupted one
+   */
+  static async open(
+    folder: string,
+    key: string,
+    index: TokenIndex,
+    batchRows: number,
+  ): Promise<TokenWriter> {
+    await Deno.mkdir(folder, { recursive: true });
+    const paths = tokenPaths(folder, key);
+    const file = await Deno.open(`${paths.tokens}.partial`, {
+      read: true,
+      write: true,
+      create: true,
+    });
+    const header = encodeNpyHeader(index.shape);
+    const [rows, blocks, width] = index.shape;
+    const rowBytes = blocks * width * Float16Array.BYTES_PER_ELEMENT;
+    const { size } = await file.stat();
+    const whole = Math.floor(Math.max(0, size - header.length) / rowBytes / batchRows) * batchRows;
+    const rowsDone = size === header.length + rows * rowBytes ? rows : whole;
+    await file.seek(0, Deno.SeekMode.Start);
+    await writeAll(file, header);
+    await file.truncate(header.length + rowsDone * rowBytes);
+    await file.seek(0, Deno.SeekMode.End);
+    return new TokenWriter(file, paths, index, rowsDone);
+  }
+
+  /** Appends the tokens of whole rows, rounded to float16. */
+  async append(tokens: Float32Array): Promise<void> {
+    const half = new Float16Array(tokens);
+    await writeAll(this.#file, new Uint8Array(half.buffer));
+    const [, blocks, width] = this.#index.shape;
+    this.rowsDone += tokens.length / (blocks * width);
+  }
+
+  /** Writes the index and gives the file its final name. */
+  async finish(): Promise<void> {
+    await this.#file.syncData();
+    await writeJson(this.#paths.index, this.#index);
+    await Deno.rename(`${this.#paths.tokens}.partial`, this.#paths.tokens);
+    this.close();
+  }
+
+  /** Closes the file. An unfinished set is gone on with later. */
+  close(): void {
+    if (this.#isOpen) this.#file.close();
+    this.#isOpen = false;
+  }
+}
+
+async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
+  let rest = bytes;
+  while (rest.length > 0) rest = rest.subarray(await file.write(rest));
+}
+
+/** Largest token file that is kept in memory once read. */
+const MAX_RESIDENT_BYTES = 256 * 2 ** 20;
+
+/** Reads rows of a set in any order, as float32. */
+export class TokenReader implements Disposable {
+  readonly set: TokenSet;
+  /** Values of a row. */
+  readonly rowLength: number;
+  readonly #descriptor: number;
+  readonly #dataOffset: number;
+  readonly #resident: Float16Array | undefined;
+  readonly #row: Float16Array<ArrayBuffer>;
+
+  private constructor(set: TokenSet, dataOffset: number) {
+    const [rows, blocks, width] = set.index.shape;
+    this.set = set;
+    this.rowLength = blocks * width;
+    this.#descriptor = openSync(set.path, "r");
+    this.#dataOffset = dataOffset;
+    this.#row = new Float16Array(this.rowLength);
+    if (rows * this.rowLength * 2 <= MAX_RESIDENT_BYTES) {
+      const resident = new Float16Array(rows * this.rowLength);
+      this.#read(resident, 0);
+      this.#resident = resident;
+    }
+  }
+
+  /** Opens a finished set. */
+  static async open(set: TokenSet): Promise<TokenReader> {
+    return new TokenReader(set, (await readNpyHeader(set.path)).dataOffset);
+  }
+
+  /** Copies one row into `target` from `offset` on. */
+  copyRow(row: number, target: Float32Array, offset: number): void {
+    const length = this.rowLength;
+    if (this.#resident) {
+      target.set(this.#resident.subarray(row * length, (row + 1) * length), offset);
+    } else {
+      this.#read(this.#row, row * length * Float16Array.BYTES_PER_ELEMENT);
+      target.set(this.#row, offset);
+    }
+  }
+
+  #read(target: Float16Array<ArrayBuffer>, offset: number): void {
+    const bytes = new Uint8Array(target.buffer);
+    let filled = 0;
+    while (filled < bytes.length) {
+      const position = this.#dataOffset + offset + filled;
+      const count = readSync(this.#descriptor, bytes, filled, bytes.length - filled, position);
+      if (count === 0) throw new SyntaxError(`Cannot read ${this.set.path}: it ends too early`);
+      filled += count;
+    }
+  }
+
+  /** Closes the file. */
+  [Symbol.dispose](): void {
+    closeSync(this.#descriptor);
+  }
+}

@@ -1,0 +1,17 @@
+/**
+ * Progress of long work, told to whoever wants to show it.
+ * @module
+ */
+
+/** How far a stage has come. */
+export interface Progress {
+  /** What is being done: `tokens`. */
+  readonly stage: string;
+  /** What is counted: `crops`. */
+  readonly unit: string;
+  readonly done: number;
+  readonly total: number;
+}
+
+/** Told now and then while work goes on. */
+export type OnProgress = (progress: Progress) => void;

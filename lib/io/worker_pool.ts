@@ -1,0 +1,135 @@
+/**
+ * A few worker threads that do jobs of one kind.
+ * @module
+ */
+
+/** A job on its way to a worker. */
+interface Envelope<Job> {
+  readonly id: number;
+  readonly job: Job;
+}
+
+/** What a worker sends back: the result, or the error's kind and message. */
+type Reply<Result> =
+  & { readonly id: number }
+  & ({ readonly result: Result } | { readonly error: { name: string; message: string } });
+
+interface Pending<Result> {
+  readonly worker: number;
+  resolve(result: Result): void;
+  reject(error: Error): void;
+}
+
+const ERRORS: Readonly<Record<string, new (message: string) => Error>> = {
+  RangeError,
+  SyntaxError,
+  TypeError,
+};
+
+/** Worker threads, each running one module that calls {@linkcode serveJobs}. */
+export class WorkerPool<Job, Result> implements Disposable {
+  readonly #workers: Worker[];
+  readonly #load: number[];
+  readonly #pending = new Map<number, Pending<Result>>();
+  #nextId = 0;
+
+  /**
+   * @param module the workers' module
+   * @param size number of threads
+   */
+  constructor(module: URL, size: number) {
+    this.#workers = Array.from({ length: size }, () => new Worker(module, { type: "module" }));
+    this.#load = new Array(size).fill(0);
+    this.#workers.forEach((worker, index) => {
+      worker.onmessage = ({ data }: MessageEvent<Reply<Result>>) => this.#settle(data);
+      worker.onerror = (event) => {
+        event.preventDefault();
+        this.#fail(index, new Error(`A worker stopped: ${event.message}`));
+      };
+    });
+  }
+
+  /** Number of threads. */
+  get size(): number {
+    return this.#workers.length;
+  }
+
+  /**
+   * Does a job on the worker that has the fewest to do.
+   * @throws what the job throws: {@linkcode RangeError}, {@linkcode SyntaxError},
+   * {@linkcode TypeError}, or {@linkcode Error}, with the same message
+   */
+  run(job: Job): Promise<Result> {
+    const worker = this.#load.indexOf(Math.min(...this.#load));
+    const id = this.#nextId++;
+    this.#load[worker]! += 1;
+    return new Promise((resolve, reject) => {
+      this.#pending.set(id, { worker, resolve, reject });
+      this.#workers[worker]!.postMessage({ id, job } satisfies Envelope<Job>);
+    });
+  }
+
+  /**
+   * Does jobs ahead of whoever reads the results, and gives the results in the jobs' order.
+   * @param ahead how many jobs may be under way or waiting to be read
+   */
+  async *ordered(jobs: Iterable<Job>, ahead: number): AsyncGenerator<{ job: Job; result: Result }> {
+    const queue: { job: Job; result: Promise<Result> }[] = [];
+    const next = async () => {
+      const { job, result } = queue.shift()!;
+      return { job, result: await result };
+    };
+    for (const job of jobs) {
+      const result = this.run(job);
+      result.catch(() => {}); // reported where it is read
+      queue.push({ job, result });
+      if (queue.length >= ahead) yield await next();
+    }
+    while (queue.length > 0) yield await next();
+  }
+
+  /** Stops the workers; jobs under way are dropped. */
+  [Symbol.dispose](): void {
+    for (const worker of this.#workers) worker.terminate();
+  }
+
+  #settle(reply: Reply<Result>): void {
+    const pending = this.#pending.get(reply.id);
+    if (!pending) return;
+    this.#pending.delete(reply.id);
+    this.#load[pending.worker]! -= 1;
+    if ("result" in reply) return pending.resolve(reply.result);
+    const { name, message } = reply.error;
+    pending.reject(new (ERRORS[name] ?? Error)(message));
+  }
+
+  #fail(worker: number, error: Error): void {
+    for (const [id, pending] of this.#pending) {
+      if (pending.worker !== worker) continue;
+      this.#pending.delete(id);
+      pending.reject(error);
+    }
+  }
+}
+
+/**
+ * Turns the module that calls it into a worker of a {@linkcode WorkerPool}.
+ * @param work does one job; gives the result and the buffers to hand over rather than copy
+ */
+export function serveJobs<Job, Result>(
+  work: (job: Job) => Promise<{ result: Result; transfer?: ArrayBuffer[] }>,
+): void {
+  const scope = globalThis as unknown as {
+    onmessage: (event: MessageEvent<Envelope<Job>>) => void;
+    postMessage(message: Reply<Result>, transfer: ArrayBuffer[]): void;
+  };
+  scope.onmessage = async ({ data: { id, job } }) => {
+    try {
+      const { result, transfer = [] } = await work(job);
+      scope.postMessage({ id, result }, transfer);
+    } catch (error) {
+      const { name, message } = error instanceof Error ? error : new Error(String(error));
+      scope.postMessage({ id, error: { name, message } }, []);
+    }
+  };
+}

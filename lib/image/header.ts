@@ -1,0 +1,137 @@
+/**
+ * What an image file says of itself in its first bytes, read without decoding a pixel.
+ * @module
+ */
+
+/** Formats that this project decodes. */
+export type ImageFormat = "jpeg" | "png" | "webp";
+
+/** Size and storage of an image as its header states them. */
+export interface ImageHeader {
+  readonly format: ImageFormat;
+  readonly width: number;
+  readonly height: number;
+  /** Bits a channel. */
+  readonly bits: number;
+  /** How colour is stored; an alpha channel beside it is not told. */
+  readonly colour: "grey" | "rgb" | "palette" | "cmyk";
+}
+
+/** Bytes that {@linkcode readImageHeader} needs at most, but for JPEG files with long metadata. */
+export const HEADER_BYTES = 65_536;
+
+const SIGNATURES: readonly [name: string, offset: number, text: string][] = [
+  ["a GIF image", 0, "GIF8"],
+  ["a BMP image", 0, "BM"],
+  ["a TIFF image", 0, "II*\0"],
+  ["a TIFF image", 0, "MM\0*"],
+  ["an AVIF or HEIF image", 4, "ftyp"],
+  ["a JPEG 2000 image", 4, "jP  "],
+  ["an SVG or XML text", 0, "<?xml"],
+  ["an SVG image", 0, "<svg"],
+  ["an HTML text", 0, "<!DOCTYPE html"],
+  ["an HTML text", 0, "<html"],
+];
+
+/**
+ * Reads format, size and storage from the start of a file.
+ * @param bytes the whole file, or its first {@linkcode HEADER_BYTES}
+ * @throws {SyntaxError} whose message says what the bytes are instead ("a GIF image", "12 bytes",
+ * "a JPEG image cut off in its header"); the caller puts the file's name before it
+ */
+export function readImageHeader(bytes: Uint8Array): ImageHeader {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (startsWith(bytes, 0, "\x89PNG\r\n\x1a\n")) return readPng(view);
+  if (startsWith(bytes, 0, "\xff\xd8\xff")) return readJpeg(view);
+  if (startsWith(bytes, 0, "RIFF") && startsWith(bytes, 8, "WEBP")) return readWebp(view);
+  const known = SIGNATURES.find(([, offset, text]) => startsWith(bytes, offset, text));
+  if (known) throw new SyntaxError(known[0]);
+  if (bytes.length < 16) throw new SyntaxError(`${bytes.length} bytes`);
+  const start = Array.from(bytes.subarray(0, 4), (byte) => byte.toString(16).padStart(2, "0"));
+  throw new SyntaxError(`bytes that start with ${start.join(" ")}`);
+}
+
+function startsWith(bytes: Uint8Array, offset: number, text: string): boolean {
+  if (bytes.length < offset + text.length) return false;
+  for (let i = 0; i < text.length; i++) {
+    if (bytes[offset + i] !== text.charCodeAt(i)) return false;
+  }
+  return true;
+}
+
+const cutOff = (format: string) => new SyntaxError(`${format} cut off in its header`);
+
+const PNG_COLOURS = { 0: "grey", 2: "rgb", 3: "palette", 4: "grey", 6: "rgb" } as const;
+
+function readPng(view: DataView): ImageHeader {
+  if (view.byteLength < 26) throw cutOff("a PNG image");
+  const type = view.getUint8(25);
+  if (view.getUint32(12) !== 0x49484452 || !(type in PNG_COLOURS)) {
+    throw new SyntaxError("a PNG image with a damaged header");
+  }
+  return checked({
+    format: "png",
+    width: view.getUint32(16),
+    height: view.getUint32(20),
+    bits: view.getUint8(24),
+    colour: PNG_COLOURS[type as keyof typeof PNG_COLOURS],
+  });
+}
+
+function readJpeg(view: DataView): ImageHeader {
+  let offset = 2;
+  while (offset + 9 < view.byteLength) {
+    // bytes between segments are skipped, as libjpeg does
+    if (view.getUint8(offset) !== 0xff) {
+      offset++;
+      continue;
+    }
+    const marker = view.getUint8(offset + 1);
+    if (marker === 0xff) {
+      offset++;
+    } else if (marker === 0x01 || marker === 0x00 || (marker >= 0xd0 && marker <= 0xd8)) {
+      offset += 2;
+    } else if (marker === 0xd9 || marker === 0xda) {
+      throw new SyntaxError("a JPEG image without a frame header");
+    } else if (marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker)) {
+      const components = view.getUint8(offset + 9);
+      return checked({
+        format: "jpeg",
+        width: view.getUint16(offset + 7),
+        height: view.getUint16(offset + 5),
+        bits: view.getUint8(offset + 4),
+        colour: components === 4 ? "cmyk" : components === 1 ? "grey" : "rgb",
+      });
+    } else {
+      offset += 2 + view.getUint16(offset + 2);
+    }
+  }
+  throw cutOff("a JPEG image");
+}
+
+function readWebp(view: DataView): ImageHeader {
+  if (view.byteLength < 30) throw cutOff("a WebP image");
+  const size = (width: number, height: number) =>
+    checked({ format: "webp", width, height, bits: 8, colour: "rgb" });
+  const uint24 = (offset: number) => view.getUint16(offset, true) | view.getUint8(offset + 2) << 16;
+  switch (view.getUint32(12)) {
+    case 0x56503820: // "VP8 ": three bytes of frame tag, three of start code
+      return size(view.getUint16(26, true) & 0x3fff, view.getUint16(28, true) & 0x3fff);
+    case 0x5650384c: { // "VP8L": 14 bits each, less one
+      const packed = view.getUint32(21, true);
+      return size((packed & 0x3fff) + 1, (packed >>> 14 & 0x3fff) + 1);
+    }
+    case 0x56503858: // "VP8X": 24 bits each, less one
+      return size(uint24(24) + 1, uint24(27) + 1);
+  }
+  throw new SyntaxError("a WebP image with a damaged header");
+}
+
+function checked(header: ImageHeader): ImageHeader {
+  if (header.width === 0 || header.height === 0) {
+    throw new SyntaxError(
+      `a ${header.format.toUpperCase()} image of ${header.width} × ${header.height} pixels`,
+    );
+  }
+  return header;
+}

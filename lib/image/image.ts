@@ -1,0 +1,116 @@
+/**
+ * Decoding of image files to the pixels that Pillow's `convert("RGB")` gives: no rotation by EXIF,
+ * no ICC conversion, alpha dropped and not blended, grey and palette expanded, CMYK by Pillow's
+ * formula.
+ *
+ * Released: `Image.open(path).convert("RGB")` in every dataset class.
+ * @module
+ */
+import sharp from "sharp";
+import { type ImageHeader, readImageHeader } from "./header.ts";
+
+// every image is decoded once: a cache would only grow
+sharp.cache(false);
+// images are decoded side by side, on several workers: more threads for each would only compete
+sharp.concurrency(1);
+
+/** An 8-bit colour image in memory. */
+export interface RgbImage {
+  /** Pixels a row. */
+  readonly width: number;
+  /** Rows. */
+  readonly height: number;
+  /** Interleaved R, G, B; [height, width, 3], row-major, 0 … 255. */
+  readonly data: Uint8Array;
+}
+
+/**
+ * Largest image that is decoded, in pixels; Pillow warns of "decompression bombs" beyond the same
+ * number (`Image.MAX_IMAGE_PIXELS`).
+ */
+export const MAX_PIXELS = 89_478_485;
+
+/** Largest file that is read, in bytes: no image within {@linkcode MAX_PIXELS} needs more. */
+export const MAX_FILE_BYTES = 2 ** 30;
+
+/**
+ * Reads and decodes an image file.
+ * @throws {SyntaxError} in one line that names the file and what was found, where it is not an
+ * image, is cut off or damaged, is larger than {@linkcode MAX_PIXELS}, or is stored in a way that
+ * has no 8-bit RGB equal to Pillow's
+ * @throws {Deno.errors.NotFound} where there is no such file
+ */
+export async function decodeImage(path: string): Promise<RgbImage> {
+  const { isFile, size } = await Deno.stat(path);
+  if (!isFile) throw cannotDecode(path, "something that is not a file");
+  if (size > MAX_FILE_BYTES) {
+    throw cannotDecode(path, `${size} bytes; at most ${MAX_FILE_BYTES} are read`);
+  }
+  return await decodeImageBytes(await Deno.readFile(path), path);
+}
+
+/**
+ * Decodes the bytes of an image file.
+ * @param name what to call it in errors
+ * @throws {SyntaxError} as {@linkcode decodeImage}
+ */
+export async function decodeImageBytes(bytes: Uint8Array, name: string): Promise<RgbImage> {
+  let header: ImageHeader;
+  try {
+    header = readImageHeader(bytes);
+  } catch (error) {
+    throw cannotDecode(name, (error as Error).message);
+  }
+  const refusal = reasonToRefuse(header);
+  if (refusal) throw cannotDecode(name, refusal);
+  const { width, height, colour } = header;
+  let pixels = sharp(bytes, {
+    limitInputPixels: MAX_PIXELS,
+    ignoreIcc: true,
+    failOn: "error",
+    sequentialRead: true,
+  }).removeAlpha();
+  if (colour === "cmyk") pixels = pixels.pipelineColourspace("cmyk").toColourspace("cmyk");
+  try {
+    const { data, info } = await pixels.raw({ depth: "uchar" }).toBuffer({
+      resolveWithObject: true,
+    });
+    if (info.width !== width || info.height !== height) {
+      throw new Error(`${info.width} × ${info.height} pixels, not ${width} × ${height} as stated`);
+    }
+    const values = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    return { width, height, data: colour === "cmyk" ? cmykToRgb(values) : values };
+  } catch (error) {
+    const reason = (error as Error).message.trim().split("\n").at(-1);
+    throw cannotDecode(name, `a damaged ${header.format.toUpperCase()} (${reason})`);
+  }
+}
+
+function reasonToRefuse({ format, width, height, bits, colour }: ImageHeader): string | undefined {
+  if (width * height > MAX_PIXELS) {
+    return `${width} × ${height} pixels; at most ${MAX_PIXELS} are decoded`;
+  }
+  if (format === "png" && colour === "grey" && bits === 16) {
+    return 'a 16-bit grey PNG, of which Pillow\'s convert("RGB") keeps nothing above 255; ' +
+      "convert it to 8 bits first";
+  }
+  if (format === "jpeg" && bits !== 8) {
+    return `a JPEG with ${bits} bits a channel; Pillow reads 8`;
+  }
+}
+
+/** Pillow's conversion: each colour scaled by the white that black leaves, rounded. */
+function cmykToRgb(cmyk: Uint8Array): Uint8Array {
+  const rgb = new Uint8Array(cmyk.length / 4 * 3);
+  for (let from = 0, to = 0; from < cmyk.length; from += 4, to += 3) {
+    const white = 255 - cmyk[from + 3]!;
+    for (let c = 0; c < 3; c++) {
+      rgb[to + c] = white - Math.floor((cmyk[from + c]! * white + 127) / 255);
+    }
+  }
+  return rgb;
+}
+
+function cannotDecode(name: string, found: string): SyntaxError {
+  return new SyntaxError(`Cannot decode ${name}: expected an image, found ${found}`);
+}

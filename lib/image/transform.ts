@@ -1,0 +1,82 @@
+/**
+ * What happens to an image between its file and the backbone, as plain data: part of the key of
+ * every set of tokens.
+ * @module
+ */
+import { randomStream } from "../random.ts";
+import { augment, type Augmentation } from "./augment.ts";
+import { centerCrop, flipHorizontal, randomCrop, TEN_CROP_COUNT, tenCrop } from "./crop.ts";
+import type { RgbImage } from "./image.ts";
+import { perturb, type Perturbing } from "./perturb.ts";
+
+/** From image to crops. `size` is the side of a crop in pixels: what the backbone takes. */
+export type Transform =
+  /** One crop from the middle. Paper: §4.4 */
+  | { readonly kind: "center"; readonly size: number }
+  /** Five crops and their mirror images. Paper: §5.8 */
+  | { readonly kind: "ten"; readonly size: number }
+  /** Augmentation of the whole image, then a random crop, then a random flip. Paper: §4.4 */
+  | { readonly kind: "train"; readonly size: number; readonly augmentation: Augmentation }
+  /** Some images perturbed, then one crop from the middle. Paper: §5.6 */
+  | { readonly kind: "perturbed"; readonly size: number } & Perturbing;
+
+/** What the random choices for one image hang on. */
+export interface TransformKey {
+  readonly seed: number;
+  /** Counted from 1; 0 where there are no epochs. */
+  readonly epoch: number;
+  /** The image's path relative to the data root, with `/` between. */
+  readonly path: string;
+}
+
+/** How many crops a transform makes of an image. */
+export function cropsPerImage(transform: Transform): number {
+  return transform.kind === "ten" ? TEN_CROP_COUNT : 1;
+}
+
+/** Whether a transform makes other crops in another epoch or with another seed. */
+export function isRandom(transform: Transform): boolean {
+  return transform.kind === "train" || transform.kind === "perturbed";
+}
+
+/**
+ * Makes an image's crops. Every random choice hangs on the key alone, so neither order nor worker
+ * count nor batch size changes a pixel.
+ * @returns {@linkcode cropsPerImage} crops, each uint8 [size, size, 3]
+ * @throws {RangeError} where the image is smaller than ten crops need
+ *
+ * @example
+ * ```ts
+ * import { applyTransform } from "./transform.ts";
+ *
+ * const grey = { width: 3, height: 2, data: new Uint8Array(18).fill(128) };
+ * const key = { seed: 0, epoch: 1, path: "horse/0001.png" };
+ * const [crop] = await applyTransform(grey, { kind: "center", size: 2 }, key);
+ * console.assert(crop?.length === 2 * 2 * 3 && crop.every((value) => value === 128));
+ * ```
+ */
+export async function applyTransform(
+  image: RgbImage,
+  transform: Transform,
+  { seed, epoch, path }: TransformKey,
+): Promise<Uint8Array[]> {
+  const { size } = transform;
+  const stream = (purpose: string) => randomStream(seed, purpose, epoch, path);
+  switch (transform.kind) {
+    case "center":
+      return [centerCrop(image, size).data];
+    case "ten":
+      return tenCrop(image, size).map(({ data }) => data);
+    case "train": {
+      const { augmentation } = transform;
+      const augmented = await augment(image, augmentation, stream("augment"));
+      const crop = randomCrop(augmented, size, stream("crop"));
+      const flip = stream("flip").chance(augmentation.flipProbability);
+      return [(flip ? flipHorizontal(crop) : crop).data];
+    }
+    case "perturbed": {
+      const perturbed = await perturb(image, transform, stream(transform.perturbation));
+      return [centerCrop(perturbed, size).data];
+    }
+  }
+}

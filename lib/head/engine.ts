@@ -2,7 +2,13 @@
  * What runs a head: one interface for every engine.
  * @module
  */
-import type { HeadArchitecture, Parameters } from "./architecture.ts";
+import {
+  type HeadArchitecture,
+  initialParameters,
+  type Parameters,
+  zeroParameters,
+} from "./architecture.ts";
+import type { Random } from "../random.ts";
 
 /** Tokens and labels of some images. */
 export interface TokenBatch {
@@ -30,6 +36,16 @@ export interface TrainingState {
   readonly secondMoment: Parameters;
   /** Steps made so far. */
   readonly steps: number;
+}
+
+/** The state before the first step: fresh parameters, moments of zero. */
+export function initialState(architecture: HeadArchitecture, random: Random): TrainingState {
+  return {
+    parameters: initialParameters(architecture, random),
+    firstMoment: zeroParameters(architecture),
+    secondMoment: zeroParameters(architecture),
+    steps: 0,
+  };
 }
 
 /** How a head is trained. */
@@ -62,6 +78,13 @@ export interface HeadOutput {
   readonly z: Float32Array;
 }
 
+/** Loss and gradients on a batch, without a step. */
+export interface HeadGradients extends HeadOutput {
+  readonly loss: StepLoss;
+  /** Of every parameter that training moves, under its name. */
+  readonly gradients: Parameters;
+}
+
 /** A head that only predicts. */
 export interface HeadPredictor {
   predict(tokens: Float32Array, count: number): Promise<HeadOutput>;
@@ -75,5 +98,7 @@ export interface HeadEngine {
   readonly backend: string;
   trainer(options: TrainerOptions): Promise<HeadTrainer>;
   predictor(architecture: HeadArchitecture, parameters: Parameters): Promise<HeadPredictor>;
+  /** What one step would follow: for checks against other implementations. Nothing is updated. */
+  gradients(options: TrainerOptions, batch: TokenBatch): Promise<HeadGradients>;
   dispose(): Promise<void>;
 }

@@ -1,0 +1,65 @@
+/**
+ * How a head's trained parameters lie in one array, and the chunks in which Adam goes over it.
+ * @module
+ */
+import { sizeOf } from "../io/tensor.ts";
+import { type HeadArchitecture, parameterShapes, trainedParameters } from "./architecture.ts";
+
+/** Values a chunk: few enough that a step's operands stay in the processor's cache. */
+const CHUNK_LENGTH = 65_536;
+
+/** A run of values of one parameter. */
+export interface Piece {
+  readonly name: string;
+  /** Lengths of all pieces that the parameter is cut into, and which one this is. */
+  readonly lengths: readonly number[];
+  readonly index: number;
+}
+
+/** A run of values that Adam updates together: a piece of a large parameter or several small ones. */
+export interface Chunk {
+  readonly offset: number;
+  readonly length: number;
+  readonly pieces: readonly Piece[];
+}
+
+/** Where a parameter lies. */
+export interface Span {
+  readonly offset: number;
+  readonly shape: readonly number[];
+}
+
+/** Places of all trained parameters, one after the other in the order of their names' listing. */
+export interface ParameterLayout {
+  readonly length: number;
+  readonly spans: ReadonlyMap<string, Span>;
+  readonly chunks: readonly Chunk[];
+}
+
+/** The layout of an architecture's trained parameters. */
+export function parameterLayout(architecture: HeadArchitecture): ParameterLayout {
+  const shapes = parameterShapes(architecture);
+  const spans = new Map<string, Span>();
+  const chunks: { offset: number; length: number; pieces: Piece[] }[] = [];
+  let offset = 0;
+  for (const name of trainedParameters(architecture)) {
+    const shape = shapes.get(name)!;
+    const size = sizeOf(shape);
+    spans.set(name, { offset, shape });
+    const count = Math.ceil(size / CHUNK_LENGTH);
+    const lengths = Array.from(
+      { length: count },
+      (_, i) => Math.min(size - i * CHUNK_LENGTH, CHUNK_LENGTH),
+    );
+    lengths.forEach((length, index) => {
+      const piece = { name, index, lengths };
+      const last = chunks.at(-1);
+      if (last && last.length + length <= CHUNK_LENGTH) {
+        last.pieces.push(piece);
+        last.length += length;
+      } else chunks.push({ offset, length, pieces: [piece] });
+      offset += length;
+    });
+  }
+  return { length: offset, spans, chunks };
+}

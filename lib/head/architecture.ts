@@ -135,7 +135,7 @@ export function assertParameters(
   const extra = [...parameters.keys()].find((name) => !shapes.has(name));
   if (extra !== undefined) {
     throw new TypeError(
-      `${action}: expected no tensor ${extra} in a head with ${architecture.projectionLayers} layers a projection`,
+      `${action}: expected no ${extra} with ${architecture.projectionLayers} projection layers`,
     );
   }
 }

@@ -1,0 +1,193 @@
+/**
+ * Heads on disk: safetensors under the released checkpoints' names.
+ * @module
+ */
+import { readSafetensors, writeSafetensors } from "../io/safetensors.ts";
+import type { Tensor } from "../io/tensor.ts";
+import {
+  type Ablation,
+  ABLATIONS,
+  assertParameters,
+  type HeadArchitecture,
+  type Parameters,
+} from "./architecture.ts";
+import type { TrainingState } from "./engine.ts";
+
+/** A head as it lies on disk. */
+export interface Checkpoint {
+  /** Its sizes, from the shapes; the ablation from the metadata, `none` where it is not there. */
+  readonly architecture: HeadArchitecture;
+  readonly parameters: Parameters;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** A checkpoint from which training goes on. */
+export interface TrainingCheckpoint extends Checkpoint {
+  readonly state: TrainingState;
+}
+
+const FIRST_MOMENT = "firstMoment.", SECOND_MOMENT = "secondMoment.";
+
+/**
+ * Writes a head, atomically.
+ * @param metadata further strings to keep with it
+ */
+export function saveCheckpoint(
+  path: string,
+  architecture: HeadArchitecture,
+  parameters: Parameters,
+  metadata: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  assertParameters(architecture, parameters, `Cannot save ${path}`);
+  return writeSafetensors(path, parameters, { ...metadata, ablation: architecture.ablation });
+}
+
+/**
+ * Reads a head.
+ * @param expected sizes that it must have, where they are known
+ * @throws {TypeError} naming the file and the tensor whose shape is not the expected one
+ * @throws {SyntaxError} where the file is truncated or not safetensors
+ */
+export async function loadCheckpoint(
+  path: string,
+  expected?: HeadArchitecture,
+): Promise<Checkpoint> {
+  const { tensors, metadata } = await readSafetensors(path);
+  return checkpointOf(path, headTensors(tensors), metadata, expected);
+}
+
+/** Writes a head in training: parameters, both moments and the number of steps, atomically. */
+export function saveTrainingState(
+  path: string,
+  architecture: HeadArchitecture,
+  { parameters, firstMoment, secondMoment, steps }: TrainingState,
+  metadata: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const prefixed = (prefix: string, values: Parameters) =>
+    [...values].map(([name, value]): [string, Tensor] => [prefix + name, value]);
+  return writeSafetensors(path, [
+    ...parameters,
+    ...prefixed(FIRST_MOMENT, firstMoment),
+    ...prefixed(SECOND_MOMENT, secondMoment),
+  ], { ...metadata, ablation: architecture.ablation, steps: `${steps}` });
+}
+
+/**
+ * Reads what {@linkcode saveTrainingState} wrote.
+ * @throws {TypeError} as {@linkcode loadCheckpoint}, or where the file holds no moments
+ * @throws {SyntaxError} where the file is truncated, not safetensors, or without number of steps
+ */
+export async function loadTrainingState(
+  path: string,
+  expected?: HeadArchitecture,
+): Promise<TrainingCheckpoint> {
+  const { tensors, metadata } = await readSafetensors(path);
+  const checkpoint = checkpointOf(path, headTensors(tensors), metadata, expected);
+  const steps = Number(metadata["steps"] ?? NaN);
+  if (!Number.isSafeInteger(steps) || steps < 0) {
+    throw new SyntaxError(
+      `Cannot load ${path}: expected a number of steps, found ${metadata["steps"] ?? "none"}`,
+    );
+  }
+  const moments = (prefix: string): Parameters => {
+    const found = new Map(
+      [...tensors].filter(([name]) => name.startsWith(prefix))
+        .map(([name, value]) => [name.slice(prefix.length), value]),
+    );
+    assertParameters(checkpoint.architecture, found, `Cannot load ${prefix}* of ${path}`);
+    return found;
+  };
+  return {
+    ...checkpoint,
+    state: {
+      parameters: checkpoint.parameters,
+      firstMoment: moments(FIRST_MOMENT),
+      secondMoment: moments(SECOND_MOMENT),
+      steps,
+    },
+  };
+}
+
+function headTensors(tensors: Parameters): Parameters {
+  return new Map(
+    [...tensors].filter(([name]) =>
+      !name.startsWith(FIRST_MOMENT) && !name.startsWith(SECOND_MOMENT)
+    ),
+  );
+}
+
+/**
+ * Finds the architecture of tensors read from a file, and checks all of them against it.
+ * @throws {TypeError} naming the file and the first tensor that does not fit
+ */
+export function checkpointOf(
+  path: string,
+  parameters: Parameters,
+  metadata: Readonly<Record<string, string>>,
+  expected?: HeadArchitecture,
+): Checkpoint {
+  const action = `Cannot load ${path}`;
+  const architecture = inferArchitecture(action, parameters, metadata);
+  assertParameters(expected ?? architecture, parameters, action);
+  if (expected && expected.ablation !== architecture.ablation) {
+    throw new TypeError(
+      `${action}: expected ablation ${expected.ablation}, found ${architecture.ablation}`,
+    );
+  }
+  return { architecture, parameters, metadata };
+}
+
+function inferArchitecture(
+  action: string,
+  parameters: Parameters,
+  metadata: Readonly<Record<string, string>>,
+): HeadArchitecture {
+  const sizes = (name: string, rank: number, wanted: string) => {
+    const shape = parameters.get(name)?.shape;
+    if (shape?.length !== rank) {
+      const found = shape ? `[${shape.join(", ")}]` : "none";
+      throw new TypeError(`${action}: expected ${name} ${wanted}, found ${found}`);
+    }
+    return shape;
+  };
+  const [, blocks, projectionDim] = sizes("alpha", 3, "[1, blocks, projectionDim]");
+  const [, width] = sizes("proj1.1.weight", 2, "[projectionDim, width]");
+  const layers = [...parameters.keys()].filter((name) => /^proj1\.\d+\.weight$/.test(name));
+  const ablation = metadata["ablation"] ?? "none";
+  if (!ABLATIONS.some((known) => known === ablation)) {
+    throw new TypeError(
+      `${action}: expected an ablation of ${ABLATIONS.join(", ")}, found ${ablation}`,
+    );
+  }
+  return {
+    blocks: blocks!,
+    width: width!,
+    projectionLayers: layers.length,
+    projectionDim: projectionDim!,
+    ablation: ablation as Ablation,
+  };
+}
+
+/**
+ * How many of the d′ features weigh each block more than any other. Paper: §5.7, Figure 7.
+ * @returns [blocks]; the counts sum to d′
+ * @throws {TypeError} where the parameters have no `alpha`
+ */
+export function blockImportance(parameters: Parameters): number[] {
+  const alpha = parameters.get("alpha");
+  const [, blocks, features] = alpha?.shape ?? [];
+  if (!alpha || blocks === undefined || features === undefined) {
+    throw new TypeError("Cannot rank blocks: expected parameters with alpha [1, blocks, d′]");
+  }
+  const counts = new Array<number>(blocks).fill(0);
+  for (let feature = 0; feature < features; feature++) {
+    let best = 0;
+    for (let block = 1; block < blocks; block++) {
+      if (alpha.data[block * features + feature]! > alpha.data[best * features + feature]!) {
+        best = block;
+      }
+    }
+    counts[best]!++;
+  }
+  return counts;
+}

@@ -53,7 +53,7 @@ export async function extractTokens(
   requests: readonly TokenRequest[],
   options: ExtractOptions,
 ): Promise<TokenSet[][]> {
-  const wanted = await Promise.all(requests.map((request) => describe(request, options)));
+  const wanted = await Promise.all(requests.map((request) => describe(request, options.root)));
   if ((await missingOf(wanted, options)).length > 0) {
     // a second process waits here, and then finds the sets finished
     await withLock(join(options.folder, "extraction.lock"), async () => {
@@ -82,6 +82,19 @@ async function missingOf(wanted: readonly Wanted[][], { folder }: ExtractOptions
   return missing;
 }
 
+/**
+ * Names sets of tokens without making them.
+ * @returns for each request, the key for each of its backbones, in their order
+ * @throws {RangeError} where a backbone's resolution is not the size of the crops
+ */
+export async function nameTokens(
+  requests: readonly TokenRequest[],
+  root: string,
+): Promise<string[][]> {
+  const wanted = await Promise.all(requests.map((request) => describe(request, root)));
+  return wanted.map((sets) => sets.map(({ key }) => key));
+}
+
 async function expectTokens(folder: string, key: string): Promise<TokenSet> {
   const set = await findTokens(folder, key);
   if (!set) throw new Error(`Cannot load tokens: expected ${key}.npy in ${folder}, found none`);
@@ -96,15 +109,9 @@ interface Wanted {
   readonly index: TokenIndex;
 }
 
-async function describe(
-  request: TokenRequest,
-  { root }: ExtractOptions,
-): Promise<Wanted[]> {
+async function describe(request: TokenRequest, root: string): Promise<Wanted[]> {
   const { images, transform, seed, epoch, backbones } = request;
-  const sizes = await Promise.all(
-    images.map(async ({ path }) => (await Deno.stat(join(root, path))).size),
-  );
-  const list = contentKey(images.map(({ path, label }, i) => [path, label, sizes[i]]));
+  const list = await listKey(images, root);
   const crops = cropsPerImage(transform);
   return await Promise.all(backbones.map(async (backbone) => {
     const { resolutionPx, blocks, width } = backbone.architecture;
@@ -135,6 +142,23 @@ async function describe(
       },
     };
   }));
+}
+
+const listKeys = new WeakMap<readonly ImageEntry[], Promise<string>>();
+
+/** A hash of images by path, label and size in bytes; found once for a list. */
+function listKey(images: readonly ImageEntry[], root: string): Promise<string> {
+  let key = listKeys.get(images);
+  if (!key) {
+    const sizes = Promise.all(
+      images.map(async ({ path }) => (await Deno.stat(join(root, path))).size),
+    );
+    key = sizes.then((bytes) =>
+      contentKey(images.map(({ path, label }, i) => [path, label, bytes[i]]))
+    );
+    listKeys.set(images, key);
+  }
+  return key;
 }
 
 /** A crop job and where its tokens go. */

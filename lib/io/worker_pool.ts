@@ -9,15 +9,20 @@ interface Envelope<Job> {
   readonly job: Job;
 }
 
-/** What a worker sends back: the result, or the error's kind and message. */
+/** What a worker sends back: a count of work done, the result, or the error's kind and message. */
 type Reply<Result> =
   & { readonly id: number }
-  & ({ readonly result: Result } | { readonly error: { name: string; message: string } });
+  & (
+    | { readonly done: number }
+    | { readonly result: Result }
+    | { readonly error: { name: string; message: string } }
+  );
 
 interface Pending<Result> {
   readonly worker: number;
   resolve(result: Result): void;
   reject(error: Error): void;
+  onDone(count: number): void;
 }
 
 const ERRORS: Readonly<Record<string, new (message: string) => Error>> = {
@@ -58,13 +63,14 @@ export class WorkerPool<Job, Result> implements Disposable {
    * Does a job on the worker that has the fewest to do.
    * @throws what the job throws: {@linkcode RangeError}, {@linkcode SyntaxError},
    * {@linkcode TypeError}, or {@linkcode Error}, with the same message
+   * @param onDone told of the work that the job reports as done
    */
-  run(job: Job): Promise<Result> {
+  run(job: Job, onDone: (count: number) => void = () => {}): Promise<Result> {
     const worker = this.#load.indexOf(Math.min(...this.#load));
     const id = this.#nextId++;
     this.#load[worker]! += 1;
     return new Promise((resolve, reject) => {
-      this.#pending.set(id, { worker, resolve, reject });
+      this.#pending.set(id, { worker, resolve, reject, onDone });
       this.#workers[worker]!.postMessage({ id, job } satisfies Envelope<Job>);
     });
   }
@@ -96,6 +102,7 @@ export class WorkerPool<Job, Result> implements Disposable {
   #settle(reply: Reply<Result>): void {
     const pending = this.#pending.get(reply.id);
     if (!pending) return;
+    if ("done" in reply) return pending.onDone(reply.done);
     this.#pending.delete(reply.id);
     this.#load[pending.worker]! -= 1;
     if ("result" in reply) return pending.resolve(reply.result);
@@ -114,10 +121,14 @@ export class WorkerPool<Job, Result> implements Disposable {
 
 /**
  * Turns the module that calls it into a worker of a {@linkcode WorkerPool}.
- * @param work does one job; gives the result and the buffers to hand over rather than copy
+ * @param work does one job, may report work done meanwhile, and gives the result and the buffers to
+ * hand over rather than copy
  */
 export function serveJobs<Job, Result>(
-  work: (job: Job) => Promise<{ result: Result; transfer?: ArrayBuffer[] }>,
+  work: (
+    job: Job,
+    onDone: (count: number) => void,
+  ) => Promise<{ result: Result; transfer?: ArrayBuffer[] }>,
 ): void {
   const scope = globalThis as unknown as {
     onmessage: (event: MessageEvent<Envelope<Job>>) => void;
@@ -125,7 +136,10 @@ export function serveJobs<Job, Result>(
   };
   scope.onmessage = async ({ data: { id, job } }) => {
     try {
-      const { result, transfer = [] } = await work(job);
+      const { result, transfer = [] } = await work(
+        job,
+        (done) => scope.postMessage({ id, done }, []),
+      );
       scope.postMessage({ id, result }, transfer);
     } catch (error) {
       const { name, message } = error instanceof Error ? error : new Error(String(error));

@@ -80,6 +80,8 @@ export interface RunRow {
   readonly trainingSeconds?: number;
   readonly valLoss: number;
   readonly valAcc: number;
+  /** For each block, how many of the d′ features weigh it most; absent where it was not published. */
+  readonly blockImportance?: readonly number[];
   /** By test set, in the profile's order. */
   readonly test: Readonly<Record<string, SetScores>>;
 }

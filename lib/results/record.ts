@@ -1,0 +1,112 @@
+/**
+ * Records: one JSON file a run, whole or not there.
+ * @module
+ */
+import { join } from "node:path";
+import { readJson, writeJson } from "../io/files.ts";
+import type { RunConfig, RunRow, SetScores } from "./run.ts";
+
+/** What training said at the end of an epoch. */
+export interface EpochLog {
+  /** Counted from 1. */
+  readonly epoch: number;
+  readonly learningRate: number;
+  /** Loss (BCE sum + ξ SupCon), mean over the epoch's batches. */
+  readonly trainLoss: number;
+  /** Binary cross-entropy, mean over the validation images. */
+  readonly valLoss: number;
+  /** Accuracy on the validation images at threshold .5, in [0, 1]. */
+  readonly valAcc: number;
+}
+
+/** A head's results after some epoch. */
+export interface Evaluation {
+  readonly epoch: number;
+  /** The head's parameters; path relative to the results folder of the profile. */
+  readonly checkpoint: string;
+  /** Scores of every image; path relative to the results folder of the profile. */
+  readonly scores: string;
+  /** For each block, how many of the d′ features weigh it most. Paper: §5.7. */
+  readonly blockImportance: readonly number[];
+  /** By test set. */
+  readonly test: Readonly<Record<string, SetScores>>;
+}
+
+/** All that is kept of one run. Equal but for `timings` and `date` when run again. */
+export interface RunRecord {
+  /** Hash of the configuration and of the tokens that it was run on. */
+  readonly key: string;
+  readonly profile: string;
+  readonly experiment: string;
+  readonly config: RunConfig;
+  /** Engine and where it really ran. */
+  readonly engine: string;
+  readonly versions: Readonly<Record<string, string>>;
+  /** Keys of the token sets that were read. */
+  readonly tokens: {
+    /** By epoch, then by class. */
+    readonly train: readonly (readonly string[])[];
+    readonly val: readonly string[];
+    /** By test set. */
+    readonly test: Readonly<Record<string, string>>;
+  };
+  readonly parameterCount: number;
+  readonly epochs: readonly EpochLog[];
+  readonly evaluations: readonly Evaluation[];
+  readonly timings: { readonly trainingSeconds: number; readonly evaluationSeconds: number };
+  /** When the run ended, ISO 8601. */
+  readonly date: string;
+}
+
+/** The records of one profile, in `FOLDER/EXPERIMENT/KEY.json`. */
+export class RecordStore {
+  /** `results/<profile>` */
+  readonly folder: string;
+
+  /** Names a folder; nothing is read or written yet. */
+  constructor(folder: string) {
+    this.folder = folder;
+  }
+
+  /** The record of a run, where it has ended. */
+  find(experiment: string, key: string): Promise<RunRecord | undefined> {
+    return readJson<RunRecord>(this.#path(experiment, key));
+  }
+
+  /** Writes a record; with it the run counts as done. */
+  write(record: RunRecord): Promise<void> {
+    return writeJson(this.#path(record.experiment, record.key), record);
+  }
+
+  #path(experiment: string, key: string): string {
+    return join(this.folder, experiment, `${key}.json`);
+  }
+}
+
+/** A record as rows: one for each epoch it was evaluated at. */
+export function rowsOf(record: RunRecord): RunRow[] {
+  const { training, evaluation } = record.config;
+  return record.evaluations.map(({ epoch, test, blockImportance }) => {
+    const log = record.epochs.find((entry) => entry.epoch === epoch)!;
+    return {
+      experiment: record.experiment,
+      trainingSet: training.trainingSet,
+      classes: training.classes,
+      fraction: training.fraction,
+      backbone: training.backbone,
+      contrastiveWeight: training.contrastiveWeight,
+      projectionLayers: training.projectionLayers,
+      projectionDim: training.projectionDim,
+      variant: training.variant,
+      epochs: epoch,
+      seed: training.seed,
+      view: evaluation.view,
+      parameterCount: record.parameterCount,
+      trainingSeconds: record.timings.trainingSeconds,
+      valLoss: log.valLoss,
+      valAcc: log.valAcc,
+      blockImportance,
+      test,
+    };
+  });
+}

@@ -1,0 +1,216 @@
+/**
+ * Runs configurations: finds what is done, makes the tokens that are missing, trains and tries the
+ * heads, and writes a record for each.
+ * @module
+ */
+import { join } from "node:path";
+import { extractTokens } from "../features/extract.ts";
+import { parameterCount } from "../head/architecture.ts";
+import type { OnProgress } from "../io/progress.ts";
+import { WorkerPool } from "../io/worker_pool.ts";
+import { type Device, ONNX_RUNTIME_VERSION } from "../onnx/session.ts";
+import { type RecordStore, rowsOf, type RunRecord } from "../results/record.ts";
+import type { RunConfig, RunRow, TrainingConfig } from "../results/run.ts";
+import type { HeadResult, HeadsJob } from "./heads_worker.ts";
+import { type PlannedRun, planRuns, requestsOf, type World } from "./plan.ts";
+import { architectureOf, checkpointPath } from "./train.ts";
+
+/** Where results go and how hard to work. */
+export interface ExecuteOptions {
+  readonly store: RecordStore;
+  /** Folder of token sets. */
+  readonly tokensFolder: string;
+  readonly engine: string;
+  readonly device: Device;
+  /** Seed of the augmentation of training images and of perturbations. */
+  readonly seed: number;
+  /** Crops that go through a backbone at once. */
+  readonly batchSize: number;
+  /** Threads of this machine to use. */
+  readonly cores: number;
+  /** Run again what is done. */
+  readonly force: boolean;
+  readonly onProgress?: OnProgress;
+}
+
+/** Rows of an experiment, and how many of its runs had been done before. */
+export interface Executed {
+  readonly rows: readonly RunRow[];
+  readonly records: readonly RunRecord[];
+  readonly reused: number;
+}
+
+/** Memory that heads in training may take together: parameters and moments, twice each. */
+const HEAD_MEMORY_BYTES = 4 * 2 ** 30;
+
+/**
+ * Runs an experiment's configurations and returns their rows, in the configurations' order.
+ * @throws {RangeError} where a configuration names what the world does not have, or images are not
+ * there
+ */
+export async function execute(
+  experiment: string,
+  configs: readonly RunConfig[],
+  world: World,
+  options: ExecuteOptions,
+): Promise<Executed> {
+  const { store, force } = options;
+  const { runs, requests } = await planRuns(configs, world, options);
+  const records = new Map<string, RunRecord>();
+  if (!force) {
+    for (const { key } of runs) {
+      const record = await store.find(experiment, key);
+      if (record) records.set(key, record);
+    }
+  }
+  const reused = runs.filter(({ key }) => records.has(key)).length;
+  const waiting = runs.filter(({ key }) => !records.has(key));
+  if (waiting.length > 0) {
+    if (force) await forgetHeads(waiting, store);
+    await extractTokens(requestsOf(waiting, requests), {
+      root: world.root,
+      folder: options.tokensFolder,
+      batchSize: options.batchSize,
+      decoders: options.cores,
+      ...(options.onProgress ? { onProgress: options.onProgress } : {}),
+    });
+    for (const record of await runHeads(experiment, waiting, world, options)) {
+      records.set(record.key, record);
+    }
+  }
+  const all = runs.map(({ key }) => records.get(key)!);
+  return { rows: all.flatMap(rowsOf), records: all, reused };
+}
+
+/** Removes trained heads, so that they are trained again. */
+async function forgetHeads(runs: readonly PlannedRun[], { folder }: RecordStore): Promise<void> {
+  for (const { trainingKey, config } of runs) {
+    for (const epoch of config.evaluation.atEpochs) {
+      await Deno.remove(join(folder, checkpointPath(trainingKey, epoch))).catch(() => {});
+    }
+  }
+}
+
+/** Heads that one worker does in one go: they read the same tokens in the same order. */
+type Group = readonly PlannedRun[];
+
+/**
+ * Divides runs into groups. Runs that read the same tokens in the same order belong together; a
+ * group is small enough for memory, and there are enough of them to keep every worker busy.
+ */
+function groupRuns(runs: readonly PlannedRun[], world: World, workers: number): Group[] {
+  const streams = new Map<string, PlannedRun[]>();
+  for (const run of runs) {
+    const { config: { training, evaluation }, tokens, testTokens } = run;
+    const { fraction, batchSize, epochs, seed } = training;
+    const stream = JSON.stringify([
+      tokens,
+      testTokens,
+      fraction,
+      batchSize,
+      epochs,
+      seed,
+      evaluation,
+    ]);
+    streams.set(stream, [...streams.get(stream) ?? [], run]);
+  }
+  const groups: Group[] = [];
+  for (const stream of streams.values()) {
+    const bytes = stream.reduce(
+      (sum, { config }) => sum + trainingBytes(config.training, world),
+      0,
+    );
+    const parts = Math.min(
+      stream.length,
+      Math.max(workers, Math.ceil(bytes / (HEAD_MEMORY_BYTES / workers))),
+    );
+    // heads of one size side by side share a session
+    const ordered = stream.toSorted((a, b) => headSize(a, world) - headSize(b, world));
+    for (let part = 0; part < parts; part++) {
+      groups.push(ordered.filter((_, index) => index % parts === part));
+    }
+  }
+  const cost = (group: Group) => group.reduce((sum, run) => sum + headSize(run, world), 0);
+  return groups.toSorted((a, b) => cost(b) - cost(a));
+}
+
+function headSize({ config }: PlannedRun, world: World): number {
+  return trainingBytes(config.training, world) * config.training.classes.length;
+}
+
+/** Parameters and two moments as float32, in two buffers each. */
+function trainingBytes(training: TrainingConfig, world: World): number {
+  return 6 * 4 * parameterCount(architectureOf(training, sizesOf(training, world)));
+}
+
+function sizesOf({ backbone }: TrainingConfig, world: World) {
+  return world.backbones.get(backbone)!.architecture;
+}
+
+async function runHeads(
+  experiment: string,
+  runs: readonly PlannedRun[],
+  world: World,
+  { store, tokensFolder, engine, device, cores, onProgress }: ExecuteOptions,
+): Promise<RunRecord[]> {
+  const workers = Math.min(cores, runs.length);
+  const threads = Math.max(1, Math.floor(cores / workers));
+  const groups = groupRuns(runs, world, workers);
+  const records: RunRecord[] = [];
+  const total = runs.length;
+  onProgress?.({ stage: experiment, unit: "heads", done: 0, total });
+  const module = new URL("./heads_worker.ts", import.meta.url);
+  using pool = new WorkerPool<HeadsJob, HeadResult[]>(module, Math.min(workers, groups.length));
+  await Promise.all(groups.map(async (group) => {
+    const { tokens, testTokens } = group[0]!;
+    const results = await pool.run({
+      engine: { name: engine, device, threads },
+      folder: store.folder,
+      tokens: { folder: tokensFolder, ...tokens },
+      testTokens,
+      heads: group.map(({ key, trainingKey, config }) => ({
+        key: trainingKey,
+        config: config.training,
+        keepEpochs: config.evaluation.atEpochs,
+        scores: join("scores", key),
+      })),
+    });
+    for (const [index, run] of group.entries()) {
+      const record = recordOf(experiment, run, results[index]!, world);
+      await store.write(record);
+      records.push(record);
+    }
+    onProgress?.({ stage: experiment, unit: "heads", done: records.length, total });
+  }));
+  return records;
+}
+
+function recordOf(
+  experiment: string,
+  { key, config, tokens, testTokens }: PlannedRun,
+  { engine, epochs, evaluations, trainingSeconds, evaluationSeconds }: HeadResult,
+  world: World,
+): RunRecord {
+  return {
+    key,
+    profile: world.profile,
+    experiment,
+    config,
+    engine,
+    versions: { ...VERSIONS },
+    tokens: { ...tokens, test: testTokens },
+    parameterCount: parameterCount(
+      architectureOf(config.training, sizesOf(config.training, world)),
+    ),
+    epochs,
+    evaluations,
+    timings: { trainingSeconds, evaluationSeconds },
+    date: new Date().toISOString(),
+  };
+}
+
+const VERSIONS = {
+  deno: Deno.version.deno,
+  v8: Deno.version.v8,
+  onnxruntime: ONNX_RUNTIME_VERSION,
+} as const;

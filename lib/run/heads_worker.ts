@@ -1,0 +1,77 @@
+/**
+ * A worker thread that trains some heads on one stream of tokens and tries them on test sets.
+ * @module
+ */
+import type { Device } from "../onnx/session.ts";
+import type { HeadEngine } from "../head/engine.ts";
+import { openOnnxEngine } from "../head/onnx_engine.ts";
+import { serveJobs } from "../io/worker_pool.ts";
+import type { Evaluation } from "../results/record.ts";
+import { evaluateHeads } from "./evaluate.ts";
+import {
+  checkpointPath,
+  type HeadToTrain,
+  type TrainedHead,
+  trainHeads,
+  type TrainingTokens,
+} from "./train.ts";
+
+/** Heads that read the same tokens in the same order. */
+export interface HeadsJob {
+  readonly engine: { readonly name: string; readonly device: Device; readonly threads: number };
+  /** Results folder of the profile. */
+  readonly folder: string;
+  readonly tokens: TrainingTokens;
+  /** Key of each test set's tokens, by name. */
+  readonly testTokens: Readonly<Record<string, string>>;
+  readonly heads: readonly (HeadToTrain & {
+    /** File of the scores, without epoch and extension, relative to the folder. */
+    readonly scores: string;
+  })[];
+}
+
+/** What came of one head. */
+export interface HeadResult extends TrainedHead {
+  readonly engine: string;
+  readonly evaluations: readonly Evaluation[];
+  readonly evaluationSeconds: number;
+}
+
+const engines = new Map<string, Promise<HeadEngine>>();
+
+async function runHeads(job: HeadsJob, onDone: (rows: number) => void): Promise<HeadResult[]> {
+  const { name, ...options } = job.engine;
+  const engineKey = JSON.stringify(job.engine);
+  if (!engines.has(engineKey)) engines.set(engineKey, openOnnxEngine(options));
+  const engine = await engines.get(engineKey)!;
+  const { batchSize } = job.heads[0]!.config;
+  const trained = await trainHeads(
+    job.heads,
+    job.tokens,
+    engine,
+    job.folder,
+    (steps) => onDone(steps * batchSize),
+  );
+  const toTry = job.heads.flatMap(({ key, keepEpochs, scores }) =>
+    keepEpochs.map((epoch) => ({
+      epoch,
+      checkpoint: checkpointPath(key, epoch),
+      scores: `${scores}-epoch${epoch}.safetensors`,
+    }))
+  );
+  const started = performance.now();
+  const { folder, tokens, testTokens } = job;
+  const evaluations = await evaluateHeads(toTry, tokens.folder, testTokens, engine, folder, onDone);
+  const evaluationSeconds = (performance.now() - started) / 1000 / job.heads.length;
+  return job.heads.map(({ keepEpochs }, h) => {
+    const first = job.heads.slice(0, h).reduce((sum, head) => sum + head.keepEpochs.length, 0);
+    return {
+      ...trained[h]!,
+      engine: `${engine.name} (${engine.backend})`,
+      evaluations: evaluations.slice(first, first + keepEpochs.length),
+      evaluationSeconds,
+    };
+  });
+}
+
+serveJobs(async (job: HeadsJob, onDone) => ({ result: await runHeads(job, onDone) }));

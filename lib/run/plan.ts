@@ -1,0 +1,191 @@
+/**
+ * Plans runs: which tokens each configuration reads, and the names that follow from them.
+ * @module
+ */
+import type { Backbone } from "../backbone/backbone.ts";
+import { type DatasetSpec, type ImageEntry, listImages } from "../data/dataset.ts";
+import { nameTokens, type TokenRequest } from "../features/extract.ts";
+import type { Transform } from "../image/transform.ts";
+import { contentKey } from "../io/files.ts";
+import type { RunConfig } from "../results/run.ts";
+
+/** The images and backbones that configurations name. */
+export interface World {
+  /** Name of the profile, for records. */
+  readonly profile: string;
+  /** Data root that image paths are relative to. */
+  readonly root: string;
+  readonly backbones: ReadonlyMap<string, Backbone>;
+  /** By training set, then by class. */
+  readonly trainingSets: Readonly<
+    Record<string, Readonly<Record<string, { train: DatasetSpec; val: DatasetSpec }>>>
+  >;
+  readonly testSets: ReadonlyMap<string, DatasetSpec>;
+  /** What training images go through, for a backbone of some resolution. */
+  trainTransform(sizePx: number): Transform;
+  /** What test images go through, by the name of a view: `center`, `ten`, a perturbation. */
+  viewTransform(view: string, sizePx: number): Transform;
+}
+
+/** A configuration, the tokens it reads, and the names that follow from both. */
+export interface PlannedRun {
+  /** Names the record. */
+  readonly key: string;
+  /** Names the trained head, which other runs may share. */
+  readonly trainingKey: string;
+  readonly config: RunConfig;
+  /** Keys of token sets. */
+  readonly tokens: {
+    /** By epoch, then by class. */
+    readonly train: readonly (readonly string[])[];
+    /** By class. */
+    readonly val: readonly string[];
+  };
+  /** Key of each test set's tokens, by name. */
+  readonly testTokens: Readonly<Record<string, string>>;
+}
+
+/** What names of runs depend on besides configuration and tokens. */
+export interface PlanOptions {
+  readonly engine: string;
+  /** Seed of the augmentation of training images and of perturbations. */
+  readonly seed: number;
+}
+
+/** Planned runs, and what makes their tokens. */
+export interface Plan {
+  readonly runs: readonly PlannedRun[];
+  /** By the key of the tokens. */
+  readonly requests: ReadonlyMap<string, TokenRequest>;
+}
+
+/** Tokens that a configuration reads, before they have a name. */
+interface Reads {
+  readonly train: readonly (readonly string[])[];
+  readonly val: readonly string[];
+  readonly test: readonly string[];
+}
+
+/**
+ * Plans runs. Tokens are named, not made; equal tokens are named once.
+ * @throws {RangeError} where a configuration names what the world does not have, or images are not
+ * there
+ */
+export async function planRuns(
+  configs: readonly RunConfig[],
+  world: World,
+  { engine, seed }: PlanOptions,
+): Promise<Plan> {
+  const lists = new Map<DatasetSpec, Promise<readonly ImageEntry[]>>();
+  const wanted = new Map<
+    string,
+    { request: Omit<TokenRequest, "backbones">; backbones: Set<Backbone> }
+  >();
+
+  const want = async (
+    spec: DatasetSpec,
+    transform: Transform,
+    epoch: number,
+    backbone: Backbone,
+  ) => {
+    const id = JSON.stringify([spec.name, transform, epoch]);
+    let list = lists.get(spec);
+    if (!list) lists.set(spec, list = listImages(world.root, spec));
+    const images = await list;
+    if (!wanted.has(id)) {
+      wanted.set(id, { request: { images, transform, seed, epoch }, backbones: new Set() });
+    }
+    wanted.get(id)!.backbones.add(backbone);
+    return id;
+  };
+
+  const readsOf = async ({ training, evaluation }: RunConfig): Promise<Reads> => {
+    const backbone = lookUp(world.backbones, training.backbone, "backbone");
+    const size = backbone.architecture.resolutionPx;
+    const sets = lookUp(
+      new Map(Object.entries(world.trainingSets)),
+      training.trainingSet,
+      "training set",
+    );
+    const images = training.classes.map((name) =>
+      lookUp(new Map(Object.entries(sets)), name, "class")
+    );
+    const train = [];
+    for (let epoch = 1; epoch <= training.epochs; epoch++) {
+      train.push(
+        await Promise.all(
+          images.map(({ train }) => want(train, world.trainTransform(size), epoch, backbone)),
+        ),
+      );
+    }
+    const center = world.viewTransform("center", size);
+    const view = world.viewTransform(evaluation.view, size);
+    return {
+      train,
+      val: await Promise.all(images.map(({ val }) => want(val, center, 0, backbone))),
+      test: await Promise.all(
+        evaluation.testSets.map((name) =>
+          want(lookUp(world.testSets, name, "test set"), view, 0, backbone)
+        ),
+      ),
+    };
+  };
+
+  const reads: Reads[] = [];
+  for (const config of configs) reads.push(await readsOf(config));
+
+  const requests = [...wanted.values()].map(({ request, backbones }) => ({
+    ...request,
+    backbones: [...backbones],
+  }));
+  const names = await nameTokens(requests, world.root);
+  const keys = new Map<string, string>();
+  const byKey = new Map<string, TokenRequest>();
+  [...wanted.keys()].forEach((id, r) =>
+    requests[r]!.backbones.forEach((backbone, b) => {
+      keys.set(`${id} ${backbone.name}`, names[r]![b]!);
+      byKey.set(names[r]![b]!, requests[r]!);
+    })
+  );
+
+  const runs = configs.map((config, index): PlannedRun => {
+    const { train, val, test } = reads[index]!;
+    const keyOf = (id: string) => keys.get(`${id} ${config.training.backbone}`)!;
+    const tokens = { train: train.map((epoch) => epoch.map(keyOf)), val: val.map(keyOf) };
+    const testTokens = Object.fromEntries(
+      config.evaluation.testSets.map((name, t) => [name, keyOf(test[t]!)]),
+    );
+    const trainingKey = contentKey([config.training, tokens, engine]);
+    return {
+      key: contentKey([trainingKey, config.evaluation, testTokens]),
+      trainingKey,
+      config,
+      tokens,
+      testTokens,
+    };
+  });
+  return { runs, requests: byKey };
+}
+
+/** What makes the tokens that some of the planned runs read, each request once. */
+export function requestsOf(
+  runs: readonly PlannedRun[],
+  requests: ReadonlyMap<string, TokenRequest>,
+): TokenRequest[] {
+  const keys = runs.flatMap(({ tokens, testTokens }) => [
+    ...tokens.train.flat(),
+    ...tokens.val,
+    ...Object.values(testTokens),
+  ]);
+  return [...new Set(keys.map((key) => requests.get(key)!))];
+}
+
+function lookUp<T>(known: ReadonlyMap<string, T>, name: string, kind: string): T {
+  const found = known.get(name);
+  if (found === undefined) {
+    throw new RangeError(
+      `Cannot plan runs: expected a ${kind} of ${[...known.keys()].join(", ")}; found ${name}`,
+    );
+  }
+  return found;
+}

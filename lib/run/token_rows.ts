@@ -1,0 +1,101 @@
+/**
+ * Rows of several token sets as one list, read in batches.
+ * @module
+ */
+import type { TokenBatch } from "../head/engine.ts";
+import { findTokens, TokenReader, type TokenSet } from "../features/token_set.ts";
+import { randomStream } from "../random.ts";
+
+/** Token sets laid end to end: the classes of a training set, or one test set. */
+export class TokenRows implements Disposable {
+  /** 0 real, 1 generated, for each row. */
+  readonly labels: Uint8Array;
+  /** Rows that belong to one image: 10 for ten-crop sets. */
+  readonly cropsPerImage: number;
+  readonly blocks: number;
+  readonly width: number;
+  readonly #readers: readonly TokenReader[];
+  /** For each row: which reader, and which row there. */
+  readonly #sources: Uint16Array;
+  readonly #rows: Uint32Array;
+
+  private constructor(readers: readonly TokenReader[], fraction: number, seed: number) {
+    const { shape: [, blocks, width], cropsPerImage } = readers[0]!.set.index;
+    const picked = readers.map(({ set }) => pickRows(set, fraction, seed));
+    const total = picked.reduce((sum, rows) => sum + rows.length, 0);
+    this.#readers = readers;
+    this.#sources = new Uint16Array(total);
+    this.#rows = new Uint32Array(total);
+    this.labels = new Uint8Array(total);
+    this.cropsPerImage = cropsPerImage;
+    this.blocks = blocks;
+    this.width = width;
+    let next = 0;
+    readers.forEach(({ set }, source) => {
+      for (const row of picked[source]!) {
+        this.#sources[next] = source;
+        this.#rows[next] = row;
+        this.labels[next++] = set.index.images[Math.floor(row / cropsPerImage)]!.label;
+      }
+    });
+  }
+
+  /**
+   * Opens finished sets.
+   * @param fraction share of each set's rows that is used, in (0, 1]; which ones depends on the seed
+   * and a larger share holds every smaller one
+   * @throws {RangeError} where a set is not there
+   */
+  static async open(
+    folder: string,
+    keys: readonly string[],
+    { fraction = 1, seed = 0 }: { fraction?: number; seed?: number } = {},
+  ): Promise<TokenRows> {
+    const readers: TokenReader[] = [];
+    for (const key of keys) {
+      const set = await findTokens(folder, key);
+      if (!set) {
+        throw new RangeError(`Cannot read tokens: expected ${key}.npy in ${folder}, found none`);
+      }
+      readers.push(await TokenReader.open(set));
+    }
+    return new TokenRows(readers, fraction, seed);
+  }
+
+  /** Number of rows. */
+  get count(): number {
+    return this.labels.length;
+  }
+
+  /**
+   * Reads all rows in batches. A batch is valid until the next one is asked for.
+   * @param order the rows' order; as they lie where it is left out
+   */
+  *batches(size: number, order?: Uint32Array): Generator<TokenBatch> {
+    const rowLength = this.blocks * this.width;
+    const tokens = new Float32Array(Math.min(size, this.count) * rowLength);
+    for (let start = 0; start < this.count; start += size) {
+      const count = Math.min(size, this.count - start);
+      const labels = new Uint8Array(count);
+      for (let i = 0; i < count; i++) {
+        const row = order ? order[start + i]! : start + i;
+        this.#readers[this.#sources[row]!]!.copyRow(this.#rows[row]!, tokens, i * rowLength);
+        labels[i] = this.labels[row]!;
+      }
+      yield { tokens: tokens.subarray(0, count * rowLength), labels, count };
+    }
+  }
+
+  /** Closes the files. */
+  [Symbol.dispose](): void {
+    for (const reader of this.#readers) reader[Symbol.dispose]();
+  }
+}
+
+function pickRows({ index }: TokenSet, fraction: number, seed: number): Uint32Array {
+  const [count] = index.shape;
+  if (fraction >= 1) return Uint32Array.from({ length: count }, (_, row) => row);
+  // named by the set, not by its tokens: every epoch and backbone has the same images
+  const rows = randomStream(seed, "fraction", index.images[0]!.generator).permutation(count);
+  return rows.subarray(0, Math.max(1, Math.round(count * fraction)));
+}

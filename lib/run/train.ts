@@ -1,0 +1,285 @@
+/**
+ * Trains many heads at once on one stream of tokens: every batch is read once and steps them all.
+ * @module
+ */
+import { join } from "node:path";
+import type { HeadArchitecture, Parameters } from "../head/architecture.ts";
+import {
+  loadCheckpoint,
+  loadTrainingState,
+  saveCheckpoint,
+  saveTrainingState,
+} from "../head/checkpoint.ts";
+import { type HeadEngine, type HeadTrainer, initialState } from "../head/engine.ts";
+import { exists } from "../io/files.ts";
+import { randomStream } from "../random.ts";
+import type { EpochLog } from "../results/record.ts";
+import type { TrainingConfig } from "../results/run.ts";
+import { TokenRows } from "./token_rows.ts";
+
+/** Tokens that a training reads: keys of sets in one folder. */
+export interface TrainingTokens {
+  readonly folder: string;
+  /** By epoch, then by class. */
+  readonly train: readonly (readonly string[])[];
+  /** By class. */
+  readonly val: readonly string[];
+}
+
+/** One head to train. */
+export interface HeadToTrain {
+  /** Names the head's files. */
+  readonly key: string;
+  readonly config: TrainingConfig;
+  /** Epochs after which the head is kept, counted from 1. */
+  readonly keepEpochs: readonly number[];
+}
+
+/** A head that has been trained. */
+export interface TrainedHead {
+  readonly epochs: readonly EpochLog[];
+  /** Time spent in this head's own steps. */
+  readonly trainingSeconds: number;
+}
+
+/** Rows that go through heads at once where nothing is learned. */
+export const PREDICTION_BATCH = 256;
+
+/** An unfinished training is put on disk this often. */
+const SAVE_INTERVAL_MS = 60_000;
+
+/** File of a head after some epoch, in the profile's results folder. */
+export function checkpointPath(key: string, epoch: number): string {
+  return join("heads", `${key}-epoch${epoch}.safetensors`);
+}
+
+/** The sizes of a configuration's head. */
+export function architectureOf(
+  { variant, projectionLayers, projectionDim }: TrainingConfig,
+  { blocks, width }: { blocks: number; width: number },
+): HeadArchitecture {
+  return {
+    blocks,
+    width,
+    projectionLayers,
+    projectionDim,
+    ablation: variant === "no TIE"
+      ? "tie"
+      : variant === "no intermediate"
+      ? "intermediate"
+      : "none",
+  };
+}
+
+/**
+ * The rate of an epoch: divided by 10 at the start of each decay epoch.
+ * Released: `src/utils.py`, `adjust_learning_rate`.
+ */
+export function learningRateAt(
+  { learningRate, decayEpochs }: TrainingConfig,
+  epoch: number,
+): number {
+  return learningRate / 10 ** decayEpochs.filter((start) => start <= epoch).length;
+}
+
+/** What is kept of a head in training, besides its parameters and moments. */
+interface Journal {
+  epochs: EpochLog[];
+  trainingSeconds: number;
+  /** Of the epoch under way. */
+  lossSum: number;
+}
+
+interface Lane {
+  readonly head: HeadToTrain;
+  readonly architecture: HeadArchitecture;
+  readonly trainer: HeadTrainer;
+  readonly journal: Journal;
+  /** Steps made by an earlier process. */
+  readonly stepsDone: number;
+}
+
+/**
+ * Trains heads whose configurations differ in the head alone. What has been trained before is not
+ * trained again; what was interrupted goes on, and ends with the numbers of an uninterrupted run:
+ * order, dropout and augmentation hang on seed, epoch and step, not on the process.
+ *
+ * @param folder results folder of the profile
+ * @param onStep told after each step of each head
+ * @returns for each head, what its training said
+ */
+export async function trainHeads(
+  heads: readonly HeadToTrain[],
+  tokens: TrainingTokens,
+  engine: HeadEngine,
+  folder: string,
+  onStep: (steps: number) => void,
+): Promise<TrainedHead[]> {
+  const finished = await Promise.all(heads.map((head) => finishedTraining(head, folder)));
+  const waiting = heads.filter((_, i) => !finished[i]);
+  if (waiting.length > 0) {
+    const trained = await trainTogether(waiting, tokens, engine, folder, onStep);
+    heads.forEach((head, i) => finished[i] ??= trained.get(head.key));
+  }
+  return finished as TrainedHead[];
+}
+
+async function finishedTraining(
+  { key, keepEpochs }: HeadToTrain,
+  folder: string,
+): Promise<TrainedHead | undefined> {
+  const paths = keepEpochs.map((epoch) => join(folder, checkpointPath(key, epoch)));
+  const there = await Promise.all(paths.map(exists));
+  if (!there.every(Boolean)) return undefined;
+  const { metadata } = await loadCheckpoint(paths.at(-1)!);
+  return JSON.parse(metadata["training"]!) as TrainedHead;
+}
+
+async function trainTogether(
+  heads: readonly HeadToTrain[],
+  tokens: TrainingTokens,
+  engine: HeadEngine,
+  folder: string,
+  onStep: (steps: number) => void,
+): Promise<Map<string, TrainedHead>> {
+  const { fraction, seed, batchSize, epochs } = heads[0]!.config;
+  using val = await TokenRows.open(tokens.folder, tokens.val);
+  const lanes: Lane[] = [];
+  try {
+    for (const head of heads) lanes.push(await openLane(head, val, engine, folder));
+    let step = 0;
+    let lastSave = performance.now();
+    for (let epoch = 1; epoch <= epochs; epoch++) {
+      const active = lanes.filter(({ journal }) => journal.epochs.length < epoch);
+      using train = await TokenRows.open(tokens.folder, tokens.train[epoch - 1]!, {
+        fraction,
+        seed,
+      });
+      const epochSteps = Math.ceil(train.count / batchSize);
+      if (active.length === 0) {
+        step += epochSteps;
+        continue;
+      }
+      const order = randomStream(seed, "order", epoch).permutation(train.count);
+      for (const batch of train.batches(batchSize, order)) {
+        step++;
+        for (const { head, trainer, journal, stepsDone } of active) {
+          if (step <= stepsDone) continue;
+          const started = performance.now();
+          const { total } = await trainer.step(batch, learningRateAt(head.config, epoch));
+          journal.trainingSeconds += (performance.now() - started) / 1000;
+          journal.lossSum += total;
+          onStep(1);
+        }
+        if (performance.now() - lastSave > SAVE_INTERVAL_MS) {
+          for (const lane of active) await saveLane(lane, folder);
+          lastSave = performance.now();
+        }
+      }
+      await endEpoch(active, epoch, epochSteps, val, engine, folder);
+    }
+    for (const { head } of lanes) {
+      await Deno.remove(statePath(head, folder)).catch(ignoreMissing);
+    }
+    return new Map(lanes.map(({ head, journal: { epochs, trainingSeconds } }) => [
+      head.key,
+      { epochs, trainingSeconds },
+    ]));
+  } finally {
+    for (const { trainer } of lanes) await trainer.dispose();
+  }
+}
+
+async function openLane(
+  head: HeadToTrain,
+  sizes: { blocks: number; width: number },
+  engine: HeadEngine,
+  folder: string,
+): Promise<Lane> {
+  const { seed, variant, contrastiveWeight } = head.config;
+  const architecture = architectureOf(head.config, sizes);
+  const path = statePath(head, folder);
+  const saved = await exists(path) ? await loadTrainingState(path, architecture) : undefined;
+  const state = saved?.state ?? initialState(architecture, randomStream(seed, "parameters"));
+  const journal: Journal = saved
+    ? JSON.parse(saved.metadata["journal"]!)
+    : { epochs: [], trainingSeconds: 0, lossSum: 0 };
+  const trainer = await engine.trainer({
+    architecture,
+    contrastiveWeight: variant === "no contrastive loss" ? 0 : contrastiveWeight,
+    dropout: true,
+    dropoutKey: [seed, "dropout"],
+    state,
+  });
+  return { head, architecture, trainer, journal, stepsDone: state.steps };
+}
+
+/** Validates, and keeps the heads that are wanted after this epoch. */
+async function endEpoch(
+  lanes: readonly Lane[],
+  epoch: number,
+  steps: number,
+  val: TokenRows,
+  engine: HeadEngine,
+  folder: string,
+): Promise<void> {
+  for (const lane of lanes) {
+    const { head, architecture, trainer, journal } = lane;
+    const { parameters } = trainer.state();
+    const validation = await validate(val, engine, architecture, parameters);
+    journal.epochs.push({
+      epoch,
+      learningRate: learningRateAt(head.config, epoch),
+      trainLoss: journal.lossSum / steps,
+      ...validation,
+    });
+    journal.lossSum = 0;
+    if (head.keepEpochs.includes(epoch)) {
+      const { epochs, trainingSeconds } = journal;
+      const training = JSON.stringify({ epochs, trainingSeconds } satisfies TrainedHead);
+      const path = join(folder, checkpointPath(head.key, epoch));
+      await saveCheckpoint(path, architecture, parameters, { training });
+    }
+    if (epoch < head.config.epochs) await saveLane(lane, folder);
+  }
+}
+
+async function validate(
+  val: TokenRows,
+  engine: HeadEngine,
+  architecture: HeadArchitecture,
+  parameters: Parameters,
+): Promise<Pick<EpochLog, "valLoss" | "valAcc">> {
+  const predictor = await engine.predictor(architecture, parameters);
+  try {
+    let loss = 0;
+    let correct = 0;
+    for (const { tokens, labels, count } of val.batches(PREDICTION_BATCH)) {
+      const { logits } = await predictor.predict(tokens, count);
+      for (let i = 0; i < count; i++) {
+        const logit = logits[i]!;
+        // −log σ(±logit), without overflow
+        const signed = labels[i] === 1 ? -logit : logit;
+        loss += Math.max(signed, 0) + Math.log1p(Math.exp(-Math.abs(signed)));
+        if ((logit > 0) === (labels[i] === 1)) correct++;
+      }
+    }
+    return { valLoss: loss / val.count, valAcc: correct / val.count };
+  } finally {
+    await predictor.dispose();
+  }
+}
+
+function statePath({ key }: HeadToTrain, folder: string): string {
+  return join(folder, "heads", `${key}.state.safetensors`);
+}
+
+async function saveLane({ head, architecture, trainer, journal }: Lane, folder: string) {
+  await saveTrainingState(statePath(head, folder), architecture, trainer.state(), {
+    journal: JSON.stringify(journal),
+  });
+}
+
+function ignoreMissing(error: unknown): void {
+  if (!(error instanceof Deno.errors.NotFound)) throw error;
+}

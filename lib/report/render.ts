@@ -1,0 +1,118 @@
+/**
+ * From a figure to pictures: vega-lite to SVG, its text turned to outlines, then PNG and PDF.
+ *
+ * Needs no canvas, no browser and no installed font.
+ * @module
+ */
+import { Resvg } from "@resvg/resvg-js";
+import sharp from "sharp";
+import * as vega from "vega";
+import { compile, type TopLevelSpec } from "vega-lite";
+import type { Figure, Spec } from "./figure.ts";
+import { FONT_FAMILY, fontFiles, textWidth } from "./font.ts";
+import { svgToPdf } from "./pdf.ts";
+import { PNG_DPI, themeConfig, type ThemeName, WIDTH_MM } from "./theme.ts";
+
+/** A figure as pictures of equal size. */
+export interface RenderedFigure {
+  /** With text as outlines, so that it looks the same everywhere. */
+  readonly svg: string;
+  /** At 300 dots per inch, and saying so. */
+  readonly png: Uint8Array;
+  /** Vector PDF, one page of the figure's size. */
+  readonly pdf: Uint8Array;
+}
+
+/**
+ * The figure's whole specification: its own with data, theme and notice. Valid vega-lite that any
+ * other tool opens.
+ */
+export function completeSpec(figure: Figure, theme: ThemeName, data: Spec): Spec {
+  return {
+    $schema: "https://vega.github.io/schema/vega-lite/v6.json",
+    description: `${figure.title}. ${figure.caption}`,
+    ...(figure.notice === undefined ? {} : {
+      title: { text: figure.notice, color: "#a33", fontWeight: "normal" },
+    }),
+    data,
+    ...figure.spec,
+    config: themeConfig(theme),
+  };
+}
+
+/** Draws a figure. Equal figures give equal bytes. */
+export async function renderFigure(
+  figure: Figure,
+  theme: ThemeName = "default",
+): Promise<RenderedFigure> {
+  const spec = completeSpec(figure, theme, { values: figure.rows });
+  const compiled = compile(spec as unknown as TopLevelSpec, { logger: quietLogger() });
+  const view = new vega.View(vega.parse(compiled.spec), { renderer: "none" });
+  measureTextAsDrawn();
+  const drawn = await view.toSVG();
+  view.finalize();
+
+  const widthMm = WIDTH_MM[figure.columns];
+  const picture = new Resvg(drawn, {
+    font: { fontFiles: fontFiles(), loadSystemFonts: false, defaultFontFamily: FONT_FAMILY },
+    fitTo: { mode: "width", value: Math.round(widthMm / 25.4 * PNG_DPI) },
+    background: "white",
+  });
+  const heightMm = widthMm * picture.height / picture.width;
+  const outlined = compact(picture.toString()).replace(
+    /^<svg width="[^"]*" height="[^"]*"/,
+    `<svg width="${widthMm}mm" height="${heightMm.toFixed(2)}mm"`,
+  );
+  const { pixels, width, height } = picture.render();
+  const png = await sharp(pixels, { raw: { width, height, channels: 4 } })
+    .removeAlpha()
+    .withMetadata({ density: PNG_DPI })
+    .png({ compressionLevel: 9 })
+    .toBuffer();
+  return { svg: outlined, png, pdf: svgToPdf(outlined, widthMm / 25.4 * 72, figure.title) };
+}
+
+/** Without indentation, what is hidden, and digits that no eye or printer resolves. */
+function compact(svg: string): string {
+  return svg.replace(/<path [^>]*visibility="hidden"[^>]*>/g, "")
+    .replace(/>\s+</g, "><")
+    .replace(
+      / d="[^"]*"/g,
+      (path) => path.replace(/-?\d+\.\d{3,}/g, (x) => String(Number(Number(x).toFixed(2)))),
+    );
+}
+
+/**
+ * Vega guesses widths of text where there is no canvas, far too wide; the typeface's own widths put
+ * titles and legends where they belong.
+ */
+function measureTextAsDrawn(): void {
+  // Exported by vega, absent from its types.
+  const { textMetrics } = vega as unknown as { textMetrics: { width: TextMeasure } };
+  textMetrics.width = ({ fontSize = 11, fontWeight = "normal" }, text) =>
+    textWidth(
+      String(text ?? ""),
+      fontSize,
+      fontWeight === "bold" || Number(fontWeight) >= 600 ? "bold" : "normal",
+    );
+}
+
+type TextMeasure = (
+  item: { readonly fontSize?: number; readonly fontWeight?: string | number },
+  text: unknown,
+) => number;
+
+/** Throws what vega-lite warns of: a figure with a warning is a figure with a mistake. */
+function quietLogger() {
+  const fail = (...messages: readonly unknown[]): never => {
+    throw new RangeError(`Cannot draw figure: ${messages.join(" ")}`);
+  };
+  const logger = {
+    level: () => logger,
+    error: fail,
+    warn: fail,
+    info: () => logger,
+    debug: () => logger,
+  };
+  return logger;
+}

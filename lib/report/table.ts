@@ -1,0 +1,198 @@
+/**
+ * Tables as data, and how they are written: Markdown, CSV and LaTeX.
+ * @module
+ */
+
+/** Several values of one cell, from several seeds. */
+export interface Spread {
+  /** Arithmetic mean. */
+  readonly mean: number;
+  /** Standard deviation of the sample (n − 1). */
+  readonly deviation: number;
+}
+
+/** What stands in a cell; `null` is a value that there is none of. */
+export type Cell = string | number | Spread | null;
+
+/** A column: where its cells come from and how they are shown. */
+export interface Column {
+  /** Name of the field in the rows, and the CSV's heading. */
+  readonly key: string;
+  /** Heading for people; the symbols ξ, ′, ± and × become LaTeX's. */
+  readonly name: string;
+  /** Heading over neighbouring columns of the same group. */
+  readonly group?: string;
+  /** `%`, `s`, `million`; shown after the heading. */
+  readonly unit?: string;
+  /** What numbers are multiplied by to be in the unit; default 1. CSV holds them as they are. */
+  readonly scale?: number;
+  /** Digits after the point; by default numbers are shown as they are. */
+  readonly digits?: number;
+  /** Which of the column's numbers is best, and shown so. */
+  readonly best?: "max" | "min";
+}
+
+/** Some rows under headings. */
+export interface Table {
+  /** Name of its files: `table_1`. */
+  readonly id: string;
+  /** `Table 1. Best configuration by training classes`, without the notice. */
+  readonly title: string;
+  /** What it shows, in whole sentences. */
+  readonly caption: string;
+  /** What must be said on its face: that the numbers are not the paper's. */
+  readonly notice?: string;
+  /** From left to right. */
+  readonly columns: readonly Column[];
+  /** From top to bottom; cells by their column's key. */
+  readonly rows: readonly Readonly<Record<string, Cell>>[];
+  /** Best and second are looked for among rows with the same cell in this column; default: all. */
+  readonly rankWithin?: string;
+}
+
+/** A column of fractions shown in percent with one digit, the highest best. */
+export function percentColumn(key: string, name: string, group?: string): Column {
+  return {
+    key,
+    name,
+    ...(group === undefined ? {} : { group }),
+    unit: "%",
+    scale: 100,
+    digits: 1,
+    best: "max",
+  };
+}
+
+/** A cell of several seeds' values: the value itself where there is one. */
+export function spread(values: readonly number[]): Cell {
+  if (values.length === 0) return null;
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  if (values.length === 1) return mean;
+  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  return { mean, deviation: Math.sqrt(squares / (values.length - 1)) };
+}
+
+/** The number that a cell is ranked by, if it holds one. */
+export function cellNumber(cell: Cell | undefined): number | undefined {
+  if (typeof cell === "number") return cell;
+  return cell !== null && typeof cell === "object" ? cell.mean : undefined;
+}
+
+/** A cell as a person reads it. A hyphen stands for no value. */
+export function formatCell(cell: Cell | undefined, column: Column): string {
+  if (cell === null || cell === undefined) return "-";
+  if (typeof cell === "string") return cell;
+  const show = (value: number) => {
+    const scaled = value * (column.scale ?? 1);
+    return column.digits === undefined ? String(scaled) : scaled.toFixed(column.digits);
+  };
+  return typeof cell === "number" ? show(cell) : `${show(cell.mean)} ± ${show(cell.deviation)}`;
+}
+
+/** How a cell stands among its column's. */
+export type Standing = "best" | "second" | undefined;
+
+/** Standing of each cell of a column, by printed value: what prints alike ranks alike. */
+export function standings(table: Table, column: Column): Standing[] {
+  const { best, digits, scale = 1 } = column;
+  const printed = table.rows.map((row) => {
+    const value = cellNumber(row[column.key]);
+    if (value === undefined || best === undefined) return undefined;
+    return Number((value * scale).toFixed(digits ?? 12)) * (best === "max" ? 1 : -1);
+  });
+  const within = (i: number) =>
+    table.rankWithin === undefined ? "" : String(table.rows[i]![table.rankWithin]);
+  return printed.map((value, i) => {
+    if (value === undefined) return undefined;
+    const rivals = printed.filter((rival, j) => rival !== undefined && within(j) === within(i));
+    const ranked = [...new Set(rivals as number[])].sort((a, b) => b - a);
+    // Where all are equal none stands out.
+    if (ranked.length < 2) return undefined;
+    return value === ranked[0] ? "best" : value === ranked[1] ? "second" : undefined;
+  });
+}
+
+/** A column's heading with its unit. */
+export function columnHeading({ name, unit }: Column): string {
+  return unit === undefined ? name : `${name} (${unit})`;
+}
+
+/**
+ * The table in Markdown, best in bold and second underlined.
+ *
+ * @example
+ * ```ts
+ * import { percentColumn, tableToMarkdown } from "./table.ts";
+ *
+ * const markdown = tableToMarkdown({
+ *   id: "example",
+ *   title: "Two runs",
+ *   caption: "Accuracy.",
+ *   columns: [{ key: "run", name: "run" }, percentColumn("acc", "ACC")],
+ *   rows: [{ run: "a", acc: 0.5 }, { run: "b", acc: 0.75 }],
+ * });
+ * console.assert(markdown.includes("| b | **75.0** |"));
+ * ```
+ */
+export function tableToMarkdown(table: Table): string {
+  const { columns, rows } = table;
+  const ranks = columns.map((column) => standings(table, column));
+  const escape = (text: string) => text.replaceAll("|", "\\|");
+  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
+  const heading = (column: Column) =>
+    escape(
+      column.group === undefined
+        ? columnHeading(column)
+        : `${column.group}: ${columnHeading(column)}`,
+    );
+  const numeric = columns.map(({ key }) => rows.some((row) => cellNumber(row[key]) !== undefined));
+  const body = rows.map((row, i) =>
+    line(columns.map((column, j) => {
+      const text = escape(formatCell(row[column.key], column));
+      const rank = ranks[j]![i];
+      return rank === "best" ? `**${text}**` : rank === "second" ? `<u>${text}</u>` : text;
+    }))
+  );
+  return [
+    `**${table.title}**`,
+    ...(table.notice === undefined ? [] : ["", `*${table.notice}*`]),
+    "",
+    table.caption,
+    "",
+    line(columns.map(heading)),
+    line(numeric.map((right) => right ? "--:" : ":--")),
+    ...body,
+    "",
+  ].join("\n");
+}
+
+/** The table as CSV (RFC 4180) with numbers as they are: unscaled and unrounded. */
+export function tableToCsv({ columns, rows }: Table): string {
+  const withDeviation = new Set(
+    columns.filter(({ key }) => rows.some((row) => isSpread(row[key]))).map(({ key }) => key),
+  );
+  const header = columns.flatMap(({ key }) =>
+    withDeviation.has(key) ? [key, `${key}_deviation`] : [key]
+  );
+  const body = rows.map((row) =>
+    columns.flatMap(({ key }) => {
+      const cell = row[key] ?? "";
+      if (!withDeviation.has(key)) return [cell as string | number];
+      return isSpread(cell) ? [cell.mean, cell.deviation] : [cell as string | number, ""];
+    })
+  );
+  return toCsv([header, ...body]);
+}
+
+/** Lines of comma-separated values, quoted where RFC 4180 asks for it. */
+export function toCsv(lines: readonly (readonly (string | number)[])[]): string {
+  const quote = (value: string | number) => {
+    const text = String(value);
+    return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  };
+  return lines.map((line) => line.map(quote).join(",") + "\n").join("");
+}
+
+function isSpread(cell: Cell | undefined): cell is Spread {
+  return typeof cell === "object" && cell !== null;
+}

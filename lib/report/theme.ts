@@ -1,0 +1,109 @@
+/**
+ * How figures look: colours, sizes and widths for publication.
+ * @module
+ */
+import { FONT_FAMILY } from "./font.ts";
+import type { Spec } from "./figure.ts";
+
+/** Looks that figures can have; `paper` is that of the published figures. */
+export const THEMES = ["default", "paper"] as const;
+
+/** A look. */
+export type ThemeName = typeof THEMES[number];
+
+/** Width of a figure in millimetres, by columns of a page it is wide. */
+export const WIDTH_MM: Readonly<Record<1 | 2, number>> = { 1: 84, 2: 174 };
+
+/** Resolution of PNGs in dots per inch. */
+export const PNG_DPI = 300;
+
+/** Millimetres as pixels of 1/96 inch, the unit of figures' sizes. */
+export function millimetres(mm: number): number {
+  return mm * 96 / 25.4;
+}
+
+/**
+ * `category` tells things apart, `ordinal` shows steps of one quantity; both fall far enough apart
+ * in lightness to be read in grey.
+ */
+const COLOURS: Readonly<
+  Record<ThemeName, { category: string[]; ordinal: string[]; median: string }>
+> = {
+  // Okabe and Ito's colours, which colour-blind readers tell apart.
+  default: {
+    category: ["#0072b2", "#f0b840", "#56b4a8", "#cc79a7", "#333333"],
+    ordinal: ["#f3cf7d", "#4aa697", "#2f6ea5", "#333333"],
+    median: "#000000",
+  },
+  // matplotlib's olive, gold and peru.
+  paper: {
+    category: ["#808000", "#ffd700", "#cd853f", "#008000", "#333333"],
+    ordinal: ["#ffd700", "#808000", "#cd853f", "#333333"],
+    median: "#000000",
+  },
+};
+
+/** Text in pixels: 7.5 and 7 pt, what journals ask for at the least. */
+const TEXT_PX = 10, LABEL_PX = 9.4;
+
+/** A look as vega-lite's `config`. */
+export function themeConfig(name: ThemeName): Spec {
+  const { category, ordinal, median } = COLOURS[name];
+  const text = { labelFontSize: LABEL_PX, titleFontSize: TEXT_PX, titleFontWeight: "normal" };
+  return {
+    background: "white",
+    padding: 3,
+    font: FONT_FAMILY,
+    customFormatTypes: false,
+    range: { category, ordinal },
+    mark: { color: category[0] },
+    axis: {
+      ...text,
+      labelColor: "#222",
+      titleColor: "#000",
+      domainColor: "#444",
+      tickColor: "#444",
+      tickSize: 3,
+      gridColor: "#ddd",
+      titlePadding: 5,
+      labelPadding: 2,
+    },
+    axisX: { grid: false, labelAngle: 0 },
+    header: {
+      labelFontSize: TEXT_PX,
+      titleFontSize: TEXT_PX,
+      labelPadding: 4,
+      labelFontWeight: "bold",
+    },
+    legend: {
+      ...text,
+      orient: "top",
+      symbolStrokeWidth: 0.8,
+      symbolSize: 70,
+      symbolOpacity: 1,
+      symbolType: "square",
+      columnPadding: 10,
+      titlePadding: 6,
+      titleOrient: "left",
+      offset: 4,
+    },
+    title: {
+      fontSize: TEXT_PX,
+      fontWeight: "bold",
+      subtitleFontSize: LABEL_PX,
+      anchor: "start",
+      frame: "bounds",
+      offset: 6,
+    },
+    view: { stroke: "#999", strokeWidth: 0.6 },
+    boxplot: {
+      ticks: { size: 6 },
+      box: { stroke: "#222", strokeWidth: 0.7 },
+      median: { color: median, size: 1, stroke: median, strokeWidth: 0.5 },
+      rule: { stroke: "#222", strokeWidth: 0.7 },
+      outliers: { stroke: "#222", strokeWidth: 0.6, size: 9, filled: false },
+    },
+    line: { strokeWidth: 1.5 },
+    point: { size: 28, filled: true },
+  };
+}

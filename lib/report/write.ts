@@ -1,0 +1,83 @@
+/**
+ * Tables and figures as files.
+ * @module
+ */
+import { contentKey, readJson, writeFileAtomic, writeJson } from "../io/files.ts";
+import { type Figure, figureToCsv } from "./figure.ts";
+import { FONT_VERSION } from "./font.ts";
+import { tableToLatex } from "./latex.ts";
+import { type Table, tableToCsv, tableToMarkdown } from "./table.ts";
+import type { ThemeName } from "./theme.ts";
+
+/** Whether files were made, or stood there already. */
+export type Written = "written" | "up to date";
+
+/** How {@linkcode writeFigure} draws. */
+export interface FigureOptions {
+  /** Default `default`. */
+  readonly theme?: ThemeName;
+  /** Draw even where nothing changed. */
+  readonly force?: boolean;
+}
+
+/** Raise it when the same figure should come out otherwise than before. */
+const DRAWING = 1;
+
+/** Writes `<id>.md`, `<id>.csv` and `<id>.tex`; leaves files alone that hold the same. */
+export async function writeTable(folder: string, table: Table): Promise<Written> {
+  const results = await Promise.all([
+    writeIfChanged(`${folder}/${table.id}.md`, tableToMarkdown(table)),
+    writeIfChanged(`${folder}/${table.id}.csv`, tableToCsv(table)),
+    writeIfChanged(`${folder}/${table.id}.tex`, tableToLatex(table)),
+  ]);
+  return results.includes("written") ? "written" : "up to date";
+}
+
+/**
+ * Writes `<id>.svg`, `<id>.png`, `<id>.pdf`, `<id>.csv` (the rows) and `<id>.vl.json` (the
+ * specification, reading that CSV). Draws only what changed since the files were written.
+ */
+export async function writeFigure(
+  folder: string,
+  figure: Figure,
+  { theme = "default", force = false }: FigureOptions = {},
+): Promise<Written> {
+  const drawing = contentKey([DRAWING, FONT_VERSION, theme, figure]);
+  const path = (extension: string) => `${folder}/${figure.id}.${extension}`;
+  if (!force && await isDrawn(path, drawing)) return "up to date";
+
+  // Loaded when needed: a second run that draws nothing does not wait for vega.
+  const { completeSpec, renderFigure } = await import("./render.ts");
+  const { svg, png, pdf } = await renderFigure(figure, theme);
+  await Deno.remove(path("vl.json")).catch(() => {});
+  await Promise.all([
+    writeFileAtomic(path("svg"), svg),
+    writeFileAtomic(path("png"), png),
+    writeFileAtomic(path("pdf"), pdf),
+    writeFileAtomic(path("csv"), figureToCsv(figure)),
+  ]);
+  // Last, because its key says that the others are whole.
+  await writeJson(path("vl.json"), {
+    ...completeSpec(figure, theme, { url: `${figure.id}.csv` }),
+    usermeta: { drawing },
+  });
+  return "written";
+}
+
+async function isDrawn(path: (extension: string) => string, drawing: string): Promise<boolean> {
+  const spec = await readJson<{ usermeta?: { drawing?: string } }>(path("vl.json"))
+    .catch(() => undefined);
+  if (spec?.usermeta?.drawing !== drawing) return false;
+  const sizes = await Promise.all(
+    ["svg", "png", "pdf", "csv"].map((extension) =>
+      Deno.stat(path(extension)).then(({ size }) => size, () => 0)
+    ),
+  );
+  return sizes.every((size) => size > 0);
+}
+
+async function writeIfChanged(path: string, content: string): Promise<Written> {
+  if (await Deno.readTextFile(path).catch(() => undefined) === content) return "up to date";
+  await writeFileAtomic(path, content);
+  return "written";
+}

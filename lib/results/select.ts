@@ -1,0 +1,93 @@
+/**
+ * Choosing the best run.
+ * @module
+ */
+import type { RunRow } from "./run.ts";
+
+/**
+ * By what the best configuration is chosen: `test` is the highest mean ACC + mean AP over the test
+ * sets, as the paper does (released: `scripts/results.py`, `best_configs`); `val` is the highest
+ * validation accuracy, then the lowest validation loss, and looks at no test set.
+ */
+export const SELECTIONS = ["test", "val"] as const;
+
+/** By what the best configuration is chosen. */
+export type Selection = typeof SELECTIONS[number];
+
+/** A configuration's rows: one for each seed. */
+export type Configuration = readonly [RunRow, ...RunRow[]];
+
+/**
+ * Mean of a measure over a row's test sets.
+ * @param sets names of the sets to average over; by default all
+ * @throws {RangeError} where a set or the measure is missing
+ */
+export function meanScore(row: RunRow, measure: string, sets?: readonly string[]): number {
+  const names = sets ?? Object.keys(row.test);
+  let sum = 0;
+  for (const name of names) {
+    const value = row.test[name]?.[measure];
+    if (value === undefined) {
+      throw new RangeError(
+        `Cannot average ${measure}: expected it for ${name}, found ${
+          Object.keys(row.test).join(", ") || "no test sets"
+        }`,
+      );
+    }
+    sum += value;
+  }
+  return sum / names.length;
+}
+
+/** The rows of each configuration together, whatever their seed, in order of first appearance. */
+export function configurations(rows: readonly RunRow[]): Configuration[] {
+  const groups = new Map<string, [RunRow, ...RunRow[]]>();
+  for (const row of rows) {
+    const key = JSON.stringify([
+      row.experiment,
+      row.trainingSet,
+      row.classes,
+      row.fraction,
+      row.backbone,
+      row.contrastiveWeight,
+      row.projectionLayers,
+      row.projectionDim,
+      row.variant,
+      row.epochs,
+      row.view,
+    ]);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [row]);
+    else group.push(row);
+  }
+  return [...groups.values()];
+}
+
+/** Configurations from best to worst, by means over their seeds; equal ones keep their order. */
+export function rankConfigurations(rows: readonly RunRow[], by: Selection): Configuration[] {
+  const mean = (group: Configuration, value: (row: RunRow) => number) =>
+    group.reduce((sum, row) => sum + value(row), 0) / group.length;
+  const ranked = configurations(rows).map((group) => ({
+    group,
+    merits: by === "test"
+      ? [mean(group, (row) => meanScore(row, "acc") + meanScore(row, "ap"))]
+      : [mean(group, ({ valAcc }) => valAcc), -mean(group, ({ valLoss }) => valLoss)],
+  }));
+  ranked.sort((a, b) => {
+    const decisive = a.merits.findIndex((merit, i) => merit !== b.merits[i]);
+    return decisive < 0 ? 0 : b.merits[decisive]! - a.merits[decisive]!;
+  });
+  return ranked.map(({ group }) => group);
+}
+
+/**
+ * The best configuration's rows, one for each seed.
+ * @throws {RangeError} where there is no row
+ */
+export function bestConfiguration(rows: readonly RunRow[], by: Selection): Configuration {
+  const best = rankConfigurations(rows, by)[0];
+  if (best === undefined) {
+    throw new RangeError("Cannot choose the best run: expected runs, found none");
+  }
+  return best;
+}

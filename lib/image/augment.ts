@@ -12,13 +12,17 @@ export type Protocol = "released" | "paper";
 
 /** How training images are varied. */
 export interface Augmentation {
+  /** Share of the images that are blurred. */
   readonly blurProbability: number;
   /** Standard deviation of the blur in pixels, drawn uniformly from [low, high). */
   readonly blurSigmaPx: readonly [low: number, high: number];
+  /** Share of the images that are compressed, independent of blur. */
   readonly jpegProbability: number;
   /** `released`: one of the two. `paper`: an integer from the first to the second. */
   readonly jpegQualities: readonly [low: number, high: number];
+  /** Share of the crops that are mirrored. */
   readonly flipProbability: number;
+  /** How qualities are drawn. */
   readonly protocol: Protocol;
 }
 

@@ -8,13 +8,16 @@ export type ImageFormat = "jpeg" | "png" | "webp";
 
 /** Size and storage of an image as its header states them. */
 export interface ImageHeader {
+  /** What kind of file it is, whatever its name ends in. */
   readonly format: ImageFormat;
+  /** Pixels a row, at least 1; before any rotation that EXIF asks for. */
   readonly width: number;
+  /** Rows, at least 1. */
   readonly height: number;
-  /** Bits a channel. */
+  /** Bits a channel; for a palette, bits an index. */
   readonly bits: number;
-  /** How colour is stored; an alpha channel beside it is not told. */
-  readonly colour: "grey" | "rgb" | "palette" | "cmyk";
+  /** How colour is stored. Whether there is alpha is told only where the decoder has to know. */
+  readonly colour: "grey" | "grey+alpha" | "rgb" | "palette" | "cmyk";
 }
 
 /** Bytes that {@linkcode readImageHeader} needs at most, but for JPEG files with long metadata. */
@@ -61,7 +64,7 @@ function startsWith(bytes: Uint8Array, offset: number, text: string): boolean {
 
 const cutOff = (format: string) => new SyntaxError(`${format} cut off in its header`);
 
-const PNG_COLOURS = { 0: "grey", 2: "rgb", 3: "palette", 4: "grey", 6: "rgb" } as const;
+const PNG_COLOURS = { 0: "grey", 2: "rgb", 3: "palette", 4: "grey+alpha", 6: "rgb" } as const;
 
 function readPng(view: DataView): ImageHeader {
   if (view.byteLength < 26) throw cutOff("a PNG image");

@@ -75,8 +75,12 @@ export async function decodeImageBytes(bytes: Uint8Array, name: string): Promise
     const { data, info } = await pixels.raw({ depth: "uchar" }).toBuffer({
       resolveWithObject: true,
     });
-    if (info.width !== width || info.height !== height) {
-      throw new Error(`${info.width} × ${info.height} pixels, not ${width} × ${height} as stated`);
+    const channels = colour === "cmyk" ? 4 : 3;
+    if (info.width !== width || info.height !== height || info.channels !== channels) {
+      throw new Error(
+        `expected [${height}, ${width}, ${channels}] values, ` +
+          `decoded [${info.height}, ${info.width}, ${info.channels}]`,
+      );
     }
     const values = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
     return { width, height, data: colour === "cmyk" ? cmykToRgb(values) : values };

@@ -17,6 +17,7 @@ export type Perturbation = typeof PERTURBATIONS[number];
 
 /** Which images are perturbed, and how. */
 export interface Perturbing {
+  /** What is done to them. */
   readonly perturbation: Perturbation;
   /** Share of the images that are perturbed. */
   readonly probability: number;
@@ -25,6 +26,7 @@ export interface Perturbing {
    * `paper`: unused.
    */
   readonly resizePx: number;
+  /** How it is done: see {@linkcode perturb}. */
   readonly protocol: Protocol;
 }
 
@@ -45,18 +47,15 @@ export async function perturb(
   { perturbation, probability, resizePx, protocol }: Perturbing,
   random: Random,
 ): Promise<RgbImage> {
+  const asReleased = protocol === "released";
+  if (asReleased && !random.chance(probability)) return image;
   let perturbed = image;
-  if (protocol === "paper") {
-    for (const kind of perturbation === "combined" ? SINGLE : [perturbation]) {
-      if (random.chance(probability)) perturbed = await PERTURB[kind](perturbed, protocol, random);
-    }
-    return perturbed;
-  }
-  if (!random.chance(probability)) return image;
   for (const kind of perturbation === "combined" ? SINGLE : [perturbation]) {
-    perturbed = await PERTURB[kind](perturbed, protocol, random);
+    if (asReleased || random.chance(probability)) {
+      perturbed = await PERTURB[kind](perturbed, protocol, random);
+    }
   }
-  return resizeBilinear(perturbed, resizePx, resizePx);
+  return asReleased ? resizeBilinear(perturbed, resizePx, resizePx) : perturbed;
 }
 
 type SinglePerturbation = Exclude<Perturbation, "combined">;
@@ -69,16 +68,12 @@ const PERTURB: Record<
 > = {
   blur(image, protocol, random) {
     const kernelSize = random.pick(KERNEL_SIZES);
-    return gaussianBlur(
-      image,
-      kernelSize,
-      protocol === "released" ? 4 : defaultSigmaPx(kernelSize),
-    );
+    const sigmaPx = protocol === "released" ? 4 : defaultSigmaPx(kernelSize);
+    return gaussianBlur(image, kernelSize, sigmaPx);
   },
   crop: (image, protocol, random) => cropAndResize(image, random.uniform(0.05, 0.2), protocol),
   compress(image, protocol, random) {
-    const quality = 10 + random.integer(66);
-    return compress(image, protocol === "released" ? 95 : quality);
+    return compress(image, protocol === "released" ? 95 : 10 + random.integer(66));
   },
   noise: (image, _protocol, random) => addNoise(image, random.uniform(5, 20), random),
 };

@@ -22,6 +22,7 @@ export type Transform =
 
 /** What the random choices for one image hang on. */
 export interface TransformKey {
+  /** The experiment's seed. */
   readonly seed: number;
   /** Counted from 1; 0 where there are no epochs. */
   readonly epoch: number;
@@ -75,7 +76,11 @@ export async function applyTransform(
       return [(flip ? flipHorizontal(crop) : crop).data];
     }
     case "perturbed": {
-      const perturbed = await perturb(image, transform, stream(transform.perturbation));
+      const perturbed = await perturb(
+        image,
+        transform,
+        stream(`perturb ${transform.perturbation}`),
+      );
       return [centerCrop(perturbed, size).data];
     }
   }

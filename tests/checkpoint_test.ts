@@ -1,16 +1,24 @@
 import assert from "node:assert/strict";
+import { unzipSync, zipSync } from "fflate";
 import { type HeadArchitecture, initialParameters } from "../lib/head/architecture.ts";
 import {
   blockImportance,
   loadCheckpoint,
   loadTrainingState,
+  readTensors,
   saveCheckpoint,
   saveTrainingState,
 } from "../lib/head/checkpoint.ts";
+import { convertCheckpoint, describeCheckpoint } from "../lib/head/checkpoint_tools.ts";
 import { initialState } from "../lib/head/engine.ts";
-import { writeSafetensors } from "../lib/io/safetensors.ts";
+import { loadLinearProbe, probeLogits } from "../lib/head/linear_probe.ts";
+import { openOnnxEngine } from "../lib/head/onnx_engine.ts";
+import { writePytorchFile } from "../lib/head/pytorch_file.ts";
+import { exists } from "../lib/io/files.ts";
+import { readSafetensors, writeSafetensors } from "../lib/io/safetensors.ts";
 import { tensor } from "../lib/io/tensor.ts";
 import { randomStream } from "../lib/random.ts";
+import { assertClose, GOLDENS, PUBLISHED } from "./head_golden.ts";
 
 const architecture: HeadArchitecture = {
   blocks: 3,
@@ -96,4 +104,158 @@ Deno.test("a training state comes back whole, and serves as a checkpoint too", (
 Deno.test("blockImportance() counts for each block the features that weigh it most", () => {
   const alpha = tensor(Float32Array.of(1, 5, 0, 2, 2, 0, 0, 9, 3), [1, 3, 3]);
   assert.deepEqual(blockImportance(new Map([["alpha", alpha]])), [0, 1, 2]);
+});
+
+const names = `${PUBLISHED}/rine_2class.pth, ${PUBLISHED}/ufd_fc.pth`;
+const published = await exists(`${PUBLISHED}/rine_2class.pth`);
+const whyNot = published ? "" : ` (skipped: no ${names}; RINE_PUBLISHED names their folder)`;
+
+Deno.test({
+  name: `the released 2-class head gives PyTorch's logits, z and block importance${whyNot}`,
+  ignore: !published,
+  async fn() {
+    const { tensors: golden } = await readSafetensors(`${GOLDENS}/released.safetensors`);
+    const { architecture, parameters } = await loadCheckpoint(`${PUBLISHED}/rine_2class.pth`);
+    const [count = 0, blocks = 0, width = 0] = golden.get("rine.K")!.shape;
+    const [, projectionDim = 0] = golden.get("rine.z")!.shape;
+    assert.deepEqual(
+      architecture,
+      { blocks, width, projectionLayers: 4, projectionDim, ablation: "none" },
+    );
+    assert.deepEqual(blockImportance(parameters), [...golden.get("rine.max_block_count")!.data]);
+    const engine = await openOnnxEngine({ threads: 1 });
+    const predictor = await engine.predictor(architecture, parameters);
+    const { logits, z } = await predictor.predict(golden.get("rine.K")!.data, count);
+    assertClose(logits, golden.get("rine.logits")!.data, 2e-4, "logits");
+    assertClose(z, golden.get("rine.z")!.data, 2e-4, "z");
+    await engine.dispose();
+  },
+});
+
+Deno.test({
+  name: `UFD's released linear layer gives PyTorch's logits${whyNot}`,
+  ignore: !published,
+  async fn() {
+    const { tensors: golden } = await readSafetensors(`${GOLDENS}/released.safetensors`);
+    const probe = await loadLinearProbe(`${PUBLISHED}/ufd_fc.pth`);
+    const logits = probeLogits(probe, golden.get("ufd.features")!.data);
+    assertClose(logits, golden.get("ufd.logits")!.data, 2e-4, "logits");
+  },
+});
+
+Deno.test({
+  name: `the released files convert to safetensors and back${whyNot}`,
+  ignore: !published,
+  fn: () =>
+    inFolder(async (folder) => {
+      for (const name of ["rine_2class.pth", "ufd_fc.pth"]) {
+        const [there, back] = [`${folder}/there.safetensors`, `${folder}/back.pth`];
+        await convertCheckpoint(`${PUBLISHED}/${name}`, there);
+        await convertCheckpoint(there, back);
+        const { tensors } = await readTensors(`${PUBLISHED}/${name}`);
+        assert.deepEqual((await readTensors(there)).tensors, tensors);
+        assert.deepEqual((await readTensors(back)).tensors, tensors);
+      }
+    }),
+});
+
+Deno.test("a head converts to .pth and back, and shows the same", () =>
+  inFolder(async (folder) => {
+    const [a, b] = [`${folder}/a.safetensors`, `${folder}/b.pth`];
+    const plain = { ...architecture, ablation: "none" as const };
+    const parameters = initialParameters(plain, randomStream(1));
+    await saveCheckpoint(a, plain, parameters);
+    const said = await convertCheckpoint(a, b);
+    assert.equal(said, `${a} → ${b}: head of RINE, ${parameters.size} tensors`);
+    assert.deepEqual((await loadCheckpoint(b, plain)).parameters, parameters);
+    const shown = await describeCheckpoint(b);
+    assert.match(shown, /projection layers \(q\) +2\n/);
+    assert.match(shown, /parameters +141\n/);
+    assert.equal(shown.split("\n").length, 8 + plain.blocks);
+    assert.equal(shown.replace(b, a), await describeCheckpoint(a));
+    await assert.rejects(convertCheckpoint(a, `${folder}/c.onnx`), {
+      name: "RangeError",
+      message: /expected a name ending in \.pth or \.safetensors$/,
+    });
+  }));
+
+/** A pickle that calls `os.system`, in an archive as PyTorch writes it. */
+function archiveOf(pickle: string): Uint8Array {
+  const bytes = Uint8Array.from(pickle, (character) => character.charCodeAt(0));
+  return zipSync({ "archive/data.pkl": bytes }, { level: 0 });
+}
+
+Deno.test("a pickle that names anything but tensors is refused by that name", () =>
+  inFolder(async (folder) => {
+    const path = `${folder}/head.pth`;
+    const pickles: [string, string][] = [
+      ["cos\nsystem\n(X\x04\x00\x00\x00true\x85R.", "os.system"],
+      ["\x80\x04\x8c\x08builtins\x8c\x04eval\x93(\x8c\x011\x85R.", "builtins.eval"],
+      ["(cos\nsystem\nX\x04\x00\x00\x00trueo.", "os.system"],
+      ["(X\x04\x00\x00\x00trueiposix\nsystem\n.", "posix.system"],
+      ["ctorch\nload\n)R.", "torch.load"],
+      ["cconstructor\nconstructor\n)R.", "constructor.constructor"],
+    ];
+    for (const [pickle, name] of pickles) {
+      await Deno.writeFile(path, archiveOf(pickle));
+      await assert.rejects(loadCheckpoint(path), (error: Error) => {
+        assert.equal(error.name, "SyntaxError");
+        assert(error.message.startsWith(`Cannot load ${path}: `), error.message);
+        assert(error.message.includes(`a pickle that calls ${name};`), error.message);
+        return true;
+      });
+    }
+  }));
+
+Deno.test("a damaged .pth is refused in a line that names it", () =>
+  inFolder(async (folder) => {
+    const path = `${folder}/head.pth`;
+    const parameters = initialParameters({ ...architecture, ablation: "none" }, randomStream(1));
+    await writePytorchFile(path, parameters);
+    const whole = await Deno.readFile(path);
+    const damaged: [Uint8Array, RegExp][] = [
+      [whole.subarray(0, whole.length / 2), /a file that does not unpack/],
+      [archiveOf("N."), /a pickle without a dictionary of tensors/],
+      [archiveOf("}("), /a pickle that does not parse/],
+      [zipSync({ "a/b": new Uint8Array(9) }, { level: 0 }), /no data\.pkl in it/],
+      [zipSync({ "a/data.pkl": new Uint8Array(999) }), /a\/data\.pkl is compressed/],
+    ];
+    const files = unzipSync(whole);
+    const without = { ...files, "archive/data/2": files["archive/data/2"]!.subarray(4) };
+    damaged.push([zipSync(without, { level: 0 }), /proj1\.1\.bias, whose values do not fit/]);
+    for (const [bytes, message] of damaged) {
+      await Deno.writeFile(path, bytes);
+      await assert.rejects(loadCheckpoint(path), (error: Error) => {
+        assert.equal(error.name, "SyntaxError");
+        assert.match(error.message, message);
+        assert(error.message.startsWith(`Cannot load ${path}: `) && !error.message.includes("\n"));
+        return true;
+      });
+    }
+  }));
+
+const hasTorch = await new Deno.Command("/usr/bin/python3", {
+  args: ["-c", "import torch"],
+  stderr: "null",
+}).output().then(({ success }) => success, () => false);
+
+Deno.test({
+  name: `torch.load() reads what writePytorchFile() wrote${
+    hasTorch ? "" : " (skipped: /usr/bin/python3 has no torch)"
+  }`,
+  ignore: !hasTorch,
+  fn: () =>
+    inFolder(async (folder) => {
+      const path = `${folder}/head.pth`;
+      const parameters = initialParameters({ ...architecture, ablation: "none" }, randomStream(1));
+      await writePytorchFile(path, parameters);
+      const script =
+        "import sys, json, torch; print(json.dumps({k: [list(v.shape), v.flatten().tolist()] for k, v in torch.load(sys.argv[1]).items()}))";
+      const { stdout } = await new Deno.Command("/usr/bin/python3", { args: ["-c", script, path] })
+        .output();
+      const expected = Object.fromEntries(
+        [...parameters].map(([name, { shape, data }]) => [name, [shape, [...data]]]),
+      );
+      assert.deepEqual(JSON.parse(new TextDecoder().decode(stdout)), expected);
+    }),
 });

@@ -1,8 +1,8 @@
 /**
- * Heads on disk: safetensors under the released checkpoints' names.
+ * Heads on disk: safetensors under the released checkpoints' names; the released files themselves.
  * @module
  */
-import { readSafetensors, writeSafetensors } from "../io/safetensors.ts";
+import { readSafetensors, type SafetensorsFile, writeSafetensors } from "../io/safetensors.ts";
 import type { Tensor } from "../io/tensor.ts";
 import {
   type Ablation,
@@ -12,6 +12,7 @@ import {
   type Parameters,
 } from "./architecture.ts";
 import type { TrainingState } from "./engine.ts";
+import { isPytorchFile, readPytorchFile } from "./pytorch_file.ts";
 
 /** A head as it lies on disk. */
 export interface Checkpoint {
@@ -43,17 +44,24 @@ export function saveCheckpoint(
 }
 
 /**
- * Reads a head.
+ * Reads a head, from safetensors or from a `.pth` file as released.
  * @param expected sizes that it must have, where they are known
  * @throws {TypeError} naming the file and the tensor whose shape is not the expected one
- * @throws {SyntaxError} where the file is truncated or not safetensors
+ * @throws {SyntaxError} where the file is truncated, of neither format, or holds more than tensors
  */
 export async function loadCheckpoint(
   path: string,
   expected?: HeadArchitecture,
 ): Promise<Checkpoint> {
+  const { tensors, metadata } = await readTensors(path);
+  return checkpointOf(path, tensors, metadata, expected);
+}
+
+/** Reads a checkpoint's tensors, of whichever format and model; Adam's moments stay aside. */
+export async function readTensors(path: string): Promise<SafetensorsFile> {
+  if (await isPytorchFile(path)) return { tensors: await readPytorchFile(path), metadata: {} };
   const { tensors, metadata } = await readSafetensors(path);
-  return checkpointOf(path, headTensors(tensors), metadata, expected);
+  return { tensors: headTensors(tensors), metadata };
 }
 
 /** Writes a head in training: parameters, both moments and the number of steps, atomically. */
@@ -108,7 +116,7 @@ export async function loadTrainingState(
   };
 }
 
-function headTensors(tensors: Parameters): Parameters {
+function headTensors(tensors: Parameters): Map<string, Tensor> {
   return new Map(
     [...tensors].filter(([name]) =>
       !name.startsWith(FIRST_MOMENT) && !name.startsWith(SECOND_MOMENT)
@@ -116,11 +124,8 @@ function headTensors(tensors: Parameters): Parameters {
   );
 }
 
-/**
- * Finds the architecture of tensors read from a file, and checks all of them against it.
- * @throws {TypeError} naming the file and the first tensor that does not fit
- */
-export function checkpointOf(
+/** Finds the architecture of tensors read from a file, and checks all of them against it. */
+function checkpointOf(
   path: string,
   parameters: Parameters,
   metadata: Readonly<Record<string, string>>,

@@ -1,0 +1,80 @@
+/**
+ * What the command line does with checkpoints: convert them and say what is in them.
+ * @module
+ */
+import { writeSafetensors } from "../io/safetensors.ts";
+import { parameterCount } from "./architecture.ts";
+import { blockImportance, type Checkpoint, loadCheckpoint, readTensors } from "./checkpoint.ts";
+import { type LinearProbe, loadLinearProbe } from "./linear_probe.ts";
+import { writePytorchFile } from "./pytorch_file.ts";
+
+/** A head, or UFD's linear layer. */
+type Model = { readonly head: Checkpoint } | { readonly probe: LinearProbe };
+
+async function loadModel(path: string): Promise<Model> {
+  const { tensors } = await readTensors(path);
+  return tensors.has("weight")
+    ? { probe: await loadLinearProbe(path) }
+    : { head: await loadCheckpoint(path) };
+}
+
+/**
+ * Converts a head or UFD's linear layer between `.pth` and `.safetensors`, told by the ending of
+ * `output`; `input` is told by its content. Adam's moments are left out.
+ * @returns what was done, a line
+ * @throws {RangeError} where `output` ends otherwise
+ * @throws {TypeError} where `input` holds another model
+ * @throws {SyntaxError} where `input` is damaged or holds more than tensors
+ */
+export async function convertCheckpoint(input: string, output: string): Promise<string> {
+  const format = /\.(pth|safetensors)$/.exec(output)?.[1];
+  if (!format) {
+    throw new RangeError(
+      `Cannot convert to ${output}: expected a name ending in .pth or .safetensors`,
+    );
+  }
+  const model = await loadModel(input);
+  const { tensors, metadata } = await readTensors(input);
+  if (format === "safetensors") await writeSafetensors(output, tensors, metadata);
+  else await writePytorchFile(output, tensors);
+  return `${input} → ${output}: ${title(model)}, ${tensors.size} tensors`;
+}
+
+/**
+ * Describes a head or UFD's linear layer: sizes, parameter count and the importance of each block.
+ * @returns lines for a person to read
+ * @throws {TypeError} where the file holds another model
+ * @throws {SyntaxError} where it is damaged or holds more than tensors
+ */
+export async function describeCheckpoint(path: string): Promise<string> {
+  const model = await loadModel(path);
+  const lines = [`${path}: ${title(model)}`];
+  if ("probe" in model) return [...lines, row("features", model.probe.weight.length)].join("\n");
+  const { architecture, parameters, metadata } = model.head;
+  lines.push(
+    row("blocks (n)", architecture.blocks),
+    row("token width (d)", architecture.width),
+    row("projection layers (q)", architecture.projectionLayers),
+    row("projection width (d′)", architecture.projectionDim),
+    row("ablation", architecture.ablation),
+    row("parameters", parameterCount(architecture)),
+  );
+  for (const [name, value] of Object.entries(metadata)) {
+    if (name !== "ablation") lines.push(row(name, value));
+  }
+  const counts = blockImportance(parameters), largest = Math.max(...counts);
+  lines.push("  features that weigh a block most:");
+  counts.forEach((count, block) => {
+    const bar = "█".repeat(Math.round(count / largest * 40));
+    lines.push(`  ${`${block + 1}`.padStart(4)} ${`${count}`.padStart(6)} ${bar}`.trimEnd());
+  });
+  return lines.join("\n");
+}
+
+function title(model: Model): string {
+  return "probe" in model ? "UFD's linear layer" : "head of RINE";
+}
+
+function row(name: string, value: string | number): string {
+  return `  ${name.padEnd(24)}${value}`;
+}

@@ -35,7 +35,7 @@ const MAX_SIGMA_PX = 1000;
  * Released: src/utils.py, gaussian_blur
  */
 export function gaussianFilter(image: RgbImage, sigmaPx: number): RgbImage {
-  checkSigma(sigmaPx);
+  checkSigma(sigmaPx, 0);
   const radius = Math.floor(4 * sigmaPx + 0.5);
   if (radius === 0) return image;
   const weights = gaussian(sigmaPx, radius);
@@ -46,13 +46,13 @@ export function gaussianFilter(image: RgbImage, sigmaPx: number): RgbImage {
  * OpenCV's `GaussianBlur` of an 8-bit image: edges mirrored with the edge pixel not repeated,
  * weights with 8 fraction bits, one rounding at the end.
  * @param kernelSize taps, odd
- * @param sigmaPx standard deviation in pixels, above 0 and up to 1000
+ * @param sigmaPx standard deviation in pixels, 0.1 … 1000
  * @throws {RangeError} where the kernel size is even or the standard deviation out of range
  *
  * Released: src/perturbation.py, blur
  */
 export function gaussianBlur(image: RgbImage, kernelSize: number, sigmaPx: number): RgbImage {
-  checkSigma(sigmaPx);
+  checkSigma(sigmaPx, 0.1);
   if (!Number.isSafeInteger(kernelSize) || kernelSize < 1 || kernelSize % 2 === 0) {
     throw new RangeError(`Cannot blur: expected an odd kernel size, found ${kernelSize}`);
   }
@@ -174,8 +174,10 @@ function float64Memory(count: number): Float64Array {
   return new Float64Array(memory.buffer);
 }
 
-function checkSigma(sigmaPx: number): void {
-  if (!(sigmaPx >= 0 && sigmaPx <= MAX_SIGMA_PX)) {
-    throw new RangeError(`Cannot blur: expected σ of 0 to ${MAX_SIGMA_PX} px, found ${sigmaPx}`);
+function checkSigma(sigmaPx: number, least: number): void {
+  if (!(sigmaPx >= least && sigmaPx <= MAX_SIGMA_PX)) {
+    throw new RangeError(
+      `Cannot blur: expected σ of ${least} to ${MAX_SIGMA_PX} px, found ${sigmaPx}`,
+    );
   }
 }

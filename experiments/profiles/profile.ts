@@ -3,6 +3,7 @@
  * @module
  */
 import type { DatasetSpec } from "../../lib/data/dataset.ts";
+import type { Selection } from "../../lib/results/select.ts";
 
 /** Values that §5.3's grid runs over. */
 export interface GridValues {
@@ -44,9 +45,11 @@ export interface Profile {
     readonly blurProbability: number;
     readonly blurSigmaPx: readonly [number, number];
     readonly jpegProbability: number;
-    readonly jpegQualities: readonly number[];
+    readonly jpegQualities: readonly [number, number];
     readonly flipProbability: number;
   };
+  /** §5.6: the share of images perturbed, and the side that perturbed ones are resized to. */
+  readonly perturbation: { readonly probability: number; readonly resizePx: number };
   /** §5.4: epochs evaluated, and where the rate falls. */
   readonly epochs: {
     readonly atEpochs: readonly number[];
@@ -54,4 +57,6 @@ export interface Profile {
   };
   /** §5.5: shares of the training images. */
   readonly fractions: readonly number[];
+  /** By what the best runs are chosen that other sections start from; default `test`. */
+  readonly selection?: Selection;
 }

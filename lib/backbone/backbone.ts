@@ -5,7 +5,13 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { dirname } from "node:path";
-import { openSession, ortTensor, type Session, type SessionOptions } from "../onnx/session.ts";
+import {
+  type Device,
+  openSession,
+  ortTensor,
+  type Session,
+  type SessionOptions,
+} from "../onnx/session.ts";
 import { centerCrop } from "../image/crop.ts";
 import type { RgbImage } from "../image/image.ts";
 import type { Tensor } from "../io/tensor.ts";
@@ -40,6 +46,25 @@ export class Backbone implements AsyncDisposable {
   /** Sizes, read from the weights. */
   get architecture(): VitArchitecture {
     return this.#weights.architecture;
+  }
+
+  /** Where it runs. */
+  get device(): Device {
+    return this.#sessionOptions.device ?? "cpu";
+  }
+
+  /** Size of the weights that tokens are computed with. */
+  get weightsBytes(): number {
+    return [...this.#weights.tensors.values()].reduce((sum, { length }) => sum + length, 0);
+  }
+
+  /** What opens the same backbone elsewhere, with its own number of threads. */
+  source(threads: number): { path: string; options: BackboneOptions } {
+    const { name, tap } = this;
+    return {
+      path: this.#weights.header.path,
+      options: { ...this.#sessionOptions, name, tap, threads },
+    };
   }
 
   /** SHA-256 of the weights file, hexadecimal: part of every token set's key. */

@@ -9,7 +9,7 @@ import { cropsPerImage, isRandom, type Transform } from "../image/transform.ts";
 import { contentKey, withLock } from "../io/files.ts";
 import type { OnProgress } from "../io/progress.ts";
 import { WorkerPool } from "../io/worker_pool.ts";
-import type { CropJob, CropResult } from "./crop_worker.ts";
+import type { TokenJob, TokenResult } from "./token_worker.ts";
 import { findTokens, type TokenIndex, type TokenSet, TokenWriter } from "./token_set.ts";
 
 /** Tokens that are wanted: these images, cropped this way, through each of these backbones. */
@@ -31,8 +31,8 @@ export interface ExtractOptions {
   readonly folder: string;
   /** Crops that go through a backbone at once; part of no key. */
   readonly batchSize: number;
-  /** Threads that decode and crop. */
-  readonly decoders: number;
+  /** Worker threads: they decode and crop and, for small backbones, compute the tokens too. */
+  readonly workers: number;
   readonly onProgress?: OnProgress;
 }
 
@@ -161,8 +161,15 @@ function listKey(images: readonly ImageEntry[], root: string): Promise<string> {
   return key;
 }
 
-/** A crop job and where its tokens go. */
-interface Batch extends CropJob {
+/**
+ * Weights up to this size are opened once in every worker, each with a single thread: small products
+ * gain more from running side by side than from being divided.
+ */
+const MAX_REPLICATED_BYTES = 2 ** 30;
+
+/** A job and where its tokens go. */
+interface Batch {
+  readonly job: TokenJob;
   readonly sets: readonly Wanted[];
   /** First row that the batch fills. */
   readonly row: number;
@@ -171,12 +178,16 @@ interface Batch extends CropJob {
 
 async function extractMissing(work: readonly Wanted[][], options: ExtractOptions): Promise<void> {
   const total = work.flat().reduce((sum, { index }) => sum + index.shape[0], 0);
+  const backbones = new Set(work.flat().map(({ backbone }) => backbone));
+  const bytes = [...backbones].reduce((sum, { weightsBytes }) => sum + weightsBytes, 0);
+  const isReplicated = bytes * options.workers <= MAX_REPLICATED_BYTES &&
+    [...backbones].every(({ device }) => device === "cpu");
   let done = 0;
   const report = (rows: number) =>
     options.onProgress?.({ stage: "tokens", unit: "crops", done: done += rows, total });
 
-  const module = new URL("./crop_worker.ts", import.meta.url);
-  using pool = new WorkerPool<Batch, CropResult>(module, options.decoders);
+  const module = new URL("./token_worker.ts", import.meta.url);
+  using pool = new WorkerPool<TokenJob, TokenResult>(module, options.workers);
   const writers = new Map<string, TokenWriter>();
   try {
     const batches = [];
@@ -191,17 +202,19 @@ async function extractMissing(work: readonly Wanted[][], options: ExtractOptions
       }
       batches.push({ sets, firstRow });
     }
-    const ahead = 2 * options.decoders + 1;
-    for await (const { job, result } of pool.ordered(plan(batches, options), ahead)) {
-      const rows = job.paths.length * job.sets[0]!.index.cropsPerImage;
-      for (const { key, backbone } of job.sets) {
+    const ahead = 2 * options.workers + 1;
+    const planned = plan(batches, options, isReplicated);
+    for await (const { item, result } of pool.ordered(planned, ({ job }) => job, ahead)) {
+      const rows = item.job.paths.length * item.sets[0]!.index.cropsPerImage;
+      for (const [index, { key, backbone }] of item.sets.entries()) {
         const writer = writers.get(key)!;
-        if (writer.rowsDone <= job.row) {
-          const { data } = await backbone.tokensOfCrops(result, rows);
-          await writer.append(data);
+        if (writer.rowsDone <= item.row) {
+          const tokens = result.tokens[index] ??
+            (await backbone.tokensOfCrops(result.crops, rows)).data;
+          await writer.append(tokens);
           report(rows);
         }
-        if (job.isLast) await writer.finish();
+        if (item.isLast) await writer.finish();
       }
     }
   } finally {
@@ -216,6 +229,7 @@ function imagesPerBatch({ cropsPerImage }: TokenIndex, { batchSize }: ExtractOpt
 function* plan(
   batches: readonly { sets: readonly Wanted[]; firstRow: number }[],
   options: ExtractOptions,
+  isReplicated: boolean,
 ): Generator<Batch> {
   for (const { sets, firstRow } of batches) {
     const { request: { images, transform, seed, epoch }, index } = sets[0]!;
@@ -224,11 +238,14 @@ function* plan(
     const last = Math.max(0, (Math.ceil(images.length / step) - 1) * step);
     for (let i = Math.min(firstRow / index.cropsPerImage, last); i < images.length; i += step) {
       yield {
-        root: options.root,
-        paths: images.slice(i, i + step).map(({ path }) => path),
-        transform,
-        seed,
-        epoch,
+        job: {
+          root: options.root,
+          paths: images.slice(i, i + step).map(({ path }) => path),
+          transform,
+          seed,
+          epoch,
+          backbones: isReplicated ? sets.map(({ backbone }) => backbone.source(1)) : [],
+        },
         sets,
         row: i * index.cropsPerImage,
         isLast: i + step >= images.length,

@@ -76,19 +76,24 @@ export class WorkerPool<Job, Result> implements Disposable {
   }
 
   /**
-   * Does jobs ahead of whoever reads the results, and gives the results in the jobs' order.
+   * Does jobs ahead of whoever reads the results, and gives the results in the items' order.
+   * @param jobOf the job of an item; the rest of the item stays in this thread
    * @param ahead how many jobs may be under way or waiting to be read
    */
-  async *ordered(jobs: Iterable<Job>, ahead: number): AsyncGenerator<{ job: Job; result: Result }> {
-    const queue: { job: Job; result: Promise<Result> }[] = [];
+  async *ordered<Item>(
+    items: Iterable<Item>,
+    jobOf: (item: Item) => Job,
+    ahead: number,
+  ): AsyncGenerator<{ item: Item; result: Result }> {
+    const queue: { item: Item; result: Promise<Result> }[] = [];
     const next = async () => {
-      const { job, result } = queue.shift()!;
-      return { job, result: await result };
+      const { item, result } = queue.shift()!;
+      return { item, result: await result };
     };
-    for (const job of jobs) {
-      const result = this.run(job);
+    for (const item of items) {
+      const result = this.run(jobOf(item));
       result.catch(() => {}); // reported where it is read
-      queue.push({ job, result });
+      queue.push({ item, result });
       if (queue.length >= ahead) yield await next();
     }
     while (queue.length > 0) yield await next();

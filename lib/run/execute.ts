@@ -4,8 +4,9 @@
  * @module
  */
 import { join } from "node:path";
-import { extractTokens } from "../features/extract.ts";
+import { extractTokens, type TokenRequest } from "../features/extract.ts";
 import { parameterCount } from "../head/architecture.ts";
+import { cropsPerImage } from "../image/transform.ts";
 import type { OnProgress } from "../io/progress.ts";
 import { WorkerPool } from "../io/worker_pool.ts";
 import { type Device, ONNX_RUNTIME_VERSION } from "../onnx/session.ts";
@@ -71,10 +72,11 @@ export async function execute(
       root: world.root,
       folder: options.tokensFolder,
       batchSize: options.batchSize,
-      decoders: options.cores,
+      workers: options.cores,
       ...(options.onProgress ? { onProgress: options.onProgress } : {}),
     });
-    for (const record of await runHeads(experiment, waiting, world, options)) {
+    const rows = rowCounter(requests);
+    for (const record of await runHeads(experiment, waiting, rows, world, options)) {
       records.set(record.key, record);
     }
   }
@@ -147,9 +149,23 @@ function sizesOf({ backbone }: TrainingConfig, world: World) {
   return world.backbones.get(backbone)!.architecture;
 }
 
+/** How many rows of tokens a run learns from and scores: a measure of its work. */
+function rowCounter(requests: ReadonlyMap<string, TokenRequest>): (run: PlannedRun) => number {
+  const rows = (key: string) => {
+    const { images, transform } = requests.get(key)!;
+    return images.length * cropsPerImage(transform);
+  };
+  return ({ config: { training, evaluation }, tokens, testTokens }) => {
+    const learned = tokens.train.flat().reduce((sum, key) => sum + rows(key), 0);
+    const scored = Object.values(testTokens).reduce((sum, key) => sum + rows(key), 0);
+    return Math.round(learned * training.fraction) + scored * evaluation.atEpochs.length;
+  };
+}
+
 async function runHeads(
   experiment: string,
   runs: readonly PlannedRun[],
+  rowsOfRun: (run: PlannedRun) => number,
   world: World,
   { store, tokensFolder, engine, device, cores, onProgress }: ExecuteOptions,
 ): Promise<RunRecord[]> {
@@ -157,8 +173,14 @@ async function runHeads(
   const threads = Math.max(1, Math.floor(cores / workers));
   const groups = groupRuns(runs, world, workers);
   const records: RunRecord[] = [];
-  const total = runs.length;
-  onProgress?.({ stage: experiment, unit: "heads", done: 0, total });
+  const total = runs.reduce((sum, run) => sum + rowsOfRun(run), 0);
+  let finished = 0;
+  const underWay = new Map<Group, number>();
+  const report = () => {
+    const done = [...underWay.values()].reduce((sum, rows) => sum + rows, finished);
+    onProgress?.({ stage: experiment, unit: "rows", done, total });
+  };
+  report();
   const module = new URL("./heads_worker.ts", import.meta.url);
   using pool = new WorkerPool<HeadsJob, HeadResult[]>(module, Math.min(workers, groups.length));
   await Promise.all(groups.map(async (group) => {
@@ -174,13 +196,19 @@ async function runHeads(
         keepEpochs: config.evaluation.atEpochs,
         scores: join("scores", key),
       })),
+    }, (rows) => {
+      underWay.set(group, (underWay.get(group) ?? 0) + rows);
+      report();
     });
     for (const [index, run] of group.entries()) {
       const record = recordOf(experiment, run, results[index]!, world);
       await store.write(record);
       records.push(record);
     }
-    onProgress?.({ stage: experiment, unit: "heads", done: records.length, total });
+    // what an earlier process had done of the group was not told
+    underWay.delete(group);
+    finished += group.reduce((sum, run) => sum + rowsOfRun(run), 0);
+    report();
   }));
   return records;
 }

@@ -44,14 +44,7 @@ async function runHeads(job: HeadsJob, onDone: (rows: number) => void): Promise<
   const engineKey = JSON.stringify(job.engine);
   if (!engines.has(engineKey)) engines.set(engineKey, openOnnxEngine(options));
   const engine = await engines.get(engineKey)!;
-  const { batchSize } = job.heads[0]!.config;
-  const trained = await trainHeads(
-    job.heads,
-    job.tokens,
-    engine,
-    job.folder,
-    (steps) => onDone(steps * batchSize),
-  );
+  const trained = await trainHeads(job.heads, job.tokens, engine, job.folder, onDone);
   const toTry = job.heads.flatMap(({ key, keepEpochs, scores }) =>
     keepEpochs.map((epoch) => ({
       epoch,

@@ -105,7 +105,7 @@ interface Lane {
  * order, dropout and augmentation hang on seed, epoch and step, not on the process.
  *
  * @param folder results folder of the profile
- * @param onStep told after each step of each head
+ * @param onRows told of rows that a head has learned from
  * @returns for each head, what its training said
  */
 export async function trainHeads(
@@ -113,12 +113,12 @@ export async function trainHeads(
   tokens: TrainingTokens,
   engine: HeadEngine,
   folder: string,
-  onStep: (steps: number) => void,
+  onRows: (rows: number) => void,
 ): Promise<TrainedHead[]> {
   const finished = await Promise.all(heads.map((head) => finishedTraining(head, folder)));
   const waiting = heads.filter((_, i) => !finished[i]);
   if (waiting.length > 0) {
-    const trained = await trainTogether(waiting, tokens, engine, folder, onStep);
+    const trained = await trainTogether(waiting, tokens, engine, folder, onRows);
     heads.forEach((head, i) => finished[i] ??= trained.get(head.key));
   }
   return finished as TrainedHead[];
@@ -140,7 +140,7 @@ async function trainTogether(
   tokens: TrainingTokens,
   engine: HeadEngine,
   folder: string,
-  onStep: (steps: number) => void,
+  onRows: (rows: number) => void,
 ): Promise<Map<string, TrainedHead>> {
   const { fraction, seed, batchSize, epochs } = heads[0]!.config;
   using val = await TokenRows.open(tokens.folder, tokens.val);
@@ -169,7 +169,7 @@ async function trainTogether(
           const { total } = await trainer.step(batch, learningRateAt(head.config, epoch));
           journal.trainingSeconds += (performance.now() - started) / 1000;
           journal.lossSum += total;
-          onStep(1);
+          onRows(batch.count);
         }
         if (performance.now() - lastSave > SAVE_INTERVAL_MS) {
           for (const lane of active) await saveLane(lane, folder);

@@ -1,0 +1,53 @@
+/**
+ * The paper in miniature: the same protocol on images and backbones that the project makes itself.
+ *
+ * Its numbers say nothing about RINE on real images; they show that the whole pipeline works.
+ * @module
+ */
+import {
+  MINI_CLASSES,
+  MINI_LATENT_TRAINING_SET,
+  MINI_SYNTHBUSTER_SETS,
+  MINI_TEST_SETS,
+  MINI_TRAINING_SETS,
+} from "../../lib/data/mini_sets.ts";
+import type { Profile } from "./profile.ts";
+
+const [first, second, third, fourth] = MINI_CLASSES;
+
+/** Everything the experiments run on in the mini profile. */
+export const mini: Profile = {
+  name: "mini",
+  notice: "Mini profile: simulated images and backbones, not comparable with the paper",
+  backbones: ["Mini-L/8", "Mini-B/16"],
+  classSets: [
+    { name: "1-class", classes: [first] },
+    { name: "2-class", classes: [second, first] },
+    { name: "4-class", classes: [third, fourth, second, first] },
+  ],
+  trainingSets: {
+    progan: MINI_TRAINING_SETS,
+    ldm: { latent: MINI_LATENT_TRAINING_SET },
+  },
+  testSets: MINI_TEST_SETS,
+  ganSets: MINI_TEST_SETS.filter(({ family }) => family === "GAN-like").map(({ name }) => name),
+  synthbusterSets: MINI_SYNTHBUSTER_SETS,
+  grid: {
+    contrastiveWeights: [.1, .2, .4, .8],
+    projectionLayers: [1, 2, 4],
+    projectionDims: [8, 16, 32, 64],
+  },
+  ldmGrid: { contrastiveWeights: [.2, .4], projectionLayers: [2, 4], projectionDims: [32, 64] },
+  training: {
+    batchSize: 32,
+    learningRate: 3e-3,
+    blurProbability: .2,
+    blurSigmaPx: [0, 1],
+    jpegProbability: .2,
+    jpegQualities: [60, 100],
+    flipProbability: .5,
+  },
+  perturbation: { probability: .5, resizePx: 73 },
+  epochs: { atEpochs: [3, 5, 10, 15], decayEpochs: [6, 11] },
+  fractions: [.2, .5, .8, 1],
+};

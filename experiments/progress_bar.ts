@@ -1,0 +1,102 @@
+/**
+ * Shows progress: a bar on a terminal, a plain line now and then elsewhere. Both go to the error
+ * output, so that results can be piped.
+ * @module
+ */
+import { MultiBar, Presets, type SingleBar } from "cli-progress";
+import process from "node:process";
+import type { OnProgress, Progress } from "../lib/io/progress.ts";
+
+const LINE_INTERVAL_MS = 10_000;
+
+/** Shows the stages of a run, one after the other or at once. */
+export class ProgressDisplay implements Disposable {
+  readonly onProgress: OnProgress;
+  readonly #bars: MultiBar | undefined;
+  readonly #stages = new Map<string, Stage>();
+
+  /** @param isTerminal whether to draw bars; by default, whether the error output is a terminal */
+  constructor(isTerminal: boolean = Deno.stderr.isTerminal()) {
+    if (isTerminal) {
+      this.#bars = new MultiBar({
+        format: "{stage} {bar} {value}/{total} {unit} · {rate} · {left}",
+        hideCursor: true,
+        clearOnComplete: false,
+        stream: process.stderr,
+      }, Presets.shades_grey);
+    }
+    this.onProgress = (progress) => this.#show(progress);
+  }
+
+  #show(progress: Progress): void {
+    const { stage, unit, done, total } = progress;
+    let shown = this.#stages.get(stage);
+    if (!shown || done < shown.done) {
+      shown = new Stage(done);
+      this.#stages.set(stage, shown);
+      shown.bar = this.#bars?.create(total, done, {
+        stage: stage.padEnd(12),
+        unit,
+        rate: "",
+        left: "",
+      });
+    }
+    const { rate, left } = shown.advance(done, total, unit);
+    if (shown.bar) {
+      shown.bar.setTotal(total);
+      shown.bar.update(done, { stage: stage.padEnd(12), unit, rate, left });
+    } else if (shown.isLineDue(done >= total)) {
+      console.error(
+        `${stage}: ${done} of ${total} ${unit}${done >= total ? "" : `, ${rate}, ${left}`}`,
+      );
+    }
+  }
+
+  /** Leaves the terminal as it was. */
+  [Symbol.dispose](): void {
+    this.#bars?.stop();
+  }
+}
+
+class Stage {
+  done: number;
+  bar: SingleBar | undefined;
+  readonly #first: number;
+  readonly #started = performance.now();
+  #lastLine = performance.now();
+  #isFinished = false;
+
+  constructor(done: number) {
+    this.done = done;
+    this.#first = done;
+  }
+
+  /** Rate and time left. What was done before this process began counts for neither. */
+  advance(done: number, total: number, unit: string): { rate: string; left: string } {
+    this.done = done;
+    const seconds = (performance.now() - this.#started) / 1000;
+    const perSecond = (done - this.#first) / Math.max(seconds, 1e-3);
+    if (done === this.#first) return { rate: "…", left: "…" };
+    const rate = perSecond >= 1
+      ? `${perSecond.toPrecision(3)} ${unit}/s`
+      : `${(1 / perSecond).toPrecision(3)} s each`;
+    return { rate, left: `${duration((total - done) / perSecond)} left` };
+  }
+
+  isLineDue(isFinished: boolean): boolean {
+    if (this.#isFinished) return false;
+    const now = performance.now();
+    if (!isFinished && now - this.#lastLine < LINE_INTERVAL_MS) return false;
+    this.#lastLine = now;
+    this.#isFinished = isFinished;
+    return true;
+  }
+}
+
+/** A time for people: `45 s`, `3 min 20 s`, `2 h 5 min`. */
+export function duration(seconds: number): string {
+  const whole = Math.ceil(seconds);
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  return `${Math.floor(whole / 3600)} h ${Math.floor(whole / 60) % 60} min`;
+}

@@ -1,0 +1,95 @@
+import assert from "node:assert/strict";
+import { basename, dirname, join } from "node:path";
+import { buildVitGraph, TAPS } from "../lib/backbone/vit_graph.ts";
+import { readVitWeights } from "../lib/backbone/weights.ts";
+import { encodeSafetensors, readSafetensors } from "../lib/io/safetensors.ts";
+import type { Tensor } from "../lib/io/tensor.ts";
+import { openSession, ortTensor } from "../lib/onnx/session.ts";
+
+const GOLDENS = Deno.env.get("RINE_GOLDENS") ?? join(import.meta.dirname!, "golden");
+const TOLERANCE = 2e-4;
+
+/** Largest difference, in parts of the largest expected value. */
+function relativeError(found: Float32Array, expected: Float32Array): number {
+  assert.equal(found.length, expected.length);
+  const largest = expected.reduce((max, value) => Math.max(max, Math.abs(value)), 0);
+  return found.reduce((max, value, i) => Math.max(max, Math.abs(value - expected[i]!)), 0) /
+    largest;
+}
+
+for (const scheme of ["hf", "openai"]) {
+  for (const tap of TAPS) {
+    Deno.test(`tokens at ${tap} and the embedding equal the reference with ${scheme} names`, async () => {
+      const { tensors: expected } = await readSafetensors(
+        join(GOLDENS, "clip_expected.safetensors"),
+      );
+      const path = join(GOLDENS, `clip_${scheme}.safetensors`);
+      const weights = await readVitWeights(path);
+      const graph = buildVitGraph(weights, { tap, input: "pixels", embedding: true });
+      const session = await openSession(graph, { weightsFolder: dirname(path) });
+      const { data, shape } = expected.get("pixels")!;
+      const out = await session.run({ images: ortTensor("float32", data, shape) });
+      const tokens = expected.get(`${tap}_cls`)!;
+      assert.deepEqual(out["tokens"]!.dims, tokens.shape);
+      assert(relativeError(out["tokens"]!.data as Float32Array, tokens.data) < TOLERANCE);
+      const embedding = expected.get("image_embedding")!;
+      assert(relativeError(out["embedding"]!.data as Float32Array, embedding.data) < TOLERANCE);
+      await session.release();
+    });
+  }
+}
+
+Deno.test("the architecture is read from the shapes, as the goldens' metadata has it", async () => {
+  const { architecture, header } = await readVitWeights(join(GOLDENS, "clip_hf.safetensors"));
+  const { metadata } = header;
+  assert.equal(architecture.resolutionPx, Number(metadata["resolution"]));
+  assert.equal(architecture.patchPx, Number(metadata["patch"]));
+  assert.equal(architecture.width, Number(metadata["width"]));
+  assert.equal(architecture.blocks, Number(metadata["layers"]));
+  assert.equal(architecture.heads, Number(metadata["heads"]));
+  assert.equal(architecture.embeddingWidth, Number(metadata["embed"]));
+});
+
+/** The golden weights with something changed, as a file of their own. */
+async function changedWeights(change: (tensors: Map<string, Tensor>) => void): Promise<string> {
+  const { tensors } = await readSafetensors(join(GOLDENS, "clip_hf.safetensors"));
+  change(tensors);
+  const path = await Deno.makeTempFile({ suffix: ".safetensors" });
+  await Deno.writeFile(path, encodeSafetensors(tensors));
+  return path;
+}
+
+Deno.test("missing and unexpected tensors are listed by name", async () => {
+  const missing = "vision_model.encoder.layers.1.mlp.fc2.bias";
+  const path = await changedWeights((tensors) => {
+    tensors.delete(missing);
+    tensors.set("vision_model.surprise", { data: new Float32Array(2), shape: [2] });
+  });
+  await assert.rejects(
+    readVitWeights(path),
+    (error: Error) =>
+      error instanceof RangeError && error.message.includes(`missing ${missing}`) &&
+      error.message.includes("unexpected vision_model.surprise"),
+  );
+});
+
+Deno.test("misshapen tensors are listed with the shape they should have", async () => {
+  const name = "vision_model.encoder.layers.0.layer_norm1.bias";
+  const path = await changedWeights((tensors) => {
+    tensors.set(name, { data: new Float32Array(3), shape: [3] });
+  });
+  await assert.rejects(
+    readVitWeights(path),
+    (error: Error) =>
+      error instanceof TypeError && error.message.includes(basename(path)) &&
+      error.message.includes("blocks.0.norm1.bias [3] for ["),
+  );
+});
+
+Deno.test("weights under unknown names are refused with the names that are known", async () => {
+  const path = await changedWeights((tensors) => {
+    tensors.clear();
+    tensors.set("resnet.conv1", { data: new Float32Array(1), shape: [1] });
+  });
+  await assert.rejects(readVitWeights(path), /expected a vision transformer named as Hugging Face/);
+});

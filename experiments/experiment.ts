@@ -4,6 +4,7 @@
  */
 import type { Figure } from "../lib/report/figure.ts";
 import type { Table } from "../lib/report/table.ts";
+import type { FeaturePoint, PrintedCell } from "../lib/results/published.ts";
 import type { RunConfig, RunRow } from "../lib/results/run.ts";
 import type { Profile } from "./profiles/profile.ts";
 
@@ -11,6 +12,14 @@ import type { Profile } from "./profiles/profile.ts";
 export interface SectionReport {
   readonly tables: readonly Table[];
   readonly figures: readonly Figure[];
+}
+
+/** What reports show besides rows. */
+export interface ReportExtras {
+  /** Cells printed in the paper: results of methods that are not run here. */
+  readonly printed?: readonly PrintedCell[];
+  /** Feature spaces of detectors in two dimensions, for Figure 1. */
+  readonly points?: readonly FeaturePoint[];
 }
 
 /** One section of the paper. */
@@ -25,7 +34,7 @@ export interface Experiment {
   /** Its runs, given the rows of the experiments it depends on. */
   runs(profile: Profile, seeds: readonly number[], rows: readonly RunRow[]): readonly RunConfig[];
   /** Its tables and figures, from its own rows and those of the experiments it depends on. */
-  report(profile: Profile, rows: readonly RunRow[]): SectionReport;
+  report(profile: Profile, rows: readonly RunRow[], extras?: ReportExtras): SectionReport;
 }
 
 /** Types an experiment; returns it as it is. */

@@ -19,7 +19,7 @@ import { type Column, percentColumn, spread, type Table } from "../lib/report/ta
 import type { RunRow } from "../lib/results/run.ts";
 import { bestConfiguration, meanScore, SELECTIONS } from "../lib/results/select.ts";
 import { defineExperiment } from "./experiment.ts";
-import { classSetName, noticeOf, testSetNames, trainingConfig } from "./heads.ts";
+import { classSetName, MEASURE_ENCODING, noticeOf, testSetNames, trainingConfig } from "./heads.ts";
 import type { Profile } from "./profiles/profile.ts";
 
 /** §5.3 */
@@ -111,13 +111,6 @@ function bestTable(profile: Profile, rows: readonly RunRow[]): Table {
   };
 }
 
-const MEASURE = {
-  field: "measure",
-  type: "nominal",
-  title: null,
-  scale: { domain: ["ACC", "AP"] },
-};
-
 function backboneFigure(profile: Profile, rows: readonly RunRow[]): Figure {
   const deepest = profile.backbones[0]!;
   const data = rows.flatMap((row) =>
@@ -150,14 +143,14 @@ function backboneFigure(profile: Profile, rows: readonly RunRow[]): Figure {
       mark: { type: "boxplot", extent: 1.5, size: 14 },
       encoding: {
         x: { ...x, scale: { paddingInner: 0.35, paddingOuter: 0.25 } },
-        xOffset: { ...MEASURE, scale: { ...MEASURE.scale, paddingInner: 0.2 } },
+        xOffset: { ...MEASURE_ENCODING, scale: { ...MEASURE_ENCODING.scale, paddingInner: 0.2 } },
         y: {
           field: "value",
           type: "quantitative",
           axis: percentAxis("mean over test sets"),
           scale: scoreScale(shown),
         },
-        color: { ...MEASURE, legend: { orient: "top", direction: "horizontal" } },
+        color: { ...MEASURE_ENCODING, legend: { orient: "top", direction: "horizontal" } },
       },
     },
   });

@@ -1,24 +1,21 @@
 /**
- * What the sections share: how a head is trained in a profile, and what a class set is called.
+ * What the sections share: how a head is trained, which heads are the best, and how their scores
+ * stand in a table.
  * @module
  */
+import type { DatasetSpec } from "../lib/data/dataset.ts";
+import { type Cell, type Column, percentColumn, spread } from "../lib/report/table.ts";
 import type { RunRow, TrainingConfig } from "../lib/results/run.ts";
+import {
+  bestConfiguration,
+  type Configuration,
+  meanScore,
+  type Selection,
+} from "../lib/results/select.ts";
 import type { Profile } from "./profiles/profile.ts";
 
 /** The fields in which the heads of the paper differ. */
-export type HeadChoice = Pick<
-  TrainingConfig,
-  | "trainingSet"
-  | "classes"
-  | "fraction"
-  | "backbone"
-  | "contrastiveWeight"
-  | "projectionLayers"
-  | "projectionDim"
-  | "variant"
-  | "epochs"
-  | "decayEpochs"
->;
+export type HeadChoice = Omit<TrainingConfig, "batchSize" | "learningRate" | "seed">;
 
 /** A head's whole configuration: the choice, and what all trainings of the profile have in common. */
 export function trainingConfig(profile: Profile, choice: HeadChoice, seed: number): TrainingConfig {
@@ -26,9 +23,13 @@ export function trainingConfig(profile: Profile, choice: HeadChoice, seed: numbe
   return { ...choice, batchSize, learningRate, seed };
 }
 
-/** The choice that an evaluated head came from, for training it otherwise. */
-export function choiceOf(row: RunRow): HeadChoice {
-  return {
+/** The configuration that a head of one epoch was trained with, with some fields changed. */
+export function retrained(
+  profile: Profile,
+  row: RunRow,
+  changes: Partial<HeadChoice> = {},
+): TrainingConfig {
+  const choice = {
     trainingSet: row.trainingSet,
     classes: row.classes,
     fraction: row.fraction,
@@ -37,9 +38,11 @@ export function choiceOf(row: RunRow): HeadChoice {
     projectionLayers: row.projectionLayers,
     projectionDim: row.projectionDim,
     variant: row.variant,
-    epochs: row.epochs,
+    epochs: 1,
     decayEpochs: [],
+    ...changes,
   };
+  return trainingConfig(profile, choice, row.seed);
 }
 
 /** Names of the profile's 20 test sets, in the order of the paper's tables. */
@@ -53,7 +56,73 @@ export function classSetName(profile: Profile, classes: readonly string[]): stri
   return found?.name ?? `${classes.length}-class`;
 }
 
+/** Heads trained on one class set. */
+export interface ClassSetHeads {
+  /** `2-class` */
+  readonly name: string;
+  readonly classes: readonly string[];
+  readonly rows: readonly RunRow[];
+}
+
+/** An experiment's rows by class set, in the profile's order; class sets without rows are left out. */
+export function byClassSet(
+  profile: Profile,
+  rows: readonly RunRow[],
+  experiment: string,
+): ClassSetHeads[] {
+  return profile.classSets.map(({ name, classes }) => ({
+    name,
+    classes,
+    rows: rows.filter((row) =>
+      row.experiment === experiment && row.classes.join() === classes.join()
+    ),
+  })).filter((heads) => heads.rows.length > 0);
+}
+
+/** The grid's best configuration of each class set, one row a seed. */
+export function bestHeads(
+  profile: Profile,
+  rows: readonly RunRow[],
+  by: Selection = profile.selection ?? "test",
+): (ClassSetHeads & { readonly rows: Configuration })[] {
+  return byClassSet(profile, rows, "grid").map((heads) => ({
+    ...heads,
+    rows: bestConfiguration(heads.rows, by),
+  }));
+}
+
+/** A column for each test set under its family, and one for the mean over them. */
+export function scoreColumns(sets: readonly DatasetSpec[]): Column[] {
+  return [
+    ...sets.map(({ name, title, family }) => percentColumn(name, title, family)),
+    percentColumn("AVG", "AVG"),
+  ];
+}
+
+/** Cells for {@linkcode scoreColumns}: a measure by test set and its mean, over seeds. */
+export function scoreCells(
+  rows: readonly RunRow[],
+  measure: string,
+  sets: readonly DatasetSpec[],
+): Record<string, Cell> {
+  const names = sets.map(({ name }) => name);
+  return {
+    ...Object.fromEntries(
+      names.map((name) => [name, spread(rows.map((row) => meanScore(row, measure, [name])))]),
+    ),
+    AVG: spread(rows.map((row) => meanScore(row, measure, names))),
+  };
+}
+
 /** `notice`, where the profile's numbers are not the paper's, as a field of tables and figures. */
 export function noticeOf({ notice }: Profile): { notice?: string } {
   return notice === undefined ? {} : { notice };
 }
+
+/** Colour, legend and order of ACC and AP in figures. */
+export const MEASURE_ENCODING = {
+  field: "measure",
+  type: "nominal",
+  title: null,
+  scale: { domain: ["ACC", "AP"] },
+} as const;

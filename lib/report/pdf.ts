@@ -39,8 +39,8 @@ export function svgToPdf(svg: string, widthPt: number, title: string): Uint8Arra
 
 class Page {
   #content: string[] = [];
-  #opacities = new Map<string, string>();
-  #forms: { content: string; opacities: number }[] = [];
+  readonly #opacities = new Map<string, string>();
+  readonly #forms: string[] = [];
   readonly #clips = new Map<string, Element>();
 
   constructor(root: Element) {
@@ -80,7 +80,7 @@ class Page {
     const outer = this.#content;
     this.#content = [];
     for (const child of children) this.draw(child);
-    this.#forms.push({ content: this.#content.join("\n"), opacities: this.#opacities.size });
+    this.#forms.push(this.#content.join("\n"));
     this.#content = outer;
     this.#opacity(opacity, opacity);
     this.#content.push(`/X${this.#forms.length - 1} Do`);
@@ -140,21 +140,20 @@ class Page {
 
   toPdf(width: number, height: number, title: string): Uint8Array {
     const states = [...this.#opacities].map(([state, name]) => `/${name} ${state}`).join(" ");
-    const formAt = 5;
+    const formAt = 6;
     const names = this.#forms.map((_, i) => `/X${i} ${formAt + i} 0 R`).join(" ");
-    const resources = `<< /ExtGState << ${states} >> /XObject << ${names} >> >>`;
     const infoAt = formAt + this.#forms.length;
-    const objects: (string | { dictionary: string; stream: string })[] = [
+    const objects: PdfObject[] = [
       "<< /Type /Catalog /Pages 2 0 R >>",
       "<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
-      `<< /Type /Page /Parent 2 0 R /MediaBox [0 0 ${short(width)} ${
-        short(height)
-      }] /Contents 4 0 R /Resources ${resources} >>`,
+      `<< /Type /Page /Parent 2 0 R /MediaBox [0 0 ${short(width)} ${short(height)}] ` +
+      "/Contents 4 0 R /Resources 5 0 R >>",
       { dictionary: "", stream: this.#content.join("\n") },
-      ...this.#forms.map(({ content }) => ({
+      `<< /ExtGState << ${states} >> /XObject << ${names} >> >>`,
+      ...this.#forms.map((content) => ({
         // Drawn under the page's matrix, so its box is in the SVG's pixels: take one that holds all.
-        dictionary:
-          `/Type /XObject /Subtype /Form /BBox [-30000 -30000 30000 30000] /Group << /S /Transparency >> /Resources ${resources} `,
+        dictionary: "/Type /XObject /Subtype /Form /BBox [-30000 -30000 30000 30000] " +
+          "/Group << /S /Transparency >> /Resources 5 0 R ",
         stream: content,
       })),
       `<< /Title <${utf16Hex(title)}> >>`,
@@ -163,9 +162,12 @@ class Page {
   }
 }
 
+/** A dictionary, or a stream with what its dictionary says besides length and filter. */
+type PdfObject = string | { readonly dictionary: string; readonly stream: string };
+
 /** Lays out numbered objects, the table of their places, and the trailer. */
 function assemble(
-  objects: readonly (string | { dictionary: string; stream: string })[],
+  objects: readonly PdfObject[],
   infoAt: number,
 ): Uint8Array {
   const encoder = new TextEncoder();

@@ -104,6 +104,6 @@ export function themeConfig(name: ThemeName): Spec {
       outliers: { stroke: "#222", strokeWidth: 0.6, size: 9, filled: false },
     },
     line: { strokeWidth: 1.5 },
-    point: { size: 28, filled: true },
+    point: { size: 28, filled: true, opacity: 1 },
   };
 }

@@ -41,6 +41,8 @@ export interface EvaluationConfig {
   readonly view: string;
   /** Epochs after which the test sets are scored, counted from 1. */
   readonly atEpochs: readonly number[];
+  /** Resamples of the test images that 95 % intervals are taken from; by default there are none. */
+  readonly bootstrap?: number;
 }
 
 /** One run: a head, and where it is tried. */

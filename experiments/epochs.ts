@@ -1,0 +1,117 @@
+/**
+ * §5.4: the three best heads of each class set, trained for longer.
+ *
+ * deno task reproduce --only epochs
+ *
+ * Expects no gain from more than one epoch: Figure 5. Nine heads of 15 epochs, whose images are
+ * augmented anew in every epoch: the longest section, minutes in the mini profile.
+ * @module
+ */
+import { type Figure, type FigureRow, percentAxis, scoreScale } from "../lib/report/figure.ts";
+import type { RunRow } from "../lib/results/run.ts";
+import { type Configuration, meanScore, rankConfigurations } from "../lib/results/select.ts";
+import { defineExperiment } from "./experiment.ts";
+import {
+  byClassSet,
+  classSetName,
+  MEASURE_ENCODING,
+  noticeOf,
+  retrained,
+  testSetNames,
+} from "./heads.ts";
+import type { Profile } from "./profiles/profile.ts";
+
+/** Configurations trained for longer, of each class set. */
+const BEST = 3;
+
+/** §5.4 */
+export default defineExperiment({
+  name: "epochs",
+  section: "§5.4",
+  title: "Training for longer",
+  dependsOn: ["grid"],
+  runs(profile, _seeds, rows) {
+    const { atEpochs, decayEpochs } = profile.epochs;
+    const evaluation = { testSets: testSetNames(profile), view: "center", atEpochs };
+    const epochs = Math.max(...atEpochs);
+    return topConfigurations(profile, rows).flat().map((row) => ({
+      training: retrained(profile, row, { epochs, decayEpochs }),
+      evaluation,
+    }));
+  },
+  report(profile, rows) {
+    return { tables: [], figures: [epochsFigure(profile, rows)] };
+  },
+});
+
+function topConfigurations(profile: Profile, rows: readonly RunRow[]): Configuration[] {
+  return byClassSet(profile, rows, "grid").flatMap((heads) =>
+    rankConfigurations(heads.rows, profile.selection ?? "test").slice(0, BEST)
+  );
+}
+
+function epochsFigure(profile: Profile, rows: readonly RunRow[]): Figure {
+  const longer = rows.filter(({ experiment }) => experiment === "epochs");
+  const top = topConfigurations(profile, rows).flat();
+  const groups = new Map<string, RunRow[]>();
+  for (const row of [...top, ...longer]) {
+    const key = JSON.stringify([classSetName(profile, row.classes), row.epochs]);
+    groups.set(key, [...groups.get(key) ?? [], row]);
+  }
+  const data = [...groups].flatMap(([key, group]) => {
+    const [training, epochs] = JSON.parse(key) as [string, number];
+    return (["acc", "ap"] as const).flatMap((measure): FigureRow[] => {
+      const values = group.map((row) => meanScore(row, measure));
+      const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+      const common = { training, epochs, measure: measure.toUpperCase() };
+      return [
+        { ...common, statistic: "best", value: Math.max(...values) },
+        { ...common, statistic: "mean", value: mean },
+      ];
+    });
+  });
+  return {
+    id: "figure_5",
+    title: "Figure 5. ACC and AP by number of epochs",
+    caption:
+      `Best and mean of the ${BEST} best heads of the grid, trained for longer; the learning ` +
+      `rate falls tenfold at the start of epochs ${profile.epochs.decayEpochs.join(" and ")}.`,
+    ...noticeOf(profile),
+    columns: 2,
+    rows: data,
+    spec: {
+      spacing: 8,
+      facet: {
+        column: {
+          field: "training",
+          type: "nominal",
+          title: null,
+          sort: profile.classSets.map(({ name }) => name),
+        },
+      },
+      resolve: { axis: { x: "independent" } },
+      spec: {
+        width: 172,
+        height: 140,
+        mark: { type: "line", point: true },
+        encoding: {
+          x: { field: "epochs", type: "ordinal", title: "epochs" },
+          y: {
+            field: "value",
+            type: "quantitative",
+            axis: percentAxis("mean over test sets"),
+            scale: scoreScale(data),
+          },
+          color: MEASURE_ENCODING,
+          shape: MEASURE_ENCODING,
+          strokeDash: {
+            field: "statistic",
+            type: "nominal",
+            title: null,
+            legend: { symbolType: "stroke", symbolSize: 300 },
+          },
+        },
+      },
+    },
+  };
+}

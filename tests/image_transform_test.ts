@@ -119,7 +119,8 @@ Deno.test("a flipped training crop is the mirror image of the one that is not", 
 
 Deno.test("training images are blurred, compressed, both and neither, a quarter each", async () => {
   const image = waveImage(16, 16);
-  let [untouched, total] = [0, 400];
+  const total = 400;
+  let untouched = 0;
   for (let i = 0; i < total; i++) {
     const augmentation = { ...AUGMENTATION, flipProbability: 0, blurSigmaPx: [1, 3] as const };
     const transform: Transform = { kind: "train", size: 16, augmentation };
@@ -127,6 +128,18 @@ Deno.test("training images are blurred, compressed, both and neither, a quarter 
     if (crop!.every((value, j) => value === image.data[j])) untouched++;
   }
   assert(Math.abs(untouched / total - 0.25) < 0.06, `${untouched} of ${total} were left alone`);
+});
+
+Deno.test("half of the training crops are flipped at probability .5, image by image", async () => {
+  const image = noiseImage(16, 16);
+  const augmentation = { ...AUGMENTATION, blurProbability: 0, jpegProbability: 0 };
+  let straight = 0;
+  for (let i = 0; i < 400; i++) {
+    const transform: Transform = { kind: "train", size: 16, augmentation };
+    const [crop] = await applyTransform(image, transform, { ...KEY, path: `${i}` });
+    if (crop!.every((value, j) => value === image.data[j])) straight++;
+  }
+  assert(Math.abs(straight / 400 - 0.5) < 0.08, `${straight} of 400 were not flipped`);
 });
 
 for (const perturbation of PERTURBATIONS) {

@@ -24,6 +24,9 @@ import type { Profile } from "./profiles/profile.ts";
 /** Configurations trained for longer, of each class set. */
 const BEST = 3;
 
+/** Area of the legends' symbols: large enough to tell dashes from a line, the same for both rows. */
+const LEGEND_PX2 = 150;
+
 /** §5.4 */
 export default defineExperiment({
   name: "epochs",
@@ -102,13 +105,13 @@ function epochsFigure(profile: Profile, rows: readonly RunRow[]): Figure {
             axis: percentAxis("mean over test sets"),
             scale: scoreScale(data),
           },
-          color: MEASURE_ENCODING,
+          color: { ...MEASURE_ENCODING, legend: { symbolSize: LEGEND_PX2 } },
           shape: MEASURE_ENCODING,
           strokeDash: {
             field: "statistic",
             type: "nominal",
             title: null,
-            legend: { symbolType: "stroke", symbolSize: 300 },
+            legend: { symbolType: "stroke", symbolSize: LEGEND_PX2, symbolStrokeWidth: 1.5 },
           },
         },
       },

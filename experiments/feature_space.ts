@@ -7,6 +7,7 @@
  * Figure 1. Projects tokens of up to 2000 images to two dimensions with t-SNE; nothing is trained.
  * @module
  */
+import type { DatasetSpec } from "../lib/data/dataset.ts";
 import type { Figure, FigureRow } from "../lib/report/figure.ts";
 import type { FeaturePoint } from "../lib/results/published.ts";
 import { randomStream } from "../lib/random.ts";
@@ -17,7 +18,7 @@ import type { Profile } from "./profiles/profile.ts";
 /** Images of a detector that are drawn; more only lie on one another. */
 const DRAWN = 2000;
 
-const KINDS = ["real", "GAN", "other generators"] as const;
+const KINDS = ["real", "GAN", "diffusion"] as const;
 
 /** §1 */
 export default defineExperiment({
@@ -30,6 +31,14 @@ export default defineExperiment({
     return { tables: [], figures: points.length === 0 ? [] : [spaceFigure(profile, points)] };
   },
 });
+
+/** Test sets whose images are drawn: the GANs, and those in the folder of diffusion models. */
+export function drawnSets({ testSets, ganSets }: Profile): DatasetSpec[] {
+  return testSets.filter(({ name, sources }) =>
+    ganSets.includes(name) ||
+    sources.some((source) => "directory" in source && source.directory.includes("diffusion"))
+  );
+}
 
 function spaceFigure(profile: Profile, points: readonly FeaturePoint[]): Figure {
   const detectors = [...new Set(points.map(({ detector }) => detector))];

@@ -41,7 +41,9 @@ function importanceFigure(profile: Profile, rows: readonly RunRow[]): Figure {
   return {
     id: "figure_7",
     title: "Figure 7. Importance of the Transformer blocks",
-    caption: "Share of the d′ features to which a block is the most important, in the best heads.",
+    caption:
+      "Share of the d′ features to which a block is the most important, in the best heads (" +
+      `${[...new Set(data.map(({ training }) => training))].join(", ")}).`,
     ...noticeOf(profile),
     columns: 2,
     rows: data,

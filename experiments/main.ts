@@ -4,6 +4,7 @@
  */
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import process from "node:process";
+import { type Precision, PRECISIONS } from "../lib/backbone/backbone.ts";
 import type { Device } from "../lib/onnx/session.ts";
 import { DEVICES, EXPERIMENTS, PROFILES, reproduce } from "./reproduce.ts";
 
@@ -31,6 +32,10 @@ program.command("reproduce")
     new Option("--device <name>", "where graphs run").choices(DEVICES).default("cpu"),
   )
   .addOption(
+    new Option("--precision <name>", "int8 is for the CPU: faster and a little off")
+      .choices(PRECISIONS).default("full"),
+  )
+  .addOption(
     new Option("--protocol <name>", "what the released code does, or what the paper says")
       .choices(["released", "paper"]).default("released"),
   )
@@ -46,6 +51,7 @@ interface ReproduceFlags {
   results: string;
   seed: number;
   device: Device;
+  precision: Precision;
   protocol: "released" | "paper";
   force: boolean;
 }

@@ -3,6 +3,7 @@
  * @module
  */
 import { join } from "node:path";
+import type { Precision } from "../lib/backbone/backbone.ts";
 import { assertWritable } from "../lib/io/files.ts";
 import { type Device, DEVICES } from "../lib/onnx/session.ts";
 import { writeFigure, writeTable } from "../lib/report/write.ts";
@@ -35,6 +36,7 @@ export interface ReproduceOptions {
   readonly results: string;
   readonly seed: number;
   readonly device: Device;
+  readonly precision: Precision;
   readonly protocol: "released" | "paper";
   readonly force: boolean;
 }
@@ -46,14 +48,14 @@ const BATCH_SIZE = { mini: 64, paper: 8 } as const;
  * @returns a summary for people
  */
 export async function reproduce(options: ReproduceOptions): Promise<string> {
-  const { profile, data, results, seed, device, protocol, force } = options;
+  const { profile, data, results, seed, device, precision, protocol, force } = options;
   const started = performance.now();
   const folder = join(results, profile.name);
   const tokensFolder = join(data, "tokens");
   for (const path of [data, tokensFolder, folder]) await assertWritable(path);
   using display = new ProgressDisplay();
   const { onProgress } = display;
-  const world = await openWorld(profile, { data, seed, device, protocol, onProgress });
+  const world = await openWorld(profile, { data, seed, device, precision, protocol, onProgress });
   const lines: string[] = [];
   const rows: RunRow[] = [];
   for (const experiment of inOrder(options.only)) {

@@ -3,12 +3,11 @@
  * @module
  */
 import { join } from "node:path";
-import { type Backbone, openBackbone } from "../lib/backbone/backbone.ts";
+import { type Backbone, openBackbone, type Precision } from "../lib/backbone/backbone.ts";
 import { makeMiniBackbones } from "../lib/backbone/mini.ts";
 import { makeMiniWorld } from "../lib/data/mini.ts";
 import { type Perturbation, PERTURBATIONS, type Perturbing } from "../lib/image/perturb.ts";
 import type { Transform } from "../lib/image/transform.ts";
-import { exists } from "../lib/io/files.ts";
 import type { OnProgress } from "../lib/io/progress.ts";
 import type { Device } from "../lib/onnx/session.ts";
 import type { World } from "../lib/run/plan.ts";
@@ -21,6 +20,7 @@ export interface OpenWorldOptions {
   /** Seed of the mini world and its backbones. */
   readonly seed: number;
   readonly device: Device;
+  readonly precision: Precision;
   readonly protocol: "released" | "paper";
   readonly onProgress: OnProgress;
 }
@@ -30,7 +30,7 @@ export interface OpenWorldOptions {
  * @throws {RangeError} where the weights of a backbone are not there
  */
 export async function openWorld(profile: Profile, options: OpenWorldOptions): Promise<World> {
-  const { data, seed, device, protocol, onProgress } = options;
+  const { data, seed, device, precision, protocol, onProgress } = options;
   const isMini = profile.name === "mini";
   const root = isMini ? join(data, "mini") : data;
   if (isMini) {
@@ -41,15 +41,10 @@ export async function openWorld(profile: Profile, options: OpenWorldOptions): Pr
     });
     await makeMiniBackbones({ root, seed });
   }
+  const folder = join(root, "backbones");
   const backbones = new Map<string, Backbone>();
   for (const name of profile.backbones) {
-    const path = backbonePath(root, name);
-    if (!await exists(path)) {
-      throw new RangeError(
-        `Cannot open ${name}: expected its weights at ${path}, found none; put the Hugging Face checkpoint's model.safetensors there`,
-      );
-    }
-    backbones.set(name, await openBackbone(path, { name, device }));
+    backbones.set(name, await openBackbone(name, { folder, device, precision }));
   }
   const { training } = profile;
   return {
@@ -74,11 +69,6 @@ export async function openWorld(profile: Profile, options: OpenWorldOptions): Pr
     }),
     viewTransform: (view, size) => viewTransform(view, size, { ...profile.perturbation, protocol }),
   };
-}
-
-/** Where a backbone's weights lie: `ROOT/backbones/ViT-L-14/model.safetensors`. */
-export function backbonePath(root: string, name: string): string {
-  return join(root, "backbones", name.replace("/", "-"), "model.safetensors");
 }
 
 function viewTransform(

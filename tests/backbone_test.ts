@@ -25,7 +25,12 @@ for (const scheme of ["hf", "openai"]) {
       );
       const path = join(GOLDENS, `clip_${scheme}.safetensors`);
       const weights = await readVitWeights(path);
-      const graph = buildVitGraph(weights, { tap, input: "pixels", embedding: true });
+      const graph = buildVitGraph(weights, {
+        tap,
+        input: "pixels",
+        embedding: true,
+        compute: "float32",
+      });
       const session = await openSession(graph, { weightsFolder: dirname(path) });
       const { data, shape } = expected.get("pixels")!;
       const out = await session.run({ images: ortTensor("float32", data, shape) });

@@ -40,7 +40,7 @@ interface Fixture {
 async function withFixture(use: (fixture: Fixture) => Promise<void>): Promise<void> {
   const root = await Deno.makeTempDir();
   await makeImages(root);
-  await using backbone = await openBackbone(join(GOLDENS, "clip_hf.safetensors"), { name: "tiny" });
+  await using backbone = await openBackbone(join(GOLDENS, "clip_hf.safetensors"));
   const options = { root, folder: join(root, "tokens"), batchSize: 4, workers: 2 };
   const extract = async (transform: Transform, changed: Partial<ExtractOptions> = {}) => {
     const images = await listImages(root, SPEC);

@@ -4,53 +4,65 @@
  */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { dirname } from "node:path";
-import {
-  type Device,
-  openSession,
-  ortTensor,
-  type Session,
-  type SessionOptions,
-} from "../onnx/session.ts";
+import { basename, dirname, join } from "node:path";
 import { centerCrop } from "../image/crop.ts";
 import type { RgbImage } from "../image/image.ts";
+import { exists } from "../io/files.ts";
 import type { Tensor } from "../io/tensor.ts";
+import { type Device, openSession, ortTensor, type Session } from "../onnx/session.ts";
+import { readQuantizedWeights } from "./quantize.ts";
 import { buildVitGraph, type Tap } from "./vit_graph.ts";
 import { readVitWeights, type VitArchitecture, type VitWeights } from "./weights.ts";
 
+/** What backbones can compute in. */
+export const PRECISIONS = ["full", "int8"] as const;
+
+/**
+ * `full`: float32 on the CPU, float16 on GPUs. `int8`: linear layers as 8-bit products on the CPU,
+ * faster and a little off; its tokens never mix with those of `full`.
+ */
+export type Precision = typeof PRECISIONS[number];
+
 /** How a backbone is opened. */
-export interface BackboneOptions extends SessionOptions {
-  /** Name for people and records: `ViT-L/14`. */
-  readonly name: string;
+export interface BackboneOptions {
+  /** Folder that holds a folder for each backbone; default `data/backbones`. */
+  readonly folder?: string;
   /** Default `ln2`, as the released code has it. */
   readonly tap?: Tap;
+  /** Default `full`. */
+  readonly precision?: Precision;
+  /** Default `cpu`. */
+  readonly device?: Device;
+  /** Threads inside one operator; default: one per core. */
+  readonly threads?: number;
 }
 
 /** A frozen vision transformer that turns images into tokens. Open it with {@linkcode openBackbone}. */
 export class Backbone implements AsyncDisposable {
+  /** Name for people and records: `ViT-L/14`. */
   readonly name: string;
   readonly tap: Tap;
+  readonly precision: Precision;
+  /** Where it runs. */
+  readonly device: Device;
   readonly #weights: VitWeights;
-  readonly #sessionOptions: SessionOptions;
+  readonly #options: BackboneOptions;
   #session: Promise<Session> | undefined;
   #fingerprint: Promise<string> | undefined;
 
   /** Use {@linkcode openBackbone}. */
-  constructor(weights: VitWeights, { name, tap = "ln2", ...sessionOptions }: BackboneOptions) {
+  constructor(name: string, weights: VitWeights, options: BackboneOptions) {
     this.name = name;
-    this.tap = tap;
+    this.tap = options.tap ?? "ln2";
+    this.precision = options.precision ?? "full";
+    this.device = options.device ?? "cpu";
     this.#weights = weights;
-    this.#sessionOptions = sessionOptions;
+    this.#options = options;
   }
 
   /** Sizes, read from the weights. */
   get architecture(): VitArchitecture {
     return this.#weights.architecture;
-  }
-
-  /** Where it runs. */
-  get device(): Device {
-    return this.#sessionOptions.device ?? "cpu";
   }
 
   /** Size of the weights that tokens are computed with. */
@@ -59,17 +71,21 @@ export class Backbone implements AsyncDisposable {
   }
 
   /** What opens the same backbone elsewhere, with its own number of threads. */
-  source(threads: number): { path: string; options: BackboneOptions } {
-    const { name, tap } = this;
-    return {
-      path: this.#weights.header.path,
-      options: { ...this.#sessionOptions, name, tap, threads },
-    };
+  source(threads: number): { name: string; options: BackboneOptions } {
+    return { name: this.name, options: { ...this.#options, threads } };
   }
 
-  /** SHA-256 of the weights file, hexadecimal: part of every token set's key. */
+  /**
+   * SHA-256 of the weights file, hexadecimal, and the kind of arithmetic: part of every token set's
+   * key.
+   */
   fingerprint(): Promise<string> {
-    return this.#fingerprint ??= hashFile(this.#weights.header.path);
+    return this.#fingerprint ??= hashFile(this.#weights.header.path)
+      .then((hash) => `${hash} ${this.#compute}`);
+  }
+
+  get #compute(): "float32" | "float16" {
+    return this.device === "cpu" ? "float32" : "float16";
   }
 
   /**
@@ -80,16 +96,26 @@ export class Backbone implements AsyncDisposable {
    */
   async tokensOfCrops(rgb: Uint8Array, count: number): Promise<Tensor> {
     const { resolutionPx, blocks, width } = this.architecture;
-    const expected = count * resolutionPx * resolutionPx * 3;
-    if (rgb.length !== expected) {
+    const cropBytes = resolutionPx * resolutionPx * 3;
+    if (rgb.length !== count * cropBytes) {
       throw new TypeError(
-        `Cannot compute tokens: expected ${expected} bytes for ${count} crops of ${resolutionPx} px, found ${rgb.length}`,
+        `Cannot compute tokens: expected ${
+          count * cropBytes
+        } bytes for ${count} crops of ${resolutionPx} px, found ${rgb.length}`,
       );
     }
     const session = await this.open();
-    const images = ortTensor("uint8", rgb, [count, resolutionPx, resolutionPx, 3]);
-    const { tokens } = await session.run({ images });
-    return { data: tokens!.data as Float32Array, shape: [count, blocks, width] };
+    const data = new Float32Array(count * blocks * width);
+    // int8 products take one scale from all activations at once: a crop with others would not have
+    // the tokens that it has alone
+    const step = this.precision === "int8" ? 1 : Math.max(1, count);
+    for (let first = 0; first < count; first += step) {
+      const crops = rgb.subarray(first * cropBytes, (first + step) * cropBytes);
+      const images = ortTensor("uint8", crops, [step, resolutionPx, resolutionPx, 3]);
+      const { tokens } = await session.run({ images });
+      data.set(tokens!.data as Float32Array, first * blocks * width);
+    }
+    return { data, shape: [count, blocks, width] };
   }
 
   /**
@@ -104,11 +130,31 @@ export class Backbone implements AsyncDisposable {
     return this.tokensOfCrops(rgb, images.length);
   }
 
-  /** Opens the session now rather than at the first image. */
+  /**
+   * Opens the session now rather than at the first image.
+   * @throws {RangeError} where the device's provider is not installed, with what installs it
+   */
   open(): Promise<Session> {
-    return this.#session ??= openSession(
-      buildVitGraph(this.#weights, { tap: this.tap, input: "rgb", embedding: false }),
-      { ...this.#sessionOptions, weightsFolder: dirname(this.#weights.header.path) },
+    return this.#session ??= this.#openSession();
+  }
+
+  async #openSession(): Promise<Session> {
+    // external data may not leave the folder it is named relative to, not even through a link
+    const path = await Deno.realPath(this.#weights.header.path);
+    const { threads } = this.#options;
+    return await openSession(
+      buildVitGraph(this.#weights, {
+        tap: this.tap,
+        input: "rgb",
+        embedding: false,
+        compute: this.#compute,
+        weightsFile: basename(path),
+      }),
+      {
+        device: this.device,
+        weightsFolder: dirname(path),
+        ...(threads === undefined ? {} : { threads }),
+      },
     );
   }
 
@@ -121,11 +167,54 @@ export class Backbone implements AsyncDisposable {
 }
 
 /**
- * Opens a backbone from its weights file. Only the header is read until tokens are asked for.
- * @throws {SyntaxError} {@linkcode RangeError} {@linkcode TypeError} as {@linkcode readVitWeights}
+ * Opens a backbone. Only the header of its weights is read until tokens are asked for.
+ * @param name of a folder in `options.folder` (`ViT-L/14` lies in `ViT-L-14/`), or the path of a
+ * `.safetensors` file
+ * @throws {RangeError} where there is no such backbone, or its names follow no known scheme
+ * @throws {SyntaxError} where its file is not whole
+ * @throws {TypeError} where its tensors do not fit one another
  */
-export async function openBackbone(path: string, options: BackboneOptions): Promise<Backbone> {
-  return new Backbone(await readVitWeights(path), options);
+export async function openBackbone(
+  name: string,
+  options: BackboneOptions = {},
+): Promise<Backbone> {
+  const { folder = "data/backbones", precision = "full", device = "cpu" } = options;
+  const isFile = name.endsWith(".safetensors");
+  const path = isFile ? name : weightsPath(folder, name);
+  if (!await exists(path)) throw new RangeError(await notFound(path, folder, isFile));
+  if (precision === "full") return new Backbone(name, await readVitWeights(path), options);
+  if (device !== "cpu") {
+    throw new RangeError(`Cannot open ${name} as int8: expected device cpu, found ${device}`);
+  }
+  const quantized = join(dirname(path), "int8.safetensors");
+  if (!await exists(quantized)) {
+    throw new RangeError(
+      `Cannot open ${name} as int8: expected ${quantized}, found none; \`deno task backbone quantize --name ${name}\` makes it`,
+    );
+  }
+  return new Backbone(name, await readQuantizedWeights(quantized), options);
+}
+
+/** Where a backbone's weights lie: `FOLDER/ViT-L-14/model.safetensors`. */
+export function weightsPath(folder: string, name: string): string {
+  return join(folder, name.replaceAll("/", "-"), "model.safetensors");
+}
+
+async function notFound(path: string, folder: string, isFile: boolean): Promise<string> {
+  if (isFile) return `Cannot open backbone: expected a file at ${path}, found none`;
+  const names: string[] = [];
+  for await (const { name, isDirectory } of readFolder(folder)) if (isDirectory) names.push(name);
+  return `Cannot open backbone: expected ${path}, found none; ${
+    names.length > 0 ? `there are ${names.sort().join(", ")}` : `${folder} holds none`
+  }; \`deno task backbone import FILE --name NAME\` adds one`;
+}
+
+async function* readFolder(folder: string): AsyncGenerator<Deno.DirEntry> {
+  try {
+    yield* Deno.readDir(folder);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
 }
 
 async function hashFile(path: string): Promise<string> {

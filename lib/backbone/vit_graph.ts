@@ -26,12 +26,17 @@ export interface VitGraphOptions {
   readonly input: "rgb" | "pixels";
   /** Whether CLIP's image embedding is computed too, as `embedding` [N, E]. */
   readonly embedding: boolean;
+  /** Name of the weights' file in the folder that the session is opened with. */
+  readonly weightsFile?: string;
+  /** What the graph computes in; half precision is for GPUs. */
+  readonly compute: "float32" | "float16";
 }
 
 const STORED: Readonly<Record<string, ElementType>> = {
   F32: "float32",
   F16: "float16",
   BF16: "bfloat16",
+  I8: "int8",
 };
 
 /**
@@ -45,7 +50,7 @@ const STORED: Readonly<Record<string, ElementType>> = {
  */
 export function buildVitGraph(
   weights: VitWeights,
-  { tap, input, embedding }: VitGraphOptions,
+  { tap, input, embedding, compute, weightsFile = basename(weights.header.path) }: VitGraphOptions,
 ): Uint8Array<ArrayBuffer> {
   const { architecture, tensors, header } = weights;
   const { resolutionPx, patchPx, width, blocks, heads, epsilon, classToken } = architecture;
@@ -61,14 +66,21 @@ export function buildVitGraph(
     const shape = entry.shape.slice(entry.shape.findIndex((size) => size !== 1));
     const stored = STORED[entry.dtype]!;
     const value = g.external(name, stored, shape, {
-      location: basename(header.path),
+      location: weightsFile,
       offset: entry.offset,
       length: entry.length,
     });
-    return stored === "float32" ? value : g.op("Cast", [value], { to: "float32" });
+    const isFinal = stored === compute || stored === "int8";
+    return isFinal ? value : g.op("Cast", [value], { to: compute });
   };
-  const linear = (x: Value, name: string): Value =>
-    g.op("Gemm", [x, weight(`${name}.weight`), weight(`${name}.bias`)], { transB: 1 });
+  const linear = (x: Value, name: string): Value => {
+    const [matrix, bias] = [weight(`${name}.weight`), weight(`${name}.bias`)];
+    if (!tensors.has(`${name}.weight.scale`)) return g.op("Gemm", [x, matrix, bias], { transB: 1 });
+    const scales = weight(`${name}.weight.scale`);
+    return g.op("DynamicQuantizeMatMul", [x, matrix, scales, undefined, bias], {}, {
+      domain: "com.microsoft",
+    });
+  };
   const rows = (x: Value): Value => g.op("Reshape", [x, g.int([-1, width])]); // [·, W]
   const sequences = (x: Value, size: number): Value =>
     g.op("Reshape", [x, g.int([-1, size, width])]); // [N, size, W]
@@ -103,9 +115,10 @@ export function buildVitGraph(
   const patches = input === "rgb"
     ? patchesFromRgb(g, architecture, grid)
     : patchesFromPixels(g, architecture, grid); // [N·grid², 3·P·P]
+  const inputs = compute === "float32" ? patches : g.op("Cast", [patches], { to: compute });
   const kernel = g.op("Reshape", [weight("patch.weight"), g.int([width, -1])]); // [W, 3·P·P]
   const bias = architecture.patchBias ? weight("patch.bias") : undefined;
-  let x = sequences(g.op("Gemm", [patches, kernel, bias], { transB: 1 }), grid * grid);
+  let x = sequences(g.op("Gemm", [inputs, kernel, bias], { transB: 1 }), grid * grid);
   if (classToken) {
     const count = g.op("Shape", [x], { start: 0, end: 1 });
     const shape = g.op("Concat", [count, g.int([1, width])], { axis: 0 });
@@ -151,13 +164,16 @@ export function buildVitGraph(
     }
     if (tap === "block") tokens.push(pool(last));
   }
-  g.output("tokens", g.op("Concat", tokens, { axis: 1 }), "float32", ["N", blocks, width]);
+  const result = (value: Value) =>
+    compute === "float32" ? value : g.op("Cast", [value], { to: "float32" });
+  const stacked = g.op("Concat", tokens, { axis: 1 });
+  g.output("tokens", result(stacked), "float32", ["N", blocks, width]);
   if (embedding) {
     const pooled = rows(normalise(pool(last), "post_norm")); // [N, W]
     const transposed = tensors.has("projection.transposed");
     const matrix = weight(transposed ? "projection.transposed" : "projection");
     const projected = g.op("Gemm", [pooled, matrix], { transB: transposed ? 0 : 1 });
-    g.output("embedding", projected, "float32", ["N", architecture.embeddingWidth!]);
+    g.output("embedding", result(projected), "float32", ["N", architecture.embeddingWidth!]);
   }
   return g.build();
 }

@@ -125,6 +125,7 @@ async function describe(request: TokenRequest, root: string): Promise<Wanted[]> 
       backbone: backbone.name,
       weights: await backbone.fingerprint(),
       tap: backbone.tap,
+      precision: backbone.precision,
       images: list,
       transform,
       ...(isRandom(transform) ? { seed, epoch } : {}),

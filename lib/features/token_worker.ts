@@ -23,7 +23,7 @@ export interface TokenJob {
 
 /** What a worker opens a backbone with. */
 export interface BackboneSource {
-  readonly path: string;
+  readonly name: string;
   readonly options: BackboneOptions;
 }
 
@@ -49,7 +49,7 @@ async function makeTokens({ root, paths, transform, seed, epoch, backbones }: To
   const tokens: Float32Array[] = [];
   for (const source of backbones) {
     const key = JSON.stringify(source);
-    if (!opened.has(key)) opened.set(key, openBackbone(source.path, source.options));
+    if (!opened.has(key)) opened.set(key, openBackbone(source.name, source.options));
     const backbone = await opened.get(key)!;
     tokens.push((await backbone.tokensOfCrops(crops, paths.length * count)).data);
   }

@@ -7,22 +7,28 @@ import { dirname } from "node:path";
 
 let temporaryCount = 0;
 
+/** Content of a file: all of it, or what writes it piece by piece. */
+export type FileContent =
+  | string
+  | Uint8Array
+  | ((write: (bytes: Uint8Array) => Promise<void>) => Promise<void>);
+
 /**
  * Writes a file so that a reader, or a crash, sees the old content or the new one and nothing
  * between: temporary file in the same folder, flush to disk, rename. Missing folders are made.
  */
-export async function writeFileAtomic(path: string, content: string | Uint8Array): Promise<void> {
+export async function writeFileAtomic(path: string, content: FileContent): Promise<void> {
   await Deno.mkdir(dirname(path), { recursive: true });
   const temporary = `${path}.${Deno.pid}-${temporaryCount++}.tmp`;
   try {
-    const file = await Deno.open(temporary, { write: true, create: true, truncate: true });
-    try {
-      let bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
-      while (bytes.length > 0) bytes = bytes.subarray(await file.write(bytes));
-      await file.sync();
-    } finally {
-      file.close();
-    }
+    using file = await Deno.open(temporary, { write: true, create: true, truncate: true });
+    const write = async (bytes: Uint8Array) => {
+      let rest = bytes;
+      while (rest.length > 0) rest = rest.subarray(await file.write(rest));
+    };
+    if (typeof content === "function") await content(write);
+    else await write(typeof content === "string" ? new TextEncoder().encode(content) : content);
+    await file.sync();
     await Deno.rename(temporary, path);
   } catch (error) {
     await Deno.remove(temporary).catch(() => {});

@@ -135,6 +135,15 @@ async function readRange(file: Deno.FsFile, offset: number, length: number) {
   return bytes;
 }
 
+/** Reads the bytes of one tensor as they are stored. */
+export async function readEntryBytes(
+  path: string,
+  { offset, length }: SafetensorsEntry,
+): Promise<Uint8Array<ArrayBuffer>> {
+  using file = await Deno.open(path);
+  return await readRange(file, offset, length);
+}
+
 /** Tensors of a file, all as float32, with the file's metadata. */
 export interface SafetensorsFile {
   readonly metadata: Readonly<Record<string, string>>;
@@ -218,23 +227,59 @@ export function encodeSafetensors(
   metadata: Readonly<Record<string, string>> = {},
 ): Uint8Array {
   const entries = [...tensors];
-  const header: Record<string, unknown> = {};
-  if (Object.keys(metadata).length > 0) header["__metadata__"] = metadata;
-  let dataBytes = 0;
-  for (const [name, { shape, data }] of entries) {
-    header[name] = { dtype: "F32", shape, data_offsets: [dataBytes, dataBytes + data.byteLength] };
-    dataBytes += data.byteLength;
-  }
-  const json = new TextEncoder().encode(JSON.stringify(header));
-  // the format aligns the data to 8 bytes by spaces after the JSON
-  const headerBytes = Math.ceil(json.length / 8) * 8;
-  const bytes = new Uint8Array(8 + headerBytes + dataBytes).fill(0x20, 8, 8 + headerBytes);
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(headerBytes), true);
-  bytes.set(json, 8);
-  let offset = 8 + headerBytes;
+  const header = encodeHeader(
+    entries.map(([name, { shape }]) => ({ name, dtype: "F32", shape })),
+    metadata,
+  );
+  const dataBytes = entries.reduce((sum, [, { data }]) => sum + data.byteLength, 0);
+  const bytes = new Uint8Array(header.length + dataBytes);
+  bytes.set(header);
+  let offset = header.length;
   for (const [, { data }] of entries) {
     bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), offset);
     offset += data.byteLength;
   }
+  return bytes;
+}
+
+/** A tensor to be written, whose bytes are made when their turn comes. */
+export interface LazyTensor {
+  readonly name: string;
+  readonly dtype: SafetensorsDtype;
+  readonly shape: readonly number[];
+  /** The values, little-endian, row-major. */
+  bytes(): Promise<Uint8Array>;
+}
+
+/** Writes a file of any size, atomically, holding one tensor in memory at a time. */
+export async function writeLargeSafetensors(
+  path: string,
+  tensors: readonly LazyTensor[],
+  metadata: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  await writeFileAtomic(path, async (write) => {
+    await write(encodeHeader(tensors, metadata));
+    for (const tensor of tensors) await write(await tensor.bytes());
+  });
+}
+
+function encodeHeader(
+  tensors: readonly Omit<LazyTensor, "bytes">[],
+  metadata: Readonly<Record<string, string>>,
+): Uint8Array {
+  const header: Record<string, unknown> = {};
+  if (Object.keys(metadata).length > 0) header["__metadata__"] = metadata;
+  let end = 0;
+  for (const { name, dtype, shape } of tensors) {
+    const begin = end;
+    end += sizeOf(shape) * BYTES_PER_VALUE[dtype];
+    header[name] = { dtype, shape, data_offsets: [begin, end] };
+  }
+  const json = new TextEncoder().encode(JSON.stringify(header));
+  // the format aligns the data to 8 bytes by spaces after the JSON
+  const headerBytes = Math.ceil(json.length / 8) * 8;
+  const bytes = new Uint8Array(8 + headerBytes).fill(0x20, 8);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(headerBytes), true);
+  bytes.set(json, 8);
   return bytes;
 }

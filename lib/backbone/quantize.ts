@@ -1,0 +1,102 @@
+/**
+ * Weights as 8-bit integers: the linear layers' matrices, each output channel with a scale of its
+ * own, in a file that holds all that the graph needs.
+ * @module
+ */
+import {
+  type LazyTensor,
+  readEntryBytes,
+  readSafetensorsHeader,
+  type SafetensorsEntry,
+  toFloat32,
+  writeLargeSafetensors,
+} from "../io/safetensors.ts";
+import type { VitArchitecture, VitWeights } from "./weights.ts";
+
+/** Linear layers of a block, whose matrices are quantised. */
+const MATRIX = /^blocks\.\d+\.(q|k|v|out|fc1|fc2)\.weight$/;
+
+const LARGEST = 127;
+
+/** Metadata that marks a file as this module's, with its layout's number. */
+const FORMAT_KEY = "rine.int8", FORMAT = "1";
+
+/**
+ * Quantises weights, symmetrically and by output channel: w ≈ q · scale, scale = max |w| / 127.
+ * A matrix [out, in] is stored as int8 [in, out], the order that products read, with `NAME.scale`
+ * float32 [out]. All other tensors are stored as float32.
+ */
+export async function quantizeWeights(weights: VitWeights, path: string): Promise<void> {
+  const tensors: LazyTensor[] = [];
+  for (const [name, entry] of weights.tensors) {
+    const values = async () =>
+      toFloat32(await readEntryBytes(weights.header.path, entry), entry.dtype);
+    if (!MATRIX.test(name)) {
+      const bytes = async () => bytesOf(await values());
+      tensors.push({ name, dtype: "F32", shape: entry.shape, bytes });
+      continue;
+    }
+    const [outputs = 0, inputs = 0] = entry.shape;
+    tensors.push({
+      name,
+      dtype: "I8",
+      shape: [inputs, outputs],
+      bytes: async () => bytesOf(quantize(await values(), outputs, inputs).matrix),
+    }, {
+      name: `${name}.scale`,
+      dtype: "F32",
+      shape: [outputs],
+      bytes: async () => bytesOf(quantize(await values(), outputs, inputs).scales),
+    });
+  }
+  await writeLargeSafetensors(path, tensors, {
+    [FORMAT_KEY]: FORMAT,
+    architecture: JSON.stringify(weights.architecture),
+    scheme: weights.scheme,
+  });
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: Float32Array | Int8Array): Uint8Array {
+  return new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength);
+}
+
+/**
+ * @param values [outputs, inputs]
+ * @returns matrix [inputs, outputs] and scales [outputs]
+ */
+function quantize(values: Float32Array, outputs: number, inputs: number) {
+  const matrix = new Int8Array(outputs * inputs);
+  const scales = new Float32Array(outputs);
+  for (let output = 0; output < outputs; output++) {
+    const row = values.subarray(output * inputs, (output + 1) * inputs);
+    const largest = row.reduce((max, value) => Math.max(max, Math.abs(value)), 0);
+    const scale = largest > 0 ? largest / LARGEST : 1;
+    scales[output] = scale;
+    for (let input = 0; input < inputs; input++) {
+      matrix[input * outputs + output] = Math.round(row[input]! / scale);
+    }
+  }
+  return { matrix, scales };
+}
+
+/**
+ * Reads what {@linkcode quantizeWeights} wrote.
+ * @throws {SyntaxError} where the file is not whole, or is not such a file
+ */
+export async function readQuantizedWeights(path: string): Promise<VitWeights> {
+  const header = await readSafetensorsHeader(path);
+  const { metadata } = header;
+  if (metadata[FORMAT_KEY] !== FORMAT) {
+    throw new SyntaxError(
+      `Cannot read ${path}: expected int8 weights of format ${FORMAT}, found ${
+        metadata[FORMAT_KEY] ?? "none"
+      }; import the backbone again`,
+    );
+  }
+  return {
+    header,
+    scheme: metadata["scheme"]!,
+    architecture: JSON.parse(metadata["architecture"]!) as VitArchitecture,
+    tensors: header.tensors as ReadonlyMap<string, SafetensorsEntry>,
+  };
+}

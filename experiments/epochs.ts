@@ -94,7 +94,7 @@ function epochsFigure(profile: Profile, rows: readonly RunRow[]): Figure {
       },
       resolve: { axis: { x: "independent" } },
       spec: {
-        width: 172,
+        width: 198,
         height: 140,
         mark: { type: "line", point: true },
         encoding: {

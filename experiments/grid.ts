@@ -138,7 +138,7 @@ function backboneFigure(profile: Profile, rows: readonly RunRow[]): Figure {
     },
     resolve: { axis: { x: "independent" } },
     spec: {
-      width: 172,
+      width: 190,
       height: 130,
       mark: { type: "boxplot", extent: 1.5, size: 14 },
       encoding: {
@@ -216,7 +216,7 @@ function sizeFigure(profile: Profile, rows: readonly RunRow[]): Figure {
       },
       resolve: { scale: { x: "independent" } },
       spec: {
-        width: 172,
+        width: 198,
         height: 140,
         mark: { type: "boxplot", extent: 1.5, size: 20 },
         encoding: {

@@ -1,0 +1,58 @@
+import assert from "node:assert/strict";
+import { comparePublished, publishedReport } from "../experiments/published.ts";
+import { printedCells, publishedLogs, publishedPoints } from "../lib/results/published.ts";
+
+const sections = await publishedReport();
+const tables = sections.flatMap(({ report }) => report.tables);
+const printed = await printedCells();
+
+Deno.test("985 of the 988 printed cells that the logs cover agree; three print one value", () => {
+  const { agreeing, covered, differing } = comparePublished(tables, printed);
+  assert.deepEqual({ agreeing, covered }, { agreeing: 985, covered: 988 });
+  assert.deepEqual(
+    differing.map((
+      { cell, found },
+    ) => [cell.table, cell.generator, cell.metric, cell.percent, found]),
+    [3, 5, 7].map((table) => [table, "glide_50_27", "ap", 99.3, "99.2"]),
+  );
+});
+
+Deno.test("comparePublished() sees a cell that is off by one printed digit", () => {
+  const table = tables.find(({ id }) => id === "table_2")!;
+  const rows = table.rows.map((row) =>
+    row["method"] === "RINE" && row["trainingClasses"] === "4"
+      ? { ...row, AVG: (row["AVG"] as number) + 0.001 }
+      : row
+  );
+  const changed = tables.map((other) => other === table ? { ...table, rows } : other);
+  const { agreeing, differing } = comparePublished(changed, printed);
+  assert.equal(agreeing, 984);
+  assert.ok(differing.some(({ cell }) => cell.table === 2 && cell.generator === "AVG"));
+});
+
+Deno.test("a table that is missing is not counted as agreeing", () => {
+  const without = tables.filter(({ id }) => id !== "table_5");
+  assert.equal(comparePublished(without, printed).covered, 988 - 756);
+});
+
+Deno.test("the published logs are those that the project describes", async () => {
+  const { runs, perturbations, blockImportance } = await publishedLogs();
+  const count = (name: string) => runs.filter(({ experiment }) => experiment === name).length;
+  assert.deepEqual(
+    ["grid", "ablations", "epochs", "dataset_size", "synthbuster"].map(count),
+    [288, 9, 36, 12, 24],
+  );
+  assert.equal(perturbations.length, 15);
+  const golden = Object.values(blockImportance).map((counts) => counts.reduce((a, b) => a + b));
+  assert.deepEqual(golden, [128]);
+  const points = await publishedPoints();
+  assert.equal(points.length, 3 * 7500);
+  assert.ok(points.every(({ x, y }) => Number.isFinite(x) && Number.isFinite(y)));
+});
+
+Deno.test("every published table and figure comes from a section, in the paper's numbering", () => {
+  const ids = sections.flatMap(({ report }) => [...report.tables, ...report.figures])
+    .map(({ id }) => id);
+  assert.equal(new Set(ids).size, ids.length);
+  for (let table = 1; table <= 7; table++) assert.ok(ids.includes(`table_${table}`), `${table}`);
+});

@@ -13,7 +13,7 @@ import { convertCheckpoint, describeCheckpoint } from "../lib/head/checkpoint_to
 import { initialState } from "../lib/head/engine.ts";
 import { loadLinearProbe, probeLogits } from "../lib/head/linear_probe.ts";
 import { openOnnxEngine } from "../lib/head/onnx_engine.ts";
-import { writePytorchFile } from "../lib/head/pytorch_file.ts";
+import { writePytorchFile } from "../lib/io/pytorch_file.ts";
 import { exists } from "../lib/io/files.ts";
 import { readSafetensors, writeSafetensors } from "../lib/io/safetensors.ts";
 import { tensor } from "../lib/io/tensor.ts";

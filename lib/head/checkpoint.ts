@@ -12,7 +12,7 @@ import {
   type Parameters,
 } from "./architecture.ts";
 import type { TrainingState } from "./engine.ts";
-import { isPytorchFile, readPytorchFile } from "./pytorch_file.ts";
+import { isPytorchFile, readPytorchFile } from "../io/pytorch_file.ts";
 
 /** A head as it lies on disk. */
 export interface Checkpoint {

@@ -6,7 +6,7 @@ import { writeSafetensors } from "../io/safetensors.ts";
 import { parameterCount } from "./architecture.ts";
 import { blockImportance, type Checkpoint, loadCheckpoint, readTensors } from "./checkpoint.ts";
 import { type LinearProbe, loadLinearProbe } from "./linear_probe.ts";
-import { writePytorchFile } from "./pytorch_file.ts";
+import { writePytorchFile } from "../io/pytorch_file.ts";
 
 /** A head, or UFD's linear layer. */
 type Model = { readonly head: Checkpoint } | { readonly probe: LinearProbe };

@@ -7,9 +7,9 @@
  */
 import { unzipSync, zipSync } from "fflate";
 import { Parser } from "pickleparser";
-import { writeFileAtomic } from "../io/files.ts";
-import { type SafetensorsDtype, toFloat32 } from "../io/safetensors.ts";
-import { sizeOf, type Tensor, tensor } from "../io/tensor.ts";
+import { writeFileAtomic } from "./files.ts";
+import { type SafetensorsDtype, toFloat32 } from "./safetensors.ts";
+import { sizeOf, type Tensor, tensor } from "./tensor.ts";
 
 const STORAGE_TYPES: Readonly<Record<string, SafetensorsDtype>> = {
   "torch.FloatStorage": "F32",

@@ -83,6 +83,7 @@ function ablationTable(profile: Profile, rows: readonly RunRow[]): Table {
       "Mean over all test sets, and over those that are not GANs, of the best heads with the " +
       "contrastive loss, the importance of blocks (TIE) or the intermediate blocks left out.",
     ...noticeOf(profile),
+    rowKeys: ["variant", "method"],
     rankWithin: "variant",
     columns: [
       { key: "variant", name: "test sets" },

@@ -34,6 +34,7 @@ export default defineExperiment({
       title: "Table 7. Other backbones and heads",
       caption: "ACC and AP; results of other methods are those printed in the paper.",
       ...noticeOf(profile),
+      rowKeys: ["measure", "method"],
       rankWithin: "metric",
       columns: [
         { key: "measure", name: "measure" },

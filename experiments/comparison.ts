@@ -82,6 +82,7 @@ function comparisonTable(
     caption: `${measure} of the best head of each number of training classes` +
       (others.length > 0 ? "; results of other methods are those printed in the paper." : "."),
     ...noticeOf(profile),
+    rowKeys: ["method", "trainingClasses"],
     columns: [
       { key: "method", name: "method" },
       { key: "trainingClasses", name: "classes" },
@@ -142,6 +143,7 @@ function measuresTable(profile: Profile, rows: readonly RunRow[]): Table {
       "curve, balanced accuracy, accuracy on real and on generated images, true positive rate at 1 % " +
       "and 5 % false positives, and expected calibration error.",
     ...noticeOf(profile),
+    rowKeys: ["training", "seed", "set"],
     rankWithin: "training",
     columns: [
       { key: "training", name: "training" },

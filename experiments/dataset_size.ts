@@ -57,6 +57,7 @@ function sizeTable(profile: Profile, rows: readonly RunRow[]): Table {
     title: "Share of the training images",
     caption: "Mean over the test sets of the best heads, trained on a share of the images (§5.5).",
     ...noticeOf(profile),
+    rowKeys: ["training", "fraction"],
     rankWithin: "training",
     columns,
     rows: cells,

@@ -93,7 +93,7 @@ function bestTable(profile: Profile, rows: readonly RunRow[]): Table {
     { key: "xi", name: "ξ" },
     { key: "q", name: "q" },
     { key: "dim", name: "d′" },
-    { key: "parameters", name: "parameters", unit: "million", scale: 1e-6, digits: 2 },
+    { key: "parameters", name: "parameters", unit: "thousand", scale: 1e-3, digits: 1 },
     { key: "time", name: "training time", unit: "s", digits: 1 },
     percentColumn("acc", "ACC"),
     percentColumn("ap", "AP"),
@@ -106,6 +106,7 @@ function bestTable(profile: Profile, rows: readonly RunRow[]): Table {
       `over the ${profile.testSets.length} test sets, as in the paper, and the one with the highest ` +
       "validation accuracy, which has seen no test image. Training time is on cached tokens.",
     ...noticeOf(profile),
+    rowKeys: ["classes", "selection"],
     columns,
     rows: chosen,
   };

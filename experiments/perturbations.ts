@@ -70,6 +70,7 @@ function perturbationTable(profile: Profile, rows: readonly RunRow[]): Table {
     title: "Table 5. Robustness to perturbations",
     caption: "ACC and AP of the best heads on test images of which half are perturbed.",
     ...noticeOf(profile),
+    rowKeys: ["measure", "training", "variant"],
     rankWithin: "group",
     columns: [
       { key: "measure", name: "measure" },

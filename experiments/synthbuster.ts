@@ -92,6 +92,7 @@ function synthbusterTable(profile: Profile, rows: readonly RunRow[]): Table {
     caption: "The best heads trained on images of ProGAN and of latent diffusion, on the " +
       `${profile.synthbusterSets.length} sets of larger images; the mean logit of ten crops decides.`,
     ...noticeOf(profile),
+    rowKeys: ["measure", "training"],
     rankWithin: "measure",
     columns: [
       { key: "measure", name: "measure" },

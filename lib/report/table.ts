@@ -46,6 +46,8 @@ export interface Table {
   readonly columns: readonly Column[];
   /** From top to bottom; cells by their column's key. */
   readonly rows: readonly Readonly<Record<string, Cell>>[];
+  /** Columns whose cells name a row, by which it is found in another table. */
+  readonly rowKeys?: readonly string[];
   /** Best and second are looked for among rows with the same cell in this column; default: all. */
   readonly rankWithin?: string;
 }
@@ -137,31 +139,39 @@ export function columnHeading({ name, unit }: Column): string {
 export function tableToMarkdown(table: Table): string {
   const { columns, rows } = table;
   const ranks = columns.map((column) => standings(table, column));
-  const escape = (text: string) => text.replaceAll("|", "\\|");
-  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
-  const heading = (column: Column) =>
-    escape(
-      column.group === undefined
-        ? columnHeading(column)
-        : `${column.group}: ${columnHeading(column)}`,
-    );
-  const numeric = columns.map(({ key }) => rows.some((row) => cellNumber(row[key]) !== undefined));
   const body = rows.map((row, i) =>
-    line(columns.map((column, j) => {
-      const text = escape(formatCell(row[column.key], column));
+    columns.map((column, j) => {
+      const text = formatCell(row[column.key], column);
       const rank = ranks[j]![i];
       return rank === "best" ? `**${text}**` : rank === "second" ? `<u>${text}</u>` : text;
-    }))
+    })
   );
+  return markdownTable(table, columns.map(groupedHeading), body);
+}
+
+function groupedHeading(column: Column): string {
+  const heading = columnHeading(column);
+  return column.group === undefined ? heading : `${column.group}: ${heading}`;
+}
+
+/** A table's title, notice and caption over a Markdown table of the given headings and cells. */
+export function markdownTable(
+  { title, notice, caption, columns, rows }: Table,
+  headings: readonly string[],
+  cells: readonly (readonly string[])[],
+): string {
+  const line = (texts: readonly string[]) =>
+    `| ${texts.map((text) => text.replaceAll("|", "\\|")).join(" | ")} |`;
+  const numeric = columns.map(({ key }) => rows.some((row) => cellNumber(row[key]) !== undefined));
   return [
-    `**${table.title}**`,
-    ...(table.notice === undefined ? [] : ["", `*${table.notice}*`]),
+    `**${title}**`,
+    ...(notice === undefined ? [] : ["", `*${notice}*`]),
     "",
-    table.caption,
+    caption,
     "",
-    line(columns.map(heading)),
+    line(headings),
     line(numeric.map((right) => right ? "--:" : ":--")),
-    ...body,
+    ...cells.map(line),
     "",
   ].join("\n");
 }

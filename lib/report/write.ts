@@ -76,7 +76,8 @@ async function isDrawn(path: (extension: string) => string, drawing: string): Pr
   return sizes.every((size) => size > 0);
 }
 
-async function writeIfChanged(path: string, content: string): Promise<Written> {
+/** Writes a file, unless it holds the same already. */
+export async function writeIfChanged(path: string, content: string): Promise<Written> {
   if (await Deno.readTextFile(path).catch(() => undefined) === content) return "up to date";
   await writeFileAtomic(path, content);
   return "written";

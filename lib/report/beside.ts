@@ -1,0 +1,83 @@
+/**
+ * Two tables of one shape beside each other, cell by cell: ours and the paper's.
+ * @module
+ */
+import { type Cell, cellNumber, type Column, formatCell, type Table } from "./table.ts";
+
+/** A cell of ours and its counterpart, as people read them. */
+export interface BesideCell {
+  /** `undefined` where we have no such row. */
+  readonly ours: string | undefined;
+  /** `undefined` where the paper has no such cell. */
+  readonly paper: string | undefined;
+  /** Ours − the paper's in the column's unit; only where the column ranks its numbers. */
+  readonly difference: string | undefined;
+}
+
+/** A column of ours and its counterpart. */
+export interface BesideColumn {
+  readonly ours: Column;
+  /** `undefined` where the paper has no such column. */
+  readonly paper: Column | undefined;
+}
+
+/** Two tables laid over each other. */
+export interface BesideTable {
+  readonly columns: readonly BesideColumn[];
+  readonly rows: readonly (readonly BesideCell[])[];
+}
+
+/**
+ * Lays the paper's table over ours. Columns meet by key, and where keys differ by place if both
+ * tables have as many: the mini profile's test sets stand where the paper's do. Rows meet by the
+ * cells that name them; rows that only the paper has follow.
+ */
+export function beside(ours: Table, paper: Table): BesideTable {
+  const samePlaces = ours.columns.length === paper.columns.length;
+  const columns = ours.columns.map((column, i) => ({
+    ours: column,
+    paper: paper.columns.find(({ key }) => key === column.key) ??
+      (samePlaces ? paper.columns[i] : undefined),
+  }));
+  const theirs = new Map(paper.rows.map((row) => [rowName(paper, row), row]));
+  const rows = ours.rows.map((row) => {
+    const name = rowName(ours, row);
+    const counterpart = theirs.get(name);
+    theirs.delete(name);
+    return columns.map((column) => cellBeside(column, row, counterpart));
+  });
+  for (const row of theirs.values()) {
+    rows.push(columns.map((column) => cellBeside(column, undefined, row)));
+  }
+  return { columns, rows };
+}
+
+type Row = Readonly<Record<string, Cell>>;
+
+function rowName({ rowKeys = [] }: Table, row: Row): string {
+  return JSON.stringify(rowKeys.map((key) => row[key] ?? null));
+}
+
+function cellBeside(
+  { ours, paper }: BesideColumn,
+  row: Row | undefined,
+  counterpart: Row | undefined,
+): BesideCell {
+  const printed = paper === undefined ? undefined : counterpart?.[paper.key];
+  const own = cellNumber(row?.[ours.key]), theirs = cellNumber(printed);
+  return {
+    ours: row === undefined ? undefined : formatCell(row[ours.key], ours),
+    paper: paper === undefined || printed === undefined || printed === null
+      ? undefined
+      : formatCell(printed, paper),
+    difference: ours.best === undefined || own === undefined || theirs === undefined
+      ? undefined
+      : signed((own - theirs) * (ours.scale ?? 1), ours.digits ?? 3),
+  };
+}
+
+function signed(value: number, digits: number): string {
+  const text = Math.abs(value).toFixed(digits);
+  if (Number(text) === 0) return `±${text}`;
+  return `${value < 0 ? "−" : "+"}${text}`;
+}

@@ -1,0 +1,125 @@
+import assert from "node:assert/strict";
+import { beside } from "../lib/report/beside.ts";
+import type { Figure } from "../lib/report/figure.ts";
+import { type ReportSection, writeReport } from "../lib/report/page.ts";
+import { percentColumn, type Table } from "../lib/report/table.ts";
+
+const paper: Table = {
+  id: "table_0",
+  title: "Table 0. Runs",
+  caption: "By training.",
+  rowKeys: ["method"],
+  columns: [
+    { key: "method", name: "method" },
+    { key: "dim", name: "d′" },
+    percentColumn("progan", "ProGAN"),
+  ],
+  rows: [
+    { method: "RINE", dim: 128, progan: 0.95 },
+    { method: "UFD <1>", dim: null, progan: 0.9 },
+  ],
+};
+const ours: Table = {
+  ...paper,
+  columns: [...paper.columns.slice(0, 2), percentColumn("zero_insertion", "Zero insertion")],
+  rows: [{ method: "RINE", dim: 8, zero_insertion: 0.9 }, {
+    method: "new",
+    dim: 8,
+    zero_insertion: 0.8,
+  }],
+};
+const figure: Figure = {
+  id: "figure_0",
+  title: "Figure 0. One bar",
+  caption: "A test.",
+  columns: 1,
+  rows: [{ name: "real", value: 0.5 }],
+  spec: {
+    width: 280,
+    height: 60,
+    mark: "bar",
+    encoding: { x: { field: "value", type: "quantitative", title: "share" } },
+  },
+};
+
+function section(table: Table, value: number): ReportSection {
+  return {
+    heading: "§0 Nothing",
+    tables: [table],
+    figures: [{ ...figure, rows: [{ name: "real", value }] }],
+  };
+}
+
+Deno.test("beside() lays columns by key, then by place, and rows by what names them", () => {
+  const { columns, rows } = beside(ours, paper);
+  assert.deepEqual(columns.map(({ paper }) => paper?.key), ["method", "dim", "progan"]);
+  assert.deepEqual(rows.map((cells) => cells.map(({ ours, paper }) => [ours, paper])), [
+    [["RINE", "RINE"], ["8", "128"], ["90.0", "95.0"]],
+    [["new", undefined], ["8", undefined], ["80.0", undefined]],
+    [[undefined, "UFD <1>"], [undefined, undefined], [undefined, "90.0"]],
+  ]);
+});
+
+Deno.test("beside() gives differences where a column ranks its numbers, in its unit", () => {
+  const { rows } = beside(ours, paper);
+  assert.deepEqual(rows[0]!.map(({ difference }) => difference), [undefined, undefined, "−5.0"]);
+  const equal = beside(paper, paper);
+  assert.equal(equal.rows[0]![2]!.difference, "±0.0");
+  const better = beside({ ...paper, rows: [{ ...paper.rows[0]!, progan: 0.9511 }] }, paper);
+  assert.equal(better.rows[0]![2]!.difference, "+0.1");
+});
+
+Deno.test("beside() sets no column by place where one table has more columns", () => {
+  const wider = { ...ours, columns: [...ours.columns, { key: "x", name: "x" }] };
+  assert.deepEqual(beside(wider, paper).columns.map(({ paper }) => paper?.key), [
+    "method",
+    "dim",
+    undefined,
+    undefined,
+  ]);
+});
+
+Deno.test("writeReport() writes Markdown and one HTML file that asks for nothing else", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const report = {
+      title: "Paper & ours",
+      notice: "Mini profile: not comparable",
+      sections: [section(ours, 0.25)],
+      published: [section(paper, 0.5)],
+    };
+    assert.equal(await writeReport(folder, report), "written");
+    assert.equal(await writeReport(folder, report), "up to date");
+    const markdown = await Deno.readTextFile(`${folder}/report.md`);
+    assert.match(markdown, /^# Paper & ours\n\n> Mini profile: not comparable\. Its numbers stand/);
+    assert.ok(markdown.includes("| RINE | 8 (128) | 90.0 (95.0, −5.0) |"), markdown);
+    assert.ok(markdown.includes("| (UFD <1>) |  | (90.0) |"), markdown);
+    for (const [, path] of markdown.matchAll(/!\[[^\]]*\]\(([^)]+)\)/g)) {
+      assert.ok((await Deno.stat(`${folder}/${path}`)).isFile);
+    }
+    assert.equal([...markdown.matchAll(/!\[/g)].length, 2);
+
+    const html = await Deno.readTextFile(`${folder}/report.html`);
+    assert.ok(html.includes("Mini profile: not comparable"));
+    assert.ok(html.includes("UFD &lt;1&gt;"), "text is not escaped");
+    assert.ok(html.includes("<small>95.0 −5.0</small>"));
+    assert.equal([...html.matchAll(/src="data:image\/svg\+xml;base64,/g)].length, 2);
+    for (const [, target] of html.matchAll(/(?:src|href)="([^"]*)"/g)) {
+      assert.match(target!, /^data:/, "the page fetches something");
+    }
+    assertBalanced(html);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+/** Every element that opens closes, in order. */
+function assertBalanced(html: string): void {
+  const open: string[] = [];
+  for (const [tag, slash, name] of html.matchAll(/<(\/?)([a-z][a-z0-9]*)[^>]*>/g)) {
+    if (["meta", "img"].includes(name!)) continue;
+    if (slash === "") open.push(name!);
+    else assert.equal(open.pop(), name, `${tag} closes another element`);
+  }
+  assert.deepEqual(open, []);
+}

@@ -16,13 +16,25 @@ import {
   type TrainingState,
 } from "../lib/head/engine.ts";
 import { openOnnxEngine } from "../lib/head/onnx_engine.ts";
+import { openTensorflowEngine } from "../lib/head/tensorflow_engine.ts";
+import { hasNativeTensorflow } from "../lib/head/tensorflow_library.ts";
 import { tensor } from "../lib/io/tensor.ts";
 import { randomStream } from "../lib/random.ts";
 import { assertClose, headGoldens, stateOf } from "./head_golden.ts";
 import { referenceLoss, valuesOf } from "./head_reference.ts";
 
 const goldens = await headGoldens();
-const engines = [await openOnnxEngine({ threads: 1 })];
+const native = await hasNativeTensorflow();
+const engines = [
+  await openOnnxEngine({ threads: 1 }),
+  await openTensorflowEngine({ threads: 1 }, "javascript"),
+  ...(native ? [await openTensorflowEngine({ threads: 1 }, "native")] : []),
+];
+if (!native) {
+  const name = "tensorflow's native library runs the head (skipped: it is not installed, " +
+    "`deno task tensorflow install` builds it)";
+  Deno.test({ name, ignore: true, fn() {} });
+}
 
 // rounding alone keeps a gradient that is zero in exact arithmetic from being zero in a golden
 const ROUNDING = 1e-7;
@@ -69,7 +81,7 @@ function withValues(
 
 for (const engine of engines) {
   for (const golden of goldens) {
-    Deno.test(`${engine.name}: losses and gradients equal PyTorch's on ${golden.name}`, async () => {
+    Deno.test(`${engine.backend}: losses and gradients equal PyTorch's on ${golden.name}`, async () => {
       const found = await engine.gradients(golden.options, golden.batch);
       assertClose(found.logits, golden.tensor("logits").data, 2e-4, "logits");
       assertClose(found.z, golden.tensor("z").data, 2e-4, "z");
@@ -82,7 +94,7 @@ for (const engine of engines) {
       }
     });
 
-    Deno.test(`${engine.name}: three steps equal PyTorch's Adam on ${golden.name}`, async () => {
+    Deno.test(`${engine.backend}: three steps equal PyTorch's Adam on ${golden.name}`, async () => {
       const trainer = await engine.trainer(golden.options);
       const losses: number[] = [];
       for (let i = 0; i < 3; i++) {
@@ -97,7 +109,7 @@ for (const engine of engines) {
       await trainer.dispose();
     });
 
-    Deno.test(`${engine.name}: predictions equal PyTorch's on ${golden.name}`, async () => {
+    Deno.test(`${engine.backend}: predictions equal PyTorch's on ${golden.name}`, async () => {
       const { architecture, options, batch } = golden;
       const predictor = await engine.predictor(architecture, options.state.parameters);
       const { logits, z } = await predictor.predict(batch.tokens, batch.count);
@@ -118,14 +130,15 @@ for (const engine of engines) {
   ];
   for (const [what, labels, changes] of cases) {
     for (const dropout of [false, true]) {
-      const name = `${engine.name}: gradients are those of finite differences: ${what}, dropout ${
-        dropout ? "on" : "off"
-      }`;
+      const name =
+        `${engine.backend}: gradients are those of finite differences: ${what}, dropout ${
+          dropout ? "on" : "off"
+        }`;
       Deno.test(name, () => checkGradients(small, labels, changes, dropout));
     }
   }
   for (const ablation of ABLATIONS) {
-    Deno.test(`${engine.name}: gradients are those of finite differences: ablation ${ablation}`, () =>
+    Deno.test(`${engine.backend}: gradients are those of finite differences: ablation ${ablation}`, () =>
       checkGradients({ ...small, ablation, projectionLayers: 1 }, [0, 1, 1, 0], {}, true));
   }
 
@@ -166,7 +179,7 @@ for (const engine of engines) {
     }
   };
 
-  Deno.test(`${engine.name}: training stays finite on every edge case`, async () => {
+  Deno.test(`${engine.backend}: training stays finite on every edge case`, async () => {
     for (const [what, labels, changes] of cases) {
       const plain = trainerOptions(small);
       const trainer = await engine.trainer({ ...plain, state: withValues(plain.state, changes) });
@@ -182,7 +195,7 @@ for (const engine of engines) {
     }
   });
 
-  Deno.test(`${engine.name}: a run resumed from state() equals an uninterrupted one`, async () => {
+  Deno.test(`${engine.backend}: a run resumed from state() equals an uninterrupted one`, async () => {
     const batches = [0, 1, 2, 3].map((seed) => randomBatch(small, [0, 1, 1, 0, 1], seed));
     const options = trainerOptions(small);
     const whole = await engine.trainer(options);
@@ -195,7 +208,7 @@ for (const engine of engines) {
     for (const trainer of [whole, first, second]) await trainer.dispose();
   });
 
-  Deno.test(`${engine.name}: heads that step side by side train as they do alone`, async () => {
+  Deno.test(`${engine.backend}: heads that step side by side train as they do alone`, async () => {
     const batches = [0, 1, 2].map((seed) => randomBatch(small, [0, 1, 1, 0], seed));
     const train = async (seeds: readonly number[]) => {
       const trainers = await Promise.all(
@@ -212,7 +225,7 @@ for (const engine of engines) {
     assert.deepEqual(together, (await Promise.all(alone)).flat());
   });
 
-  Deno.test(`${engine.name}: state() is a copy that later steps leave alone`, async () => {
+  Deno.test(`${engine.backend}: state() is a copy that later steps leave alone`, async () => {
     const options = trainerOptions(small);
     const trainer = await engine.trainer(options);
     const before = trainer.state();
@@ -223,7 +236,7 @@ for (const engine of engines) {
     await trainer.dispose();
   });
 
-  Deno.test(`${engine.name}: without TIE, or without intermediate tokens, alpha stays`, async () => {
+  Deno.test(`${engine.backend}: without TIE, or without intermediate tokens, alpha stays`, async () => {
     for (const ablation of ["tie", "intermediate"] as const) {
       const options = trainerOptions({ ...small, ablation });
       const trainer = await engine.trainer(options);
@@ -238,7 +251,7 @@ for (const engine of engines) {
     }
   });
 
-  Deno.test(`${engine.name}: TIE weights sum to 1: with equal tokens in all blocks alpha is no matter`, async () => {
+  Deno.test(`${engine.backend}: TIE weights sum to 1: with equal tokens in all blocks alpha is no matter`, async () => {
     const parameters = initialParameters(small, randomStream(0));
     const { blocks, width } = small;
     const token = randomBatch({ ...small, blocks: 1 }, [0]).tokens;
@@ -264,7 +277,7 @@ for (const engine of engines) {
     );
   });
 
-  Deno.test(`${engine.name}: what does not fit the architecture is refused`, async () => {
+  Deno.test(`${engine.backend}: what does not fit the architecture is refused`, async () => {
     const options = trainerOptions(small);
     const other = initialState({ ...small, projectionDim: 4 }, randomStream(0));
     await assert.rejects(engine.trainer({ ...options, state: other }), {
@@ -279,7 +292,7 @@ for (const engine of engines) {
       [{ count: 0, tokens: new Float32Array() }, "RangeError", "expected images, found 0"],
     ];
     for (const [change, name, message] of steps) {
-      await assert.rejects(async () => await trainer.step({ ...batch, ...change }, 1e-3), {
+      await assert.rejects(trainer.step({ ...batch, ...change }, 1e-3), {
         name,
         message: `Cannot run head: ${message}`,
       });
@@ -288,6 +301,22 @@ for (const engine of engines) {
     await trainer.dispose();
   });
 }
+
+Deno.test("all engines train alike, dropout included", async () => {
+  const options = trainerOptions(small);
+  const [expected, ...others] = await Promise.all(engines.map(async (engine) => {
+    const trainer = await engine.trainer(options);
+    const losses: number[] = [];
+    for (let seed = 0; seed < 5; seed++) {
+      const batch = randomBatch(small, [0, 1, 1, 0, 1, 0], seed);
+      losses.push((await trainer.step(batch, 1e-2)).total);
+    }
+    await trainer.dispose();
+    return losses;
+  }));
+  // Adam divides a gradient that is rounding noise by itself, hence no finer
+  for (const losses of others) assertClose(losses, expected!, 1e-3, "losses");
+});
 
 Deno.test("parameterShapes() are those of the released checkpoints", () => {
   for (const { architecture, under } of goldens) {

@@ -18,6 +18,7 @@ import {
   type Parameters,
   parameterShapes,
 } from "./architecture.ts";
+import { ADAM } from "./constants.ts";
 import { DropoutMasks } from "./dropout.ts";
 import type {
   HeadEngine,
@@ -30,7 +31,7 @@ import type {
   TrainerOptions,
   TrainingState,
 } from "./engine.ts";
-import { ADAM, gradientModel, predictionModel, trainingModel } from "./onnx_graph.ts";
+import { gradientModel, predictionModel, trainingModel } from "./onnx_graph.ts";
 import { type ParameterLayout, parameterLayout } from "./parameter_layout.ts";
 import { assertBatch, readTokens } from "./token_batch.ts";
 
@@ -237,10 +238,10 @@ class OnnxTrainer implements HeadTrainer {
     this.#steps = state.steps;
   }
 
-  step(batch: TokenBatch, learningRate: number): Promise<StepLoss> {
+  async step(batch: TokenBatch, learningRate: number): Promise<StepLoss> {
     const { architecture, contrastiveWeight, dropoutKey } = this.#options;
     assertBatch(architecture, batch);
-    return this.#model.exclusively(async () => {
+    return await this.#model.exclusively(async () => {
       const model = this.#model, step = this.#steps + 1;
       const next = model.spare ??
         new ParameterBuffer(new Float32Array(model.layout.length), model);

@@ -7,17 +7,9 @@
  */
 import { GraphBuilder, type Value } from "../onnx/graph.ts";
 import { type HeadArchitecture, parameterShapes } from "./architecture.ts";
+import { ADAM, SMALLEST_NORM, SMALLEST_SUM, TEMPERATURE } from "./constants.ts";
 import { buildHead, type Scaled } from "./onnx_layers.ts";
 import { parameterLayout, type Piece } from "./parameter_layout.ts";
-
-/** Adam's constants; PyTorch's defaults. */
-export const ADAM = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 } as const;
-
-/** Temperature of the contrastive loss (τ). Released: src/utils.py, `SupConLoss`. */
-export const TEMPERATURE = 0.07;
-
-/** The length below which `F.normalize` of PyTorch stops dividing by a vector's length. */
-const SMALLEST_NORM = 1e-12;
 
 /** Model of prediction: `tokens` and parameters in, `logits` [count, 1] and `z` [count, d′] out. */
 export function predictionModel(architecture: HeadArchitecture): Uint8Array<ArrayBuffer> {
@@ -151,8 +143,8 @@ function supervisedContrastive(g: GraphBuilder, z: Value, labels: Value) {
 
   // similarities are at most 1/τ, so that their exponentials cannot overflow
   const exponentials = mul(g.op("Exp", [similarity]), g.op("Sub", [g.float(1), self]));
-  // a batch of one image has no other: the smallest normal float32 keeps its logarithm finite
-  const partition = g.op("Max", [sum(exponentials, 1), g.float(1.2e-38)]);
+  // a batch of one image has no other
+  const partition = g.op("Max", [sum(exponentials, 1), g.float(SMALLEST_SUM)]);
   const push = mul(exponentials, g.op("Div", [anchor, partition]));
   const loss = g.op("Sub", [
     g.op("ReduceSum", [mul(anchor, g.op("Log", [partition]))], { keepdims: 0 }),

@@ -44,7 +44,7 @@ export async function openTensorflowEngine(
   options: TensorflowOptions = {},
   library?: TensorflowLibraryName,
 ): Promise<HeadEngine> {
-  library ??= await hasNativeTensorflow() ? "native" : "javascript";
+  library ??= options.device === "cuda" || await hasNativeTensorflow() ? "native" : "javascript";
   return new TensorflowEngine(await loadTensorflow(library, options));
 }
 
@@ -58,36 +58,256 @@ class TensorflowEngine implements HeadEngine {
     this.backend = library.backend;
   }
 
-  trainer(options: TrainerOptions): Promise<HeadTrainer> {
+  // deno-lint-ignore require-await -- a refusal is a rejection, as in every engine
+  async trainer(options: TrainerOptions): Promise<HeadTrainer> {
     const { architecture, state } = options;
     for (const part of [state.parameters, state.firstMoment, state.secondMoment]) {
       assertParameters(architecture, part, "Cannot train head");
     }
-    return Promise.resolve(new TensorflowTrainer(this.#library, options));
+    return new TensorflowTrainer(this.#library, options);
   }
 
-  predictor(architecture: HeadArchitecture, parameters: Parameters): Promise<HeadPredictor> {
+  // deno-lint-ignore require-await -- a refusal is a rejection, as in every engine
+  async predictor(architecture: HeadArchitecture, parameters: Parameters): Promise<HeadPredictor> {
     assertParameters(architecture, parameters, "Cannot predict");
-    return Promise.resolve(new TensorflowPredictor(this.#library, architecture, parameters));
+    return new TensorflowPredictor(this.#library, architecture, parameters);
   }
 
   async gradients(options: TrainerOptions, batch: TokenBatch): Promise<HeadGradients> {
     const { architecture, state, contrastiveWeight } = options;
     assertParameters(architecture, state.parameters, "Cannot compute gradients");
     const head = new ResidentHead(this.#library, architecture, state.parameters);
-    const { bce, supcon, logits, z, gradients } = head.differentiate(options, batch, state.steps);
+    const derivative = head.differentiate(options, batch, state.steps);
     const shapes = parameterShapes(architecture);
-    const found = new Map(
-      [...gradients].map(([name, { value }]) => [name, tensor(floats(value), shapes.get(name)!)]),
+    const gradients = new Map(
+      head.trained.map((name, i) => [
+        name,
+        tensor(values(derivative.gradients[i]!), shapes.get(name)!),
+      ]),
     );
-    const output = await read({ logits, z });
-    const loss = await readLoss(bce, supcon, contrastiveWeight);
-    for (const { value } of gradients.values()) value.dispose();
+    const loss = await lossOf(derivative, contrastiveWeight);
+    const output = await outputOf(derivative);
+    this.#library.tf.dispose(derivative);
     head.dispose();
-    return { loss, gradients: found, ...output };
+    return { loss, gradients, ...output };
   }
 
   dispose(): Promise<void> {
     return Promise.resolve();
   }
+}
+
+/** What one pass forward and backward gives; gradients in the order of the trained parameters. */
+type Derivative = TensorflowOutput & { bce: TfTensor; supcon: TfTensor; gradients: TfTensor[] };
+
+/** A head whose parameters lie where TensorFlow computes. */
+class ResidentHead {
+  readonly trained: readonly string[];
+  readonly #library: TensorflowLibrary;
+  readonly #architecture: HeadArchitecture;
+  readonly #masks: DropoutMasks;
+  #parameters: Map<string, TfTensor>;
+
+  constructor(library: TensorflowLibrary, architecture: HeadArchitecture, parameters: Parameters) {
+    this.trained = trainedParameters(architecture);
+    this.#library = library;
+    this.#architecture = architecture;
+    this.#masks = new DropoutMasks(architecture);
+    this.#parameters = upload(library, parameters);
+  }
+
+  parameter(name: string): TfTensor {
+    return this.#parameters.get(name)!;
+  }
+
+  /** Takes new values of a trained parameter, and frees the old ones. */
+  replace(name: string, value: TfTensor): void {
+    this.parameter(name).dispose();
+    this.#parameters.set(name, value);
+  }
+
+  predict(tokens: Float32Array, count: number): TensorflowOutput {
+    this.#library.use();
+    const { tf } = this.#library;
+    return tf.tidy(() => ({
+      ...tensorflowHead(tf, this.#architecture, this.#tokens(tokens, count), this.#parameters),
+    }));
+  }
+
+  differentiate(
+    { dropout, dropoutKey, contrastiveWeight }: Omit<TrainerOptions, "state">,
+    batch: TokenBatch,
+    step: number,
+  ): Derivative {
+    assertBatch(this.#architecture, batch);
+    this.#library.use();
+    const { tf } = this.#library;
+    return tf.tidy(() => {
+      const tokens = this.#tokens(batch.tokens, batch.count);
+      const labels = tf.tensor2d(Float32Array.from(batch.labels), [batch.count, 1]);
+      const masks = dropout ? this.#drawMasks(dropoutKey, step, batch.count) : undefined;
+      const kept: Omit<Derivative, "gradients">[] = [];
+      const { grads } = tf.valueAndGrads((...trained: TfTensor[]) => {
+        const parameters = new Map(this.#parameters);
+        this.trained.forEach((name, i) => parameters.set(name, trained[i]!));
+        const output = tensorflowHead(tf, this.#architecture, tokens, parameters, masks);
+        const losses = tensorflowLoss(tf, output, labels);
+        const all = { ...output, ...losses };
+        Object.values(all).forEach((value) => tf.keep(value));
+        kept.push(all);
+        return tf.add(losses.bce, tf.mul(losses.supcon, contrastiveWeight));
+      })(this.trained.map((name) => this.parameter(name)));
+      return { ...kept[0]!, gradients: grads };
+    });
+  }
+
+  #tokens(tokens: Float32Array, count: number): Tensor2D {
+    const { tf } = this.#library;
+    const rows = count * blocksRead(this.#architecture);
+    return tf.tensor2d(readTokens(this.#architecture, tokens, count), [
+      rows,
+      this.#architecture.width,
+    ]);
+  }
+
+  #drawMasks(key: readonly (string | number)[], step: number, count: number) {
+    const { tf } = this.#library;
+    return new Map(
+      this.#masks.draw(key, step, count).map((mask, i) => {
+        const { name, width } = this.#masks.layers[i]!;
+        const kept = tf.tensor2d(mask, [mask.length / width, width], "bool");
+        return [name, tf.cast(kept, "float32")];
+      }),
+    );
+  }
+
+  /** A copy of the values. */
+  download(): Parameters {
+    return download(this.#parameters);
+  }
+
+  dispose(): void {
+    this.#library.tf.dispose([...this.#parameters.values()]);
+  }
+}
+
+class TensorflowTrainer implements HeadTrainer {
+  readonly #library: TensorflowLibrary;
+  readonly #options: Omit<TrainerOptions, "state">;
+  readonly #head: ResidentHead;
+  readonly #first: Map<string, TfTensor>;
+  readonly #second: Map<string, TfTensor>;
+  #steps: number;
+
+  constructor(library: TensorflowLibrary, { state, ...options }: TrainerOptions) {
+    this.#library = library;
+    this.#options = options;
+    this.#head = new ResidentHead(library, options.architecture, state.parameters);
+    this.#first = upload(library, state.firstMoment);
+    this.#second = upload(library, state.secondMoment);
+    this.#steps = state.steps;
+  }
+
+  async step(batch: TokenBatch, learningRate: number): Promise<StepLoss> {
+    const derivative = this.#head.differentiate(this.#options, batch, this.#steps);
+    this.#steps++;
+    this.#head.trained.forEach((name, i) =>
+      this.#update(name, derivative.gradients[i]!, learningRate)
+    );
+    const loss = await lossOf(derivative, this.#options.contrastiveWeight);
+    this.#library.tf.dispose(derivative);
+    return loss;
+  }
+
+  /** One step of Adam on one parameter. */
+  #update(name: string, gradient: TfTensor, learningRate: number): void {
+    const { tf } = this.#library, { beta1, beta2, epsilon } = ADAM;
+    const correction = Math.sqrt(1 - beta2 ** this.#steps);
+    const stepSize = learningRate * correction / (1 - beta1 ** this.#steps);
+    const [first, second, parameter] = tf.tidy(() => {
+      const first = tf.add(tf.mul(this.#first.get(name)!, beta1), tf.mul(gradient, 1 - beta1));
+      const second = tf.add(
+        tf.mul(this.#second.get(name)!, beta2),
+        tf.mul(tf.square(gradient), 1 - beta2),
+      );
+      const ratio = tf.div(first, tf.add(tf.sqrt(second), epsilon * correction));
+      return [first, second, tf.sub(this.#head.parameter(name), tf.mul(ratio, stepSize))];
+    });
+    tf.dispose([this.#first.get(name)!, this.#second.get(name)!]);
+    this.#first.set(name, first!);
+    this.#second.set(name, second!);
+    this.#head.replace(name, parameter!);
+  }
+
+  state(): TrainingState {
+    this.#library.use();
+    return {
+      parameters: this.#head.download(),
+      firstMoment: download(this.#first),
+      secondMoment: download(this.#second),
+      steps: this.#steps,
+    };
+  }
+
+  dispose(): Promise<void> {
+    this.#head.dispose();
+    this.#library.tf.dispose([...this.#first.values(), ...this.#second.values()]);
+    return Promise.resolve();
+  }
+}
+
+class TensorflowPredictor implements HeadPredictor {
+  readonly #library: TensorflowLibrary;
+  readonly #architecture: HeadArchitecture;
+  readonly #head: ResidentHead;
+
+  constructor(library: TensorflowLibrary, architecture: HeadArchitecture, parameters: Parameters) {
+    this.#library = library;
+    this.#architecture = architecture;
+    this.#head = new ResidentHead(library, architecture, parameters);
+  }
+
+  async predict(tokens: Float32Array, count: number): Promise<HeadOutput> {
+    assertBatch(this.#architecture, { tokens, count });
+    const found = this.#head.predict(tokens, count);
+    const output = await outputOf(found);
+    this.#library.tf.dispose(found);
+    return output;
+  }
+
+  dispose(): Promise<void> {
+    this.#head.dispose();
+    return Promise.resolve();
+  }
+}
+
+function upload({ tf, use }: TensorflowLibrary, parameters: Parameters): Map<string, TfTensor> {
+  use();
+  // a copy: the JavaScript backend computes on the array that it is given
+  return new Map(
+    [...parameters].map(([name, { data, shape }]) => [name, tf.tensor(data.slice(), [...shape])]),
+  );
+}
+
+function download(tensors: ReadonlyMap<string, TfTensor>): Parameters {
+  return new Map([...tensors].map(([name, value]) => [name, tensor(values(value), value.shape)]));
+}
+
+function values(value: TfTensor): Float32Array {
+  return (value.dataSync() as Float32Array).slice();
+}
+
+async function outputOf({ logits, z }: TensorflowOutput): Promise<HeadOutput> {
+  return {
+    logits: (await logits.data<"float32">()).slice(),
+    z: (await z.data<"float32">()).slice(),
+  };
+}
+
+async function lossOf(
+  { bce, supcon }: { bce: TfTensor; supcon: TfTensor },
+  contrastiveWeight: number,
+): Promise<StepLoss> {
+  const [entropy, contrast] = [(await bce.data())[0]!, (await supcon.data())[0]!];
+  return { total: entropy + contrastiveWeight * contrast, bce: entropy, supcon: contrast };
 }

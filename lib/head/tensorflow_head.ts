@@ -7,13 +7,8 @@ import { blocksRead, type HeadArchitecture } from "./architecture.ts";
 import { SMALLEST_NORM, SMALLEST_SUM, TEMPERATURE } from "./constants.ts";
 import type { Tf } from "./tensorflow_library.ts";
 
-/** The head's outputs on a batch. */
-export interface TensorflowOutput {
-  /** [count, 1] */
-  readonly logits: Tensor2D;
-  /** [count, d′] */
-  readonly z: Tensor2D;
-}
+/** The head's outputs on a batch: `logits` [count, 1], `z` [count, d′]. */
+export type TensorflowOutput = { readonly logits: Tensor2D; readonly z: Tensor2D };
 
 /** A value that stands for `factor` times itself: dropout's ×2, multiplied into the next weight. */
 interface Scaled {
@@ -43,13 +38,14 @@ export function tensorflowHead(
   };
   const linear = (name: string, { value, factor }: Scaled, activation?: "relu") => {
     const weight = parameters.get(`${name}.weight`) as Tensor2D; // [out, in]
-    return tf.fused.matMul({
+    const product: Tensor = tf.fused.matMul({
       a: value,
       b: factor === 1 ? weight : tf.mul(weight, factor),
       transposeB: true,
       bias: parameters.get(`${name}.bias`)!,
       ...(activation ? { activation } : {}),
-    }); // [rows, out]
+    });
+    return product as Tensor2D; // [rows, out]
   };
   const hidden = (name: string, dropout: string, x: Scaled) =>
     drop(dropout, { value: linear(name, x, "relu"), factor: 1 });

@@ -55,7 +55,8 @@ export function hasNativeTensorflow(): Promise<boolean> {
 
 /**
  * Loads TensorFlow.
- * @throws {RangeError} where the native library is wanted and not installed, with what installs it
+ * @throws {RangeError} where the native library is wanted and not installed, does not load, or finds
+ * no GPU that is asked for
  */
 export async function loadTensorflow(
   library: TensorflowLibraryName,
@@ -79,7 +80,15 @@ async function loadNative(
   if (device === "cpu") Deno.env.set("CUDA_VISIBLE_DEVICES", "");
   // the package calls what Node 23 removed
   Object.assign(util, { isNullOrUndefined: (value: unknown) => value == null });
-  const tf: Tf = (await import(PACKAGE)).default;
+  let tf: Tf;
+  try {
+    tf = (await import(PACKAGE)).default;
+  } catch (error) {
+    const reason = (error as Error).message.split("\n", 1)[0];
+    throw new RangeError(
+      `Cannot load TensorFlow: ${reason}; run \`deno task tensorflow install\` again or take --engine onnx`,
+    );
+  }
   // tells more than the package's types do; TensorFlow itself falls back to the CPU silently
   const { binding } = tf.findBackend("tensorflow") as unknown as {
     binding: { TF_Version: string; isUsingGpuDevice(): boolean };

@@ -1,0 +1,48 @@
+/**
+ * Chooses the engine that runs heads.
+ * @module
+ */
+import type { Device } from "../onnx/session.ts";
+import type { HeadEngine } from "./engine.ts";
+import { openOnnxEngine } from "./onnx_engine.ts";
+import { openTensorflowEngine } from "./tensorflow_engine.ts";
+import { hasNativeTensorflow, loadTensorflow } from "./tensorflow_library.ts";
+
+/** What `--engine` takes. */
+export const ENGINES = ["auto", "onnx", "tensorflow"] as const;
+
+/**
+ * An engine by name. `auto`: TensorFlow where its native library is installed and sees a GPU, else
+ * ONNX Runtime.
+ */
+export type EngineName = typeof ENGINES[number];
+
+/** How an engine is opened. */
+export interface EngineOptions {
+  /** Default: `cpu` for ONNX Runtime; for TensorFlow a GPU where there is one. */
+  readonly device?: Device;
+  /** Threads inside one operator; default: one per core. */
+  readonly threads?: number;
+}
+
+/**
+ * Opens an engine; its `backend` says what really runs.
+ * @throws {RangeError} where the device is not there, or is none of the engine's
+ */
+export async function openEngine(
+  name: EngineName,
+  options: EngineOptions = {},
+): Promise<HeadEngine> {
+  if (name === "auto") name = await seesGpu(options) ? "tensorflow" : "onnx";
+  if (name === "onnx") return await openOnnxEngine(options);
+  const { device, ...rest } = options;
+  if (device === "webgpu") {
+    throw new RangeError("Cannot run tensorflow on webgpu: expected --device cpu or cuda");
+  }
+  return await openTensorflowEngine(device === undefined ? rest : { ...rest, device });
+}
+
+async function seesGpu({ device, threads }: EngineOptions): Promise<boolean> {
+  if (device === "cpu" || device === "webgpu" || !await hasNativeTensorflow()) return false;
+  return (await loadTensorflow("native", threads === undefined ? {} : { threads })).onGpu;
+}

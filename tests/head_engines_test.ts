@@ -1,0 +1,49 @@
+import assert from "node:assert/strict";
+import { ENGINES, openEngine } from "../lib/head/open_engine.ts";
+import { openTensorflowEngine } from "../lib/head/tensorflow_engine.ts";
+import { installTensorflow } from "../lib/head/tensorflow_install.ts";
+import { hasNativeTensorflow } from "../lib/head/tensorflow_library.ts";
+
+const native = await hasNativeTensorflow();
+
+Deno.test("every engine says what really runs", async () => {
+  for (const name of ENGINES) {
+    const engine = await openEngine(name, { device: "cpu", threads: 1 });
+    assert.match(engine.backend, /^(onnxruntime|tensorflow) \d+\.\d+\.\d+ cpu|^javascript /);
+    if (name !== "auto") assert.equal(engine.name, name);
+    await engine.dispose();
+  }
+});
+
+Deno.test("auto takes tensorflow where its native library sees a GPU, else onnx", async () => {
+  const engine = await openEngine("auto", { threads: 1 });
+  const seen = native && (await openTensorflowEngine({ threads: 1 })).backend.includes("cuda");
+  assert.equal(engine.name, seen ? "tensorflow" : "onnx");
+  await engine.dispose();
+});
+
+Deno.test("a device that an engine does not have is refused with what to do", async () => {
+  await assert.rejects(openEngine("tensorflow", { device: "webgpu" }), {
+    name: "RangeError",
+    message: "Cannot run tensorflow on webgpu: expected --device cpu or cuda",
+  });
+  if (native && (await openTensorflowEngine()).backend.includes("cuda")) return;
+  await assert.rejects(openEngine("tensorflow", { device: "cuda" }), {
+    name: "RangeError",
+    message: native ? /it finds no GPU/ : /run `deno task tensorflow install`$/,
+  });
+});
+
+Deno.test({
+  name: "a folder without TensorFlow is refused with what was looked for",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    const folder = await Deno.makeTempDir();
+    await Deno.writeTextFile(`${folder}/libtensorflow_cc.so.2`, "");
+    await assert.rejects(installTensorflow({ library: folder }), {
+      name: "RangeError",
+      message: /^Cannot (find TensorFlow in .*: expected libtensorflow_cc|run g\+\+: )/,
+    });
+    await Deno.remove(folder, { recursive: true });
+  },
+});

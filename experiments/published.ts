@@ -5,8 +5,9 @@
  * @module
  */
 import { join } from "node:path";
-import { assertWritable } from "../lib/io/files.ts";
 import { parameterCount } from "../lib/head/architecture.ts";
+import { blockImportance, loadCheckpoint } from "../lib/head/checkpoint.ts";
+import { assertWritable, exists } from "../lib/io/files.ts";
 import { cellNumber, type Table } from "../lib/report/table.ts";
 import type { ThemeName } from "../lib/report/theme.ts";
 import { writeFigure, writeTable } from "../lib/report/write.ts";
@@ -18,6 +19,7 @@ import {
   publishedPoints,
   publishedRows,
 } from "../lib/results/published.ts";
+import { readReleasedLogs } from "../lib/results/released.ts";
 import type { Experiment, SectionReport } from "./experiment.ts";
 import { paper } from "./profiles/paper.ts";
 import { SECTIONS } from "./sections.ts";
@@ -44,18 +46,36 @@ const countParameters: CountParameters = ({ backbone, projectionLayers, projecti
   return parameterCount({ ...sizes, projectionLayers, projectionDim, ablation: "none" });
 };
 
-/** The published results, section by section, through the same code as ours. */
-export async function publishedReport(): Promise<ReportedSection[]> {
-  const [logs, printed, points] = await Promise.all([
-    publishedLogs(),
+/**
+ * The published results, section by section, through the same code as ours.
+ * @param clone folder of a clone of mever-team/rine, whose logs and checkpoints are read instead of
+ * the numbers that come with the project
+ */
+export async function publishedReport(clone?: string): Promise<ReportedSection[]> {
+  const [{ points, ...logs }, printed] = await Promise.all([
+    clone === undefined ? projectLogs() : clonedLogs(clone),
     printedCells(),
-    publishedPoints(),
   ]);
   const rows = publishedRows(logs, countParameters);
   return SECTIONS.map((experiment) => ({
     experiment,
     report: experiment.report(paper, rows, { printed, points }),
   }));
+}
+
+async function projectLogs() {
+  const [logs, points] = await Promise.all([publishedLogs(), publishedPoints()]);
+  return { ...logs, points };
+}
+
+async function clonedLogs(clone: string) {
+  const blockImportanceOf: Record<string, readonly number[]> = {};
+  for (const { classes } of paper.classSets) {
+    const path = join(clone, "ckpt", `model_${classes.length}class_trainable.pth`);
+    if (!await exists(path)) continue;
+    blockImportanceOf[classes.length] = blockImportance((await loadCheckpoint(path)).parameters);
+  }
+  return { ...await readReleasedLogs(clone), blockImportance: blockImportanceOf };
 }
 
 /** A printed cell that the logs say otherwise. */
@@ -116,6 +136,8 @@ function counterpart(tables: readonly Table[], cell: PrintedCell): number | unde
 export interface PublishedOptions {
   /** Folder for `tables/` and `figures/`. */
   readonly out: string;
+  /** A clone of mever-team/rine to read; by default the numbers that come with the project. */
+  readonly from?: string;
   /** Default `default`. */
   readonly theme?: ThemeName;
 }
@@ -124,9 +146,11 @@ export interface PublishedOptions {
  * Writes the published tables and figures, and compares the tables with the printed ones.
  * @returns a summary for people
  */
-export async function runPublished({ out, theme = "default" }: PublishedOptions): Promise<string> {
+export async function runPublished(
+  { out, from, theme = "default" }: PublishedOptions,
+): Promise<string> {
   await assertWritable(out);
-  const sections = await publishedReport();
+  const sections = await publishedReport(from);
   const lines: string[] = [];
   for (const { experiment, report } of sections) {
     const { tables, figures } = report;

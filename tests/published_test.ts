@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { isDeepStrictEqual } from "node:util";
 import { comparePublished, publishedReport } from "../experiments/published.ts";
 import { printedCells, publishedLogs, publishedPoints } from "../lib/results/published.ts";
+import { readReleasedLogs } from "../lib/results/released.ts";
 
 const sections = await publishedReport();
 const tables = sections.flatMap(({ report }) => report.tables);
@@ -55,4 +57,54 @@ Deno.test("every published table and figure comes from a section, in the paper's
     .map(({ id }) => id);
   assert.equal(new Set(ids).size, ids.length);
   for (let table = 1; table <= 7; table++) assert.ok(ids.includes(`table_${table}`), `${table}`);
+});
+
+Deno.test("readReleasedLogs() reads the authors' pickles: the same runs as the project's own", async () => {
+  const clone = new URL("./fixtures/released", import.meta.url).pathname;
+  const read = await readReleasedLogs(clone);
+  const { runs, perturbations } = await publishedLogs();
+  assert.deepEqual(
+    read.runs.map(({ experiment }) => experiment),
+    ["grid", "ablations", "epochs", "dataset_size", "synthbuster"],
+  );
+  for (const run of read.runs) {
+    assert.ok(
+      runs.some((own) => isDeepStrictEqual({ ...own, ...run }, own)),
+      `${run.experiment} is not among the project's runs`,
+    );
+  }
+  assert.deepEqual(read.perturbations, perturbations.slice(0, 1));
+  assert.deepEqual(read.points.map(({ detector }) => detector), [
+    ...Array(3).fill("RINE"),
+    ...Array(3).fill("UFD"),
+    ...Array(3).fill("Wang"),
+  ]);
+  const own = await publishedPoints();
+  for (const [i, j] of [[0, 0], [2, 2], [3, 7500], [8, 15002]] as const) {
+    assert.ok(Math.abs(read.points[i]!.x - own[j]!.x) < 1e-3);
+    assert.ok(Math.abs(read.points[i]!.y - own[j]!.y) < 1e-3);
+    assert.equal(read.points[i]!.generator, own[j]!.generator);
+  }
+});
+
+Deno.test("readReleasedLogs() refuses what is no clone, and a pickle that calls anything else", async () => {
+  await assert.rejects(readReleasedLogs("/nowhere"), {
+    name: "RangeError",
+    message: "Cannot read the authors' logs: expected a clone of mever-team/rine with " +
+      "/nowhere/results/grid, found none",
+  });
+  const clone = await Deno.makeTempDir();
+  try {
+    await Deno.mkdir(`${clone}/results/grid`, { recursive: true });
+    // os.system("true"), protocol 0
+    await Deno.writeTextFile(`${clone}/results/grid/x.pickle`, "cos\nsystem\n(S'true'\ntR.");
+    await assert.rejects(readReleasedLogs(clone), {
+      name: "SyntaxError",
+      message:
+        `Cannot read ${clone}/results/grid/x.pickle: expected a pickled log, found a call of ` +
+        "os.system",
+    });
+  } finally {
+    await Deno.remove(clone, { recursive: true });
+  }
 });

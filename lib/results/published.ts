@@ -153,7 +153,8 @@ function ownNames(test: Readonly<Record<string, SetScores>>): Record<string, Set
   );
 }
 
-function ownName(name: string): string {
+/** A test set's name here: without the folder that the released code has in it. */
+export function ownName(name: string): string {
   return name.replace("diffusion_datasets/", "");
 }
 

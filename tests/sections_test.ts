@@ -1,0 +1,121 @@
+import assert from "node:assert/strict";
+import { paper } from "../experiments/profiles/paper.ts";
+import { SECTIONS } from "../experiments/sections.ts";
+import { evaluateScores } from "../lib/metrics.ts";
+import { tableToMarkdown } from "../lib/report/table.ts";
+import { publishedLogs, publishedRows } from "../lib/results/published.ts";
+import type { RunRow } from "../lib/results/run.ts";
+
+const rows = publishedRows(await publishedLogs(), () => 1);
+
+function report(name: string, rows: readonly RunRow[], profile = paper) {
+  return SECTIONS.find((section) => section.name === name)!.report(profile, rows);
+}
+
+/** Every row three times, as if three seeds had been run: ACC lower and higher by a hundredth. */
+const seeds = [0, 1, 2].flatMap((seed) =>
+  rows.map((row) => ({
+    ...row,
+    seed,
+    test: Object.fromEntries(
+      Object.entries(row.test).map(([name, { ap, acc }]) => [
+        name,
+        { ap, acc: acc + (seed - 1) / 100 },
+      ]),
+    ),
+  }))
+);
+
+for (
+  const name of ["grid", "comparison", "ablations", "dataset_size", "perturbations", "synthbuster"]
+) {
+  Deno.test(`the tables of ${name} give mean ± standard deviation over seeds`, () => {
+    const single = report(name, rows).tables, several = report(name, seeds).tables;
+    assert.deepEqual(several.map(({ id }) => id), single.map(({ id }) => id));
+    several.forEach((table, t) => {
+      assert.equal(table.rows.length, single[t]!.rows.length);
+      for (const { key } of table.columns) {
+        table.rows.forEach((row, r) => {
+          const cell = row[key] ?? null;
+          if (cell === null || typeof cell !== "object") return;
+          assert.ok(Math.abs(cell.mean - (single[t]!.rows[r]![key] as number)) < 1e-9);
+          const expected = cell.deviation < 0.005 ? 0 : 0.01;
+          assert.ok(Math.abs(cell.deviation - expected) < 1e-9, `${table.id}: ${cell.deviation}`);
+        });
+      }
+      assert.match(tableToMarkdown(table), / ± (1|0)\.0/);
+    });
+  });
+}
+
+Deno.test("Table 1 shows the choice by validation beside the choice by test sets", () => {
+  const [table] = report("grid", rows).tables;
+  assert.deepEqual(
+    table!.rows.map(({ classes, selection }) => `${classes} ${selection}`),
+    ["1-class", "2-class", "4-class"].flatMap((
+      name,
+    ) => [`${name} test sets`, `${name} validation`]),
+  );
+  for (let i = 0; i < 6; i += 2) {
+    const sum = (row: number) =>
+      (table!.rows[row]!["acc"] as number) + (table!.rows[row]!["ap"] as number);
+    assert.ok(sum(i) >= sum(i + 1));
+  }
+});
+
+Deno.test("--select val starts the other sections from the heads chosen by validation", () => {
+  const plan = (selection: "test" | "val") =>
+    SECTIONS.find(({ name }) => name === "ablations")!
+      .runs({ ...paper, selection }, [0], rows)
+      .map(({ training }) => training.projectionDim);
+  assert.deepEqual([...new Set(plan("test"))].sort(), [1024, 128]);
+  assert.deepEqual([...new Set(plan("val"))].sort(), [1024, 128, 512]);
+});
+
+Deno.test("the comparison shows measures and intervals where they were taken", () => {
+  const labels = Uint8Array.from({ length: 200 }, (_, i) => i % 2);
+  const scores = Array.from(labels, (label, i) => ((i * 37) % 100) / 200 + label * 0.4);
+  const measured = evaluateScores(labels, scores, { resamples: 200, key: ["test"] });
+  const best = rows.filter((row) => row.experiment === "grid" && row.classes.length === 1)
+    .slice(0, 1)
+    .map((row) => ({
+      ...row,
+      experiment: "comparison",
+      test: Object.fromEntries(paper.testSets.map(({ name }) => [name, measured])),
+    }));
+  const table = report("comparison", [...rows, ...best]).tables.find(({ id }) =>
+    id === "measures"
+  )!;
+  assert.equal(table.rows.length, 20);
+  for (const row of table.rows) {
+    assert.equal(row["acc"], measured.acc);
+    assert.ok(
+      (row["accLow"] as number) < measured.acc && measured.acc < (row["accHigh"] as number),
+    );
+    assert.equal(row["tprAt5Fpr"], measured["tprAt5Fpr"]);
+  }
+  assert.equal(report("comparison", rows).tables.some(({ id }) => id === "measures"), false);
+});
+
+Deno.test("importance reports shares that sum to one for each class set it knows", () => {
+  const [figure] = report("importance", rows).figures;
+  const sum = figure!.rows.reduce((sum, { value }) => sum + Number(value), 0);
+  assert.ok(Math.abs(sum - 1) < 1e-9);
+  assert.equal(figure!.rows.length, 24);
+  const without = rows.map(({ blockImportance: _, ...row }) => row);
+  assert.deepEqual(report("importance", without).figures, []);
+});
+
+Deno.test("epochs shows the best and the mean of the three best heads, one epoch from the grid", () => {
+  const [figure] = report("epochs", rows).figures;
+  const epochs = [...new Set(figure!.rows.map(({ epochs }) => epochs))];
+  assert.deepEqual(epochs.map(Number).sort((a, b) => a - b), [1, 3, 5, 10, 15]);
+  assert.equal(figure!.rows.length, 3 * 5 * 2 * 2);
+  for (const row of figure!.rows.filter(({ statistic }) => statistic === "best")) {
+    const mean = figure!.rows.find((other) =>
+      other["statistic"] === "mean" && other["epochs"] === row["epochs"] &&
+      other["training"] === row["training"] && other["measure"] === row["measure"]
+    )!;
+    assert.ok(Number(row["value"]) >= Number(mean["value"]));
+  }
+});

@@ -7,7 +7,34 @@
  * Released: src/data.py
  * @module
  */
-import type { DatasetSpec, Source } from "./dataset.ts";
+import type { DatasetSpec, Origin, Source } from "./dataset.ts";
+
+const CNN_DETECTION: Origin = {
+  published: "CNNDetection (Wang et al., CVPR 2020): GitHub, PeterWang512/CNNDetection",
+  licence: "CC BY-NC-SA 4.0; real images under the terms of their own sources (LSUN, ImageNet, …)",
+};
+const UNIVERSAL_FAKE_DETECT: Origin = {
+  published: "UniversalFakeDetect (Ojha et al., CVPR 2023): GitHub, " +
+    "WisconsinAIVision/UniversalFakeDetect (once Yuheng-Li/…), diffusion_datasets",
+  licence: "MIT (the repository); real images under the terms of ImageNet and of LAION",
+};
+const SYNTHBUSTER: Origin = {
+  published: "Synthbuster (Bammey, IEEE OJSP 2023): Zenodo, record 10066460",
+  licence: "non-commercial use, with reference to its paper and to RAISE",
+};
+const RAISE: Origin = {
+  published: "RAISE-1k (Dang-Nguyen et al., ACM MMSys 2015): University of Trento, as PNG",
+  licence: "non-commercial research, with reference to its paper",
+};
+const DM_IMAGE_DETECTION: Origin = {
+  published: "DMimageDetection (Corvi et al., ICASSP 2023): GitHub, grip-unina/DMimageDetection, " +
+    "latent_diffusion_trainingset",
+  licence: "non-profit use, with reference to its paper",
+};
+const COCO: Origin = {
+  published: "MS COCO 2014 (Lin et al., ECCV 2014): train and val images",
+  licence: "images under the terms of Flickr and of their authors",
+};
 
 /** A test set as a line of the catalog. */
 interface TestSet {
@@ -75,6 +102,10 @@ function diffusion(
   return { name, title, family, real: 1000, generated: 1000, layout };
 }
 
+function isDiffusion({ layout }: TestSet): boolean {
+  return layout === "imagenet" || layout === "laion";
+}
+
 function folders({ name, layout = "plain" }: TestSet): Source[] {
   if (layout === "plain" || layout === "by class") {
     const level = layout === "plain" ? "" : "/*";
@@ -96,6 +127,7 @@ export const TEST_SETS_20: readonly DatasetSpec[] = TEST_SETS.map((set) => ({
   family: set.family,
   sources: folders(set),
   expected: { real: set.real, generated: set.generated },
+  origins: [isDiffusion(set) ? UNIVERSAL_FAKE_DETECT : CNN_DETECTION],
 }));
 
 /** Names of the test sets that are GANs: those with "gan" in their name. Paper: Table 4. */
@@ -103,7 +135,7 @@ export const GAN_SETS: readonly string[] = TEST_SETS
   .filter(({ family }) => family === GAN)
   .map(({ name }) => name);
 
-const SYNTHBUSTER: Readonly<Record<string, string>> = {
+const SYNTHBUSTER_TITLES: Readonly<Record<string, string>> = {
   "dalle2": "DALL-E 2",
   "dalle3": "DALL-E 3",
   "stable-diffusion-1-3": "SD 1.3",
@@ -116,7 +148,7 @@ const SYNTHBUSTER: Readonly<Record<string, string>> = {
 };
 
 /** The 9 sets of Synthbuster, in the released order. Paper: §5.8. */
-export const SYNTHBUSTER_SETS: readonly DatasetSpec[] = Object.entries(SYNTHBUSTER).map((
+export const SYNTHBUSTER_SETS: readonly DatasetSpec[] = Object.entries(SYNTHBUSTER_TITLES).map((
   [name, title],
 ) => ({
   name,
@@ -127,6 +159,7 @@ export const SYNTHBUSTER_SETS: readonly DatasetSpec[] = Object.entries(SYNTHBUST
     { label: 1, directory: `synthbuster/${name}` },
   ],
   expected: { real: 1000, generated: 1000 },
+  origins: [SYNTHBUSTER, RAISE],
 }));
 
 /** Classes that ProGAN's training images are of. */
@@ -165,12 +198,17 @@ export function proganClass(split: "train" | "val", name: string): DatasetSpec {
       { label: 1, directory: `${split}/${name}/1_fake` },
     ],
     expected: { real: each, generated: each },
+    origins: [CNN_DETECTION],
   };
 }
 
-/** The latent-diffusion training set of §5.8, whose real images are named in lists. */
+/**
+ * The latent-diffusion training set of §5.8, whose real images are named in lists. Its authors speak
+ * of 200,000 images of each label; the published validation accuracies are whole numbers of 40,000.
+ */
 export function ldmSet(split: "train" | "valid"): DatasetSpec {
   const folder = `latent_diffusion_trainingset/${split}`;
+  const each = split === "train" ? 180_000 : 20_000;
   return {
     name: `ldm_${split}`,
     title: "Latent diffusion",
@@ -180,5 +218,7 @@ export function ldmSet(split: "train" | "valid"): DatasetSpec {
       { label: 0, list: `${folder}/real_coco.txt`, resolve: "coco" },
       { label: 1, directory: `${folder}/*` },
     ],
+    expected: { real: each, generated: each },
+    origins: [DM_IMAGE_DETECTION, COCO, CNN_DETECTION],
   };
 }

@@ -2,12 +2,16 @@
  * Sets of images as they lie on disk: which folders hold the real and the generated ones.
  * @module
  */
-import { join } from "node:path";
+import { resolve } from "node:path";
+import { FolderTree, isHidden } from "./folder_tree.ts";
 
 /** 0 real, 1 generated. */
 export type Label = 0 | 1;
 
-/** Where images of one label come from. Folders are relative to the data root, with `/` between. */
+/**
+ * Where images of one label come from. Folders are relative to the data root, or absolute, with `/`
+ * between.
+ */
 export type Source =
   | {
     readonly label: Label;
@@ -22,6 +26,14 @@ export type Source =
     readonly resolve: "lsun" | "coco";
   };
 
+/** Where a set is to be had, in names that outlive links. */
+export interface Origin {
+  /** Who published it, and under which name it is found. */
+  readonly published: string;
+  /** What may be done with it. */
+  readonly licence: string;
+}
+
 /** One set of images. */
 export interface DatasetSpec {
   /** Unique name; also the name of its results: `stylegan`. */
@@ -30,122 +42,139 @@ export interface DatasetSpec {
   readonly title: string;
   /** The group it stands in: `GAN`, `Low level vision`, … */
   readonly family: string;
+  /** Where its images come from; what comes first is listed first. */
   readonly sources: readonly Source[];
   /** Images of each label in the published set. */
   readonly expected?: { readonly real: number; readonly generated: number };
+  /** Where it is to be had; several where it is put together from several. */
+  readonly origins?: readonly Origin[];
 }
 
 /** One image of a set. */
 export interface ImageEntry {
-  /** Path relative to the data root, with `/` between. */
+  /** Path relative to the data root, or absolute, with `/` between. */
   readonly path: string;
+  /** Whether it is real or generated. */
   readonly label: Label;
   /** Name of the set it belongs to. */
   readonly generator: string;
 }
 
-const IMAGE_EXTENSIONS = new Set(["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff"]);
+/** What a source holds. */
+export interface SourceListing {
+  /** Paths of its images, as {@linkcode ImageEntry} has them, by UTF-16 code unit. */
+  readonly paths: readonly string[];
+  /** Paths of the files that are not images by name, and are passed over. */
+  readonly passedOver: readonly string[];
+}
 
-/** Whether a file's name ends like an image's. */
+/**
+ * Formats that are decoded, and formats that people keep images in beside them: those are listed
+ * too, and refused by name when they are read, rather than missed in silence.
+ */
+const IMAGE_EXTENSIONS = new Set(
+  "png jpg jpeg jpe jfif webp bmp gif tif tiff avif heic jp2".split(" "),
+);
+
+/** Whether a file's name is an image's. Names that start with a dot are the system's own. */
 export function isImageName(name: string): boolean {
-  return IMAGE_EXTENSIONS.has(name.slice(name.lastIndexOf(".") + 1).toLowerCase());
+  const dot = name.lastIndexOf(".");
+  return dot > 0 && !isHidden(name) && IMAGE_EXTENSIONS.has(name.slice(dot + 1).toLowerCase());
 }
 
 /**
  * Lists a set's images in an order that does not depend on the file system: sources as declared,
- * then paths by UTF-16 code unit. Files that are not images by name are passed over.
+ * then paths by UTF-16 code unit.
  *
- * List files of the latent-diffusion training set: `lsun` turns `class_name.png` into
- * `train/class/0_real/name.png`; `coco` finds `COCO_train2014_*` and `COCO_val2014_*` in
- * `coco/train2014/` and `coco/val2014/`. Released: `src/data.py`.
- *
- * @throws {RangeError} where a folder or list is missing, or holds no image
+ * @throws {RangeError} as {@linkcode listSource}, and where a source holds no image
  */
 export async function listImages(root: string, spec: DatasetSpec): Promise<ImageEntry[]> {
   const entries: ImageEntry[] = [];
   for (const source of spec.sources) {
-    const where = "directory" in source ? source.directory : source.list;
-    const paths = "directory" in source
-      ? (await Promise.all(
-        (await expandDirectory(root, source.directory, spec)).map((folder) =>
-          imagesIn(root, folder, spec)
-        ),
-      )).flat()
-      : await imagesOfList(root, source.list, source.resolve, spec);
-    if (paths.length === 0) {
-      throw new RangeError(
-        `Cannot use ${spec.name}: expected ${source.label === 0 ? "real" : "generated"} images in ${
-          join(root, where)
-        }, found none`,
-      );
-    }
-    paths.sort((a, b) => (a < b ? -1 : 1));
+    const { paths } = await listSource(root, source, spec.name);
+    if (paths.length === 0) throw new RangeError(noImages(root, source, spec.name));
     for (const path of paths) entries.push({ path, label: source.label, generator: spec.name });
   }
   return entries;
 }
 
-async function expandDirectory(root: string, pattern: string, spec: DatasetSpec) {
-  const segments = pattern.split("/");
-  const star = segments.indexOf("*");
-  if (star < 0) return [pattern];
-  const parent = segments.slice(0, star).join("/");
-  const folders: string[] = [];
-  for (const { name, isFile } of await readFolder(root, parent, spec)) {
-    if (!isFile) folders.push([parent, name, ...segments.slice(star + 1)].join("/"));
-  }
-  return folders;
+/** Says that a source holds no image. */
+export function noImages(root: string, source: Source, name: string): string {
+  const where = resolve(root, "directory" in source ? source.directory : source.list);
+  const kind = source.label === 0 ? "real" : "generated";
+  return `Cannot use ${name}: expected ${kind} images in ${where}, found none`;
 }
 
-async function imagesIn(root: string, folder: string, spec: DatasetSpec): Promise<string[]> {
-  const paths: string[] = [];
-  for (const { name, isFile } of await readFolder(root, folder, spec)) {
-    if (isFile && isImageName(name)) paths.push(`${folder}/${name}`);
+/**
+ * Lists one source of a set. Files that are not images by name are passed over, as are hidden files
+ * and folders. Links count as what they lead to; an image whose link leads nowhere, or that a list
+ * names and the disk does not have, is listed, and reported by whoever reads it.
+ *
+ * List files of the latent-diffusion training set: `lsun` turns `class_name.png` into
+ * `train/class/0_real/name.png`; `coco` turns `name.jpg` into `coco/train2014/COCO_train2014_name.jpg`
+ * where that is there, else into `coco/val2014/COCO_val2014_name.jpg`.
+ * Released: src/data.py, `TrainingDatasetLDM`.
+ *
+ * @param name what to call the set in errors
+ * @throws {RangeError} in one line, where a folder or list is missing or may not be read
+ */
+export async function listSource(
+  root: string,
+  source: Source,
+  name: string,
+): Promise<SourceListing> {
+  const tree = new FolderTree(root, name);
+  if ("list" in source) {
+    const names = await tree.lines(source.list);
+    const paths = source.resolve === "lsun"
+      ? await lsunPaths(names, source.list, tree)
+      : await cocoPaths(names, tree);
+    return { paths: paths.sort(byCodeUnit), passedOver: [] };
   }
+  const paths: string[] = [];
+  const passedOver: string[] = [];
+  for (const folder of await tree.expand(source.directory)) {
+    for (const { name, kind } of await tree.read(folder)) {
+      const isImage = isImageName(name) && (kind === "file" || kind === "broken link");
+      if (isImage) paths.push(`${folder}/${name}`);
+      else if (kind === "file" && !isHidden(name)) passedOver.push(`${folder}/${name}`);
+    }
+  }
+  return { paths: paths.sort(byCodeUnit), passedOver: passedOver.sort(byCodeUnit) };
+}
+
+function byCodeUnit(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+async function lsunPaths(
+  names: readonly string[],
+  list: string,
+  tree: FolderTree,
+): Promise<string[]> {
+  const folders = new Set<string>();
+  const paths = names.map((name) => {
+    const split = name.indexOf("_");
+    if (split < 1) throw tree.error(`class_name.png in ${list}`, name);
+    const folder = `train/${name.slice(0, split)}/0_real`;
+    folders.add(folder);
+    return `${folder}/${name.slice(split + 1)}`;
+  });
+  for (const folder of folders) await tree.assertFolder(folder);
   return paths;
 }
 
-async function readFolder(root: string, folder: string, spec: DatasetSpec) {
-  const path = join(root, folder);
-  const found: { name: string; isFile: boolean }[] = [];
-  try {
-    for await (const { name, isFile, isSymlink } of Deno.readDir(path)) {
-      found.push({ name, isFile: isSymlink ? (await Deno.stat(join(path, name))).isFile : isFile });
+async function cocoPaths(names: readonly string[], tree: FolderTree): Promise<string[]> {
+  const training = "coco/train2014/COCO_train2014_", validation = "coco/val2014/COCO_val2014_";
+  const present = new Set<string>();
+  const missing: unknown[] = [];
+  for (const folder of ["coco/train2014", "coco/val2014"]) {
+    try {
+      for (const { name } of await tree.read(folder)) present.add(`${folder}/${name}`);
+    } catch (error) {
+      missing.push(error);
     }
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
-      throw new RangeError(`Cannot use ${spec.name}: expected a folder at ${path}, found none`);
-    }
-    throw error;
   }
-  return found;
-}
-
-async function imagesOfList(
-  root: string,
-  list: string,
-  resolve: "lsun" | "coco",
-  spec: DatasetSpec,
-): Promise<string[]> {
-  let text: string;
-  try {
-    text = await Deno.readTextFile(join(root, list));
-  } catch {
-    throw new RangeError(
-      `Cannot use ${spec.name}: expected a list at ${join(root, list)}, found none`,
-    );
-  }
-  const names = text.split(/\r?\n/).filter((line) => line.trim() !== "");
-  return names.map((name) => {
-    if (resolve === "coco") {
-      return `coco/${name.includes("val2014") ? "val2014" : "train2014"}/${name}`;
-    }
-    const split = name.indexOf("_");
-    if (split < 1) {
-      throw new RangeError(
-        `Cannot use ${spec.name}: expected class_name.png in ${list}, found ${name}`,
-      );
-    }
-    return `train/${name.slice(0, split)}/0_real/${name.slice(split + 1)}`;
-  });
+  if (missing.length === 2) throw missing[0];
+  return names.map((name) => present.has(training + name) ? training + name : validation + name);
 }

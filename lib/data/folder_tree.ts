@@ -1,0 +1,111 @@
+/**
+ * Reading of folders and lists under a data root, with errors in one line that say for which set of
+ * images.
+ * @module
+ */
+import { resolve } from "node:path";
+
+/** Files and folders that operating systems and archives add: `.DS_Store`, `._0001.png`. */
+export function isHidden(name: string): boolean {
+  return name.startsWith(".") || name === "__MACOSX";
+}
+
+/** A folder's entry; what links lead to stands for them. */
+export interface TreeEntry {
+  /** Name in its folder. */
+  readonly name: string;
+  /** What it is, or what its link leads to. */
+  readonly kind: "file" | "folder" | "other" | "broken link";
+}
+
+/** What lies under a data root, with errors that name the set that it is read for. */
+export class FolderTree {
+  readonly #root: string;
+  readonly #name: string;
+
+  /**
+   * Names a root; nothing is read yet.
+   * @param name what to call the set in errors
+   */
+  constructor(root: string, name: string) {
+    this.#root = root;
+    this.#name = name;
+  }
+
+  /** An error that says what the set cannot be used for. */
+  error(expected: string, found: string): RangeError {
+    return new RangeError(`Cannot use ${this.#name}: expected ${expected}, found ${found}`);
+  }
+
+  /** Folders that a pattern stands for: `*` is every folder there. */
+  async expand(pattern: string): Promise<string[]> {
+    const segments = pattern.split("/");
+    const star = segments.indexOf("*");
+    if (star < 0) return [pattern];
+    const parent = segments.slice(0, star);
+    const entries = await this.read(parent.join("/"));
+    return entries
+      .filter(({ name, kind }) => !isHidden(name) && (kind === "folder" || kind === "broken link"))
+      .map(({ name }) => [...parent, name, ...segments.slice(star + 1)].join("/"));
+  }
+
+  /** A folder's entries, in the file system's order. */
+  async read(folder: string): Promise<TreeEntry[]> {
+    const path = resolve(this.#root, folder);
+    const entries: TreeEntry[] = [];
+    try {
+      for await (const entry of Deno.readDir(path)) {
+        const { name } = entry;
+        const kind = entry.isSymlink ? await kindBehind(resolve(path, name)) : kindOf(entry);
+        entries.push({ name, kind });
+      }
+    } catch (error) {
+      throw this.error(`a folder at ${path}`, reasonOf(error));
+    }
+    return entries;
+  }
+
+  /** Makes sure that there is a folder, without reading it. */
+  async assertFolder(folder: string): Promise<void> {
+    const path = resolve(this.#root, folder);
+    try {
+      if (!(await Deno.stat(path)).isDirectory) throw new Deno.errors.NotADirectory();
+    } catch (error) {
+      throw this.error(`a folder at ${path}`, reasonOf(error));
+    }
+  }
+
+  /** Lines of a text file that are not empty. */
+  async lines(file: string): Promise<string[]> {
+    const path = resolve(this.#root, file);
+    try {
+      const text = await Deno.readTextFile(path);
+      return text.split(/\r?\n/).map((line) => line.trim()).filter((line) => line !== "");
+    } catch (error) {
+      throw this.error(`a list at ${path}`, reasonOf(error));
+    }
+  }
+}
+
+function kindOf(entry: { isFile: boolean; isDirectory: boolean }): TreeEntry["kind"] {
+  return entry.isFile ? "file" : entry.isDirectory ? "folder" : "other";
+}
+
+async function kindBehind(link: string): Promise<TreeEntry["kind"]> {
+  try {
+    return kindOf(await Deno.stat(link));
+  } catch {
+    return "broken link";
+  }
+}
+
+/** What was found instead of a folder or a list; errors that are not of the file system go on. */
+function reasonOf(error: unknown): string {
+  const { NotFound, NotADirectory, IsADirectory, PermissionDenied, FilesystemLoop } = Deno.errors;
+  if (error instanceof NotFound) return "none";
+  if (error instanceof NotADirectory) return "a file";
+  if (error instanceof IsADirectory) return "a folder";
+  if (error instanceof PermissionDenied) return "one that may not be read";
+  if (error instanceof FilesystemLoop) return "links that lead in a circle";
+  throw error;
+}

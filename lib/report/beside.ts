@@ -16,6 +16,7 @@ export interface BesideCell {
 
 /** A column of ours and its counterpart. */
 export interface BesideColumn {
+  /** As our table has it. */
   readonly ours: Column;
   /** `undefined` where the paper has no such column. */
   readonly paper: Column | undefined;
@@ -23,7 +24,9 @@ export interface BesideColumn {
 
 /** Two tables laid over each other. */
 export interface BesideTable {
+  /** In our table's order. */
   readonly columns: readonly BesideColumn[];
+  /** Our rows, then those that only the paper has; a cell for each column. */
   readonly rows: readonly (readonly BesideCell[])[];
 }
 

@@ -6,13 +6,7 @@
  * @module
  */
 import { deflateSync } from "node:zlib";
-
-/** An SVG element. */
-interface Element {
-  readonly name: string;
-  readonly attributes: ReadonlyMap<string, string>;
-  readonly children: Element[];
-}
+import { numbers, parseSvg, type SvgElement } from "./svg.ts";
 
 /**
  * Draws an SVG as a one-page PDF.
@@ -22,7 +16,7 @@ interface Element {
  * @throws {RangeError} where the SVG holds something else than groups, clip paths and paths
  */
 export function svgToPdf(svg: string, widthPt: number, title: string): Uint8Array {
-  const root = parse(svg);
+  const root = parseSvg(svg);
   const [left, top, width, height] = numbers(root.attributes.get("viewBox") ?? "") as [
     number,
     number,
@@ -41,9 +35,9 @@ class Page {
   #content: string[] = [];
   readonly #opacities = new Map<string, string>();
   readonly #forms: string[] = [];
-  readonly #clips = new Map<string, Element>();
+  readonly #clips = new Map<string, SvgElement>();
 
-  constructor(root: Element) {
+  constructor(root: SvgElement) {
     for (const defs of root.children.filter(({ name }) => name === "defs")) {
       for (const clip of defs.children) this.#clips.set(clip.attributes.get("id") ?? "", clip);
     }
@@ -53,7 +47,7 @@ class Page {
     this.#content.push(`${matrix.map(short).join(" ")} cm`);
   }
 
-  draw(element: Element): void {
+  draw(element: SvgElement): void {
     const { name, attributes } = element;
     if (name === "defs") return;
     if (name !== "g" && name !== "path") {
@@ -68,7 +62,7 @@ class Page {
     this.#content.push("Q");
   }
 
-  #group({ attributes, children }: Element): void {
+  #group({ attributes, children }: SvgElement): void {
     const clip = attributes.get("clip-path")?.match(/#([^)]*)/)?.[1];
     if (clip !== undefined) this.#clip(clip);
     const opacity = Number(attributes.get("opacity") ?? 1);
@@ -232,30 +226,6 @@ function pathOperators(d: string): string {
     [x, y] = at.slice(-2) as [number, number];
   }
   return operators.join("\n");
-}
-
-function parse(svg: string): Element {
-  const top: Element = { name: "", attributes: new Map(), children: [] };
-  const open = [top];
-  for (const [, closing, name, text, empty] of svg.matchAll(/<(\/?)([\w:]+)([^>]*?)(\/?)>/g)) {
-    if (closing !== "") {
-      open.pop();
-      continue;
-    }
-    const attributes = new Map(
-      [...text!.matchAll(/([\w:-]+)="([^"]*)"/g)].map(([, key, value]) => [key!, value!]),
-    );
-    const element: Element = { name: name!, attributes, children: [] };
-    open.at(-1)!.children.push(element);
-    if (empty === "") open.push(element);
-  }
-  const root = top.children[0];
-  if (root?.name !== "svg") throw new RangeError("Cannot write PDF: expected an SVG, found none");
-  return root;
-}
-
-function numbers(text: string): number[] {
-  return (text.match(/-?[\d.]+(?:e[-+]?\d+)?/gi) ?? []).map(Number);
 }
 
 /** A number with at most three decimals, never in exponents, which PDF does not know. */

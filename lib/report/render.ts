@@ -11,6 +11,7 @@ import { compile, type TopLevelSpec } from "vega-lite";
 import type { Figure, Spec } from "./figure.ts";
 import { FONT_FAMILY, fontFiles, textWidth } from "./font.ts";
 import { svgToPdf } from "./pdf.ts";
+import { compactSvg } from "./svg.ts";
 import { PNG_DPI, themeConfig, type ThemeName, WIDTH_MM } from "./theme.ts";
 
 /** A figure as pictures of equal size. */
@@ -59,7 +60,7 @@ export async function renderFigure(
     background: "white",
   });
   const heightMm = widthMm * picture.height / picture.width;
-  const outlined = compact(picture.toString()).replace(
+  const outlined = compactSvg(picture.toString()).replace(
     /^<svg width="[^"]*" height="[^"]*"/,
     `<svg width="${widthMm}mm" height="${heightMm.toFixed(2)}mm"`,
   );
@@ -70,16 +71,6 @@ export async function renderFigure(
     .png({ compressionLevel: 9 })
     .toBuffer();
   return { svg: outlined, png, pdf: svgToPdf(outlined, widthMm / 25.4 * 72, figure.title) };
-}
-
-/** Without indentation, what is hidden, and digits that no eye or printer resolves. */
-function compact(svg: string): string {
-  return svg.replace(/<path [^>]*visibility="hidden"[^>]*>/g, "")
-    .replace(/>\s+</g, "><")
-    .replace(
-      / d="[^"]*"/g,
-      (path) => path.replace(/-?\d+\.\d{3,}/g, (x) => String(Number(Number(x).toFixed(2)))),
-    );
 }
 
 /**

@@ -9,11 +9,13 @@ import { bestConfiguration } from "./select.ts";
 export interface PrintedCell {
   /** Number of the table. */
   readonly table: number;
+  /** As the paper calls it. */
   readonly method: string;
   /** How many classes it was trained on, `AVG` for the mean over them; empty where not said. */
   readonly trainingClasses: string;
   /** Table 4: the generators averaged over; Table 5: the perturbation. */
   readonly variant: string;
+  /** What is printed. */
   readonly metric: "acc" | "ap";
   /** Name of the test set, or `AVG`. */
   readonly generator: string;
@@ -23,8 +25,11 @@ export interface PrintedCell {
 
 /** An image in the feature space of a detector, in two dimensions. */
 export interface FeaturePoint {
+  /** Whose space it is. */
   readonly detector: string;
+  /** First coordinate; without unit. */
   readonly x: number;
+  /** Second coordinate; without unit. */
   readonly y: number;
   /** 0 real, 1 generated. */
   readonly label: 0 | 1;
@@ -34,16 +39,25 @@ export interface FeaturePoint {
 
 /** A line of `runs.jsonl`. */
 export interface PublishedRun {
+  /** `grid`, `ablations`, `epochs`, `dataset_size` or `synthbuster`. */
   readonly experiment: string;
+  /** `progan` or `ldm`. */
   readonly trainingSet: string;
+  /** `ViT-L/14` or `ViT-B/32`. */
   readonly backbone: string;
   /** `null` for the latent-diffusion training set, which has no classes. */
   readonly classes: readonly string[] | null;
+  /** ξ */
   readonly contrastiveWeight: number;
+  /** q */
   readonly projectionLayers: number;
+  /** d′ */
   readonly projectionDim: number;
+  /** Epochs trained when evaluated. */
   readonly epochs: number;
+  /** Share of the training images, where it was not all. */
   readonly trainingFraction?: number;
+  /** Part that was left out. */
   readonly ablate?: "contrastive" | "tie" | "intermediate";
   /** By epoch. */
   readonly valLoss: readonly number[];
@@ -55,9 +69,11 @@ export interface PublishedRun {
 
 /** A line of `perturbations.jsonl`: a released model on perturbed images. */
 export interface PublishedPerturbation {
+  /** `blur`, `crop`, `compress`, `noise` or `combined`. */
   readonly perturbation: string;
   /** Number of training classes of the model. */
   readonly trainingClasses: number;
+  /** By test set, under the released names. */
   readonly test: Readonly<Record<string, SetScores>>;
 }
 
@@ -79,7 +95,9 @@ const VARIANT_OF: Readonly<Record<NonNullable<PublishedRun["ablate"]>, Variant>>
 
 /** All that was published of runs: as lines of the files, or read from the authors' logs. */
 export interface PublishedLogs {
+  /** Training runs. */
   readonly runs: readonly PublishedRun[];
+  /** Evaluations on perturbed images. */
   readonly perturbations: readonly PublishedPerturbation[];
   /** By number of training classes: for each block, how many features weigh it most. */
   readonly blockImportance: Readonly<Record<string, readonly number[]>>;

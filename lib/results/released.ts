@@ -17,8 +17,11 @@ import type { SetScores } from "./run.ts";
 
 /** What a clone holds of runs, perturbations and feature spaces. */
 export interface ReleasedLogs {
+  /** Training runs, test sets under the released names. */
   readonly runs: readonly PublishedRun[];
+  /** Evaluations on perturbed images. */
   readonly perturbations: readonly PublishedPerturbation[];
+  /** The points of Figure 1. */
   readonly points: readonly FeaturePoint[];
 }
 

@@ -74,7 +74,7 @@ async function readFeatures(
   const heads: Float32Array[] = [], last: Float32Array[] = [];
   try {
     for (const { name } of sets) {
-      using rows = await TokenRows.open(tokensFolder, [record.tokens.test[name]!]);
+      using rows = await TokenRows.open(tokensFolder, record.tokens.test[name]!);
       const order = randomStream(0, "feature space", name).permutation(rows.count);
       const { tokens, labels, count } = rows.batches(perSet, order).next().value!;
       heads.push((await predictor.predict(tokens, count)).z);

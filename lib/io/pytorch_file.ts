@@ -45,6 +45,15 @@ class TensorReference {
   ) {}
 }
 
+/** An object of a TorchScript archive: its attributes. Its code, in other files, is never read. */
+class ScriptModule {
+  attributes: unknown;
+  /** Called by the parser for what Python would give to `__setstate__`. */
+  __setstate__(attributes: unknown): void {
+    this.attributes = attributes;
+  }
+}
+
 /** Whether a file begins as a zip archive does. */
 export async function isPytorchFile(path: string): Promise<boolean> {
   const file = await Deno.open(path);
@@ -57,10 +66,15 @@ export async function isPytorchFile(path: string): Promise<boolean> {
 }
 
 /**
- * Reads a dictionary of tensors, as float32; dictionaries inside it are joined by dots.
+ * Reads a dictionary of tensors, as float32; names of dictionaries and modules inside it are joined
+ * by dots. TorchScript archives, as OpenAI publishes CLIP, are read too.
+ * @param isWanted by a tensor's name, whether to read it; all where it is left out
  * @throws {SyntaxError} where the file is no such archive, is damaged, or names what is not a tensor
  */
-export async function readPytorchFile(path: string): Promise<Map<string, Tensor>> {
+export async function readPytorchFile(
+  path: string,
+  isWanted: (name: string) => boolean = () => true,
+): Promise<Map<string, Tensor>> {
   const bad = (found: string) =>
     new SyntaxError(`Cannot load ${path}: expected a zip archive of PyTorch, found ${found}`);
   const bytes = await Deno.readFile(path);
@@ -69,6 +83,7 @@ export async function readPytorchFile(path: string): Promise<Map<string, Tensor>
     files = unzipSync(bytes, {
       // PyTorch stores; an archive that says otherwise may unpack to any size
       filter: ({ name, compression, size, originalSize }) => {
+        if (!/(^|\/)data(\.pkl|\/[^/]+)$/.test(name)) return false; // TorchScript's code among them
         if (compression !== 0 || size !== originalSize) throw new Error(`${name} is compressed`);
         return true;
       },
@@ -85,7 +100,9 @@ export async function readPytorchFile(path: string): Promise<Map<string, Tensor>
   const collect = (value: unknown, name: string) => {
     if (value instanceof Map) {
       for (const [key, inner] of value) collect(inner, name ? `${name}.${key}` : `${key}`);
-    } else if (value instanceof TensorReference) {
+    } else if (value instanceof ScriptModule) {
+      collect(value.attributes, name);
+    } else if (value instanceof TensorReference && isWanted(name)) {
       const found = buildTensor(value, (file) => files[`${folder}data/${file}`]);
       if (!found) throw bad(`${name}, whose values do not fit its shape`);
       tensors.set(name, found);
@@ -124,7 +141,7 @@ function parsePickle(pickle: Uint8Array, bad: (found: string) => SyntaxError): u
 }
 
 /** What stands for a Python callable: new at each call, so that a pickle can change none. */
-function knownCallable(name: string): ((...args: unknown[]) => unknown) | undefined {
+function knownCallable(name: string): Callable | undefined {
   const dtype = Object.hasOwn(STORAGE_TYPES, name) ? STORAGE_TYPES[name] : undefined;
   if (dtype) return Object.assign(() => undefined, { dtype });
   switch (name) {
@@ -136,8 +153,10 @@ function knownCallable(name: string): ((...args: unknown[]) => unknown) | undefi
       return (storage, offset, shape, strides) =>
         new TensorReference(storage, offset, shape, strides);
   }
-  return undefined;
+  return name.startsWith("__torch__.") ? ScriptModule as unknown as Callable : undefined;
 }
+
+type Callable = (...args: unknown[]) => unknown;
 
 function storageReference(id: unknown, bad: (found: string) => SyntaxError): StorageReference {
   const [kind, type, file, , length] = Array.isArray(id) ? id : [];

@@ -44,11 +44,11 @@ export interface RunRecord {
   readonly versions: Readonly<Record<string, string>>;
   /** Keys of the token sets that were read. */
   readonly tokens: {
-    /** By epoch, then by class. */
+    /** By epoch, then by class and source. */
     readonly train: readonly (readonly string[])[];
     readonly val: readonly string[];
-    /** By test set. */
-    readonly test: Readonly<Record<string, string>>;
+    /** By test set, then by source. */
+    readonly test: Readonly<Record<string, readonly string[]>>;
   };
   readonly parameterCount: number;
   readonly epochs: readonly EpochLog[];

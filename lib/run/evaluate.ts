@@ -22,13 +22,15 @@ export interface HeadToTry {
 /**
  * Scores test sets. The score of an image is the sigmoid of its logit; of an image with ten crops,
  * the sigmoid of their mean logit. Paper: §5.8.
- * @param tokens key of each test set's tokens, by name
+ * @param bootstrap number of resamples for intervals of ACC and AP; none where it is undefined
+ * @param tokens keys of each test set's tokens, by name
  * @param onRows told of rows that a head has scored
  */
 export async function evaluateHeads(
   heads: readonly HeadToTry[],
+  bootstrap: number | undefined,
   tokensFolder: string,
-  tokens: Readonly<Record<string, string>>,
+  tokens: Readonly<Record<string, readonly string[]>>,
   engine: HeadEngine,
   folder: string,
   onRows: (rows: number) => void,
@@ -43,8 +45,8 @@ export async function evaluateHeads(
       predictors.push(await engine.predictor(architecture, parameters));
       importance.push(blockImportance(parameters));
     }
-    for (const [name, key] of Object.entries(tokens)) {
-      using rows = await TokenRows.open(tokensFolder, [key]);
+    for (const [name, keys] of Object.entries(tokens)) {
+      using rows = await TokenRows.open(tokensFolder, keys);
       const crops = rows.cropsPerImage;
       const logits = heads.map(() => new Float32Array(rows.count));
       let offset = 0;
@@ -59,7 +61,11 @@ export async function evaluateHeads(
       for (const h of heads.keys()) {
         const perImage = scoresOf(logits[h]!, crops);
         scores[h]!.set(name, perImage);
-        results[h]![name] = evaluateScores(labels, perImage);
+        results[h]![name] = evaluateScores(
+          labels,
+          perImage,
+          bootstrap === undefined ? undefined : { resamples: bootstrap, key: [name] },
+        );
       }
     }
   } finally {

@@ -6,6 +6,7 @@
 import { join } from "node:path";
 import { extractTokens, type TokenRequest } from "../features/extract.ts";
 import { parameterCount } from "../head/architecture.ts";
+import type { EngineName } from "../head/open_engine.ts";
 import { cropsPerImage } from "../image/transform.ts";
 import type { OnProgress } from "../io/progress.ts";
 import { WorkerPool } from "../io/worker_pool.ts";
@@ -21,7 +22,7 @@ export interface ExecuteOptions {
   readonly store: RecordStore;
   /** Folder of token sets. */
   readonly tokensFolder: string;
-  readonly engine: string;
+  readonly engine: EngineName;
   readonly device: Device;
   /** Seed of the augmentation of training images and of perturbations. */
   readonly seed: number;
@@ -157,7 +158,7 @@ function rowCounter(requests: ReadonlyMap<string, TokenRequest>): (run: PlannedR
   };
   return ({ config: { training, evaluation }, tokens, testTokens }) => {
     const learned = tokens.train.flat().reduce((sum, key) => sum + rows(key), 0);
-    const scored = Object.values(testTokens).reduce((sum, key) => sum + rows(key), 0);
+    const scored = Object.values(testTokens).flat().reduce((sum, key) => sum + rows(key), 0);
     return Math.round(learned * training.fraction) + scored * evaluation.atEpochs.length;
   };
 }
@@ -184,12 +185,13 @@ async function runHeads(
   const module = new URL("./heads_worker.ts", import.meta.url);
   using pool = new WorkerPool<HeadsJob, HeadResult[]>(module, Math.min(workers, groups.length));
   await Promise.all(groups.map(async (group) => {
-    const { tokens, testTokens } = group[0]!;
+    const { tokens, testTokens, config: { evaluation } } = group[0]!;
     const results = await pool.run({
       engine: { name: engine, device, threads },
       folder: store.folder,
       tokens: { folder: tokensFolder, ...tokens },
       testTokens,
+      ...(evaluation.bootstrap === undefined ? {} : { bootstrap: evaluation.bootstrap }),
       heads: group.map(({ key, trainingKey, config }) => ({
         key: trainingKey,
         config: config.training,

@@ -4,7 +4,7 @@
  */
 import type { Device } from "../onnx/session.ts";
 import type { HeadEngine } from "../head/engine.ts";
-import { openOnnxEngine } from "../head/onnx_engine.ts";
+import { type EngineName, openEngine } from "../head/open_engine.ts";
 import { serveJobs } from "../io/worker_pool.ts";
 import type { Evaluation } from "../results/record.ts";
 import { evaluateHeads } from "./evaluate.ts";
@@ -18,12 +18,14 @@ import {
 
 /** Heads that read the same tokens in the same order. */
 export interface HeadsJob {
-  readonly engine: { readonly name: string; readonly device: Device; readonly threads: number };
+  readonly engine: { readonly name: EngineName; readonly device: Device; readonly threads: number };
   /** Results folder of the profile. */
   readonly folder: string;
   readonly tokens: TrainingTokens;
-  /** Key of each test set's tokens, by name. */
-  readonly testTokens: Readonly<Record<string, string>>;
+  /** Keys of each test set's tokens, by name. */
+  readonly testTokens: Readonly<Record<string, readonly string[]>>;
+  /** Number of resamples for intervals of ACC and AP. */
+  readonly bootstrap?: number;
   readonly heads: readonly (HeadToTrain & {
     /** File of the scores, without epoch and extension, relative to the folder. */
     readonly scores: string;
@@ -42,7 +44,7 @@ const engines = new Map<string, Promise<HeadEngine>>();
 async function runHeads(job: HeadsJob, onDone: (rows: number) => void): Promise<HeadResult[]> {
   const { name, ...options } = job.engine;
   const engineKey = JSON.stringify(job.engine);
-  if (!engines.has(engineKey)) engines.set(engineKey, openOnnxEngine(options));
+  if (!engines.has(engineKey)) engines.set(engineKey, openEngine(name, options));
   const engine = await engines.get(engineKey)!;
   const trained = await trainHeads(job.heads, job.tokens, engine, job.folder, onDone);
   const toTry = job.heads.flatMap(({ key, keepEpochs, scores }) =>
@@ -54,7 +56,15 @@ async function runHeads(job: HeadsJob, onDone: (rows: number) => void): Promise<
   );
   const started = performance.now();
   const { folder, tokens, testTokens } = job;
-  const evaluations = await evaluateHeads(toTry, tokens.folder, testTokens, engine, folder, onDone);
+  const evaluations = await evaluateHeads(
+    toTry,
+    job.bootstrap,
+    tokens.folder,
+    testTokens,
+    engine,
+    folder,
+    onDone,
+  );
   const evaluationSeconds = (performance.now() - started) / 1000 / job.heads.length;
   return job.heads.map(({ keepEpochs }, h) => {
     const first = job.heads.slice(0, h).reduce((sum, head) => sum + head.keepEpochs.length, 0);

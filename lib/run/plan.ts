@@ -36,13 +36,13 @@ export interface PlannedRun {
   readonly config: RunConfig;
   /** Keys of token sets. */
   readonly tokens: {
-    /** By epoch, then by class. */
+    /** By epoch, then by class and source. */
     readonly train: readonly (readonly string[])[];
-    /** By class. */
+    /** By class and source. */
     readonly val: readonly string[];
   };
-  /** Key of each test set's tokens, by name. */
-  readonly testTokens: Readonly<Record<string, string>>;
+  /** Keys of each test set's tokens, by name, then by source. */
+  readonly testTokens: Readonly<Record<string, readonly string[]>>;
 }
 
 /** What names of runs depend on besides configuration and tokens. */
@@ -63,7 +63,8 @@ export interface Plan {
 interface Reads {
   readonly train: readonly (readonly string[])[];
   readonly val: readonly string[];
-  readonly test: readonly string[];
+  /** By test set, then by source. */
+  readonly test: readonly (readonly string[])[];
 }
 
 /**
@@ -76,28 +77,37 @@ export async function planRuns(
   world: World,
   { engine, seed }: PlanOptions,
 ): Promise<Plan> {
-  const lists = new Map<DatasetSpec, Promise<readonly ImageEntry[]>>();
+  const lists = new Map<string, Promise<readonly ImageEntry[]>>();
   const wanted = new Map<
     string,
     { request: Omit<TokenRequest, "backbones">; backbones: Set<Backbone> }
   >();
 
-  const want = async (
+  /** A set's sources have tokens of their own: real images that sets share are read once. */
+  const want = (
     spec: DatasetSpec,
     transform: Transform,
     epoch: number,
     backbone: Backbone,
-  ) => {
-    const id = JSON.stringify([spec.name, transform, epoch]);
-    let list = lists.get(spec);
-    if (!list) lists.set(spec, list = listImages(world.root, spec));
-    const images = await list;
-    if (!wanted.has(id)) {
-      wanted.set(id, { request: { images, transform, seed, epoch }, backbones: new Set() });
-    }
-    wanted.get(id)!.backbones.add(backbone);
-    return id;
-  };
+  ): Promise<string[]> =>
+    Promise.all(spec.sources.map(async (source) => {
+      const id = JSON.stringify([source, transform, epoch]);
+      const listId = JSON.stringify(source);
+      let list = lists.get(listId);
+      if (!list) {
+        list = listImages(world.root, { ...spec, sources: [source] }).then((images) =>
+          // several sets may share them
+          source.label === 0 ? images.map((image) => ({ ...image, generator: "real" })) : images
+        );
+        lists.set(listId, list);
+      }
+      const images = await list;
+      if (!wanted.has(id)) {
+        wanted.set(id, { request: { images, transform, seed, epoch }, backbones: new Set() });
+      }
+      wanted.get(id)!.backbones.add(backbone);
+      return id;
+    }));
 
   const readsOf = async ({ training, evaluation }: RunConfig): Promise<Reads> => {
     const backbone = lookUp(world.backbones, training.backbone, "backbone");
@@ -113,16 +123,16 @@ export async function planRuns(
     const train = [];
     for (let epoch = 1; epoch <= training.epochs; epoch++) {
       train.push(
-        await Promise.all(
+        (await Promise.all(
           images.map(({ train }) => want(train, world.trainTransform(size), epoch, backbone)),
-        ),
+        )).flat(),
       );
     }
     const center = world.viewTransform("center", size);
     const view = world.viewTransform(evaluation.view, size);
     return {
       train,
-      val: await Promise.all(images.map(({ val }) => want(val, center, 0, backbone))),
+      val: (await Promise.all(images.map(({ val }) => want(val, center, 0, backbone)))).flat(),
       test: await Promise.all(
         evaluation.testSets.map((name) =>
           want(lookUp(world.testSets, name, "test set"), view, 0, backbone)
@@ -153,7 +163,7 @@ export async function planRuns(
     const keyOf = (id: string) => keys.get(`${id} ${config.training.backbone}`)!;
     const tokens = { train: train.map((epoch) => epoch.map(keyOf)), val: val.map(keyOf) };
     const testTokens = Object.fromEntries(
-      config.evaluation.testSets.map((name, t) => [name, keyOf(test[t]!)]),
+      config.evaluation.testSets.map((name, t) => [name, test[t]!.map(keyOf)]),
     );
     const trainingKey = contentKey([config.training, tokens, engine]);
     return {
@@ -175,7 +185,7 @@ export function requestsOf(
   const keys = runs.flatMap(({ tokens, testTokens }) => [
     ...tokens.train.flat(),
     ...tokens.val,
-    ...Object.values(testTokens),
+    ...Object.values(testTokens).flat(),
   ]);
   return [...new Set(keys.map((key) => requests.get(key)!))];
 }

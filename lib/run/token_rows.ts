@@ -95,7 +95,7 @@ export class TokenRows implements Disposable {
 function pickRows({ index }: TokenSet, fraction: number, seed: number): Uint32Array {
   const [count] = index.shape;
   if (fraction >= 1) return Uint32Array.from({ length: count }, (_, row) => row);
-  // named by the set, not by its tokens: every epoch and backbone has the same images
-  const rows = randomStream(seed, "fraction", index.images[0]!.generator).permutation(count);
+  // named by the images, not by their tokens: every epoch and backbone has the same images
+  const rows = randomStream(seed, "fraction", index.images[0]!.path).permutation(count);
   return rows.subarray(0, Math.max(1, Math.round(count * fraction)));
 }

@@ -5,64 +5,185 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import process from "node:process";
 import { type Precision, PRECISIONS } from "../lib/backbone/backbone.ts";
-import type { Device } from "../lib/onnx/session.ts";
-import { DEVICES, EXPERIMENTS, PROFILES, reproduce } from "./reproduce.ts";
+import type { ImportMode } from "../lib/backbone/import.ts";
+import { describeBackbone, IMPORT_MODES, importBackbone } from "../lib/backbone/import.ts";
+import { convertCheckpoint, describeCheckpoint } from "../lib/head/checkpoint_tools.ts";
+import { type EngineName, ENGINES } from "../lib/head/open_engine.ts";
+import { installTensorflow } from "../lib/head/tensorflow_install.ts";
+import { DEVICE_CHOICES, resolveDevice } from "../lib/onnx/session.ts";
+import { type ThemeName, THEMES } from "../lib/report/theme.ts";
+import { type Selection, SELECTIONS } from "../lib/results/select.ts";
+import { quantizeBackbone, showBackbones } from "./backbones.ts";
+import { writeFeatures } from "./features.ts";
+import { runPublished } from "./published.ts";
+import { PROFILES, reproduce } from "./reproduce.ts";
+import { SECTIONS } from "./sections.ts";
 
 /** Exit codes: the user's words were off; the work could not be done. */
 const EXIT_USAGE = 2, EXIT_FAILURE = 1;
 
-const experimentNames = EXPERIMENTS.map(({ name }) => name);
+const sectionNames = SECTIONS.map(({ name }) => name);
+
+const choice = (flags: string, text: string, values: readonly string[], value?: string) =>
+  new Option(flags, text).choices(values).default(value);
+
+const DEVICE = choice("--device <name>", "where graphs run", DEVICE_CHOICES, "cpu");
+const PRECISION = choice(
+  "--precision <name>",
+  "int8 is for the CPU: faster and a little off",
+  PRECISIONS,
+  "full",
+);
+const BACKBONES = new Option("--backbones <folder>", "holds a folder for each backbone")
+  .default("data/backbones");
+const THEME = choice("--theme <name>", "how figures look", THEMES, "default");
+
+type DeviceChoice = typeof DEVICE_CHOICES[number];
 
 const program = new Command("deno task")
   .description("RINE (Koutlis & Papadopoulos, ECCV 2024): experiments, tables and figures")
   .exitOverride()
-  .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, "")) });
-
-program.command("reproduce")
-  .description("make data, tokens, heads, tables and figures; what is done is reused")
-  .addOption(
-    new Option("--profile <name>", "which world to run in").choices(Object.keys(PROFILES))
-      .default("mini"),
-  )
-  .option("--only <names>", `of ${experimentNames.join(", ")}; with commas between`, names, [])
-  .option("--data <folder>", "holds images, backbones and tokens", "data")
-  .option("--results <folder>", "where records, tables and figures go", "results")
-  .option("--seed <number>", "seed of every random choice", wholeNumber, 0)
-  .addOption(
-    new Option("--device <name>", "where graphs run").choices(DEVICES).default("cpu"),
-  )
-  .addOption(
-    new Option("--precision <name>", "int8 is for the CPU: faster and a little off")
-      .choices(PRECISIONS).default("full"),
-  )
-  .addOption(
-    new Option("--protocol <name>", "what the released code does, or what the paper says")
-      .choices(["released", "paper"]).default("released"),
-  )
-  .option("--force", "train again what is done", false)
-  .action(async ({ profile, ...options }: ReproduceFlags) => {
-    console.log(await reproduce({ ...options, profile: PROFILES[profile]! }));
-  });
+  .configureOutput({ writeErr: () => {} });
 
 interface ReproduceFlags {
   profile: string;
-  only: readonly string[];
+  only: string[];
   data: string;
   results: string;
   seed: number;
-  device: Device;
+  seeds?: number[];
+  engine: EngineName;
+  device: DeviceChoice;
   precision: Precision;
   protocol: "released" | "paper";
+  select: Selection;
+  theme: ThemeName;
   force: boolean;
 }
 
-function names(text: string): string[] {
-  const list = text.split(",").map((name) => name.trim()).filter((name) => name !== "");
-  const unknown = list.filter((name) => !experimentNames.includes(name));
-  if (unknown.length > 0) {
-    throw new InvalidArgumentError(
-      `Unknown experiment ${unknown.join(", ")}; choose from ${experimentNames.join(", ")}.`,
+program.command("reproduce")
+  .description("make data, tokens, heads, tables and figures; what is done is reused")
+  .addOption(choice("--profile <name>", "which world to run in", Object.keys(PROFILES), "mini"))
+  .option("--only <names>", `of ${sectionNames.join(", ")}; with commas between`, sections, [])
+  .option("--data <folder>", "holds images, backbones and tokens", "data")
+  .option("--results <folder>", "where records, tables and figures go", "results")
+  .option("--seed <number>", "seed of every random choice", wholeNumber, 0)
+  .option("--seeds <numbers>", "train every head with each; with commas between", wholeNumbers)
+  .addOption(choice("--engine <name>", "what trains heads", ENGINES, "onnx"))
+  .addOption(DEVICE)
+  .addOption(PRECISION)
+  .addOption(
+    choice("--protocol <name>", "what the released code does, or what the paper says", [
+      "released",
+      "paper",
+    ], "released"),
+  )
+  .addOption(choice("--select <by>", "what chooses the best run", SELECTIONS, "test"))
+  .addOption(THEME)
+  .option("--force", "train again what is done", false)
+  .action(async ({ profile: name, select, device, seeds, ...options }: ReproduceFlags) => {
+    const profile = { ...PROFILES[name]!, selection: select };
+    console.log(
+      await reproduce({
+        ...options,
+        profile,
+        device: await resolveDevice(device),
+        seeds: seeds ?? [options.seed],
+      }),
     );
+  });
+
+interface PublishedFlags {
+  out: string;
+  from?: string;
+  theme: ThemeName;
+}
+
+program.command("published")
+  .description("the authors' results through our tables and figures, against the printed ones")
+  .option("--out <folder>", "where tables and figures go", "results/published")
+  .option("--from <folder>", "a clone of mever-team/rine to read instead")
+  .addOption(THEME)
+  .action(async (flags: PublishedFlags) => console.log(await runPublished(flags)));
+
+interface FeaturesFlags {
+  backbone: string;
+  backbones: string;
+  images: string;
+  transform: "center" | "ten";
+  out: string;
+  device: DeviceChoice;
+  precision: Precision;
+}
+
+program.command("features")
+  .description("tokens of a folder of images, as a NumPy file")
+  .requiredOption("--backbone <name>", "which backbone")
+  .requiredOption("--images <folder>", "images; folders in it are read too")
+  .requiredOption("--out <file>", "the .npy file")
+  .addOption(choice("--transform <name>", "how images are cropped", ["center", "ten"], "center"))
+  .addOption(BACKBONES)
+  .addOption(DEVICE)
+  .addOption(PRECISION)
+  .action(async ({ device, ...flags }: FeaturesFlags) => {
+    console.log(await writeFeatures({ ...flags, device: await resolveDevice(device) }));
+  });
+
+const backbone = program.command("backbone").description("weights of backbones");
+
+backbone.command("import <file>")
+  .description("take a .safetensors file or OpenAI's .pt, under a name to open it by")
+  .requiredOption("--name <name>", "for example ViT-L/14")
+  .addOption(
+    choice("--mode <name>", "leave the file where it lies, or copy it", IMPORT_MODES, "link"),
+  )
+  .addOption(BACKBONES)
+  .action(async (file: string, flags: { name: string; mode: ImportMode; backbones: string }) => {
+    const { backbones: folder, ...options } = flags;
+    console.log(describeBackbone(await importBackbone(file, { ...options, folder })));
+  });
+
+backbone.command("quantize")
+  .description("store a backbone's linear layers as int8 beside its weights")
+  .requiredOption("--name <name>", "which backbone")
+  .addOption(BACKBONES)
+  .action(async ({ name, backbones: folder }: { name: string; backbones: string }) => {
+    console.log(await quantizeBackbone(name, folder));
+  });
+
+backbone.command("show")
+  .description("the backbones that are there, and their architectures")
+  .addOption(BACKBONES)
+  .action(async ({ backbones: folder }: { backbones: string }) => {
+    console.log(await showBackbones(folder));
+  });
+
+const checkpoint = program.command("checkpoint").description("heads on disk");
+
+checkpoint.command("show <file>")
+  .description("a head's architecture, parameters and the importance of each block")
+  .action(async (file: string) => console.log(await describeCheckpoint(file)));
+
+checkpoint.command("convert <input> <output>")
+  .description("between .pth and .safetensors, by the names' endings")
+  .action(async (input: string, output: string) => {
+    console.log(await convertCheckpoint(input, output));
+  });
+
+const tensorflow = program.command("tensorflow").description("the second engine's native library");
+
+tensorflow.command("install")
+  .description("build the addon against TensorFlow's C library, downloaded or given")
+  .option("--library <folder>", "a TensorFlow 2 C library that is there already")
+  .action(async (flags: { library?: string }) => {
+    console.log(await installTensorflow({ ...flags, log: (line) => console.error(line) }));
+  });
+
+function sections(text: string): string[] {
+  const list = parts(text);
+  const unknown = list.filter((name) => !sectionNames.includes(name));
+  if (unknown.length > 0) {
+    throw new InvalidArgumentError(`Allowed choices are ${sectionNames.join(", ")}.`);
   }
   return list;
 }
@@ -70,6 +191,39 @@ function names(text: string): string[] {
 function wholeNumber(text: string): number {
   if (!/^\d+$/.test(text)) throw new InvalidArgumentError("Expected a whole number.");
   return Number(text);
+}
+
+function wholeNumbers(text: string): number[] {
+  return parts(text).map(wholeNumber);
+}
+
+function parts(text: string): string[] {
+  return text.split(",").map((part) => part.trim()).filter((part) => part !== "");
+}
+
+/** One line about words that were off, with the words that would have done. */
+function usageLine({ code, message }: CommanderError): string {
+  const line = message.replace(/^error: /, "").replaceAll("\n", " ");
+  if (code === "commander.unknownOption" || code === "commander.excessArguments") {
+    return `${line}; choose from ${current().options.map(({ long }) => long).join(", ")}`;
+  }
+  if (code === "commander.unknownCommand" || code === "commander.help") {
+    return `${code === "commander.help" ? "no command" : line}; choose from ${
+      current().commands.map((command) => command.name()).join(", ")
+    }`;
+  }
+  return line;
+}
+
+/** The command that the words name, as far as they do. */
+function current(): Command {
+  let command = program;
+  for (const word of process.argv.slice(2)) {
+    const next = command.commands.find((candidate) => candidate.name() === word);
+    if (!next) break;
+    command = next;
+  }
+  return command;
 }
 
 /** Errors that are about the user's data or machine, and need no stack trace. */
@@ -84,9 +238,10 @@ if (import.meta.main) {
     await program.parseAsync(process.argv);
   } catch (error) {
     if (error instanceof CommanderError) {
+      if (error.exitCode !== 0) console.error(usageLine(error));
       Deno.exit(error.exitCode === 0 ? 0 : EXIT_USAGE);
     }
-    if (!isForPeople(error)) throw error;
+    if (!isForPeople(error) || Deno.env.get("DEBUG")) throw error;
     console.error(error.message);
     Deno.exit(EXIT_FAILURE);
   }

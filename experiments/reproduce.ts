@@ -1,129 +1,211 @@
 /**
- * Reproduces the paper: every experiment asked for, in the order that dependencies ask.
+ * Reproduces the paper: every section asked for, in the order that dependencies ask.
  * @module
  */
 import { join } from "node:path";
 import type { Precision } from "../lib/backbone/backbone.ts";
+import { type EngineName, openEngine } from "../lib/head/open_engine.ts";
 import { assertWritable } from "../lib/io/files.ts";
-import { type Device, DEVICES } from "../lib/onnx/session.ts";
+import type { Device } from "../lib/onnx/session.ts";
+import { writeReport } from "../lib/report/page.ts";
+import type { ThemeName } from "../lib/report/theme.ts";
 import { writeFigure, writeTable } from "../lib/report/write.ts";
-import { execute } from "../lib/run/execute.ts";
-import { RecordStore } from "../lib/results/record.ts";
+import { printedCells } from "../lib/results/published.ts";
+import { RecordStore, type RunRecord } from "../lib/results/record.ts";
 import type { RunRow } from "../lib/results/run.ts";
 import { bestConfiguration, meanScore } from "../lib/results/select.ts";
-import type { Experiment } from "./experiment.ts";
-import grid from "./grid.ts";
+import { execute } from "../lib/run/execute.ts";
+import type { Experiment, ReportExtras, SectionReport } from "./experiment.ts";
+import { featurePoints } from "./feature_points.ts";
 import { duration, ProgressDisplay } from "./progress_bar.ts";
 import { mini } from "./profiles/mini.ts";
+import { paper } from "./profiles/paper.ts";
 import type { Profile } from "./profiles/profile.ts";
+import { publishedReport } from "./published.ts";
+import { SECTIONS } from "./sections.ts";
 import { openWorld } from "./world.ts";
 
-/** Every experiment, in the order they are run. */
-export const EXPERIMENTS: readonly Experiment[] = [grid];
-
 /** Every profile by name. */
-export const PROFILES: Readonly<Record<string, Profile>> = { mini };
-
-export { DEVICES };
+export const PROFILES: Readonly<Record<string, Profile>> = { mini, paper };
 
 /** What to reproduce, and with what. */
 export interface ReproduceOptions {
   readonly profile: Profile;
-  /** Names of experiments; what they depend on is run too. */
+  /** Names of sections; what they depend on is run too. All where there are none. */
   readonly only: readonly string[];
   /** Holds images, backbones and tokens. */
   readonly data: string;
   readonly results: string;
+  /** Seed of the mini world, of augmentation and of perturbations. */
   readonly seed: number;
+  /** Seeds of the heads; each section runs with every one of them. */
+  readonly seeds: readonly number[];
+  readonly engine: EngineName;
   readonly device: Device;
   readonly precision: Precision;
   readonly protocol: "released" | "paper";
+  readonly theme: ThemeName;
   readonly force: boolean;
 }
 
+/** Crops that go through a backbone at once. */
 const BATCH_SIZE = { mini: 64, paper: 8 } as const;
 
+/** A section that has been run. */
+interface Done {
+  readonly experiment: Experiment;
+  readonly report: SectionReport;
+  readonly line: string;
+}
+
 /**
- * Runs experiments and writes their tables and figures.
+ * Runs sections and writes their records, tables and figures, and the report that sets them beside
+ * the paper's.
  * @returns a summary for people
  */
 export async function reproduce(options: ReproduceOptions): Promise<string> {
-  const { profile, data, results, seed, device, precision, protocol, force } = options;
+  const { profile, data, results, seed, seeds, device, precision, protocol, theme } = options;
   const started = performance.now();
   const folder = join(results, profile.name);
   const tokensFolder = join(data, "tokens");
   for (const path of [data, tokensFolder, folder]) await assertWritable(path);
   using display = new ProgressDisplay();
   const { onProgress } = display;
+  const engine = await resolveEngine(options);
   const world = await openWorld(profile, { data, seed, device, precision, protocol, onProgress });
-  const lines: string[] = [];
   const rows: RunRow[] = [];
+  const records: RunRecord[] = [];
+  const done: Done[] = [];
   for (const experiment of inOrder(options.only)) {
     const { name, section, title } = experiment;
-    const executed = await execute(name, experiment.runs(profile, [seed], rows), world, {
+    const executed = await execute(name, experiment.runs(profile, seeds, rows), world, {
       store: new RecordStore(folder),
       tokensFolder,
-      engine: "onnx",
+      engine,
       device,
       seed,
       batchSize: BATCH_SIZE[profile.name],
       cores: navigator.hardwareConcurrency,
-      force,
+      force: options.force,
       onProgress,
     });
     rows.push(...executed.rows);
+    records.push(...executed.records);
+    const extras = await extrasOf(experiment, profile, { records, folder, tokensFolder, engine });
     const count = executed.records.length;
-    lines.push(
-      `${section} ${title}: ${count} runs, ${executed.reused} of them done before`,
-      ...await writeSection(experiment, profile, rows, folder),
-    );
+    done.push({
+      experiment,
+      report: experiment.report(profile, rows, extras),
+      line: `${section} ${title}: ` +
+        (count === 0
+          ? "no runs of its own"
+          : `${count} runs, ${executed.reused} of them done before`),
+    });
   }
   for (const backbone of world.backbones.values()) await backbone[Symbol.asyncDispose]();
-  const notice = profile.notice === undefined ? [] : ["", profile.notice];
-  const seconds = (performance.now() - started) / 1000;
+  const lines = await writeSections(done, profile, folder, theme);
   return [
-    ...notice,
+    ...(profile.notice === undefined ? [] : ["", profile.notice]),
     "",
     ...bestLines(profile, rows),
     "",
     ...lines,
     "",
-    `Done in ${duration(seconds)}. Records, tables and figures are in ${folder}`,
+    `Done in ${duration((performance.now() - started) / 1000)}. ` +
+    `Everything is in ${folder}; begin with ${join(folder, "report.html")}`,
   ].join("\n");
 }
 
-/** The experiments asked for and those they depend on, each after what it depends on. */
+/** `auto` as what it stands for here, so that names of runs say what ran them. */
+async function resolveEngine({ engine, device }: ReproduceOptions): Promise<EngineName> {
+  if (engine !== "auto") return engine;
+  const opened = await openEngine(engine, { device });
+  await opened.dispose();
+  return opened.name as EngineName;
+}
+
+/** The sections asked for and those they depend on, each after what it depends on. */
 function inOrder(names: readonly string[]): Experiment[] {
   const wanted = new Set<string>();
   const add = (name: string) => {
-    if (wanted.has(name)) return;
-    EXPERIMENTS.find((experiment) => experiment.name === name)?.dependsOn.forEach(add);
+    SECTIONS.find((experiment) => experiment.name === name)?.dependsOn.forEach(add);
     wanted.add(name);
   };
-  (names.length > 0 ? names : EXPERIMENTS.map(({ name }) => name)).forEach(add);
-  return EXPERIMENTS.filter(({ name }) => wanted.has(name));
+  (names.length > 0 ? names : SECTIONS.map(({ name }) => name)).forEach(add);
+  return SECTIONS.filter(({ name }) => wanted.has(name));
 }
 
-async function writeSection(
-  experiment: Experiment,
+interface ExtrasSource {
+  readonly records: readonly RunRecord[];
+  readonly folder: string;
+  readonly tokensFolder: string;
+  readonly engine: EngineName;
+}
+
+async function extrasOf(
+  { name }: Experiment,
   profile: Profile,
-  rows: readonly RunRow[],
+  { records, engine: engineName, ...source }: ExtrasSource,
+): Promise<ReportExtras> {
+  const printed = profile.name === "paper" ? { printed: await printedCells() } : {};
+  if (name !== "feature_space") return printed;
+  const record = bestOfMostClasses(profile, records);
+  if (!record) return printed;
+  const engine = await openEngine(engineName);
+  try {
+    return { ...printed, points: await featurePoints(profile, { record, engine, ...source }) };
+  } finally {
+    await engine.dispose();
+  }
+}
+
+function bestOfMostClasses(
+  profile: Profile,
+  records: readonly RunRecord[],
+): RunRecord | undefined {
+  const classes = profile.classSets.at(-1)?.classes.join();
+  const grid = records.filter(({ experiment, config }) =>
+    experiment === "grid" && config.training.classes.join() === classes
+  );
+  const score = (record: RunRecord) => {
+    const test = Object.values(record.evaluations[0]!.test);
+    return test.reduce((sum, { acc, ap }) => sum + acc + ap, 0);
+  };
+  return grid.toSorted((a, b) => score(b) - score(a))[0];
+}
+
+async function writeSections(
+  done: readonly Done[],
+  profile: Profile,
   folder: string,
+  theme: ThemeName,
 ): Promise<string[]> {
-  const { tables, figures } = experiment.report(profile, rows);
   const lines: string[] = [];
-  for (const table of tables) {
-    const written = await writeTable(join(folder, "tables"), table);
-    lines.push(`  ${join(folder, "tables", table.id)}.md  ${table.title} (${written})`);
+  for (const { report: { tables, figures }, line } of done) {
+    lines.push(line);
+    for (const table of tables) {
+      const written = await writeTable(join(folder, "tables"), table);
+      lines.push(`  ${join(folder, "tables", table.id)}.md  ${table.title} (${written})`);
+    }
+    for (const figure of figures) {
+      const written = await writeFigure(join(folder, "figures"), figure, { theme });
+      lines.push(`  ${join(folder, "figures", figure.id)}.svg  ${figure.title} (${written})`);
+    }
   }
-  for (const figure of figures) {
-    const written = await writeFigure(join(folder, "figures"), figure);
-    lines.push(`  ${join(folder, "figures", figure.id)}.svg  ${figure.title} (${written})`);
-  }
+  const withHeading = ({ experiment: { section, title }, report }: Pick<Done, "report"> & {
+    experiment: Pick<Experiment, "section" | "title">;
+  }) => ({ heading: `${section} ${title}`, ...report });
+  await writeReport(folder, {
+    title: `RINE, the ${profile.name} profile`,
+    ...(profile.notice === undefined ? {} : { notice: profile.notice }),
+    sections: done.map(withHeading),
+    published: (await publishedReport()).map(withHeading),
+    theme,
+  });
   return lines;
 }
 
-/** The best run of each class set, chosen as the paper chooses. */
+/** The best run of each class set, chosen as the profile chooses. */
 function bestLines(profile: Profile, rows: readonly RunRow[]): string[] {
   const percent = (fraction: number) => `${(100 * fraction).toFixed(1)} %`;
   return profile.classSets.flatMap(({ name, classes }) => {
@@ -131,7 +213,7 @@ function bestLines(profile: Profile, rows: readonly RunRow[]): string[] {
       row.experiment === "grid" && row.classes.join() === classes.join()
     );
     if (own.length === 0) return [];
-    const [row] = bestConfiguration(own, "test");
+    const [row] = bestConfiguration(own, profile.selection ?? "test");
     const { backbone, contrastiveWeight, projectionLayers, projectionDim } = row;
     return [
       `Best ${name}: ${backbone}, ξ ${contrastiveWeight}, q ${projectionLayers}, d′ ${projectionDim}: ` +

@@ -3,6 +3,7 @@
  * @module
  */
 import * as ort from "onnxruntime-node";
+import { GraphBuilder } from "./graph.ts";
 
 /** Where graphs can run. */
 export const DEVICES = ["cpu", "webgpu", "cuda"] as const;
@@ -79,3 +80,25 @@ function firstLine(error: unknown): string {
 
 /** Version of the ONNX Runtime that sessions run on. */
 export const ONNX_RUNTIME_VERSION: string = ort.env.versions.node ?? "unknown";
+
+/** What `--device` takes. */
+export const DEVICE_CHOICES = ["auto", ...DEVICES] as const;
+
+/**
+ * The device that a choice stands for here. `auto`: CUDA where a graph runs on it, else the CPU.
+ * @throws {RangeError} where the device asked for is not there, with what installs it
+ */
+export async function resolveDevice(choice: typeof DEVICE_CHOICES[number]): Promise<Device> {
+  if (choice === "cpu") return choice;
+  const g = new GraphBuilder();
+  const x = g.input("x", "float32", ["N"]);
+  g.output("y", g.op("Add", [x, x]), "float32", ["N"]);
+  try {
+    const session = await openSession(g.build(), { device: choice === "auto" ? "cuda" : choice });
+    await session.release();
+  } catch (error) {
+    if (choice === "auto") return "cpu";
+    throw error;
+  }
+  return choice === "auto" ? "cuda" : choice;
+}

@@ -1,0 +1,38 @@
+/**
+ * Backbones on disk: what there is, and int8 versions of them.
+ * @module
+ */
+import { dirname, join } from "node:path";
+import { weightsPath } from "../lib/backbone/backbone.ts";
+import { describeBackbone } from "../lib/backbone/import.ts";
+import { quantizeWeights } from "../lib/backbone/quantize.ts";
+import { readVitWeights } from "../lib/backbone/weights.ts";
+import { exists } from "../lib/io/files.ts";
+
+/**
+ * Writes a backbone's int8 weights beside its own.
+ * @returns a line for people
+ * @throws {RangeError} where there is no such backbone
+ */
+export async function quantizeBackbone(name: string, folder: string): Promise<string> {
+  const path = weightsPath(folder, name);
+  if (!await exists(path)) {
+    throw new RangeError(`Cannot quantize ${name}: expected weights at ${path}, found none`);
+  }
+  const target = join(dirname(path), "int8.safetensors");
+  await quantizeWeights(await readVitWeights(path), target);
+  const { size } = await Deno.stat(target);
+  return `${target}: ${(size / 1e6).toFixed(1)} MB`;
+}
+
+/** The architectures of all backbones in a folder, for people. */
+export async function showBackbones(folder: string): Promise<string> {
+  const lines: string[] = [];
+  if (await exists(folder)) {
+    for await (const { name } of Deno.readDir(folder)) {
+      const path = join(folder, name, "model.safetensors");
+      if (await exists(path)) lines.push(describeBackbone(await readVitWeights(path)));
+    }
+  }
+  return lines.length > 0 ? lines.sort().join("\n") : `${folder} holds no backbone`;
+}

@@ -1,0 +1,81 @@
+/**
+ * Tokens of a folder of images, for use outside this project.
+ * @module
+ */
+import { basename, resolve } from "node:path";
+import { openBackbone, type Precision } from "../lib/backbone/backbone.ts";
+import { type ImageEntry, isImageName } from "../lib/data/dataset.ts";
+import { extractTokens } from "../lib/features/extract.ts";
+import { tokenPaths } from "../lib/features/token_set.ts";
+import { cropsPerImage } from "../lib/image/transform.ts";
+import { writeJson } from "../lib/io/files.ts";
+import type { Device } from "../lib/onnx/session.ts";
+import { ProgressDisplay } from "./progress_bar.ts";
+
+/** What tokens are made of, and where they go. */
+export interface FeaturesOptions {
+  readonly backbone: string;
+  readonly backbones: string;
+  /** Folder of images; folders in it are read too. */
+  readonly images: string;
+  readonly transform: "center" | "ten";
+  /** The `.npy` file; its index goes beside it, as `.json`. */
+  readonly out: string;
+  readonly device: Device;
+  readonly precision: Precision;
+}
+
+/**
+ * Writes the tokens of every image in a folder.
+ * @returns a summary for people
+ * @throws {RangeError} where there is no image
+ */
+export async function writeFeatures(options: FeaturesOptions): Promise<string> {
+  const { backbone: name, backbones, images: root, transform, out, device, precision } = options;
+  if (!out.endsWith(".npy")) throw new RangeError(`Cannot write ${out}: expected a name in .npy`);
+  await using backbone = await openBackbone(name, { folder: backbones, device, precision });
+  const images: ImageEntry[] = (await imagesBelow(root, "")).sort()
+    .map((path) => ({ path, label: 0, generator: basename(resolve(root)) }));
+  if (images.length === 0) {
+    throw new RangeError(`Cannot make tokens: expected images in ${root}, found none`);
+  }
+  using display = new ProgressDisplay();
+  const size = backbone.architecture.resolutionPx;
+  // unfinished tokens lie beside the file they will become
+  const folder = `${out}.unfinished`;
+  const request = { images, transform: { kind: transform, size }, seed: 0, epoch: 0 } as const;
+  const [sets] = await extractTokens([{ ...request, backbones: [backbone] }], {
+    root,
+    folder,
+    batchSize: 8,
+    workers: navigator.hardwareConcurrency,
+    onProgress: display.onProgress,
+  });
+  const { key, index } = sets![0]!;
+  await writeJson(out.replace(/\.npy$/, ".json"), {
+    ...index,
+    // labels mean nothing here: nobody said what is real
+    images: images.map(({ path }) => path),
+  });
+  await Deno.rename(tokenPaths(folder, key).tokens, out);
+  await Deno.remove(folder, { recursive: true });
+  const crops = cropsPerImage(request.transform) === 1 ? "" : ", ten rows an image";
+  return `${out}: float16 [${index.shape.join(", ")}] of ${images.length} images${crops}`;
+}
+
+async function imagesBelow(root: string, folder: string): Promise<string[]> {
+  const paths: string[] = [];
+  let entries: Deno.DirEntry[];
+  try {
+    entries = await Array.fromAsync(Deno.readDir(`${root}/${folder}`));
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new RangeError(`Cannot make tokens: expected a folder at ${root}, found none`);
+  }
+  for (const { name, isDirectory } of entries) {
+    const path = folder === "" ? name : `${folder}/${name}`;
+    if (isDirectory) paths.push(...await imagesBelow(root, path));
+    else if (isImageName(name)) paths.push(path);
+  }
+  return paths;
+}

@@ -99,13 +99,19 @@ async function kindBehind(link: string): Promise<TreeEntry["kind"]> {
   }
 }
 
-/** What was found instead of a folder or a list; errors that are not of the file system go on. */
-function reasonOf(error: unknown): string {
+/**
+ * What the operating system found instead of a file, folder or list, in a few words: `none`.
+ * @throws the error itself, where it is not the operating system's
+ */
+export function reasonOf(error: unknown): string {
   const { NotFound, NotADirectory, IsADirectory, PermissionDenied, FilesystemLoop } = Deno.errors;
   if (error instanceof NotFound) return "none";
   if (error instanceof NotADirectory) return "a file";
   if (error instanceof IsADirectory) return "a folder";
   if (error instanceof PermissionDenied) return "one that may not be read";
   if (error instanceof FilesystemLoop) return "links that lead in a circle";
+  if (error instanceof Error && /^E[A-Z0-9]+$/.test(String((error as { code?: unknown }).code))) {
+    return `an error of the disk (${error.message})`;
+  }
   throw error;
 }

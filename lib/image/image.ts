@@ -90,7 +90,10 @@ export async function decodeImageBytes(bytes: Uint8Array, name: string): Promise
   }
 }
 
-function reasonToRefuse({ format, width, height, bits, colour }: ImageHeader): string | undefined {
+/** Why an image is not decoded whose header can be read, if there is a reason. */
+export function reasonToRefuse(
+  { format, width, height, bits, colour }: ImageHeader,
+): string | undefined {
   if (width * height > MAX_PIXELS) {
     return `${width} × ${height} pixels; at most ${MAX_PIXELS} are decoded`;
   }
@@ -115,6 +118,7 @@ function cmykToRgb(cmyk: Uint8Array): Uint8Array {
   return rgb;
 }
 
-function cannotDecode(name: string, found: string): SyntaxError {
+/** The error that names a file and what was found instead of an image. */
+export function cannotDecode(name: string, found: string): SyntaxError {
   return new SyntaxError(`Cannot decode ${name}: expected an image, found ${found}`);
 }

@@ -195,6 +195,53 @@ for (const engine of engines) {
     }
   });
 
+  Deno.test(`${engine.backend}: a step is Adam on the gradients, in parameters of any size`, async () => {
+    const large = { ...small, width: 700, projectionDim: 110 };
+    const options = trainerOptions(large);
+    const trainer = await engine.trainer(options);
+    for (let step = 1; step <= 2; step++) {
+      const batch = randomBatch(large, [0, 1, 1, 0, 1], step);
+      const before = trainer.state();
+      const { loss, gradients } = await engine.gradients({ ...options, state: before }, batch);
+      assertClose([(await trainer.step(batch, 1e-2)).total], [loss.total], 1e-6, "loss");
+      const after = trainer.state();
+      for (const [name, { data: gradient }] of gradients) {
+        const first = before.firstMoment.get(name)!.data.map((m, i) =>
+          0.9 * m + 0.1 * gradient[i]!
+        );
+        const second = before.secondMoment.get(name)!.data.map((v, i) =>
+          0.999 * v + 0.001 * gradient[i]! ** 2
+        );
+        const moved = before.parameters.get(name)!.data.map((p, i) => {
+          const mean = first[i]! / (1 - 0.9 ** step), square = second[i]! / (1 - 0.999 ** step);
+          return p - 1e-2 * mean / (Math.sqrt(square) + 1e-8);
+        });
+        assertClose(after.firstMoment.get(name)!.data, first, 1e-5, `first moment of ${name}`);
+        assertClose(after.secondMoment.get(name)!.data, second, 1e-5, `second moment of ${name}`);
+        assertClose(after.parameters.get(name)!.data, moved, 1e-4, name);
+      }
+    }
+    await trainer.dispose();
+  });
+
+  Deno.test(`${engine.backend}: heads come and go beside others of their architecture`, async () => {
+    const batch = randomBatch(small, [0, 1, 1]);
+    const open = async (architecture: HeadArchitecture) => {
+      const trainer = await engine.trainer(trainerOptions(architecture));
+      const { total } = await trainer.step(batch, 1e-3);
+      await trainer.dispose();
+      await trainer.dispose();
+      return total;
+    };
+    const stays = await engine.trainer(trainerOptions(small));
+    const others = [small, { ...small, projectionDim: 5 }, { ...small, projectionLayers: 1 }];
+    const alone = [];
+    for (const architecture of others) alone.push(await open(architecture));
+    assert.deepEqual(await Promise.all(others.map(open)), alone);
+    assert.equal((await stays.step(batch, 1e-3)).total, alone[0]);
+    await stays.dispose();
+  });
+
   Deno.test(`${engine.backend}: a run resumed from state() equals an uninterrupted one`, async () => {
     const batches = [0, 1, 2, 3].map((seed) => randomBatch(small, [0, 1, 1, 0, 1], seed));
     const options = trainerOptions(small);

@@ -18,12 +18,15 @@ import { isPytorchFile, readPytorchFile } from "../io/pytorch_file.ts";
 export interface Checkpoint {
   /** Its sizes, from the shapes; the ablation from the metadata, `none` where it is not there. */
   readonly architecture: HeadArchitecture;
+  /** Under the released names. */
   readonly parameters: Parameters;
+  /** Further strings that the file holds. */
   readonly metadata: Readonly<Record<string, string>>;
 }
 
 /** A checkpoint from which training goes on. */
 export interface TrainingCheckpoint extends Checkpoint {
+  /** Parameters, moments and steps. */
   readonly state: TrainingState;
 }
 

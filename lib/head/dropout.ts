@@ -38,10 +38,12 @@ const BYTE_TO_MASK = new Float64Array(
 
 /** Masks of one step at a time, in buffers that are used again. */
 export class DropoutMasks {
+  /** What the masks are for, in order. */
   readonly layers: readonly DropoutLayer[];
   #capacity = 0;
   #buffers: Float64Array<ArrayBuffer>[] = [];
 
+  /** Makes no masks yet. */
   constructor(architecture: HeadArchitecture) {
     this.layers = dropoutLayers(architecture);
   }

@@ -16,6 +16,7 @@ export interface TokenBatch {
   readonly tokens: Float32Array;
   /** 0 real, 1 generated; [count]. */
   readonly labels: Uint8Array;
+  /** Number of images. */
   readonly count: number;
 }
 
@@ -31,8 +32,11 @@ export interface StepLoss {
 
 /** All that training needs to go on: parameters and Adam's two moments. */
 export interface TrainingState {
+  /** The head's parameters. */
   readonly parameters: Parameters;
+  /** Adam's running mean of gradients, under the same names. */
   readonly firstMoment: Parameters;
+  /** Adam's running mean of squared gradients, under the same names. */
   readonly secondMoment: Parameters;
   /** Steps made so far. */
   readonly steps: number;
@@ -50,6 +54,7 @@ export function initialState(architecture: HeadArchitecture, random: Random): Tr
 
 /** How a head is trained. */
 export interface TrainerOptions {
+  /** The head's sizes. */
   readonly architecture: HeadArchitecture;
   /** ξ; 0 leaves the contrastive loss out. */
   readonly contrastiveWeight: number;
@@ -67,6 +72,7 @@ export interface HeadTrainer {
   step(batch: TokenBatch, learningRate: number): Promise<StepLoss>;
   /** A copy of the state after the last step. */
   state(): TrainingState;
+  /** Frees what the head holds; it takes no step after this. */
   dispose(): Promise<void>;
 }
 
@@ -80,6 +86,7 @@ export interface HeadOutput {
 
 /** Loss and gradients on a batch, without a step. */
 export interface HeadGradients extends HeadOutput {
+  /** Loss on the batch. */
   readonly loss: StepLoss;
   /** Of every parameter that training moves, under its name. */
   readonly gradients: Parameters;
@@ -87,18 +94,30 @@ export interface HeadGradients extends HeadOutput {
 
 /** A head that only predicts. */
 export interface HeadPredictor {
+  /** Runs the head on tokens [count, blocks, width], row-major. */
   predict(tokens: Float32Array, count: number): Promise<HeadOutput>;
+  /** Frees what the head holds; it predicts nothing after this. */
   dispose(): Promise<void>;
 }
 
 /** Runs heads. Engines differ in nothing but rounding and speed. */
 export interface HeadEngine {
+  /** What chooses it: `onnx` or `tensorflow`. */
   readonly name: string;
   /** Where it really runs, for the record: `onnxruntime 1.30.0 cpu`. */
   readonly backend: string;
+  /**
+   * Opens a head for training. Heads of one architecture share what they can.
+   * @throws {TypeError} where the state does not fit the architecture
+   */
   trainer(options: TrainerOptions): Promise<HeadTrainer>;
+  /**
+   * Opens a head for prediction.
+   * @throws {TypeError} where the parameters do not fit the architecture
+   */
   predictor(architecture: HeadArchitecture, parameters: Parameters): Promise<HeadPredictor>;
-  /** What one step would follow: for checks against other implementations. Nothing is updated. */
+  /** Loss and gradients of what would be the next step: to check one implementation by another. */
   gradients(options: TrainerOptions, batch: TokenBatch): Promise<HeadGradients>;
+  /** Frees what the engine and its heads hold. */
   dispose(): Promise<void>;
 }

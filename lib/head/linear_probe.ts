@@ -9,6 +9,7 @@ import { readTensors } from "./checkpoint.ts";
 export interface LinearProbe {
   /** One weight for each feature of the embedding. */
   readonly weight: Float32Array;
+  /** Added to the weighted sum. */
   readonly bias: number;
 }
 

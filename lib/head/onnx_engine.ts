@@ -2,24 +2,15 @@
  * The default engine: the head as ONNX models in onnxruntime-node.
  * @module
  */
-import {
-  type Device,
-  ONNX_RUNTIME_VERSION,
-  openSession,
-  type OrtTensor,
-  ortTensor,
-  type Session,
-} from "../onnx/session.ts";
-import { type Tensor, tensor } from "../io/tensor.ts";
+import { type Device, ONNX_RUNTIME_VERSION, ortTensor } from "../onnx/session.ts";
+import { sizeOf, type Tensor, tensor } from "../io/tensor.ts";
 import {
   assertParameters,
-  blocksRead,
   type HeadArchitecture,
   type Parameters,
   parameterShapes,
 } from "./architecture.ts";
 import { ADAM } from "./constants.ts";
-import { DropoutMasks } from "./dropout.ts";
 import type {
   HeadEngine,
   HeadGradients,
@@ -31,9 +22,8 @@ import type {
   TrainerOptions,
   TrainingState,
 } from "./engine.ts";
-import { gradientModel, predictionModel, trainingModel } from "./onnx_graph.ts";
-import { type ParameterLayout, parameterLayout } from "./parameter_layout.ts";
-import { assertBatch, readTokens } from "./token_batch.ts";
+import { type Feeds, type ModelKind, scalar, SharedModel } from "./onnx_model.ts";
+import { assertBatch } from "./token_batch.ts";
 
 /** How the engine's sessions are opened. */
 export interface OnnxEngineOptions {
@@ -52,7 +42,7 @@ class OnnxEngine implements HeadEngine {
   readonly name = "onnx";
   readonly backend: string;
   readonly #options: OnnxEngineOptions;
-  readonly #models = new Map<string, Promise<SharedModel>>();
+  readonly #models = new Map<string, { readonly opening: Promise<SharedModel>; users: number }>();
 
   constructor(options: OnnxEngineOptions) {
     this.#options = options;
@@ -64,234 +54,151 @@ class OnnxEngine implements HeadEngine {
     for (const part of [state.parameters, state.firstMoment, state.secondMoment]) {
       assertParameters(architecture, part, "Cannot train head");
     }
-    const model = await this.#model("train", architecture, dropout);
-    return new OnnxTrainer(options, model);
+    return new OnnxTrainer(options, ...await this.#hold("train", architecture, dropout));
   }
 
   async predictor(architecture: HeadArchitecture, parameters: Parameters): Promise<HeadPredictor> {
     assertParameters(architecture, parameters, "Cannot predict");
-    const model = await this.#model("predict", architecture, false);
-    return new OnnxPredictor(architecture, parameters, model);
+    const held = await this.#hold("predict", architecture, false);
+    return new OnnxPredictor(architecture, parameters, ...held);
   }
 
   async gradients(options: TrainerOptions, batch: TokenBatch): Promise<HeadGradients> {
     const { architecture, dropout, state, dropoutKey, contrastiveWeight } = options;
     assertParameters(architecture, state.parameters, "Cannot compute gradients");
     assertBatch(architecture, batch);
-    const model = await this.#model("gradients", architecture, dropout);
-    const fetched = await model.run({
+    const [model, release] = await this.#hold("gradients", architecture, dropout);
+    const fetched = await model.run(() => ({
       ...model.weights(model.flatten(state.parameters)),
       ...model.batch(batch, dropoutKey, state.steps),
       contrastiveWeight: scalar(contrastiveWeight),
-    });
+    }));
+    release();
+    const loss = lossOf(floats(fetched, "bce"), floats(fetched, "supcon"), contrastiveWeight);
     const gradients = new Map(
-      [...model.layout.spans].map((
-        [name, { shape }],
-      ) => [name, tensor(floats(fetched[`gradient.${name}`]), shape)]),
+      [...model.layout.spans].map(([name, { shape }]) => {
+        return [name, tensor(floats(fetched, `gradient.${name}`), shape)];
+      }),
     );
-    return { loss: stepLoss(fetched, contrastiveWeight), gradients, ...headOutput(fetched) };
+    return { loss, gradients, ...outputOf(fetched) };
   }
 
-  #model(kind: ModelKind, architecture: HeadArchitecture, dropout: boolean): Promise<SharedModel> {
+  /** The model of an architecture, and what lets go of it. */
+  async #hold(
+    kind: ModelKind,
+    architecture: HeadArchitecture,
+    dropout: boolean,
+  ): Promise<[SharedModel, () => void]> {
     const key = JSON.stringify([kind, dropout, Object.entries(architecture).sort()]);
-    let model = this.#models.get(key);
-    if (!model) {
-      model = openSession(buildModel(kind, architecture, dropout), this.#options).then((session) =>
-        new SharedModel(architecture, dropout, session)
-      );
-      this.#models.set(key, model);
+    let held = this.#models.get(key);
+    if (!held) {
+      const opening = this.#closeUnused()
+        .then(() => SharedModel.open(kind, architecture, dropout, this.#options));
+      this.#models.set(key, held = { opening, users: 0 });
     }
-    return model;
+    held.users++;
+    let release = () => void held.users--;
+    return [await held.opening, () => {
+      release();
+      release = () => {};
+    }];
+  }
+
+  /** Closes the models that no head holds: for large heads they keep hundreds of megabytes. */
+  async #closeUnused(): Promise<void> {
+    const unused = [...this.#models].filter(([, { users }]) => users === 0);
+    for (const [key] of unused) this.#models.delete(key);
+    for (const [, { opening }] of unused) await (await opening).close();
   }
 
   async dispose(): Promise<void> {
-    for (const model of this.#models.values()) await (await model).dispose();
-    this.#models.clear();
-  }
-}
-
-type ModelKind = "train" | "predict" | "gradients";
-type Feeds = Record<string, OrtTensor>;
-
-function buildModel(kind: ModelKind, architecture: HeadArchitecture, dropout: boolean) {
-  if (kind === "predict") return predictionModel(architecture);
-  return kind === "train"
-    ? trainingModel(architecture, dropout)
-    : gradientModel(architecture, dropout);
-}
-
-/** A session and its buffers, shared by all heads of an architecture. */
-class SharedModel {
-  readonly layout: ParameterLayout;
-  /** Parameters of no head: where the next training step puts its result. */
-  spare: ParameterBuffer | undefined;
-  readonly #architecture: HeadArchitecture;
-  readonly #masks: DropoutMasks | undefined;
-  readonly #session: Session;
-  #last: Promise<unknown> = Promise.resolve();
-
-  constructor(architecture: HeadArchitecture, dropout: boolean, session: Session) {
-    this.layout = parameterLayout(architecture);
-    this.#architecture = architecture;
-    this.#masks = dropout ? new DropoutMasks(architecture) : undefined;
-    this.#session = session;
-  }
-
-  run(feeds: Feeds, fetches?: Feeds): Promise<Record<string, OrtTensor>> {
-    return fetches ? this.#session.run(feeds, fetches) : this.#session.run(feeds);
-  }
-
-  /** Runs what uses the shared buffers, after all that did before. */
-  exclusively<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#last.then(work);
-    this.#last = result.catch(() => {});
-    return result;
-  }
-
-  flatten(parameters: Parameters): Float32Array {
-    const flat = new Float32Array(this.layout.length);
-    for (const [name, { offset }] of this.layout.spans) {
-      flat.set(parameters.get(name)!.data, offset);
-    }
-    return flat;
-  }
-
-  weights(flat: Float32Array): Feeds {
-    return Object.fromEntries(
-      [...this.layout.spans].map(([name, span]) => [name, viewOf(flat, span.offset, span.shape)]),
-    );
-  }
-
-  chunks(name: string, suffix: string, flat: Float32Array): Feeds {
-    return Object.fromEntries(
-      this.layout.chunks.map((
-        { offset, length },
-        i,
-      ) => [`${name}.${i}${suffix}`, viewOf(flat, offset, [length])]),
-    );
-  }
-
-  tokens(tokens: Float32Array, count: number): OrtTensor {
-    const { width } = this.#architecture;
-    const rows = count * blocksRead(this.#architecture);
-    return ortTensor("float32", readTokens(this.#architecture, tokens, count), [rows, width]);
-  }
-
-  batch(
-    { tokens, labels, count }: TokenBatch,
-    dropoutKey: readonly (string | number)[],
-    step: number,
-  ): Feeds {
-    const feeds: Feeds = {
-      tokens: this.tokens(tokens, count),
-      labels: ortTensor("float32", Float32Array.from(labels), [count, 1]),
-    };
-    this.#masks?.draw(dropoutKey, step, count).forEach((mask, i) => {
-      const { name, width } = this.#masks!.layers[i]!;
-      feeds[`dropout.${name}`] = ortTensor("uint8", mask, [mask.length / width, width]);
-    });
-    return feeds;
-  }
-
-  dispose(): Promise<void> {
-    return this.exclusively(() => this.#session.release());
-  }
-}
-
-/** Parameters with the tensors through which a training step reads and writes them. */
-class ParameterBuffer {
-  readonly feeds: Feeds;
-  readonly fetches: Feeds;
-
-  constructor(readonly flat: Float32Array, model: SharedModel) {
-    this.feeds = { ...model.weights(flat), ...model.chunks("parameters", "", flat) };
-    this.fetches = model.chunks("parameters", ".next", flat);
+    for (const held of this.#models.values()) held.users = 0;
+    await this.#closeUnused();
   }
 }
 
 class OnnxTrainer implements HeadTrainer {
   readonly #options: Omit<TrainerOptions, "state">;
   readonly #model: SharedModel;
-  readonly #untrained: Parameters;
-  readonly #moments: readonly [Float32Array, Float32Array];
-  readonly #momentFeeds: Feeds;
-  readonly #momentFetches: Feeds;
-  #parameters: ParameterBuffer;
+  readonly #release: () => void;
+  /** What training leaves alone. */
+  readonly #rest: TrainingState;
+  readonly #parameters: Float32Array;
+  readonly #first: Float32Array;
+  readonly #second: Float32Array;
+  readonly #feeds: Feeds;
+  readonly #fetches: Feeds;
+  readonly #bce = new Float32Array(1);
+  readonly #supcon = new Float32Array(1);
   #steps: number;
 
-  constructor({ state, ...options }: TrainerOptions, model: SharedModel) {
+  constructor({ state, ...options }: TrainerOptions, model: SharedModel, release: () => void) {
     this.#options = options;
     this.#model = model;
-    this.#untrained = new Map(
-      [...state.parameters].filter(([name]) => !model.layout.spans.has(name)),
-    );
-    this.#parameters = new ParameterBuffer(model.flatten(state.parameters), model);
-    const first = model.flatten(state.firstMoment), second = model.flatten(state.secondMoment);
-    this.#moments = [first, second];
-    // moments are updated in place: the only operator that reads one runs before it is written
-    const tensors = (suffix: string) => ({
-      ...model.chunks("firstMoment", suffix, first),
-      ...model.chunks("secondMoment", suffix, second),
-    });
-    this.#momentFeeds = tensors("");
-    this.#momentFetches = tensors(".next");
+    this.#release = release;
+    this.#rest = state;
     this.#steps = state.steps;
+    this.#parameters = model.flatten(state.parameters);
+    this.#first = model.flatten(state.firstMoment);
+    this.#second = model.flatten(state.secondMoment);
+    // a step writes where it reads: its updates come last, each by itself
+    const chunks = (suffix: string) => ({
+      ...model.chunks("parameters", this.#parameters, suffix),
+      ...model.chunks("firstMoment", this.#first, suffix),
+      ...model.chunks("secondMoment", this.#second, suffix),
+    });
+    this.#feeds = {
+      ...model.weights(this.#parameters),
+      ...chunks(""),
+      contrastiveWeight: scalar(options.contrastiveWeight),
+    };
+    this.#fetches = {
+      ...chunks(".next"),
+      bce: ortTensor("float32", this.#bce, []),
+      supcon: ortTensor("float32", this.#supcon, []),
+    };
   }
 
   async step(batch: TokenBatch, learningRate: number): Promise<StepLoss> {
     const { architecture, contrastiveWeight, dropoutKey } = this.#options;
     assertBatch(architecture, batch);
-    return await this.#model.exclusively(async () => {
-      const model = this.#model, step = this.#steps + 1;
-      const next = model.spare ??
-        new ParameterBuffer(new Float32Array(model.layout.length), model);
-      const correction = Math.sqrt(1 - ADAM.beta2 ** step);
-      const bce = new Float32Array(1), supcon = new Float32Array(1);
-      await model.run({
-        ...this.#parameters.feeds,
-        ...this.#momentFeeds,
-        ...model.batch(batch, dropoutKey, this.#steps),
-        contrastiveWeight: scalar(contrastiveWeight),
-        stepSize: scalar(learningRate * correction / (1 - ADAM.beta1 ** step)),
+    await this.#model.run(() => {
+      const masked = this.#steps++;
+      const correction = Math.sqrt(1 - ADAM.beta2 ** this.#steps);
+      return {
+        ...this.#feeds,
+        ...this.#model.batch(batch, dropoutKey, masked),
+        stepSize: scalar(learningRate * correction / (1 - ADAM.beta1 ** this.#steps)),
         epsilon: scalar(ADAM.epsilon * correction),
-      }, {
-        ...next.fetches,
-        ...this.#momentFetches,
-        bce: ortTensor("float32", bce, []),
-        supcon: ortTensor("float32", supcon, []),
-      });
-      model.spare = this.#parameters;
-      this.#parameters = next;
-      this.#steps = step;
-      return lossOf(bce[0]!, supcon[0]!, contrastiveWeight);
-    });
+      };
+    }, this.#fetches);
+    return lossOf(this.#bce, this.#supcon, contrastiveWeight);
   }
 
   state(): TrainingState {
-    const [first, second] = this.#moments;
+    const { parameters, firstMoment, secondMoment } = this.#rest;
     return {
-      parameters: this.#copy(this.#parameters.flat, this.#untrained),
-      firstMoment: this.#copy(first),
-      secondMoment: this.#copy(second),
+      parameters: this.#unflatten(this.#parameters, parameters),
+      firstMoment: this.#unflatten(this.#first, firstMoment),
+      secondMoment: this.#unflatten(this.#second, secondMoment),
       steps: this.#steps,
     };
   }
 
-  #copy(flat: Float32Array, untrained?: Parameters): Parameters {
+  #unflatten(flat: Float32Array, rest: Parameters): Parameters {
     return new Map(
       [...parameterShapes(this.#options.architecture)].map(([name, shape]): [string, Tensor] => {
-        const length = shape.reduce((product, size) => product * size, 1);
         const span = this.#model.layout.spans.get(name);
-        if (span) return [name, tensor(flat.slice(span.offset, span.offset + length), shape)];
-        return [
-          name,
-          tensor(untrained?.get(name)?.data.slice() ?? new Float32Array(length), shape),
-        ];
+        const data = span
+          ? flat.slice(span.offset, span.offset + sizeOf(shape))
+          : rest.get(name)!.data.slice();
+        return [name, tensor(data, shape)];
       }),
     );
   }
 
   dispose(): Promise<void> {
+    this.#release();
     return Promise.resolve();
   }
 }
@@ -299,47 +206,41 @@ class OnnxTrainer implements HeadTrainer {
 class OnnxPredictor implements HeadPredictor {
   readonly #architecture: HeadArchitecture;
   readonly #model: SharedModel;
+  readonly #release: () => void;
   readonly #weights: Feeds;
 
-  constructor(architecture: HeadArchitecture, parameters: Parameters, model: SharedModel) {
+  constructor(
+    architecture: HeadArchitecture,
+    parameters: Parameters,
+    model: SharedModel,
+    release: () => void,
+  ) {
     this.#architecture = architecture;
     this.#model = model;
+    this.#release = release;
     this.#weights = model.weights(model.flatten(parameters));
   }
 
   async predict(tokens: Float32Array, count: number): Promise<HeadOutput> {
     assertBatch(this.#architecture, { tokens, count });
-    return headOutput(
-      await this.#model.run({ ...this.#weights, tokens: this.#model.tokens(tokens, count) }),
-    );
+    const input = this.#model.tokens(tokens, count);
+    return outputOf(await this.#model.run(() => ({ ...this.#weights, tokens: input })));
   }
 
   dispose(): Promise<void> {
+    this.#release();
     return Promise.resolve();
   }
 }
 
-function viewOf(flat: Float32Array, offset: number, shape: readonly number[]): OrtTensor {
-  const length = shape.reduce((product, size) => product * size, 1);
-  return ortTensor("float32", flat.subarray(offset, offset + length), shape);
+function floats(fetched: Feeds, name: string): Float32Array {
+  return fetched[name]!.data as Float32Array;
 }
 
-function scalar(value: number): OrtTensor {
-  return ortTensor("float32", Float32Array.of(value), []);
+function outputOf(fetched: Feeds): HeadOutput {
+  return { logits: floats(fetched, "logits"), z: floats(fetched, "z") };
 }
 
-function floats(value: OrtTensor | undefined): Float32Array {
-  return value!.data as Float32Array;
-}
-
-function headOutput(fetched: Record<string, OrtTensor>): HeadOutput {
-  return { logits: floats(fetched["logits"]), z: floats(fetched["z"]) };
-}
-
-function stepLoss(fetched: Record<string, OrtTensor>, contrastiveWeight: number): StepLoss {
-  return lossOf(floats(fetched["bce"])[0]!, floats(fetched["supcon"])[0]!, contrastiveWeight);
-}
-
-function lossOf(bce: number, supcon: number, contrastiveWeight: number): StepLoss {
-  return { total: bce + contrastiveWeight * supcon, bce, supcon };
+function lossOf(bce: Float32Array, supcon: Float32Array, contrastiveWeight: number): StepLoss {
+  return { total: bce[0]! + contrastiveWeight * supcon[0]!, bce: bce[0]!, supcon: supcon[0]! };
 }

@@ -48,7 +48,10 @@ export function trainingModel(
   // gradients come scaled by √(1 − β₂), so that their square needs no factor of its own
   const scale = Math.sqrt(1 - ADAM.beta2);
   const gradients = buildLoss(g, head, scale);
-  const stepSize = g.input("stepSize", "float32", []);
+  // parameters are written where they are read, so no update may come before the last gradient
+  const done = g.op("ReduceSum", [gradients.get("proj1.1.bias")!], { keepdims: 0 });
+  const wait = g.op("Mul", [done, g.float(0)]);
+  const stepSize = g.op("Add", [g.input("stepSize", "float32", []), wait]);
   const epsilon = g.input("epsilon", "float32", []);
   const mul = (a: Value, b: Value) => g.op("Mul", [a, b]);
   const pieces = flatPieces(g, gradients);

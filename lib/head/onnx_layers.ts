@@ -16,7 +16,9 @@ import { dropoutLayers } from "./dropout.ts";
 
 /** A value in the graph that stands for `factor` times itself. */
 export interface Scaled {
+  /** What the graph holds. */
   readonly value: Value;
+  /** What the next operator has to multiply it by. */
   readonly factor: number;
 }
 

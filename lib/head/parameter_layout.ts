@@ -10,29 +10,39 @@ const CHUNK_LENGTH = 65_536;
 
 /** A run of values of one parameter. */
 export interface Piece {
+  /** The parameter. */
   readonly name: string;
-  /** Lengths of all pieces that the parameter is cut into, and which one this is. */
+  /** Lengths of all pieces that the parameter is cut into. */
   readonly lengths: readonly number[];
+  /** Which of them this is. */
   readonly index: number;
 }
 
 /** A run of values that Adam updates together: a piece of a large parameter or several small ones. */
 export interface Chunk {
+  /** First value, counted from the start of the array. */
   readonly offset: number;
+  /** Number of values. */
   readonly length: number;
+  /** What it consists of, in order. */
   readonly pieces: readonly Piece[];
 }
 
 /** Where a parameter lies. */
 export interface Span {
+  /** First value, counted from the start of the array. */
   readonly offset: number;
+  /** Sizes of the parameter. */
   readonly shape: readonly number[];
 }
 
 /** Places of all trained parameters, one after the other in the order of their names' listing. */
 export interface ParameterLayout {
+  /** Number of values of all parameters. */
   readonly length: number;
+  /** Place of each parameter. */
   readonly spans: ReadonlyMap<string, Span>;
+  /** Cut of the whole array. */
   readonly chunks: readonly Chunk[];
 }
 

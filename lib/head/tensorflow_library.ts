@@ -19,6 +19,7 @@ export type TensorflowLibraryName = typeof TENSORFLOW_LIBRARIES[number];
 
 /** TensorFlow, loaded. */
 export interface TensorflowLibrary {
+  /** Its operators. */
   readonly tf: Tf;
   /** What really runs and where: `tensorflow 2.21.0 cpu (tfjs 4.22.0)`. */
   readonly backend: string;

@@ -1,0 +1,150 @@
+/**
+ * The mini backbones: two small vision transformers for the mini world, deeper and finer against
+ * shallower and coarser as ViT-L/14 is to ViT-B/32.
+ * @module
+ */
+import { dirname, join } from "node:path";
+import { photograph, sceneMaterial } from "../data/mini_scene.ts";
+import { MINI_CLASSES, MINI_SIZE_PX } from "../data/mini_sets.ts";
+import { centerCrop } from "../image/crop.ts";
+import { exists } from "../io/files.ts";
+import { readSafetensorsHeader, writeSafetensors } from "../io/safetensors.ts";
+import type { Tensor } from "../io/tensor.ts";
+import { randomStream } from "../random.ts";
+import { openBackbone, weightsPath } from "./backbone.ts";
+import { MINI_RESOLUTION_PX, type MiniArchitecture, miniWeights } from "./mini_weights.ts";
+import { SCHEMES } from "./naming.ts";
+
+/** The two backbones, deep and fine first. */
+export const MINI_BACKBONES: readonly MiniArchitecture[] = [
+  { name: "Mini-L/8", patchPx: 8, blocks: 8 },
+  { name: "Mini-B/16", patchPx: 16, blocks: 4 },
+];
+
+/** Where mini backbones are made. */
+export interface MiniBackboneOptions {
+  /** Folder of the mini world; weights go to `backbones/` in it. */
+  readonly root: string;
+  /** Seed of the mini world. */
+  readonly seed: number;
+}
+
+/** Rises whenever the same seed gives other weights. */
+const VERSION = "1";
+const IMAGES_PER_CLASS = 48;
+/** Standard deviation of every dimension of the tokens on real images, where it is not near 0. */
+const TOKEN_STD = 2;
+const SMALLEST_STD = .05;
+
+/**
+ * Makes the weights of the mini backbones, or finds them made.
+ * @returns paths of the weights, in the order of {@linkcode MINI_BACKBONES}
+ */
+export async function makeMiniBackbones(
+  { root, seed }: MiniBackboneOptions,
+): Promise<string[]> {
+  const paths: string[] = [];
+  let images: Uint8Array[] | undefined;
+  for (const architecture of MINI_BACKBONES) {
+    const path = weightsPath(join(root, "backbones"), architecture.name);
+    paths.push(path);
+    if (await isMade(path, seed)) continue;
+    images ??= realImages(seed);
+    const weights = miniWeights(
+      architecture,
+      images.map(normalizePixels),
+      randomStream(seed, "mini backbone", architecture.name),
+    );
+    const draft = join(dirname(path), "draft.safetensors");
+    await writeSafetensors(draft, weights);
+    standardizeTokens(weights, await tokensOf(draft, images));
+    await Deno.remove(draft);
+    await writeSafetensors(path, weights, { version: VERSION, seed: `${seed}` });
+  }
+  return paths;
+}
+
+async function isMade(path: string, seed: number): Promise<boolean> {
+  if (!await exists(path)) return false;
+  try {
+    const { metadata } = await readSafetensorsHeader(path);
+    return metadata["version"] === VERSION && metadata["seed"] === `${seed}`;
+  } catch (error) {
+    if (error instanceof SyntaxError) return false;
+    throw error;
+  }
+}
+
+/** Centre crops of real images, some of each class; uint8 [R, R, 3] each. */
+function realImages(seed: number): Uint8Array[] {
+  const material = sceneMaterial(seed);
+  return MINI_CLASSES.flatMap((shape) =>
+    Array.from({ length: IMAGES_PER_CLASS }, (_, index) => {
+      const random = randomStream(seed, "mini backbone image", shape, index);
+      const { width, height, data } = photograph(MINI_SIZE_PX, shape, material, random);
+      const rgb = Uint8Array.from(data, (value) => Math.round(255 * value));
+      return centerCrop({ width, height, data: rgb }, MINI_RESOLUTION_PX).data;
+    })
+  );
+}
+
+/** What the ViT graph makes of pixels before it cuts patches; [3, R, R]. */
+function normalizePixels(rgb: Uint8Array): Float32Array {
+  const { pixelMean, pixelStd } = SCHEMES[0]!.variant;
+  const area = MINI_RESOLUTION_PX ** 2;
+  const pixels = new Float32Array(3 * area);
+  for (let i = 0; i < rgb.length; i++) {
+    const channel = i % 3;
+    pixels[channel * area + Math.floor(i / 3)] = (rgb[i]! / 255 - pixelMean[channel]!) /
+      pixelStd[channel]!;
+  }
+  return pixels;
+}
+
+/** [images, blocks, width] */
+async function tokensOf(path: string, images: readonly Uint8Array[]): Promise<Tensor> {
+  await using backbone = await openBackbone(path);
+  const bytes = images[0]!.length;
+  const crops = new Uint8Array(images.length * bytes);
+  images.forEach((image, i) => crops.set(image, i * bytes));
+  return await backbone.tokensOfCrops(crops, images.length);
+}
+
+/**
+ * Lets `layer_norm2` of every block standardise what it gives for the CLS token, and takes that back
+ * in the MLP behind it: tokens get zero mean and one scale, all else in the network stays.
+ */
+function standardizeTokens(weights: Map<string, Tensor>, tokens: Tensor): void {
+  const [count, blocks, width] = tokens.shape as [number, number, number];
+  for (let block = 0; block < blocks; block++) {
+    const name = `vision_model.encoder.layers.${block}`;
+    const gain = weights.get(`${name}.layer_norm2.weight`)!.data;
+    const shift = weights.get(`${name}.layer_norm2.bias`)!.data;
+    for (let i = 0; i < width; i++) {
+      let sum = 0, squares = 0;
+      for (let image = 0; image < count; image++) {
+        const value = tokens.data[(image * blocks + block) * width + i]!;
+        sum += value;
+        squares += value * value;
+      }
+      const mean = sum / count;
+      const std = Math.sqrt(Math.max(0, squares / count - mean * mean));
+      // rounded, so that the last bits of other machines' products make no difference
+      gain[i] = roundTo(TOKEN_STD / Math.max(SMALLEST_STD, std), 2 ** -6);
+      shift[i] = roundTo(-mean * gain[i]!, 2 ** -6);
+    }
+    const inward = weights.get(`${name}.mlp.fc1.weight`)!.data;
+    const bias = weights.get(`${name}.mlp.fc1.bias`)!.data;
+    for (let row = 0; row < bias.length; row++) {
+      for (let i = 0; i < width; i++) {
+        const weight = inward[row * width + i]! / gain[i]!;
+        inward[row * width + i] = weight;
+        bias[row]! -= weight * shift[i]!;
+      }
+    }
+  }
+}
+
+function roundTo(value: number, step: number): number {
+  return step * Math.round(value / step);
+}

@@ -55,6 +55,7 @@ export async function openWorld(profile: Profile, options: OpenWorldOptions): Pr
     testSets: new Map(
       [...profile.testSets, ...profile.synthbusterSets].map((spec) => [spec.name, spec]),
     ),
+    augmentations: training.augmentations,
     trainTransform: (size) => ({
       kind: "train",
       size,

@@ -46,6 +46,7 @@ export const mini: Profile = {
     jpegProbability: .2,
     jpegQualities: [60, 100],
     flipProbability: .5,
+    augmentations: 5,
   },
   perturbation: { probability: .5, resizePx: 73 },
   epochs: { atEpochs: [3, 5, 10, 15], decayEpochs: [6, 11] },

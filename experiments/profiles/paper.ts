@@ -52,6 +52,7 @@ export const paper: Profile = {
     jpegProbability: .5,
     jpegQualities: [30, 100],
     flipProbability: .5,
+    augmentations: 15,
   },
   perturbation: { probability: .5, resizePx: 256 },
   epochs: { atEpochs: [3, 5, 10, 15], decayEpochs: [6, 11] },

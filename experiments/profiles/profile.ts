@@ -47,6 +47,8 @@ export interface Profile {
     readonly jpegProbability: number;
     readonly jpegQualities: readonly [number, number];
     readonly flipProbability: number;
+    /** Augmentations of each image; epochs beyond as many see them again in the same order. */
+    readonly augmentations: number;
   };
   /** §5.6: the share of images perturbed, and the side that perturbed ones are resized to. */
   readonly perturbation: { readonly probability: number; readonly resizePx: number };

@@ -1,0 +1,165 @@
+/**
+ * Images per second of full-size backbones with random weights, beside PyTorch in the same run; how
+ * fast int8 is and how near its tokens are; session start; and whether decoding keeps up.
+ *
+ *     deno task bench:backbone
+ *
+ * Needs Debian's python3-torch and libopenblas0-pthread for the peer, 3 GB of disk and minutes.
+ * @module
+ */
+import { join } from "node:path";
+import sharp from "sharp";
+import { type Backbone, openBackbone, weightsPath } from "../../lib/backbone/backbone.ts";
+import { quantizeWeights } from "../../lib/backbone/quantize.ts";
+import { readVitWeights } from "../../lib/backbone/weights.ts";
+import { extractTokens } from "../../lib/features/extract.ts";
+import { randomStream } from "../../lib/random.ts";
+import { SIZES, writeRandomVit } from "./random_vit.ts";
+
+const PAIRS = 3;
+const BATCH = { "ViT-B/32": 8, "ViT-L/14": 4 } as const;
+
+const folder = Deno.env.get("RINE_BENCH_FOLDER") ?? await Deno.makeTempDir();
+
+function randomCrops(count: number, sizePx: number): Uint8Array {
+  const random = randomStream("crops", count);
+  return Uint8Array.from({ length: count * sizePx * sizePx * 3 }, () => random.integer(256));
+}
+
+async function secondsOf(backbone: Backbone, rgb: Uint8Array, count: number, repeats: number) {
+  await backbone.tokensOfCrops(rgb, count);
+  let best = Infinity;
+  for (let i = 0; i < repeats; i++) {
+    const started = performance.now();
+    await backbone.tokensOfCrops(rgb, count);
+    best = Math.min(best, (performance.now() - started) / 1000);
+  }
+  return best;
+}
+
+async function torchSeconds(name: keyof typeof SIZES, repeats: number): Promise<number> {
+  const { resolutionPx, patchPx, width, blocks } = SIZES[name];
+  const script = join(import.meta.dirname!, "backbone_torch.py");
+  const args = [script, resolutionPx, patchPx, width, blocks, BATCH[name], repeats].map(String);
+  const { stdout, stderr, success } = await new Deno.Command("/usr/bin/python3", { args }).output();
+  if (!success) throw new Error(new TextDecoder().decode(stderr));
+  return Number(new TextDecoder().decode(stdout));
+}
+
+function peakMemoryBytes(): number {
+  const status = Deno.readTextFileSync("/proc/self/status");
+  return Number(/VmHWM:\s+(\d+) kB/.exec(status)![1]) * 1024;
+}
+
+async function timeBackbone(name: keyof typeof SIZES): Promise<void> {
+  const path = weightsPath(folder, name);
+  await Deno.mkdir(join(path, ".."), { recursive: true });
+  if (!await Deno.stat(path).catch(() => undefined)) await writeRandomVit(path, SIZES[name]);
+  const count = BATCH[name];
+  const rgb = randomCrops(count, SIZES[name].resolutionPx);
+  const repeats = name === "ViT-L/14" ? 3 : 10;
+
+  let started = performance.now();
+  await using full = await openBackbone(name, { folder });
+  await full.open();
+  const startSeconds = (performance.now() - started) / 1000;
+  const { size } = await Deno.stat(path);
+  console.log(
+    `${name}: session start ${startSeconds.toFixed(1)} s, peak memory ${
+      (peakMemoryBytes() / 1e9).toFixed(2)
+    } GB for ${(size / 1e9).toFixed(2)} GB of weights`,
+  );
+
+  const ratios: number[] = [];
+  for (let pair = 0; pair < PAIRS; pair++) {
+    const ours = await secondsOf(full, rgb, count, repeats) / count;
+    const torch = await torchSeconds(name, repeats) / count;
+    ratios.push(torch / ours);
+    console.log(
+      `${name}: ${ours.toFixed(3)} s an image, PyTorch ${torch.toFixed(3)}: ${
+        (torch / ours).toFixed(2)
+      } times as fast`,
+    );
+  }
+  console.log(
+    `${name}: median ${ratios.sort((a, b) => a - b)[PAIRS >> 1]!.toFixed(2)} times PyTorch`,
+  );
+
+  const quantized = join(path, "..", "int8.safetensors");
+  if (!await Deno.stat(quantized).catch(() => undefined)) {
+    await quantizeWeights(await readVitWeights(path), quantized);
+  }
+  await using int8 = await openBackbone(name, { folder, precision: "int8" });
+  started = performance.now();
+  const fullSeconds = await secondsOf(full, rgb, count, repeats);
+  const int8Seconds = await secondsOf(int8, rgb, count, repeats);
+  console.log(
+    `${name}: int8 ${(int8Seconds / count).toFixed(3)} s an image, ${
+      (fullSeconds / int8Seconds).toFixed(2)
+    } times full precision`,
+  );
+  const { width, blocks } = SIZES[name];
+  const [a, b] = [await full.tokensOfCrops(rgb, count), await int8.tokensOfCrops(rgb, count)];
+  const cosines = Array.from({ length: blocks }, (_, block) => {
+    let sum = 0;
+    for (let image = 0; image < count; image++) {
+      const at = (image * blocks + block) * width;
+      sum += cosine(a.data.subarray(at, at + width), b.data.subarray(at, at + width));
+    }
+    return (sum / count).toFixed(4);
+  });
+  console.log(`${name}: cosine of int8 tokens by block: ${cosines.join(" ")}`);
+}
+
+function cosine(a: Float32Array, b: Float32Array): number {
+  let product = 0, aSquared = 0, bSquared = 0;
+  for (let i = 0; i < a.length; i++) {
+    product += a[i]! * b[i]!;
+    aSquared += a[i]! ** 2;
+    bSquared += b[i]! ** 2;
+  }
+  return product / Math.sqrt(aSquared * bSquared);
+}
+
+const IMAGES = 192;
+
+/** Extraction from files against the backbone alone: does decoding keep up? */
+async function timeExtraction(): Promise<void> {
+  const root = await Deno.makeTempDir();
+  const images = [];
+  for (let i = 0; i < IMAGES; i++) {
+    const random = randomStream("jpeg", i);
+    const raw = { width: 32, height: 32, channels: 3 } as const;
+    const noise = Uint8Array.from({ length: 32 * 32 * 3 }, () => random.integer(256));
+    const path = `${i}.jpg`;
+    await sharp(noise, { raw }).resize(256, 256).jpeg({ quality: 95 }).toFile(join(root, path));
+    images.push({ path, label: 0, generator: "bench" } as const);
+  }
+  await using backbone = await openBackbone("ViT-B/32", { folder });
+  const transform = { kind: "center", size: 224 } as const;
+  const rgb = randomCrops(8, 224);
+  for (let pair = 0; pair < PAIRS; pair++) {
+    const alone = 8 / await secondsOf(backbone, rgb, 8, 10);
+    const started = performance.now();
+    await extractTokens([{ images, transform, seed: 0, epoch: pair, backbones: [backbone] }], {
+      root,
+      folder: join(root, `tokens${pair}`),
+      batchSize: 8,
+      workers: navigator.hardwareConcurrency,
+    });
+    const rate = IMAGES / ((performance.now() - started) / 1000);
+    console.log(
+      `ViT-B/32: ${rate.toFixed(1)} images/s from JPEG files, ${
+        alone.toFixed(1)
+      } by the backbone alone: ${(100 * rate / alone).toFixed(0)} %`,
+    );
+  }
+  await Deno.remove(root, { recursive: true });
+}
+
+const wanted = Deno.args.length > 0 ? Deno.args : [...Object.keys(SIZES), "extraction"];
+for (const name of Object.keys(SIZES) as (keyof typeof SIZES)[]) {
+  if (wanted.includes(name)) await timeBackbone(name);
+}
+if (wanted.includes("extraction")) await timeExtraction();
+Deno.exit(0);

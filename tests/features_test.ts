@@ -1,10 +1,16 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
+import { basename, join } from "node:path";
+import fc from "fast-check";
 import sharp from "sharp";
-import { type Backbone, openBackbone } from "../lib/backbone/backbone.ts";
-import { type DatasetSpec, listImages } from "../lib/data/dataset.ts";
-import { type ExtractOptions, extractTokens, nameTokens } from "../lib/features/extract.ts";
-import { findTokens, tokenPaths, TokenReader } from "../lib/features/token_set.ts";
+import { type Backbone, openBackbone, PRECISIONS } from "../lib/backbone/backbone.ts";
+import { quantizeWeights } from "../lib/backbone/quantize.ts";
+import { readVitWeights } from "../lib/backbone/weights.ts";
+import { type DatasetSpec, type ImageEntry, listImages } from "../lib/data/dataset.ts";
+import { type ExtractOptions, extractTokens } from "../lib/features/extract.ts";
+import { nameTokens } from "../lib/features/request.ts";
+import { findTokens, tokenPaths, TokenReader, type TokenSet } from "../lib/features/token_set.ts";
+import { decodeImage } from "../lib/image/image.ts";
+import { PERTURBATIONS } from "../lib/image/perturb.ts";
 import type { Transform } from "../lib/image/transform.ts";
 import { randomStream } from "../lib/random.ts";
 
@@ -18,13 +24,15 @@ const SPEC: DatasetSpec = {
   sources: [{ label: 0, directory: "tiny/0_real" }, { label: 1, directory: "tiny/1_fake" }],
 };
 
-async function makeImages(root: string): Promise<void> {
+/** Images a little larger than a crop. */
+async function makeImages(root: string, cropPx: number): Promise<void> {
+  const width = cropPx + 18, height = cropPx + 12;
   for (const [folder, count] of [["0_real", REAL], ["1_fake", GENERATED]] as const) {
     await Deno.mkdir(join(root, "tiny", folder), { recursive: true });
     for (let i = 0; i < count; i++) {
       const random = randomStream("features", folder, i);
-      const raw = { width: 50, height: 44, channels: 3 } as const;
-      const pixels = Uint8Array.from({ length: 50 * 44 * 3 }, () => random.integer(256));
+      const raw = { width, height, channels: 3 } as const;
+      const pixels = Uint8Array.from({ length: width * height * 3 }, () => random.integer(256));
       await sharp(pixels, { raw }).png().toFile(join(root, "tiny", folder, `${i}.png`));
     }
   }
@@ -39,8 +47,8 @@ interface Fixture {
 
 async function withFixture(use: (fixture: Fixture) => Promise<void>): Promise<void> {
   const root = await Deno.makeTempDir();
-  await makeImages(root);
   await using backbone = await openBackbone(join(GOLDENS, "clip_hf.safetensors"));
+  await makeImages(root, backbone.architecture.resolutionPx);
   const options = { root, folder: join(root, "tokens"), batchSize: 4, workers: 2 };
   const extract = async (transform: Transform, changed: Partial<ExtractOptions> = {}) => {
     const images = await listImages(root, SPEC);
@@ -74,7 +82,6 @@ const train = (size: number): Transform => ({
 Deno.test("tokens on disk are the backbone's, rounded to float16", () =>
   withFixture(async ({ backbone, size, options, extract }) => {
     const stored = await extract({ kind: "center", size });
-    const { decodeImage } = await import("../lib/image/image.ts");
     const images = await listImages(options.root, SPEC);
     const decoded = await Promise.all(
       images.map(({ path }) => decodeImage(join(options.root, path))),
@@ -84,23 +91,6 @@ Deno.test("tokens on disk are the backbone's, rounded to float16", () =>
     stored.forEach((value, i) =>
       assert(Math.abs(value - data[i]!) <= 2e-3 * Math.max(1, Math.abs(data[i]!)))
     );
-  }));
-
-Deno.test("tokens do not depend on batch size, worker count or the other requests", () =>
-  withFixture(async ({ size, options, extract }) => {
-    for (const transform of [train(size), { kind: "ten", size } as const]) {
-      const expected = await extract(transform);
-      for (
-        const [index, changed] of [{ batchSize: 1 }, { batchSize: 30 }, { workers: 1 }].entries()
-      ) {
-        const folder = join(options.root, `${transform.kind}${index}`);
-        const found = await extract(transform, { ...changed, folder });
-        // one step of float16 beside float32's own rounding
-        found.forEach((value, i) =>
-          assert(Math.abs(value - expected[i]!) <= 1e-3 * Math.max(1, Math.abs(expected[i]!)))
-        );
-      }
-    }
   }));
 
 Deno.test("extraction cut off anywhere goes on and ends with the same bytes", () =>
@@ -170,14 +160,254 @@ Deno.test("the index names image, label and generator of every row", () =>
     assert.equal(index.images.filter(({ label }) => label === 1).length, GENERATED);
   }));
 
+async function valuesOf(set: TokenSet): Promise<Float32Array> {
+  using reader = await TokenReader.open(set);
+  const [rows] = set.index.shape;
+  const values = new Float32Array(rows * reader.rowLength);
+  for (let row = 0; row < rows; row++) reader.copyRow(row, values, row * reader.rowLength);
+  return values;
+}
+
+/** The tiny backbone at every precision. */
+async function openAll(folder: string): Promise<Backbone[]> {
+  await Deno.mkdir(join(folder, "Tiny"));
+  const weights = join(folder, "Tiny", "model.safetensors");
+  await Deno.copyFile(join(GOLDENS, "clip_hf.safetensors"), weights);
+  await quantizeWeights(await readVitWeights(weights), join(folder, "Tiny", "int8.safetensors"));
+  return await Promise.all(
+    PRECISIONS.map((precision) => openBackbone("Tiny", { folder, precision })),
+  );
+}
+
+Deno.test("tokens of a crop depend neither on the others of its batch nor on their order, at any precision", () =>
+  withFixture(async ({ size, options: { root } }) => {
+    const COUNT = 7, cropBytes = size * size * 3;
+    const random = randomStream("batches");
+    const crops = Uint8Array.from({ length: COUNT * cropBytes }, () => random.integer(256));
+    for (const backbone of await openAll(root)) {
+      await using opened = backbone;
+      const { data: expected } = await opened.tokensOfCrops(crops, COUNT);
+      const largest = expected.reduce((max, value) => Math.max(max, Math.abs(value)), 0);
+      const rowLength = expected.length / COUNT;
+      const order = fc.shuffledSubarray([...Array(COUNT).keys()], { minLength: 1 });
+      await fc.assert(
+        fc.asyncProperty(order, async (order) => {
+          const batch = new Uint8Array(order.length * cropBytes);
+          order.forEach((crop, i) =>
+            batch.set(crops.subarray(crop * cropBytes, (crop + 1) * cropBytes), i * cropBytes)
+          );
+          const { data } = await opened.tokensOfCrops(batch, order.length);
+          order.forEach((crop, i) => {
+            for (let k = 0; k < rowLength; k++) {
+              const difference = data[i * rowLength + k]! - expected[crop * rowLength + k]!;
+              assert(Math.abs(difference) <= 1e-5 * largest, `${opened.precision}: ${difference}`);
+            }
+          });
+        }),
+        { numRuns: 25 },
+      );
+    }
+  }));
+
+Deno.test("tokens of an image depend neither on order, batches and workers nor on what else is in the folder, at any precision", () =>
+  withFixture(async ({ size, options }) => {
+    const { root } = options;
+    const all = await listImages(root, SPEC);
+    const transforms: Transform[] = [
+      { kind: "center", size },
+      { kind: "ten", size },
+      train(size),
+      ...PERTURBATIONS.map((perturbation) => ({
+        kind: "perturbed" as const,
+        size,
+        perturbation,
+        protocol: "released" as const,
+        probability: .5,
+        resizePx: 2 * size,
+      })),
+    ];
+    const backbones = await openAll(root);
+    const extract = async (
+      images: readonly ImageEntry[],
+      transform: Transform,
+      changed: Partial<ExtractOptions> = {},
+    ) => {
+      const request = { images, transform, seed: 3, epoch: 1, backbones };
+      const [sets] = await extractTokens([request], { ...options, ...changed });
+      return await Promise.all(sets!.map(valuesOf));
+    };
+    let round = 0;
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom(...transforms),
+        fc.shuffledSubarray(all, { minLength: 1 }),
+        fc.record({
+          batchSize: fc.integer({ min: 1, max: 40 }),
+          workers: fc.integer({ min: 1, max: 3 }),
+        }),
+        async (transform, some, changed) => {
+          const expected = await extract(all, transform);
+          const folder = join(root, `tokens${round++}`);
+          const found = await extract(some, transform, { ...changed, folder });
+          expected.forEach((values, b) => {
+            const length = values.length / all.length;
+            some.forEach((image, i) => {
+              const own = all.indexOf(image);
+              for (let k = 0; k < length; k++) {
+                const before = values[own * length + k]!, after = found[b]![i * length + k]!;
+                // one step of float16, where float32's own rounding falls on an edge
+                assert(Math.abs(after - before) <= 1e-3 * Math.max(1, Math.abs(before)));
+              }
+            });
+          });
+        },
+      ),
+      { numRuns: 10 },
+    );
+    for (const backbone of backbones) await backbone[Symbol.asyncDispose]();
+  }));
+
+const BROKEN = {
+  "1_fake/2.png": "not an image",
+  "0_real/gone.png": undefined,
+} as const;
+
+/** Spoils one image and adds a link that leads nowhere. */
+async function spoil(root: string): Promise<void> {
+  for (const [path, content] of Object.entries(BROKEN)) {
+    if (content) await Deno.writeTextFile(join(root, "tiny", path), content);
+    else await Deno.symlink("nowhere", join(root, "tiny", path));
+  }
+}
+
 Deno.test("an image that cannot be decoded stops extraction and leaves nothing that looks finished", () =>
   withFixture(async ({ size, options, extract }) => {
-    await Deno.writeTextFile(join(options.root, "tiny/1_fake/9.png"), "not an image");
+    const path = join(options.root, "tiny/1_fake/9.png");
+    await Deno.writeTextFile(path, "not an image");
+    await assert.rejects(extract({ kind: "center", size }), {
+      name: "SyntaxError",
+      message: `Cannot decode ${path}: expected an image, found 12 bytes; ` +
+        "`deno task doctor` lists them, --skip-corrupt leaves them out",
+    });
+    for await (const { name } of Deno.readDir(options.folder)) assert(!name.endsWith(".npy"), name);
+  }));
+
+Deno.test("of several images that cannot be decoded the first is named and the others are counted", () =>
+  withFixture(async ({ size, options: { root }, extract }) => {
+    for (const name of ["3", "5", "6"]) {
+      await Deno.writeTextFile(join(root, `tiny/0_real/${name}.png`), "");
+    }
+    await assert.rejects(extract({ kind: "center", size }), (error: Error) => {
+      assert(
+        error.message.includes(
+          "0_real/3.png: expected an image, found 0 bytes, and 2 more like it",
+        ),
+      );
+      return !error.message.includes("\n");
+    });
+    await spoil(root);
     await assert.rejects(
       extract({ kind: "center", size }),
-      (error: Error) => error instanceof SyntaxError && error.message.includes("9.png"),
+      /gone\.png: expected an image, found none, and 1 more like it/,
+      "what is not there is known before anything is decoded",
     );
-    for await (const { name } of Deno.readDir(options.folder)) assert(!name.endsWith(".npy"), name);
+  }));
+
+Deno.test("with skipCorrupt the rows of such images are NaN and listed, and all others as ever", () =>
+  withFixture(async ({ backbone, size, options }) => {
+    const request = { transform: train(size), seed: 3, epoch: 1, backbones: [backbone] };
+    const clean = await listImages(options.root, SPEC);
+    const [[whole]] = await extractTokens([{ ...request, images: clean }], options) as [[TokenSet]];
+    assert.deepEqual(whole.unreadable, []);
+    const expected = await valuesOf(whole);
+    await spoil(options.root);
+    const images = await listImages(options.root, SPEC);
+    const lenient = { ...options, skipCorrupt: true };
+    const [[set]] = await extractTokens([{ ...request, images }], lenient) as [[TokenSet]];
+    assert.deepEqual(
+      set.unreadable.map((position) => images[position]!.path),
+      ["tiny/0_real/gone.png", "tiny/1_fake/2.png"],
+    );
+    const values = await valuesOf(set);
+    const length = values.length / images.length;
+    images.forEach(({ path }, i) => {
+      const row = values.subarray(i * length, (i + 1) * length);
+      const before = clean.findIndex((image) => image.path === path);
+      if (set.unreadable.includes(i)) assert(row.every(Number.isNaN), basename(path));
+      else {row.forEach((value, k) =>
+          assert(
+            Math.abs(value - expected[before * length + k]!) <= 1e-3 * Math.max(1, Math.abs(value)),
+          )
+        );}
+    });
+    await assert.rejects(extractTokens([{ ...request, images }], options), /gone\.png/);
+  }));
+
+Deno.test("extraction without some images, cut off anywhere, ends with the same bytes and the same list", () =>
+  withFixture(async ({ backbone, size, options }) => {
+    await spoil(options.root);
+    const images = await listImages(options.root, SPEC);
+    const request = { images, transform: train(size), seed: 3, epoch: 1, backbones: [backbone] };
+    const lenient = { ...options, skipCorrupt: true };
+    const [[set]] = await extractTokens([request], lenient) as [[TokenSet]];
+    const whole = await Deno.readFile(set.path);
+    const list = `${set.path.slice(0, -".npy".length)}.unreadable.json`;
+    const listed = await Deno.readTextFile(list);
+    const random = randomStream("cuts");
+    for (const keepsList of [true, true, true, false]) {
+      const cut = keepsList ? random.integer(whole.length) : 130;
+      await Deno.remove(set.path);
+      await Deno.writeFile(`${set.path}.partial`, whole.slice(0, cut));
+      if (!keepsList) await Deno.remove(list);
+      const [[again]] = await extractTokens([request], lenient) as [[TokenSet]];
+      assert.deepEqual(await Deno.readFile(again.path), whole, `cut at ${cut}`);
+      assert.equal(await Deno.readTextFile(list), listed);
+    }
+  }));
+
+Deno.test("an image that has been mended is taken in, even where its size is the same", () =>
+  withFixture(async ({ backbone, size, options }) => {
+    const path = join(options.root, "tiny/1_fake/2.png");
+    const intact = await Deno.readFile(path);
+    const request = { transform: train(size), seed: 3, epoch: 1, backbones: [backbone] };
+    const extract = async (skipCorrupt: boolean) => {
+      const images = await listImages(options.root, SPEC);
+      const [[set]] = await extractTokens([{ ...request, images }], {
+        ...options,
+        skipCorrupt,
+      }) as [
+        [TokenSet],
+      ];
+      return set;
+    };
+    await Deno.writeFile(path, intact.map((byte, i) => i > 40 ? 0 : byte));
+    const lacking = await extract(true);
+    assert.equal(lacking.unreadable.length, 1);
+    await Deno.writeFile(path, intact);
+    const mended = await extract(false);
+    assert.equal(mended.key, lacking.key);
+    assert.deepEqual(mended.unreadable, []);
+    assert(!(await valuesOf(mended)).some(Number.isNaN));
+  }));
+
+Deno.test("a set of which no image can be decoded is refused even with skipCorrupt", () =>
+  withFixture(async ({ backbone, size, options }) => {
+    const images = (await listImages(options.root, SPEC)).filter(({ label }) => label === 1);
+    for (const { path } of images) await Deno.writeTextFile(join(options.root, path), "");
+    const request = { images, transform: train(size), seed: 3, epoch: 1, backbones: [backbone] };
+    await assert.rejects(extractTokens([request], { ...options, skipCorrupt: true }), {
+      name: "RangeError",
+      message: `Cannot compute tokens: expected images that can be decoded beside ${
+        join(options.root, "tiny/1_fake/0.png")
+      }, found none`,
+    });
+  }));
+
+Deno.test("an image too small for ten crops is named", () =>
+  withFixture(async ({ size, options: { root }, extract }) => {
+    const raw = { width: 3, height: 2, channels: 3 } as const;
+    await sharp(new Uint8Array(18), { raw }).png().toFile(join(root, "tiny/0_real/small.png"));
+    await assert.rejects(extract({ kind: "ten", size }), /found 3 × 2 in .*small\.png$/);
   }));
 
 Deno.test("a truncated token file is named, not read", () =>

@@ -2,26 +2,21 @@
  * From images on disk to tokens on disk: each image goes through each backbone once.
  * @module
  */
-import { join } from "node:path";
-import type { Backbone } from "../backbone/backbone.ts";
+import { join, resolve } from "node:path";
 import type { ImageEntry } from "../data/dataset.ts";
-import { cropsPerImage, isRandom, type Transform } from "../image/transform.ts";
-import { contentKey, withLock } from "../io/files.ts";
+import { withLock } from "../io/files.ts";
 import type { OnProgress } from "../io/progress.ts";
 import { WorkerPool } from "../io/worker_pool.ts";
-import type { TokenJob, TokenResult } from "./token_worker.ts";
-import { findTokens, type TokenIndex, type TokenSet, TokenWriter } from "./token_set.ts";
-
-/** Tokens that are wanted: these images, cropped this way, through each of these backbones. */
-export interface TokenRequest {
-  readonly images: readonly ImageEntry[];
-  /** What the crops are made with; their size is the backbones' resolution. */
-  readonly transform: Transform;
-  readonly seed: number;
-  /** Counted from 1; 0 where there are no epochs. */
-  readonly epoch: number;
-  readonly backbones: readonly Backbone[];
-}
+import { describe, listed, type TokenRequest, type Wanted } from "./request.ts";
+import type { TokenJob, TokenResult, UnreadableImage } from "./token_worker.ts";
+import {
+  findTokens,
+  removeTokens,
+  type TokenIndex,
+  type TokenSet,
+  TokenWriter,
+} from "./token_set.ts";
+import { areUnreadable, readUnreadable, unreadableError } from "./unreadable.ts";
 
 /** Where images come from, where tokens go, and how hard to work. */
 export interface ExtractOptions {
@@ -33,11 +28,11 @@ export interface ExtractOptions {
   readonly batchSize: number;
   /** Worker threads: they decode and crop and, for small backbones, compute the tokens too. */
   readonly workers: number;
+  /** Leave out images that cannot be decoded, rather than stop at them. */
+  readonly skipCorrupt?: boolean;
+  /** Told of crops that are done, those of an earlier process among them. */
   readonly onProgress?: OnProgress;
 }
-
-/** Layout of the token files; raised when what a row means changes. */
-const FORMAT = 1;
 
 /**
  * Finds or makes sets of tokens. A set is named by a hash of all that its content depends on:
@@ -46,8 +41,10 @@ const FORMAT = 1;
  * the same bytes.
  *
  * @returns for each request, one set for each of its backbones, in their order
- * @throws {SyntaxError} where an image cannot be decoded or a token file is damaged
- * @throws {RangeError} where a backbone's resolution is not the size of the crops
+ * @throws {SyntaxError} where an image cannot be decoded and may not be left out, or a token file is
+ * damaged
+ * @throws {RangeError} where a backbone's resolution is not the size of the crops, an image is too
+ * small for ten crops, or none of a request's images can be decoded
  */
 export async function extractTokens(
   requests: readonly TokenRequest[],
@@ -66,8 +63,12 @@ export async function extractTokens(
   );
 }
 
-/** The sets that are not there yet, each once; sets of one request stay together. */
-async function missingOf(wanted: readonly Wanted[][], { folder }: ExtractOptions) {
+/**
+ * The sets that are not there yet, each once; sets of one request stay together.
+ * @throws {SyntaxError} where it is known already that they lack images that may not be left out
+ */
+async function missingOf(wanted: readonly Wanted[][], options: ExtractOptions) {
+  const { folder, root, skipCorrupt = false } = options;
   const seen = new Set<string>();
   const missing: Wanted[][] = [];
   for (const sets of wanted) {
@@ -75,91 +76,28 @@ async function missingOf(wanted: readonly Wanted[][], { folder }: ExtractOptions
     for (const set of sets) {
       if (seen.has(set.key)) continue;
       seen.add(set.key);
-      if (!await findTokens(folder, set.key)) absent.push(set);
+      const { images } = set.request;
+      const unreadable = await readUnreadable(folder, set.key);
+      const isStale = !await areUnreadable(images, unreadable, root);
+      if (!isStale && await findTokens(folder, set.key)) {
+        if (unreadable.length > 0 && !skipCorrupt) {
+          throw await unreadableError(images, unreadable[0]!, root);
+        }
+        continue;
+      }
+      const [known = (await listed(images, root)).missing[0]] = isStale ? [] : unreadable;
+      if (known !== undefined && !skipCorrupt) throw await unreadableError(images, known, root);
+      absent.push(set);
     }
     if (absent.length > 0) missing.push(absent);
   }
   return missing;
 }
 
-/**
- * Names sets of tokens without making them.
- * @returns for each request, the key for each of its backbones, in their order
- * @throws {RangeError} where a backbone's resolution is not the size of the crops
- */
-export async function nameTokens(
-  requests: readonly TokenRequest[],
-  root: string,
-): Promise<string[][]> {
-  const wanted = await Promise.all(requests.map((request) => describe(request, root)));
-  return wanted.map((sets) => sets.map(({ key }) => key));
-}
-
 async function expectTokens(folder: string, key: string): Promise<TokenSet> {
   const set = await findTokens(folder, key);
   if (!set) throw new Error(`Cannot load tokens: expected ${key}.npy in ${folder}, found none`);
   return set;
-}
-
-/** One set of one backbone, named. */
-interface Wanted {
-  readonly key: string;
-  readonly request: TokenRequest;
-  readonly backbone: Backbone;
-  readonly index: TokenIndex;
-}
-
-async function describe(request: TokenRequest, root: string): Promise<Wanted[]> {
-  const { images, transform, seed, epoch, backbones } = request;
-  const list = await listKey(images, root);
-  const crops = cropsPerImage(transform);
-  return await Promise.all(backbones.map(async (backbone) => {
-    const { resolutionPx, blocks, width } = backbone.architecture;
-    if (resolutionPx !== transform.size) {
-      throw new RangeError(
-        `Cannot compute tokens with ${backbone.name}: expected crops of ${resolutionPx} px, found ${transform.size}`,
-      );
-    }
-    const source = {
-      format: FORMAT,
-      backbone: backbone.name,
-      weights: await backbone.fingerprint(),
-      tap: backbone.tap,
-      precision: backbone.precision,
-      images: list,
-      transform,
-      ...(isRandom(transform) ? { seed, epoch } : {}),
-    };
-    const { backbone: _name, ...identity } = source;
-    return {
-      key: contentKey([identity]),
-      request,
-      backbone,
-      index: {
-        source,
-        shape: [images.length * crops, blocks, width],
-        cropsPerImage: crops,
-        images,
-      },
-    };
-  }));
-}
-
-const listKeys = new WeakMap<readonly ImageEntry[], Promise<string>>();
-
-/** A hash of images by path, label and size in bytes; found once for a list. */
-function listKey(images: readonly ImageEntry[], root: string): Promise<string> {
-  let key = listKeys.get(images);
-  if (!key) {
-    const sizes = Promise.all(
-      images.map(async ({ path }) => (await Deno.stat(join(root, path))).size),
-    );
-    key = sizes.then((bytes) =>
-      contentKey(images.map(({ path, label }, i) => [path, label, bytes[i]]))
-    );
-    listKeys.set(images, key);
-  }
-  return key;
 }
 
 /**
@@ -196,6 +134,7 @@ async function extractMissing(work: readonly Wanted[][], options: ExtractOptions
       let firstRow = Infinity;
       for (const { key, index } of sets) {
         const batchRows = imagesPerBatch(index, options) * index.cropsPerImage;
+        await forgetStale(key, index.images, options);
         const writer = await TokenWriter.open(options.folder, key, index, batchRows);
         writers.set(key, writer);
         firstRow = Math.min(firstRow, writer.rowsDone);
@@ -206,21 +145,47 @@ async function extractMissing(work: readonly Wanted[][], options: ExtractOptions
     const ahead = 2 * options.workers + 1;
     const planned = plan(batches, options, isReplicated);
     for await (const { item, result } of pool.ordered(planned, ({ job }) => job, ahead)) {
-      const rows = item.job.paths.length * item.sets[0]!.index.cropsPerImage;
+      const { index: { cropsPerImage, images } } = item.sets[0]!;
+      const rows = item.job.paths.length * cropsPerImage;
+      const first = item.row / cropsPerImage;
+      const unreadable = result.unreadable.map(({ position }) => first + position);
+      if (unreadable.length > 0 && !options.skipCorrupt) {
+        const [{ found }] = result.unreadable as [UnreadableImage];
+        throw await unreadableError(images, unreadable[0]!, options.root, found);
+      }
       for (const [index, { key, backbone }] of item.sets.entries()) {
         const writer = writers.get(key)!;
         if (writer.rowsDone <= item.row) {
           const tokens = result.tokens[index] ??
             (await backbone.tokensOfCrops(result.crops, rows)).data;
-          await writer.append(tokens);
+          await writer.append(tokens, unreadable);
           report(rows);
         }
+        if (writer.unreadable.length === images.length) throw nothingReadable(images, options);
         if (item.isLast) await writer.finish();
       }
     }
   } finally {
     for (const writer of writers.values()) writer.close();
   }
+}
+
+/** A set that lacks an image which can be decoded by now is made again. */
+async function forgetStale(
+  key: string,
+  images: readonly ImageEntry[],
+  { folder, root }: ExtractOptions,
+): Promise<void> {
+  const unreadable = await readUnreadable(folder, key);
+  if (!await areUnreadable(images, unreadable, root)) await removeTokens(folder, key);
+}
+
+function nothingReadable(images: readonly ImageEntry[], { root }: ExtractOptions): RangeError {
+  return new RangeError(
+    `Cannot compute tokens: expected images that can be decoded beside ${
+      resolve(root, images[0]!.path)
+    }, found none`,
+  );
 }
 
 function imagesPerBatch({ cropsPerImage }: TokenIndex, { batchSize }: ExtractOptions): number {

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import type { ImageEntry } from "../data/dataset.ts";
 import { exists, readJson, writeJson } from "../io/files.ts";
 import { encodeNpyHeader, readNpyHeader } from "../io/npy.ts";
+import { readUnreadable, unreadablePath } from "./unreadable.ts";
 
 /** What the index beside a token file says. */
 export interface TokenIndex {
@@ -22,10 +23,14 @@ export interface TokenIndex {
 
 /** A finished set of tokens. */
 export interface TokenSet {
+  /** A hash of all that its content depends on. */
   readonly key: string;
   /** The `.npy` file. */
   readonly path: string;
+  /** What the file beside it says. */
   readonly index: TokenIndex;
+  /** Positions of images that cannot be decoded, in rising order; their rows are NaN. */
+  readonly unreadable: readonly number[];
 }
 
 /** Files of a set by its key. */
@@ -50,7 +55,18 @@ export async function findTokens(folder: string, key: string): Promise<TokenSet 
       }; delete both to have them made again`,
     );
   }
-  return { key, path: paths.tokens, index };
+  return { key, path: paths.tokens, index, unreadable: await readUnreadable(folder, key) };
+}
+
+/** Removes a set, finished or not. */
+export async function removeTokens(folder: string, key: string): Promise<void> {
+  const { tokens, index } = tokenPaths(folder, key);
+  // the list of unreadable images goes last: rows without it would count as images
+  for (const path of [tokens, `${tokens}.partial`, index, unreadablePath(folder, key)]) {
+    await Deno.remove(path).catch((error) => {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    });
+  }
 }
 
 /**
@@ -64,17 +80,22 @@ export class TokenWriter {
   readonly #file: Deno.FsFile;
   readonly #paths: { tokens: string; index: string };
   readonly #index: TokenIndex;
+  readonly #unreadablePath: string;
+  readonly #unreadable: Set<number>;
 
   private constructor(
     file: Deno.FsFile,
-    paths: { tokens: string; index: string },
+    paths: { tokens: string; index: string; unreadable: string },
     index: TokenIndex,
     rowsDone: number,
+    unreadable: readonly number[],
   ) {
     this.#file = file;
     this.#paths = paths;
+    this.#unreadablePath = paths.unreadable;
     this.#index = index;
     this.rowsDone = rowsDone;
+    this.#unreadable = new Set(unreadable);
   }
 
   /**
@@ -105,14 +126,31 @@ export class TokenWriter {
     await writeAll(file, header);
     await file.truncate(header.length + rowsDone * rowBytes);
     await file.seek(0, Deno.SeekMode.End);
-    return new TokenWriter(file, paths, index, rowsDone);
+    const unreadable = await readUnreadable(folder, key);
+    const allPaths = { ...paths, unreadable: unreadablePath(folder, key) };
+    return new TokenWriter(file, allPaths, index, rowsDone, unreadable);
   }
 
-  /** Appends the tokens of whole rows, rounded to float16. */
-  async append(tokens: Float32Array): Promise<void> {
+  /** Positions of the images found so far that cannot be decoded, in rising order. */
+  get unreadable(): readonly number[] {
+    return [...this.#unreadable].sort((a, b) => a - b);
+  }
+
+  /**
+   * Appends the tokens of whole images, rounded to float16.
+   * @param unreadable positions of those among them that cannot be decoded: their rows become NaN
+   */
+  async append(tokens: Float32Array, unreadable: readonly number[] = []): Promise<void> {
+    const { shape: [, blocks, width], cropsPerImage } = this.#index;
     const half = new Float16Array(tokens);
+    for (const position of unreadable) {
+      this.#unreadable.add(position);
+      const first = (position * cropsPerImage - this.rowsDone) * blocks * width;
+      half.fill(NaN, first, first + cropsPerImage * blocks * width);
+    }
+    // before the rows: whoever goes on from here must know of them
+    if (unreadable.length > 0) await writeJson(this.#unreadablePath, this.unreadable);
     await writeAll(this.#file, new Uint8Array(half.buffer));
-    const [, blocks, width] = this.#index.shape;
     this.rowsDone += tokens.length / (blocks * width);
   }
 
@@ -141,6 +179,7 @@ const MAX_RESIDENT_BYTES = 256 * 2 ** 20;
 
 /** Reads rows of a set in any order, as float32. */
 export class TokenReader implements Disposable {
+  /** What it reads. */
   readonly set: TokenSet;
   /** Values of a row. */
   readonly rowLength: number;

@@ -3,19 +3,23 @@
  * have one of each in every worker, their tokens.
  * @module
  */
-import { join } from "node:path";
+import { resolve } from "node:path";
 import { type Backbone, type BackboneOptions, openBackbone } from "../backbone/backbone.ts";
-import { decodeImage } from "../image/image.ts";
+import { tryDecode } from "../data/image_file.ts";
 import { applyTransform, cropsPerImage, type Transform } from "../image/transform.ts";
 import { serveJobs } from "../io/worker_pool.ts";
 
 /** Some images, and what to make of them. */
 export interface TokenJob {
+  /** Data root that paths are relative to. */
   readonly root: string;
-  /** Relative to the root. */
+  /** Relative to the root, or absolute. */
   readonly paths: readonly string[];
+  /** What crops are made with. */
   readonly transform: Transform;
+  /** What the transform's random choices hang on, beside each path. */
   readonly seed: number;
+  /** Counted from 1; 0 where there are no epochs. */
   readonly epoch: number;
   /** Backbones to put the crops through; none where the crops themselves are wanted. */
   readonly backbones: readonly BackboneSource[];
@@ -33,6 +37,16 @@ export interface TokenResult {
   readonly crops: Uint8Array<ArrayBuffer>;
   /** For each backbone of the job, [images · crops, blocks, width]. */
   readonly tokens: readonly Float32Array[];
+  /** Images that cannot be decoded, in the job's order; their crops are black. */
+  readonly unreadable: readonly UnreadableImage[];
+}
+
+/** An image that cannot be decoded. */
+export interface UnreadableImage {
+  /** Position among the job's images. */
+  readonly position: number;
+  /** What was found instead of an image. */
+  readonly found: string;
 }
 
 const opened = new Map<string, Promise<Backbone>>();
@@ -41,11 +55,22 @@ async function makeTokens({ root, paths, transform, seed, epoch, backbones }: To
   const count = cropsPerImage(transform);
   const bytes = transform.size * transform.size * 3;
   const crops = new Uint8Array(paths.length * count * bytes);
-  await Promise.all(paths.map(async (path, i) => {
-    const image = await decodeImage(join(root, path));
-    const made = await applyTransform(image, transform, { seed, epoch, path });
-    made.forEach((crop, c) => crops.set(crop, (i * count + c) * bytes));
+  const unreadable: UnreadableImage[] = [];
+  await Promise.all(paths.map(async (path, position) => {
+    const decoded = await tryDecode(resolve(root, path));
+    if ("problem" in decoded) {
+      unreadable.push({ position, found: decoded.problem });
+      return;
+    }
+    try {
+      const made = await applyTransform(decoded.image, transform, { seed, epoch, path });
+      made.forEach((crop, c) => crops.set(crop, (position * count + c) * bytes));
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      throw new RangeError(`${error.message} in ${resolve(root, path)}`);
+    }
   }));
+  unreadable.sort((a, b) => a.position - b.position);
   const tokens: Float32Array[] = [];
   for (const source of backbones) {
     const key = JSON.stringify(source);
@@ -54,8 +79,8 @@ async function makeTokens({ root, paths, transform, seed, epoch, backbones }: To
     tokens.push((await backbone.tokensOfCrops(crops, paths.length * count)).data);
   }
   const result: TokenResult = backbones.length > 0
-    ? { crops: new Uint8Array(), tokens }
-    : { crops, tokens };
+    ? { crops: new Uint8Array(), tokens, unreadable }
+    : { crops, tokens, unreadable };
   const transfer = [result.crops.buffer, ...tokens.map(({ buffer }) => buffer as ArrayBuffer)];
   return { result, transfer };
 }

@@ -32,6 +32,16 @@ export interface Evaluation {
   readonly test: Readonly<Record<string, SetScores>>;
 }
 
+/** Paths of images, relative to the data root or absolute, that a run was made without. */
+export interface SkippedImages {
+  /** Images that it would have learned from. */
+  readonly train: readonly string[];
+  /** Images that it would have been validated on. */
+  readonly val: readonly string[];
+  /** Images that it would have been tried on, by test set. */
+  readonly test: Readonly<Record<string, readonly string[]>>;
+}
+
 /** All that is kept of one run. Equal but for `timings` and `date` when run again. */
 export interface RunRecord {
   /** Hash of the configuration and of the tokens that it was run on. */
@@ -50,6 +60,8 @@ export interface RunRecord {
     /** By test set, then by source. */
     readonly test: Readonly<Record<string, readonly string[]>>;
   };
+  /** Images that could not be decoded and were left out; absent where there were none. */
+  readonly skippedImages?: SkippedImages;
   readonly parameterCount: number;
   readonly epochs: readonly EpochLog[];
   readonly evaluations: readonly Evaluation[];

@@ -4,7 +4,8 @@
  * @module
  */
 import { join } from "node:path";
-import { extractTokens, type TokenRequest } from "../features/extract.ts";
+import { extractTokens } from "../features/extract.ts";
+import type { TokenRequest } from "../features/request.ts";
 import { parameterCount } from "../head/architecture.ts";
 import type { EngineName } from "../head/open_engine.ts";
 import { cropsPerImage } from "../image/transform.ts";
@@ -32,6 +33,8 @@ export interface ExecuteOptions {
   readonly cores: number;
   /** Run again what is done. */
   readonly force: boolean;
+  /** Leave out images that cannot be decoded, rather than stop at them. */
+  readonly skipCorrupt?: boolean;
   readonly onProgress?: OnProgress;
 }
 
@@ -56,26 +59,38 @@ export async function execute(
   world: World,
   options: ExecuteOptions,
 ): Promise<Executed> {
-  const { store, force } = options;
-  const { runs, requests } = await planRuns(configs, world, options);
+  const { store, force, skipCorrupt = false } = options;
+  let { runs, requests } = await planRuns(configs, world, options);
   const records = new Map<string, RunRecord>();
-  if (!force) {
-    for (const { key } of runs) {
-      const record = await store.find(experiment, key);
+  const waitingRuns = async () => {
+    for (const { key, skippedImages } of runs) {
+      // what was made without some images is done only for those who may leave them out
+      const record = force || skippedImages && !skipCorrupt
+        ? undefined
+        : await store.find(experiment, key);
       if (record) records.set(key, record);
     }
-  }
-  const reused = runs.filter(({ key }) => records.has(key)).length;
-  const waiting = runs.filter(({ key }) => !records.has(key));
+    return runs.filter(({ key }) => !records.has(key));
+  };
+  let waiting = await waitingRuns();
   if (waiting.length > 0) {
-    if (force) await forgetHeads(waiting, store);
     await extractTokens(requestsOf(waiting, requests), {
       root: world.root,
       folder: options.tokensFolder,
       batchSize: options.batchSize,
       workers: options.cores,
+      skipCorrupt,
       ...(options.onProgress ? { onProgress: options.onProgress } : {}),
     });
+    if (skipCorrupt) {
+      // only now is known which images cannot be decoded, and runs are named by them too
+      ({ runs, requests } = await planRuns(configs, world, options));
+      waiting = await waitingRuns();
+    }
+  }
+  const reused = runs.length - waiting.length;
+  if (waiting.length > 0) {
+    if (force) await forgetHeads(waiting, store);
     const rows = rowCounter(requests);
     for (const record of await runHeads(experiment, waiting, rows, world, options)) {
       records.set(record.key, record);
@@ -217,7 +232,7 @@ async function runHeads(
 
 function recordOf(
   experiment: string,
-  { key, config, tokens, testTokens }: PlannedRun,
+  { key, config, tokens, testTokens, skippedImages }: PlannedRun,
   { engine, epochs, evaluations, trainingSeconds, evaluationSeconds }: HeadResult,
   world: World,
 ): RunRecord {
@@ -229,6 +244,7 @@ function recordOf(
     engine,
     versions: { ...VERSIONS },
     tokens: { ...tokens, test: testTokens },
+    ...(skippedImages ? { skippedImages } : {}),
     parameterCount: parameterCount(
       architectureOf(config.training, sizesOf(config.training, world)),
     ),

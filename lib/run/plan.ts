@@ -4,9 +4,11 @@
  */
 import type { Backbone } from "../backbone/backbone.ts";
 import { type DatasetSpec, type ImageEntry, listImages } from "../data/dataset.ts";
-import { nameTokens, type TokenRequest } from "../features/extract.ts";
+import { nameTokens, type TokenRequest } from "../features/request.ts";
+import { areUnreadable, readUnreadable } from "../features/unreadable.ts";
 import type { Transform } from "../image/transform.ts";
 import { contentKey } from "../io/files.ts";
+import type { SkippedImages } from "../results/record.ts";
 import type { RunConfig } from "../results/run.ts";
 
 /** The images and backbones that configurations name. */
@@ -21,6 +23,8 @@ export interface World {
     Record<string, Readonly<Record<string, { train: DatasetSpec; val: DatasetSpec }>>>
   >;
   readonly testSets: ReadonlyMap<string, DatasetSpec>;
+  /** After so many epochs, training images are augmented as in the first again. */
+  readonly augmentations: number;
   /** What training images go through, for a backbone of some resolution. */
   trainTransform(sizePx: number): Transform;
   /** What test images go through, by the name of a view: `center`, `ten`, a perturbation. */
@@ -43,6 +47,8 @@ export interface PlannedRun {
   };
   /** Keys of each test set's tokens, by name, then by source. */
   readonly testTokens: Readonly<Record<string, readonly string[]>>;
+  /** Images that are known to be left out, because they cannot be decoded. */
+  readonly skippedImages?: SkippedImages;
 }
 
 /** What names of runs depend on besides configuration and tokens. */
@@ -50,6 +56,8 @@ export interface PlanOptions {
   readonly engine: string;
   /** Seed of the augmentation of training images and of perturbations. */
   readonly seed: number;
+  /** Folder of token sets, some of which may be there already. */
+  readonly tokensFolder: string;
 }
 
 /** Planned runs, and what makes their tokens. */
@@ -68,14 +76,15 @@ interface Reads {
 }
 
 /**
- * Plans runs. Tokens are named, not made; equal tokens are named once.
+ * Plans runs. Tokens are named, not made; equal tokens are named once. Images that tokens on disk lack
+ * because they cannot be decoded are part of the runs' names.
  * @throws {RangeError} where a configuration names what the world does not have, or images are not
  * there
  */
 export async function planRuns(
   configs: readonly RunConfig[],
   world: World,
-  { engine, seed }: PlanOptions,
+  { engine, seed, tokensFolder }: PlanOptions,
 ): Promise<Plan> {
   const lists = new Map<string, Promise<readonly ImageEntry[]>>();
   const wanted = new Map<
@@ -121,7 +130,8 @@ export async function planRuns(
       lookUp(new Map(Object.entries(sets)), name, "class")
     );
     const train = [];
-    for (let epoch = 1; epoch <= training.epochs; epoch++) {
+    for (let index = 0; index < training.epochs; index++) {
+      const epoch = 1 + index % world.augmentations;
       train.push(
         (await Promise.all(
           images.map(({ train }) => want(train, world.trainTransform(size), epoch, backbone)),
@@ -158,6 +168,7 @@ export async function planRuns(
     })
   );
 
+  const skipped = await skippedPaths(byKey, tokensFolder, world.root);
   const runs = configs.map((config, index): PlannedRun => {
     const { train, val, test } = reads[index]!;
     const keyOf = (id: string) => keys.get(`${id} ${config.training.backbone}`)!;
@@ -165,16 +176,59 @@ export async function planRuns(
     const testTokens = Object.fromEntries(
       config.evaluation.testSets.map((name, t) => [name, test[t]!.map(keyOf)]),
     );
-    const trainingKey = contentKey([config.training, tokens, engine]);
+    const { skippedImages, learned, tried } = skippedOf(tokens, testTokens, skipped);
+    const trainingKey = contentKey([config.training, tokens, engine, ...learned]);
     return {
-      key: contentKey([trainingKey, config.evaluation, testTokens]),
+      key: contentKey([trainingKey, config.evaluation, testTokens, ...tried]),
       trainingKey,
       config,
       tokens,
       testTokens,
+      ...(skippedImages ? { skippedImages } : {}),
     };
   });
   return { runs, requests: byKey };
+}
+
+/** Paths of the images that sets on disk lack, by the sets' keys. */
+async function skippedPaths(
+  requests: ReadonlyMap<string, TokenRequest>,
+  folder: string,
+  root: string,
+): Promise<Map<string, readonly string[]>> {
+  const skipped = new Map<string, readonly string[]>();
+  for (const [key, { images }] of requests) {
+    const positions = await readUnreadable(folder, key);
+    // a set that lacks an image which can be decoded by now will be made again
+    if (positions.length > 0 && await areUnreadable(images, positions, root)) {
+      skipped.set(key, positions.map((position) => images[position]!.path));
+    }
+  }
+  return skipped;
+}
+
+/** What a run lacks, and what that adds to the names of its head and of its record. */
+function skippedOf(
+  { train, val }: PlannedRun["tokens"],
+  testTokens: PlannedRun["testTokens"],
+  skipped: ReadonlyMap<string, readonly string[]>,
+) {
+  const pathsOf = (keys: readonly string[]) => [
+    ...new Set(keys.flatMap((key) => skipped.get(key) ?? [])),
+  ];
+  const learned = { train: pathsOf(train.flat()), val: pathsOf(val) };
+  const tried = Object.fromEntries(
+    Object.entries(testTokens)
+      .map(([name, keys]) => [name, pathsOf(keys)] as const)
+      .filter(([, paths]) => paths.length > 0),
+  );
+  const lacksTraining = learned.train.length + learned.val.length > 0;
+  const lacksTests = Object.keys(tried).length > 0;
+  return {
+    ...(lacksTraining || lacksTests ? { skippedImages: { ...learned, test: tried } } : {}),
+    learned: lacksTraining ? [learned] : [],
+    tried: lacksTests ? [tried] : [],
+  };
 }
 
 /** What makes the tokens that some of the planned runs read, each request once. */

@@ -92,10 +92,15 @@ export class TokenRows implements Disposable {
   }
 }
 
-function pickRows({ index }: TokenSet, fraction: number, seed: number): Uint32Array {
-  const [count] = index.shape;
-  if (fraction >= 1) return Uint32Array.from({ length: count }, (_, row) => row);
+/** Rows of images that could be decoded: all, or a share drawn as if there were no others. */
+function pickRows({ index, unreadable }: TokenSet, fraction: number, seed: number): Uint32Array {
+  const { shape: [count], cropsPerImage, images } = index;
+  const without = new Set(unreadable);
+  const rows = Uint32Array.from({ length: count }, (_, row) => row)
+    .filter((row) => !without.has(Math.floor(row / cropsPerImage)));
+  if (fraction >= 1) return rows;
   // named by the images, not by their tokens: every epoch and backbone has the same images
-  const rows = randomStream(seed, "fraction", index.images[0]!.path).permutation(count);
-  return rows.subarray(0, Math.max(1, Math.round(count * fraction)));
+  const order = randomStream(seed, "fraction", images[0]!.path).permutation(rows.length);
+  const picked = Math.max(1, Math.round(rows.length * fraction));
+  return order.subarray(0, picked).map((place) => rows[place]!);
 }

@@ -1,0 +1,126 @@
+/**
+ * What tokens are wanted, and the names that follow from it.
+ * @module
+ */
+import { resolve } from "node:path";
+import type { Backbone } from "../backbone/backbone.ts";
+import type { ImageEntry } from "../data/dataset.ts";
+import { reasonOf } from "../data/folder_tree.ts";
+import { cropsPerImage, isRandom, type Transform } from "../image/transform.ts";
+import { contentKey } from "../io/files.ts";
+import type { TokenIndex } from "./token_set.ts";
+
+/** Tokens that are wanted: these images, cropped this way, through each of these backbones. */
+export interface TokenRequest {
+  /** In the order of their rows. */
+  readonly images: readonly ImageEntry[];
+  /** What the crops are made with; their size is the backbones' resolution. */
+  readonly transform: Transform;
+  /** The experiment's seed; part of the name where the transform is random. */
+  readonly seed: number;
+  /** Counted from 1; 0 where there are no epochs. */
+  readonly epoch: number;
+  /** Each has a set of its own. */
+  readonly backbones: readonly Backbone[];
+}
+
+/** Layout of the token files; raised when what a row means changes. */
+const FORMAT = 1;
+
+/**
+ * Names sets of tokens without making them.
+ * @returns for each request, the key for each of its backbones, in their order
+ * @throws {RangeError} where a backbone's resolution is not the size of the crops
+ */
+export async function nameTokens(
+  requests: readonly TokenRequest[],
+  root: string,
+): Promise<string[][]> {
+  const wanted = await Promise.all(requests.map((request) => describe(request, root)));
+  return wanted.map((sets) => sets.map(({ key }) => key));
+}
+
+/** One set of one backbone, named. */
+export interface Wanted {
+  /** A hash of all that the tokens depend on. */
+  readonly key: string;
+  /** What asked for it. */
+  readonly request: TokenRequest;
+  /** What makes it. */
+  readonly backbone: Backbone;
+  /** The index of the set once it is finished. */
+  readonly index: TokenIndex;
+}
+
+/**
+ * Names the sets of a request.
+ * @throws {RangeError} where a backbone's resolution is not the size of the crops
+ */
+export async function describe(request: TokenRequest, root: string): Promise<Wanted[]> {
+  const { images, transform, seed, epoch, backbones } = request;
+  const list = (await listed(images, root)).key;
+  const crops = cropsPerImage(transform);
+  return await Promise.all(backbones.map(async (backbone) => {
+    const { resolutionPx, blocks, width } = backbone.architecture;
+    if (resolutionPx !== transform.size) {
+      throw new RangeError(
+        `Cannot compute tokens with ${backbone.name}: expected crops of ${resolutionPx} px, found ${transform.size}`,
+      );
+    }
+    const source = {
+      format: FORMAT,
+      backbone: backbone.name,
+      weights: await backbone.fingerprint(),
+      tap: backbone.tap,
+      precision: backbone.precision,
+      images: list,
+      transform,
+      ...(isRandom(transform) ? { seed, epoch } : {}),
+    };
+    const { backbone: _name, ...identity } = source;
+    return {
+      key: contentKey([identity]),
+      request,
+      backbone,
+      index: {
+        source,
+        shape: [images.length * crops, blocks, width],
+        cropsPerImage: crops,
+        images,
+      },
+    };
+  }));
+}
+
+/** A list of images as it is on disk. */
+export interface Listed {
+  /** A hash of the images by path, label and size in bytes. */
+  readonly key: string;
+  /** Positions of images that are not there. */
+  readonly missing: readonly number[];
+}
+
+const lists = new WeakMap<readonly ImageEntry[], Promise<Listed>>();
+
+/** Looks for a list's images, once for a list. */
+export function listed(images: readonly ImageEntry[], root: string): Promise<Listed> {
+  let found = lists.get(images);
+  if (!found) {
+    found = Promise.all(images.map(({ path }) => fileSize(resolve(root, path)))).then((bytes) => ({
+      key: contentKey(images.map(({ path, label }, i) => [path, label, bytes[i]])),
+      missing: [...bytes.keys()].filter((i) => bytes[i] === -1),
+    }));
+    lists.set(images, found);
+  }
+  return found;
+}
+
+/** -1 where there is no file: once there is one, the name changes. */
+async function fileSize(path: string): Promise<number> {
+  try {
+    return (await Deno.stat(path)).size;
+  } catch (error) {
+    reasonOf(error);
+    return -1;
+  }
+}

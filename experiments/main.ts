@@ -4,7 +4,7 @@
  */
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import process from "node:process";
-import { type Precision, PRECISIONS } from "../lib/backbone/backbone.ts";
+import { openBackbone, type Precision, PRECISIONS } from "../lib/backbone/backbone.ts";
 import type { ImportMode } from "../lib/backbone/import.ts";
 import { describeBackbone, IMPORT_MODES, importBackbone } from "../lib/backbone/import.ts";
 import { convertCheckpoint, describeCheckpoint } from "../lib/head/checkpoint_tools.ts";
@@ -126,6 +126,7 @@ program.command("features")
   .addOption(DEVICE)
   .addOption(PRECISION)
   .action(async ({ device, ...flags }: FeaturesFlags) => {
+    await assertBackbone(flags.backbone, flags.backbones);
     console.log(await writeFeatures({ ...flags, device: await resolveDevice(device) }));
   });
 
@@ -178,6 +179,17 @@ tensorflow.command("install")
   .action(async (flags: { library?: string }) => {
     console.log(await installTensorflow({ ...flags, log: (line) => console.error(line) }));
   });
+
+/** A backbone that is not there is a word that was off: the choices are those that are. */
+async function assertBackbone(name: string, folder: string): Promise<void> {
+  try {
+    await openBackbone(name, { folder });
+  } catch (error) {
+    const isMissing = error instanceof RangeError &&
+      error.message.startsWith("Cannot open backbone");
+    throw isMissing ? new InvalidArgumentError(error.message) : error;
+  }
+}
 
 function sections(text: string): string[] {
   const list = parts(text);

@@ -1,0 +1,337 @@
+import assert from "node:assert/strict";
+import { dirname, join } from "node:path";
+import { openBackbone } from "../lib/backbone/backbone.ts";
+import { importBackbone } from "../lib/backbone/import.ts";
+import { quantizeWeights } from "../lib/backbone/quantize.ts";
+import { buildVitGraph } from "../lib/backbone/vit_graph.ts";
+import { readVitWeights, type VitArchitecture, type VitWeights } from "../lib/backbone/weights.ts";
+import { readSafetensors, writeLargeSafetensors } from "../lib/io/safetensors.ts";
+import { sizeOf, type Tensor } from "../lib/io/tensor.ts";
+import { openSession, ortTensor } from "../lib/onnx/session.ts";
+import { randomStream } from "../lib/random.ts";
+
+const WIDTH = 64, MLP = 96, PATCH = 4, GRID = 3, BLOCKS = 3;
+const RESOLUTION = PATCH * GRID;
+
+type Matrix = number[][];
+
+/** The transformer as its definition reads, one token and one number at a time. */
+class NaiveVit {
+  constructor(
+    readonly weights: ReadonlyMap<string, Tensor>,
+    readonly architecture: VitArchitecture,
+  ) {}
+
+  #values(name: string): Float32Array {
+    return this.weights.get(name)!.data;
+  }
+
+  #linear(x: Matrix, name: string): Matrix {
+    const weight = this.#values(`${name}.weight`), bias = this.#values(`${name}.bias`);
+    return x.map((row) =>
+      Array.from(
+        bias,
+        (b, o) => row.reduce((sum, value, i) => sum + value * weight[o * row.length + i]!, b),
+      )
+    );
+  }
+
+  #norm(x: Matrix, name: string): Matrix {
+    const weight = this.#values(`${name}.weight`), bias = this.#values(`${name}.bias`);
+    return x.map((row) => {
+      const mean = row.reduce((a, b) => a + b) / row.length;
+      const variance = row.reduce((sum, value) => sum + (value - mean) ** 2, 0) / row.length;
+      const scale = 1 / Math.sqrt(variance + this.architecture.epsilon);
+      return row.map((value, i) => (value - mean) * scale * weight[i]! + bias[i]!);
+    });
+  }
+
+  #attention(x: Matrix, block: string): Matrix {
+    const [q, k, v] = ["q", "k", "v"].map((part) => this.#linear(x, `${block}.${part}`));
+    const mixed = q!.map((query) => {
+      const logits = k!.map((key) => key.reduce((sum, value, i) => sum + value * query[i]!, 0) / 8);
+      const largest = Math.max(...logits);
+      const weights = logits.map((logit) => Math.exp(logit - largest));
+      const total = weights.reduce((a, b) => a + b);
+      return query.map((_, i) =>
+        weights.reduce((sum, weight, t) => sum + weight / total * v![t]![i]!, 0)
+      );
+    });
+    return this.#linear(mixed, `${block}.out`);
+  }
+
+  #scaled(x: Matrix, name: string): Matrix {
+    const scale = this.weights.get(name)?.data;
+    return scale ? x.map((row) => row.map((value, i) => value * scale[i]!)) : x;
+  }
+
+  /** @param pixels [3, R, R] → tokens at ln2 and at the block's output, each [blocks][width] */
+  tokens(pixels: Float32Array): { ln2: Matrix; block: Matrix } {
+    const { classToken, preNorm, activation } = this.architecture;
+    const kernel = this.#values("patch.weight");
+    const bias = this.weights.get("patch.bias")?.data;
+    let x: Matrix = [];
+    for (let gy = 0; gy < GRID; gy++) {
+      for (let gx = 0; gx < GRID; gx++) {
+        x.push(Array.from({ length: WIDTH }, (_, w) => {
+          let sum = bias?.[w] ?? 0;
+          for (let c = 0; c < 3; c++) {
+            for (let y = 0; y < PATCH; y++) {
+              for (let i = 0; i < PATCH; i++) {
+                const pixel =
+                  pixels[(c * RESOLUTION + gy * PATCH + y) * RESOLUTION + gx * PATCH + i]!;
+                sum += pixel * kernel[((w * 3 + c) * PATCH + y) * PATCH + i]!;
+              }
+            }
+          }
+          return sum;
+        }));
+      }
+    }
+    if (classToken) x.unshift([...this.#values("class")]);
+    const positions = this.#values("positions");
+    x = x.map((row, t) => row.map((value, i) => value + positions[t * WIDTH + i]!));
+    if (preNorm) x = this.#norm(x, "pre_norm");
+    const pool = (rows: Matrix) =>
+      classToken
+        ? rows[0]!
+        : rows[0]!.map((_, i) => rows.reduce((sum, row) => sum + row[i]!, 0) / rows.length);
+    const add = (a: Matrix, b: Matrix) =>
+      a.map((row, t) => row.map((value, i) => value + b[t]![i]!));
+    const act = (value: number) =>
+      activation === "quick_gelu"
+        ? value / (1 + Math.exp(-1.702 * value))
+        : value * normalCdf(value);
+    const ln2: Matrix = [], out: Matrix = [];
+    for (let index = 0; index < BLOCKS; index++) {
+      const block = `blocks.${index}`;
+      const attended = this.#attention(this.#norm(x, `${block}.norm1`), block);
+      x = add(x, this.#scaled(attended, `${block}.scale1`));
+      const normalised = this.#norm(x, `${block}.norm2`);
+      ln2.push(pool(normalised));
+      const hidden = this.#linear(normalised, `${block}.fc1`).map((row) => row.map(act));
+      x = add(x, this.#scaled(this.#linear(hidden, `${block}.fc2`), `${block}.scale2`));
+      out.push(pool(x));
+    }
+    return { ln2, block: out };
+  }
+}
+
+/** Φ, by Simpson's rule: independent of any erf approximation. */
+function normalCdf(x: number): number {
+  const steps = 400;
+  let sum = 0;
+  for (let i = 0; i <= steps; i++) {
+    const weight = i === 0 || i === steps ? 1 : i % 2 ? 4 : 2;
+    sum += weight * Math.exp(-((x * i / steps) ** 2) / 2);
+  }
+  return .5 + sum * x / steps / 3 / Math.sqrt(2 * Math.PI);
+}
+
+/** Shapes of a timm ViT; `ls` with LayerScale. */
+function timmShapes(ls: boolean): Record<string, number[]> {
+  const shapes: Record<string, number[]> = {
+    "cls_token": [1, 1, WIDTH],
+    "pos_embed": [1, GRID * GRID + 1, WIDTH],
+    "patch_embed.proj.weight": [WIDTH, 3, PATCH, PATCH],
+    "patch_embed.proj.bias": [WIDTH],
+    "norm.weight": [WIDTH],
+    "norm.bias": [WIDTH],
+    "head.weight": [10, WIDTH],
+    "head.bias": [10],
+  };
+  for (let index = 0; index < BLOCKS; index++) {
+    const block = `blocks.${index}`;
+    Object.assign(shapes, {
+      [`${block}.norm1.weight`]: [WIDTH],
+      [`${block}.norm1.bias`]: [WIDTH],
+      [`${block}.attn.qkv.weight`]: [3 * WIDTH, WIDTH],
+      [`${block}.attn.qkv.bias`]: [3 * WIDTH],
+      [`${block}.attn.proj.weight`]: [WIDTH, WIDTH],
+      [`${block}.attn.proj.bias`]: [WIDTH],
+      [`${block}.norm2.weight`]: [WIDTH],
+      [`${block}.norm2.bias`]: [WIDTH],
+      [`${block}.mlp.fc1.weight`]: [MLP, WIDTH],
+      [`${block}.mlp.fc1.bias`]: [MLP],
+      [`${block}.mlp.fc2.weight`]: [WIDTH, MLP],
+      [`${block}.mlp.fc2.bias`]: [WIDTH],
+      ...(ls ? { [`${block}.ls1.gamma`]: [WIDTH], [`${block}.ls2.gamma`]: [WIDTH] } : {}),
+    });
+  }
+  return shapes;
+}
+
+type Dtype = "F32" | "F16" | "BF16";
+
+function encode(values: Float32Array, dtype: Dtype): Uint8Array {
+  if (dtype === "F32") return new Uint8Array(values.buffer);
+  if (dtype === "F16") return new Uint8Array(new Float16Array(values).buffer);
+  const bits = new Uint32Array(values.buffer);
+  return new Uint8Array(Uint16Array.from(bits, (word) => word >>> 16).buffer);
+}
+
+async function writeTimm(path: string, ls: boolean, dtype: Dtype = "F32"): Promise<void> {
+  const tensors = Object.entries(timmShapes(ls)).map(([name, shape]) => ({
+    name,
+    dtype,
+    shape,
+    bytes: () => {
+      const random = randomStream("variant", name);
+      const values = Float32Array.from(
+        { length: sizeOf(shape) },
+        () => (/norm\d?\.weight/.test(name) ? 1 : 0) + .3 * random.normal(),
+      );
+      return Promise.resolve(encode(values, dtype));
+    },
+  }));
+  await writeLargeSafetensors(path, tensors);
+}
+
+/** Weights under this project's names, as the naive transformer reads them. */
+async function valuesOf(weights: VitWeights): Promise<Map<string, Tensor>> {
+  const { tensors } = await readSafetensors(weights.header.path);
+  const byOffset = new Map(
+    [...weights.header.tensors].map(([name, entry]) => [entry.offset, name]),
+  );
+  const values = new Map<string, Tensor>();
+  for (const [name, entry] of weights.tensors) {
+    // parts of fused tensors begin inside them
+    const start = [...byOffset.keys()].filter((offset) => offset <= entry.offset).sort((a, b) =>
+      b - a
+    )[0]!;
+    const whole = tensors.get(byOffset.get(start)!)!.data;
+    const stored = weights.header.tensors.get(byOffset.get(start)!)!;
+    const bytesPerValue = stored.length / whole.length;
+    const from = (entry.offset - start) / bytesPerValue;
+    values.set(name, {
+      data: whole.slice(from, from + sizeOf(entry.shape)),
+      shape: entry.shape,
+    });
+  }
+  return values;
+}
+
+async function assertEqualsNaive(weights: VitWeights): Promise<void> {
+  const naive = new NaiveVit(await valuesOf(weights), weights.architecture);
+  const random = randomStream("pixels");
+  const pixels = Float32Array.from({ length: 2 * 3 * RESOLUTION ** 2 }, () => random.normal());
+  const expected = [0, 1].map((i) =>
+    naive.tokens(pixels.subarray(i * 3 * RESOLUTION ** 2, (i + 1) * 3 * RESOLUTION ** 2))
+  );
+  for (const tap of ["ln2", "block"] as const) {
+    const graph = buildVitGraph(weights, {
+      tap,
+      input: "pixels",
+      embedding: false,
+      compute: "float32",
+    });
+    const session = await openSession(graph, { weightsFolder: dirname(weights.header.path) });
+    const images = ortTensor("float32", pixels, [2, 3, RESOLUTION, RESOLUTION]);
+    const { tokens } = await session.run({ images });
+    const found = tokens!.data as Float32Array;
+    const flat = expected.flatMap((image) => image[tap].flat());
+    const largest = Math.max(...flat.map(Math.abs));
+    assert.equal(found.length, flat.length);
+    flat.forEach((value, i) => assert(Math.abs(value - found[i]!) < 2e-4 * largest, `${tap} ${i}`));
+    await session.release();
+  }
+}
+
+for (const dtype of ["F32", "F16", "BF16"] as const) {
+  Deno.test(`timm's plain ViT stored as ${dtype} has the tokens of its definition`, async () => {
+    const path = join(await Deno.makeTempDir(), "model.safetensors");
+    await writeTimm(path, false, dtype);
+    const weights = await readVitWeights(path);
+    assert.equal(weights.scheme, "timm ViT");
+    assert.deepEqual(
+      [
+        weights.architecture.preNorm,
+        weights.architecture.patchBias,
+        weights.architecture.activation,
+      ],
+      [false, true, "gelu"],
+    );
+    await assertEqualsNaive(weights);
+  });
+}
+
+Deno.test("LayerScale, as DINOv2 has it, scales both branches", async () => {
+  const path = join(await Deno.makeTempDir(), "model.safetensors");
+  await writeTimm(path, true);
+  const weights = await readVitWeights(path);
+  assert(weights.architecture.layerScale);
+  await assertEqualsNaive(weights);
+});
+
+Deno.test("without a class token, as in SigLIP, the mean over patches is the token", async () => {
+  const path = join(await Deno.makeTempDir(), "model.safetensors");
+  await writeTimm(path, false);
+  const { tensors, architecture, ...rest } = await readVitWeights(path);
+  const positions = tensors.get("positions")!;
+  const bytes = WIDTH * 4;
+  const without = new Map(tensors);
+  without.delete("class");
+  without.set("positions", {
+    ...positions,
+    shape: [GRID * GRID, WIDTH],
+    offset: positions.offset + bytes,
+    length: positions.length - bytes,
+  });
+  await assertEqualsNaive({
+    ...rest,
+    tensors: without,
+    architecture: { ...architecture, classToken: false },
+  });
+});
+
+Deno.test("int8 tokens are near full precision's, and an image's do not depend on its batch", async () => {
+  const folder = await Deno.makeTempDir();
+  const path = join(folder, "tiny", "model.safetensors");
+  await Deno.mkdir(dirname(path));
+  await writeTimm(path, false);
+  await quantizeWeights(await readVitWeights(path), join(folder, "tiny", "int8.safetensors"));
+  await using full = await openBackbone("tiny", { folder });
+  await using int8 = await openBackbone("tiny", { folder, precision: "int8" });
+  const random = randomStream("crops");
+  const crop = RESOLUTION ** 2 * 3;
+  const rgb = Uint8Array.from({ length: 3 * crop }, () => random.integer(256));
+  const [a, b] = [await full.tokensOfCrops(rgb, 3), await int8.tokensOfCrops(rgb, 3)];
+  const error = a.data.reduce((sum, value, i) => sum + (value - b.data[i]!) ** 2, 0);
+  const power = a.data.reduce((sum, value) => sum + value ** 2, 0);
+  assert(error / power < 1e-2, `${error / power}`);
+  assert(error > 0, "int8 is not full precision under another name");
+  const alone = await int8.tokensOfCrops(rgb.subarray(crop, 2 * crop), 1);
+  assert.deepEqual(alone.data, b.data.subarray(alone.data.length, 2 * alone.data.length));
+  assert.notEqual(await full.fingerprint(), await int8.fingerprint());
+});
+
+Deno.test("OpenAI's TorchScript archive is read without its code, and opens by its name", async () => {
+  const folder = await Deno.makeTempDir();
+  const file = join(import.meta.dirname!, "fixtures/openai_torchscript.pt");
+  const { scheme, architecture } = await importBackbone(file, { name: "Tiny/8", folder });
+  assert.equal(scheme, "OpenAI CLIP");
+  const { blocks, width, patchPx, resolutionPx, embeddingWidth } = architecture;
+  assert.deepEqual([blocks, width, patchPx, resolutionPx, embeddingWidth], [2, 64, 8, 16, 8]);
+  const { tensors } = await readSafetensors(join(folder, "Tiny-8/model.safetensors"), [
+    "visual.proj",
+  ]);
+  assert.equal(tensors.get("visual.proj")!.data[0], -0.005519866943359375);
+  await using backbone = await openBackbone("Tiny/8", { folder });
+  assert.deepEqual((await backbone.tokensOfCrops(new Uint8Array(768), 1)).shape, [1, 2, 64]);
+});
+
+Deno.test("import links a file where it lies, copies it when asked, and refuses a taken name", async () => {
+  const folder = await Deno.makeTempDir();
+  const file = join(folder, "weights.safetensors");
+  await writeTimm(file, false);
+  await importBackbone(file, { name: "linked", folder });
+  await importBackbone(file, { name: "copied", folder, mode: "copy" });
+  assert((await Deno.lstat(join(folder, "linked/model.safetensors"))).isSymlink);
+  assert((await Deno.lstat(join(folder, "copied/model.safetensors"))).isFile);
+  await assert.rejects(importBackbone(file, { name: "copied", folder }), /expected a new name/);
+  for (const name of ["linked", "copied"]) {
+    await using backbone = await openBackbone(name, { folder });
+    const { data } = await backbone.tokensOfCrops(new Uint8Array(RESOLUTION ** 2 * 3), 1);
+    assert(data.every(Number.isFinite));
+  }
+});

@@ -1,0 +1,87 @@
+import assert from "node:assert/strict";
+import { join, resolve } from "node:path";
+
+const ROOT = resolve(import.meta.dirname!, "..");
+const PERMISSIONS = ["--allow-read", "--allow-write", "--allow-env", "--allow-sys", "--allow-ffi"];
+
+interface Outcome {
+  readonly code: number;
+  readonly out: string;
+  readonly error: string;
+}
+
+async function run(...args: string[]): Promise<Outcome> {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "--frozen",
+      "--quiet",
+      ...PERMISSIONS,
+      join(ROOT, "experiments/main.ts"),
+      ...args,
+    ],
+    cwd: ROOT,
+    env: { NO_COLOR: "1" },
+  }).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).trim();
+  return { code, out: text(stdout), error: text(stderr) };
+}
+
+const USAGE: readonly (readonly [what: string, args: string[], says: RegExp])[] = [
+  ["an unknown option", ["reproduce", "--fast"], /'--fast'; choose from --profile, --only/],
+  ["an unknown section", ["reproduce", "--only", "gird"], /gird.*choices are grid, comparison/],
+  ["an unknown profile", ["reproduce", "--profile", "tiny"], /tiny.*choices are mini, paper/],
+  [
+    "an unknown device",
+    ["reproduce", "--device", "tpu"],
+    /tpu.*choices are auto, cpu, webgpu, cuda/,
+  ],
+  [
+    "an unknown engine",
+    ["reproduce", "--engine", "jax"],
+    /jax.*choices are auto, onnx, tensorflow/,
+  ],
+  ["a seed that is no number", ["reproduce", "--seed", "one"], /one.*Expected a whole number/],
+  ["an unknown command", ["reprodcue"], /reprodcue.*choose from reproduce, published/],
+  ["no command", [], /choose from reproduce, published/],
+  ["a missing option", ["features", "--images", "x"], /--backbone <name>.*not specified/],
+  [
+    "an unknown backbone",
+    ["features", "--backbone", "ViT-X", "--images", "tests", "--out", "x.npy"],
+    /ViT-X.*(there are|holds none)/,
+  ],
+];
+
+for (const [what, args, says] of USAGE) {
+  Deno.test(`${what} is answered in one line with the choices and exit code 2`, async () => {
+    const { code, out, error } = await run(...args);
+    assert.match(error, says);
+    assert.equal(error.split("\n").length, 1, error);
+    assert.equal(out, "");
+    assert.equal(code, 2);
+  });
+}
+
+Deno.test("--help lists the options and exits with 0", async () => {
+  const { code, out } = await run("reproduce", "--help");
+  assert.equal(code, 0);
+  assert.match(out, /--only <names>/);
+});
+
+Deno.test("a folder that cannot be written is said before work starts", async () => {
+  const folder = await Deno.makeTempDir();
+  await Deno.writeTextFile(join(folder, "file"), "");
+  const { code, error } = await run("reproduce", "--results", join(folder, "file", "results"));
+  assert.equal(code, 1);
+  assert.match(error, /^Cannot write into .*file.results/);
+  assert.equal(error.split("\n").length, 1, error);
+});
+
+Deno.test("a checkpoint of another format is one line and exit code 1", async () => {
+  const path = await Deno.makeTempFile({ suffix: ".safetensors" });
+  await Deno.writeTextFile(path, "not a checkpoint at all");
+  const { code, error } = await run("checkpoint", "show", path);
+  assert.equal(code, 1);
+  assert.match(error, /expected a safetensors file/);
+  assert.equal(error.split("\n").length, 1, error);
+});

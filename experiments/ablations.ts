@@ -11,7 +11,14 @@ import { percentColumn, spread, type Table } from "../lib/report/table.ts";
 import { type RunRow, type Variant, VARIANTS } from "../lib/results/run.ts";
 import { meanScore } from "../lib/results/select.ts";
 import { defineExperiment } from "./experiment.ts";
-import { bestHeads, byClassSet, noticeOf, retrained, testSetNames } from "./heads.ts";
+import {
+  averagedNames,
+  bestHeads,
+  byClassSet,
+  noticeOf,
+  retrained,
+  testSetNames,
+} from "./heads.ts";
 import type { Profile } from "./profiles/profile.ts";
 
 /** Names of the variants in the paper, in its order. */
@@ -44,7 +51,7 @@ export default defineExperiment({
 function ablationTable(profile: Profile, rows: readonly RunRow[]): Table {
   const whole = bestHeads(profile, rows);
   const reduced = byClassSet(profile, rows, "ablations");
-  const all = testSetNames(profile);
+  const all = averagedNames(profile.testSets);
   const averaged = [
     ["all generators", all],
     ["non-GAN generators", all.filter((name) => !profile.ganSets.includes(name))],

@@ -19,7 +19,14 @@ import { type Column, percentColumn, spread, type Table } from "../lib/report/ta
 import type { RunRow } from "../lib/results/run.ts";
 import { bestConfiguration, meanScore, SELECTIONS } from "../lib/results/select.ts";
 import { defineExperiment } from "./experiment.ts";
-import { classSetName, MEASURE_ENCODING, noticeOf, testSetNames, trainingConfig } from "./heads.ts";
+import {
+  averagedNames,
+  classSetName,
+  MEASURE_ENCODING,
+  noticeOf,
+  testSetNames,
+  trainingConfig,
+} from "./heads.ts";
 import type { Profile } from "./profiles/profile.ts";
 
 /** §5.3 */
@@ -103,7 +110,9 @@ function bestTable(profile: Profile, rows: readonly RunRow[]): Table {
     title: "Table 1. Best configuration by training classes",
     caption:
       "Of all backbones, ξ, q and d′, the configuration with the highest mean ACC + mean AP " +
-      `over the ${profile.testSets.length} test sets, as in the paper, and the one with the highest ` +
+      `over the ${
+        averagedNames(profile.testSets).length
+      } test sets, as in the paper, and the one with the highest ` +
       "validation accuracy, which has seen no test image. Training time is on cached tokens.",
     ...noticeOf(profile),
     rowKeys: ["classes", "selection"],

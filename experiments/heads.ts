@@ -45,9 +45,14 @@ export function retrained(
   return trainingConfig(profile, choice, row.seed);
 }
 
-/** Names of the profile's 20 test sets, in the order of the paper's tables. */
+/** Names of the profile's test sets: 20 in the order of the paper's tables, then a user's own. */
 export function testSetNames(profile: Profile): string[] {
   return profile.testSets.map(({ name }) => name);
+}
+
+/** Names of the sets that means are taken over: all but a user's own. */
+export function averagedNames(sets: readonly DatasetSpec[]): string[] {
+  return sets.filter(({ isOwn }) => !isOwn).map(({ name }) => name);
 }
 
 /** Name of the class set that a head was trained on: `2-class`. */
@@ -91,7 +96,7 @@ export function bestHeads(
   }));
 }
 
-/** A column for each test set under its family, and one for the mean over them. */
+/** A column for each test set under its family, and one for the mean over all but a user's own. */
 export function scoreColumns(sets: readonly DatasetSpec[]): Column[] {
   return [
     ...sets.map(({ name, title, family }) => percentColumn(name, title, family)),
@@ -110,7 +115,7 @@ export function scoreCells(
     ...Object.fromEntries(
       names.map((name) => [name, spread(rows.map((row) => meanScore(row, measure, [name])))]),
     ),
-    AVG: spread(rows.map((row) => meanScore(row, measure, names))),
+    AVG: spread(rows.map((row) => meanScore(row, measure, averagedNames(sets)))),
   };
 }
 

@@ -29,7 +29,7 @@ export interface Profile {
   readonly classSets: readonly { readonly name: string; readonly classes: readonly string[] }[];
   /** By training set (`progan`, `ldm`), then by class. */
   readonly trainingSets: Readonly<Record<string, Readonly<Record<string, ClassImages>>>>;
-  /** The 20 test sets, in the order of the paper's tables. */
+  /** The 20 test sets, in the order of the paper's tables, and a user's own after them. */
   readonly testSets: readonly DatasetSpec[];
   /** Names of the test sets that are GANs, for Table 4's "non-GAN" columns. */
   readonly ganSets: readonly string[];

@@ -62,6 +62,7 @@ export async function readUserSets(
         { label: 0, directory: absolute(path, fields.real) },
         { label: 1, directory: absolute(path, fields.generated) },
       ],
+      isOwn: true,
     } as const;
     const [{ directory: real }, { directory: generated }] = spec.sources;
     if (real === generated) throw fail("generated", "another folder than that of real", generated);

@@ -86,4 +86,6 @@ export interface RunRow {
   readonly blockImportance?: readonly number[];
   /** By test set, in the profile's order. */
   readonly test: Readonly<Record<string, SetScores>>;
+  /** Names of the test sets that means are taken over; absent where that is all of them. */
+  readonly averaged?: readonly string[];
 }

@@ -19,11 +19,11 @@ export type Configuration = readonly [RunRow, ...RunRow[]];
 
 /**
  * Mean of a measure over a row's test sets.
- * @param sets names of the sets to average over; by default all
+ * @param sets names of the sets to average over; by default those that the row's means are over
  * @throws {RangeError} where a set or the measure is missing
  */
 export function meanScore(row: RunRow, measure: string, sets?: readonly string[]): number {
-  const names = sets ?? Object.keys(row.test);
+  const names = sets ?? row.averaged ?? Object.keys(row.test);
   let sum = 0;
   for (const name of names) {
     const value = row.test[name]?.[measure];

@@ -33,12 +33,18 @@ export function completeSpec(figure: Figure, theme: ThemeName, data: Spec): Spec
     $schema: "https://vega.github.io/schema/vega-lite/v6.json",
     description: `${figure.title}. ${figure.caption}`,
     ...(figure.notice === undefined ? {} : {
-      title: { text: figure.notice, color: "#a33", fontWeight: "normal" },
+      title: { text: inLines(figure.notice), color: "#a33", fontWeight: "normal" },
     }),
     data,
     ...figure.spec,
     config: themeConfig(theme),
   };
+}
+
+/** A text of several sentences as one line each, as vega takes them. */
+function inLines(text: string): string | string[] {
+  const sentences = text.split(/(?<=\.) /);
+  return sentences.length > 1 ? sentences : text;
 }
 
 /** Draws a figure. Equal figures give equal bytes. */

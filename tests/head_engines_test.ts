@@ -1,8 +1,15 @@
 import assert from "node:assert/strict";
+import type { HeadArchitecture } from "../lib/head/architecture.ts";
+import { initialState } from "../lib/head/engine.ts";
 import { ENGINES, openEngine } from "../lib/head/open_engine.ts";
 import { openTensorflowEngine } from "../lib/head/tensorflow_engine.ts";
 import { installTensorflow } from "../lib/head/tensorflow_install.ts";
-import { hasNativeTensorflow } from "../lib/head/tensorflow_library.ts";
+import {
+  hasNativeTensorflow,
+  loadTensorflow,
+  TENSORFLOW_LIBRARIES,
+} from "../lib/head/tensorflow_library.ts";
+import { randomStream } from "../lib/random.ts";
 
 const native = await hasNativeTensorflow();
 
@@ -47,3 +54,32 @@ Deno.test({
     await Deno.remove(folder, { recursive: true });
   },
 });
+
+for (const library of native ? TENSORFLOW_LIBRARIES : ["javascript"] as const) {
+  Deno.test(`tensorflow, ${library}: heads free every tensor that they made`, async () => {
+    const { tf } = await loadTensorflow(library);
+    const engine = await openTensorflowEngine({}, library);
+    const before = tf.memory().numTensors;
+    const architecture: HeadArchitecture = {
+      blocks: 3,
+      width: 4,
+      projectionLayers: 1,
+      projectionDim: 5,
+      ablation: "none",
+    };
+    const state = initialState(architecture, randomStream(0));
+    const options = { architecture, contrastiveWeight: 1, dropout: true, dropoutKey: [], state };
+    const batch = { tokens: new Float32Array(24).fill(1), labels: Uint8Array.of(0, 1), count: 2 };
+    const trainer = await engine.trainer(options);
+    const opened = tf.memory().numTensors;
+    for (let step = 0; step < 3; step++) await trainer.step(batch, 1e-3);
+    trainer.state();
+    await engine.gradients(options, batch);
+    assert.equal(tf.memory().numTensors, opened);
+    const predictor = await engine.predictor(architecture, state.parameters);
+    await predictor.predict(batch.tokens, 2);
+    await predictor.dispose();
+    await trainer.dispose();
+    assert.equal(tf.memory().numTensors, before);
+  });
+}

@@ -7,6 +7,7 @@ import {
   parameterCount,
   type Parameters,
   parameterShapes,
+  trainedParameters,
 } from "../lib/head/architecture.ts";
 import { DropoutMasks } from "../lib/head/dropout.ts";
 import {
@@ -37,7 +38,7 @@ if (!native) {
 }
 
 // rounding alone keeps a gradient that is zero in exact arithmetic from being zero in a golden
-const ROUNDING = 1e-7;
+const ROUNDING = 1e-6;
 
 const small: HeadArchitecture = {
   blocks: 3,
@@ -103,8 +104,13 @@ for (const engine of engines) {
       assertClose(losses, golden.tensor("losses").data, 1e-4, "losses");
       const { parameters, steps } = trainer.state();
       assert.equal(steps, 3);
-      for (const [name, { data }] of golden.under("adam3.")) {
-        assertClose(parameters.get(name)!.data, data, 1e-3, `${name} after three steps`);
+      const { architecture, options } = golden;
+      for (const name of parameters.keys()) {
+        // what has no gradient stays; PyTorch's Adam moves it by a gradient that is rounding alone
+        const expected = trainedParameters(architecture).includes(name)
+          ? golden.tensor(`adam3.${name}`)
+          : options.state.parameters.get(name)!;
+        assertClose(parameters.get(name)!.data, expected.data, 1e-3, `${name} after three steps`);
       }
       await trainer.dispose();
     });

@@ -16,11 +16,13 @@ import { type Selection, SELECTIONS } from "../lib/results/select.ts";
 import { quantizeBackbone, showBackbones } from "./backbones.ts";
 import { writeFeatures } from "./features.ts";
 import { runPublished } from "./published.ts";
+import { withOwnSets } from "./own_sets.ts";
+import type { Profile } from "./profiles/profile.ts";
 import { PROFILES, reproduce } from "./reproduce.ts";
 import { SECTIONS } from "./sections.ts";
 
-/** Exit codes: the user's words were off; the work could not be done. */
-const EXIT_USAGE = 2, EXIT_FAILURE = 1;
+/** Exit codes: the user's words were off; the work could not be done; the user stopped it. */
+const EXIT_USAGE = 2, EXIT_FAILURE = 1, EXIT_INTERRUPTED = 130;
 
 const sectionNames = SECTIONS.map(({ name }) => name);
 
@@ -37,6 +39,8 @@ const PRECISION = choice(
 const BACKBONES = new Option("--backbones <folder>", "holds a folder for each backbone")
   .default("data/backbones");
 const THEME = choice("--theme <name>", "how figures look", THEMES, "default");
+
+const DATASETS = new Option("--datasets <file>", "JSON that names sets of your own");
 
 type DeviceChoice = typeof DEVICE_CHOICES[number];
 
@@ -59,6 +63,8 @@ interface ReproduceFlags {
   select: Selection;
   theme: ThemeName;
   force: boolean;
+  datasets?: string;
+  skipCorrupt: boolean;
 }
 
 program.command("reproduce")
@@ -81,17 +87,22 @@ program.command("reproduce")
   .addOption(choice("--select <by>", "what chooses the best run", SELECTIONS, "test"))
   .addOption(THEME)
   .option("--force", "train again what is done", false)
-  .action(async ({ profile: name, select, device, seeds, ...options }: ReproduceFlags) => {
-    const profile = { ...PROFILES[name]!, selection: select };
-    console.log(
-      await reproduce({
-        ...options,
-        profile,
-        device: await resolveDevice(device),
-        seeds: seeds ?? [options.seed],
-      }),
-    );
-  });
+  .addOption(DATASETS)
+  .option("--skip-corrupt", "leave out images that cannot be decoded", false)
+  .action(
+    async ({ profile: name, select, device, seeds, datasets, ...options }: ReproduceFlags) => {
+      stopOnInterrupt("Stopped; the same command goes on from here");
+      const profile = { ...await profileOf(name, datasets), selection: select };
+      console.log(
+        await reproduce({
+          ...options,
+          profile,
+          device: await resolveDevice(device),
+          seeds: seeds ?? [options.seed],
+        }),
+      );
+    },
+  );
 
 interface PublishedFlags {
   out: string;
@@ -126,6 +137,7 @@ program.command("features")
   .addOption(DEVICE)
   .addOption(PRECISION)
   .action(async ({ device, ...flags }: FeaturesFlags) => {
+    stopOnInterrupt("Stopped; the same command goes on from here");
     await assertBackbone(flags.backbone, flags.backbones);
     console.log(await writeFeatures({ ...flags, device: await resolveDevice(device) }));
   });
@@ -189,6 +201,20 @@ async function assertBackbone(name: string, folder: string): Promise<void> {
       error.message.startsWith("Cannot open backbone");
     throw isMissing ? new InvalidArgumentError(error.message) : error;
   }
+}
+
+async function profileOf(name: string, datasets: string | undefined): Promise<Profile> {
+  const profile = PROFILES[name]!;
+  return datasets === undefined ? profile : await withOwnSets(profile, datasets);
+}
+
+/** Ends the process at Ctrl-C. Files are whole or not there: nothing has to be put in order. */
+function stopOnInterrupt(line: string): void {
+  Deno.addSignalListener("SIGINT", () => {
+    // progress bars hide the cursor
+    console.error(Deno.stderr.isTerminal() ? `\x1b[?25h\n${line}` : line);
+    Deno.exit(EXIT_INTERRUPTED);
+  });
 }
 
 function sections(text: string): string[] {

@@ -11,12 +11,14 @@ import { writeReport } from "../lib/report/page.ts";
 import type { ThemeName } from "../lib/report/theme.ts";
 import { writeFigure, writeTable } from "../lib/report/write.ts";
 import { printedCells } from "../lib/results/published.ts";
-import { RecordStore, type RunRecord } from "../lib/results/record.ts";
+import { RecordStore, rowsOf, type RunRecord } from "../lib/results/record.ts";
 import type { RunRow } from "../lib/results/run.ts";
 import { bestConfiguration, meanScore } from "../lib/results/select.ts";
 import { execute } from "../lib/run/execute.ts";
 import type { Experiment, ReportExtras, SectionReport } from "./experiment.ts";
 import { featurePoints } from "./feature_points.ts";
+import { averagedNames } from "./heads.ts";
+import { averagedRows } from "./own_sets.ts";
 import { duration, ProgressDisplay } from "./progress_bar.ts";
 import { mini } from "./profiles/mini.ts";
 import { paper } from "./profiles/paper.ts";
@@ -46,6 +48,8 @@ export interface ReproduceOptions {
   readonly protocol: "released" | "paper";
   readonly theme: ThemeName;
   readonly force: boolean;
+  /** Leave out images that cannot be decoded, rather than stop at them. */
+  readonly skipCorrupt: boolean;
 }
 
 /** Crops that go through a backbone at once. */
@@ -87,9 +91,10 @@ export async function reproduce(options: ReproduceOptions): Promise<string> {
       batchSize: BATCH_SIZE[profile.name],
       cores: navigator.hardwareConcurrency,
       force: options.force,
+      skipCorrupt: options.skipCorrupt,
       onProgress,
     });
-    rows.push(...executed.rows);
+    rows.push(...averagedRows(profile, executed.rows));
     records.push(...executed.records);
     const extras = await extrasOf(experiment, profile, { records, folder, tokensFolder, engine });
     const count = executed.records.length;
@@ -111,6 +116,7 @@ export async function reproduce(options: ReproduceOptions): Promise<string> {
     "",
     ...lines,
     "",
+    ...skippedLines(records),
     `Done in ${duration((performance.now() - started) / 1000)}. ` +
     `Everything is in ${folder}; begin with ${join(folder, "report.html")}`,
   ].join("\n");
@@ -168,8 +174,8 @@ function bestOfMostClasses(
     experiment === "grid" && config.training.classes.join() === classes
   );
   const score = (record: RunRecord) => {
-    const test = Object.values(record.evaluations[0]!.test);
-    return test.reduce((sum, { acc, ap }) => sum + acc + ap, 0);
+    const [row] = averagedRows(profile, rowsOf(record)) as [RunRow];
+    return meanScore(row, "acc") + meanScore(row, "ap");
   };
   return grid.toSorted((a, b) => score(b) - score(a))[0];
 }
@@ -205,6 +211,24 @@ async function writeSections(
   return lines;
 }
 
+/** How many images were left out, because they cannot be decoded. */
+function skippedLines(records: readonly RunRecord[]): string[] {
+  const skipped = records.flatMap(({ skippedImages }) => skippedImages ?? []);
+  const count = (lists: readonly (readonly string[])[]) => new Set(lists.flat()).size;
+  const tests = [...new Set(skipped.flatMap(({ test }) => Object.keys(test)))];
+  const parts = [
+    ["training", count(skipped.map(({ train }) => train))],
+    ["validation", count(skipped.map(({ val }) => val))],
+    ...tests.map((name) => [name, count(skipped.map(({ test }) => test[name] ?? []))] as const),
+  ] as const;
+  const said = parts.filter(([, images]) => images > 0).map(([set, images]) =>
+    `${images} of ${set}`
+  );
+  return said.length === 0
+    ? []
+    : [`Left out images that cannot be decoded: ${said.join(", ")}; the records name them`, ""];
+}
+
 /** The best run of each class set, chosen as the profile chooses. */
 function bestLines(profile: Profile, rows: readonly RunRow[]): string[] {
   const percent = (fraction: number) => `${(100 * fraction).toFixed(1)} %`;
@@ -217,9 +241,9 @@ function bestLines(profile: Profile, rows: readonly RunRow[]): string[] {
     const { backbone, contrastiveWeight, projectionLayers, projectionDim } = row;
     return [
       `Best ${name}: ${backbone}, ξ ${contrastiveWeight}, q ${projectionLayers}, d′ ${projectionDim}: ` +
-      `ACC ${percent(meanScore(row, "acc"))}, AP ${
-        percent(meanScore(row, "ap"))
-      } over ${profile.testSets.length} test sets`,
+      `ACC ${percent(meanScore(row, "acc"))}, AP ${percent(meanScore(row, "ap"))} over ${
+        averagedNames(profile.testSets).length
+      } test sets`,
     ];
   });
 }

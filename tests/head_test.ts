@@ -105,12 +105,23 @@ for (const engine of engines) {
       const { parameters, steps } = trainer.state();
       assert.equal(steps, 3);
       const { architecture, options } = golden;
-      for (const name of parameters.keys()) {
-        // what has no gradient stays; PyTorch's Adam moves it by a gradient that is rounding alone
-        const expected = trainedParameters(architecture).includes(name)
-          ? golden.tensor(`adam3.${name}`)
-          : options.state.parameters.get(name)!;
-        assertClose(parameters.get(name)!.data, expected.data, 1e-3, `${name} after three steps`);
+      for (const [name, { data }] of parameters) {
+        const start = options.state.parameters.get(name)!.data;
+        if (!trainedParameters(architecture).includes(name)) {
+          assert.deepEqual(data, start, `${name}, which has no gradient`);
+          continue;
+        }
+        const expected = golden.tensor(`adam3.${name}`).data;
+        const gradient = golden.tensor(`grad.${name}`).data;
+        const largest = (values: Float32Array) =>
+          values.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
+        const limit = 1e-3 * largest(expected), rounding = 1e-4 * largest(gradient);
+        // Adam divides a gradient by its size: what is rounding alone moves as far as any other; and
+        // a ReLU whose input is zero but for rounding may open or not
+        const apart = data.filter((value, i) =>
+          Math.abs(gradient[i]!) > rounding && !(Math.abs(value - expected[i]!) <= limit)
+        );
+        assert(apart.length <= data.length / 1000, `${apart.length} values of ${name} are apart`);
       }
       await trainer.dispose();
     });

@@ -5,7 +5,10 @@
 import type { Random } from "../random.ts";
 import { sizeOf, type Tensor, tensor } from "../io/tensor.ts";
 
-/** What the head is taken apart for in §5.2. `contrastive` is the configuration's ξ = 0. */
+/**
+ * What the head is taken apart for in §5.2. `contrastive` is the configuration's ξ = 0.
+ * Released: src/ablations.py, `ModelAblations`.
+ */
 export const ABLATIONS = ["none", "tie", "intermediate"] as const;
 
 /** A part of the head that is left out. */
@@ -37,7 +40,7 @@ export function blocksRead(architecture: HeadArchitecture): number {
  * Shapes of the parameters under the released checkpoints' names, in their order: `alpha`
  * [1, n, d′], then weight [out, in] and bias [out] of every linear layer.
  *
- * Released: src/utils.py, `Model`; layers are numbered as in `nn.Sequential`.
+ * Released: src/models.py, `Model`; layers are numbered as in `nn.Sequential`.
  *
  * @example
  * ```ts

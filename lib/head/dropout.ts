@@ -16,7 +16,7 @@ export interface DropoutLayer {
   readonly rows: number;
 }
 
-/** The dropout layers in the order in which data meets them. Released: src/utils.py, `Model`. */
+/** The dropout layers in the order in which data meets them. Released: src/models.py, `Model`. */
 export function dropoutLayers(architecture: HeadArchitecture): DropoutLayer[] {
   const { width, projectionLayers, projectionDim } = architecture;
   const rows = blocksRead(architecture);

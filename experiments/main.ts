@@ -10,6 +10,7 @@ import { describeBackbone, IMPORT_MODES, importBackbone } from "../lib/backbone/
 import { convertCheckpoint, describeCheckpoint } from "../lib/head/checkpoint_tools.ts";
 import { type EngineName, ENGINES } from "../lib/head/open_engine.ts";
 import { installTensorflow } from "../lib/head/tensorflow_install.ts";
+import { restWorkers } from "../lib/io/worker_pool.ts";
 import { DEVICE_CHOICES, resolveDevice } from "../lib/onnx/session.ts";
 import { type ThemeName, THEMES } from "../lib/report/theme.ts";
 import { type Selection, SELECTIONS } from "../lib/results/select.ts";
@@ -18,6 +19,7 @@ import { writeFeatures } from "./features.ts";
 import { runPublished } from "./published.ts";
 import { withOwnSets } from "./own_sets.ts";
 import type { Profile } from "./profiles/profile.ts";
+import { ProgressDisplay } from "./progress_bar.ts";
 import { PROFILES, reproduce } from "./reproduce.ts";
 import { SECTIONS } from "./sections.ts";
 
@@ -208,11 +210,18 @@ async function profileOf(name: string, datasets: string | undefined): Promise<Pr
   return datasets === undefined ? profile : await withOwnSets(profile, datasets);
 }
 
+/** How long a thread may take to come to rest before the process ends all the same. */
+const REST_MS = 10_000;
+
 /** Ends the process at Ctrl-C. Files are whole or not there: nothing has to be put in order. */
 function stopOnInterrupt(line: string): void {
-  Deno.addSignalListener("SIGINT", () => {
-    // progress bars hide the cursor
-    console.error(Deno.stderr.isTerminal() ? `\x1b[?25h\n${line}` : line);
+  let isStopping = false;
+  Deno.addSignalListener("SIGINT", async () => {
+    if (isStopping) Deno.exit(EXIT_INTERRUPTED);
+    isStopping = true;
+    ProgressDisplay.closeAll();
+    console.error(line);
+    await restWorkers(REST_MS);
     Deno.exit(EXIT_INTERRUPTED);
   });
 }

@@ -11,6 +11,7 @@ const LINE_INTERVAL_MS = 10_000;
 
 /** Shows the stages of a run, one after the other or at once. */
 export class ProgressDisplay implements Disposable {
+  static readonly #open = new Set<ProgressDisplay>();
   readonly onProgress: OnProgress;
   readonly #bars: MultiBar | undefined;
   readonly #stages = new Map<string, Stage>();
@@ -26,9 +27,16 @@ export class ProgressDisplay implements Disposable {
       }, Presets.shades_grey);
     }
     this.onProgress = (progress) => this.#show(progress);
+    ProgressDisplay.#open.add(this);
+  }
+
+  /** Ends what is shown, whoever shows it: the process is about to end. */
+  static closeAll(): void {
+    for (const display of ProgressDisplay.#open) display[Symbol.dispose]();
   }
 
   #show(progress: Progress): void {
+    if (!ProgressDisplay.#open.has(this)) return;
     const { stage, unit, done, total } = progress;
     let shown = this.#stages.get(stage);
     if (!shown || done < shown.done) {
@@ -52,8 +60,9 @@ export class ProgressDisplay implements Disposable {
     }
   }
 
-  /** Leaves the terminal as it was. */
+  /** Leaves the terminal as it was; nothing is shown any more. */
   [Symbol.dispose](): void {
+    ProgressDisplay.#open.delete(this);
     this.#bars?.stop();
   }
 }

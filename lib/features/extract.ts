@@ -126,7 +126,7 @@ async function extractMissing(work: readonly Wanted[][], options: ExtractOptions
     options.onProgress?.({ stage: "tokens", unit: "crops", done: done += rows, total });
 
   const module = new URL("./token_worker.ts", import.meta.url);
-  using pool = new WorkerPool<TokenJob, TokenResult>(module, options.workers);
+  await using pool = new WorkerPool<TokenJob, TokenResult>(module, options.workers);
   const writers = new Map<string, TokenWriter>();
   try {
     const batches = [];

@@ -3,14 +3,13 @@
  * @module
  */
 
-/** A job on its way to a worker. */
-interface Envelope<Job> {
-  readonly id: number;
-  readonly job: Job;
-}
+/** A job on its way to a worker, or the order to come to rest. */
+type Envelope<Job> = { readonly id: number; readonly job: Job } | "rest";
 
 /** What a worker sends back: a count of work done, the result, or the error's kind and message. */
-type Reply<Result> =
+type Reply<Result> = "at rest" | JobReply<Result>;
+
+type JobReply<Result> =
   & { readonly id: number }
   & (
     | { readonly done: number }
@@ -31,9 +30,25 @@ const ERRORS: Readonly<Record<string, new (message: string) => Error>> = {
   TypeError,
 };
 
+/** Pools whose threads are there. */
+const openPools = new Set<AsyncDisposable>();
+
+/**
+ * Brings the threads of all pools to rest, so that the process can end: native code that still runs
+ * while it ends says so, or worse. Waits for at most so long.
+ */
+export async function restWorkers(limitMs: number): Promise<void> {
+  const limit = new Promise((resolve) => setTimeout(resolve, limitMs));
+  await Promise.race([
+    limit,
+    Promise.all([...openPools].map((pool) => pool[Symbol.asyncDispose]())),
+  ]);
+}
+
 /** Worker threads, each running one module that calls {@linkcode serveJobs}. */
-export class WorkerPool<Job, Result> implements Disposable {
+export class WorkerPool<Job, Result> implements Disposable, AsyncDisposable {
   readonly #workers: Worker[];
+  readonly #atRest: (() => void)[] = [];
   readonly #load: number[];
   readonly #pending = new Map<number, Pending<Result>>();
   #nextId = 0;
@@ -44,12 +59,17 @@ export class WorkerPool<Job, Result> implements Disposable {
    */
   constructor(module: URL, size: number) {
     this.#workers = Array.from({ length: size }, () => new Worker(module, { type: "module" }));
+    openPools.add(this);
     this.#load = new Array(size).fill(0);
     this.#workers.forEach((worker, index) => {
-      worker.onmessage = ({ data }: MessageEvent<Reply<Result>>) => this.#settle(data);
+      worker.onmessage = ({ data }: MessageEvent<Reply<Result>>) => {
+        if (data === "at rest") this.#atRest[index]?.();
+        else this.#settle(data);
+      };
       worker.onerror = (event) => {
         event.preventDefault();
         this.#fail(index, new Error(`A worker stopped: ${event.message}`));
+        this.#atRest[index]?.();
       };
     });
   }
@@ -99,12 +119,26 @@ export class WorkerPool<Job, Result> implements Disposable {
     while (queue.length > 0) yield await next();
   }
 
-  /** Stops the workers; jobs under way are dropped. */
+  /** Stops the workers at once; jobs under way are dropped. */
   [Symbol.dispose](): void {
+    openPools.delete(this);
     for (const worker of this.#workers) worker.terminate();
   }
 
-  #settle(reply: Reply<Result>): void {
+  /** Stops each worker as soon as it is between two calls of native code; jobs are dropped. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    openPools.delete(this);
+    await Promise.all(this.#workers.map(async (worker, index) => {
+      if (this.#load[index]! > 0) {
+        const rest = new Promise<void>((resolve) => this.#atRest[index] = resolve);
+        worker.postMessage("rest" satisfies Envelope<Job>);
+        await rest;
+      }
+      worker.terminate();
+    }));
+  }
+
+  #settle(reply: JobReply<Result>): void {
     const pending = this.#pending.get(reply.id);
     if (!pending) return;
     if ("done" in reply) return pending.onDone(reply.done);
@@ -139,7 +173,14 @@ export function serveJobs<Job, Result>(
     onmessage: (event: MessageEvent<Envelope<Job>>) => void;
     postMessage(message: Reply<Result>, transfer: ArrayBuffer[]): void;
   };
-  scope.onmessage = async ({ data: { id, job } }) => {
+  scope.onmessage = async ({ data }) => {
+    if (data === "rest") {
+      scope.postMessage("at rest", []);
+      // nothing of this thread runs any more, and its memory stays where it is
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+      return;
+    }
+    const { id, job } = data;
     try {
       const { result, transfer = [] } = await work(
         job,

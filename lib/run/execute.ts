@@ -198,7 +198,10 @@ async function runHeads(
   };
   report();
   const module = new URL("./heads_worker.ts", import.meta.url);
-  using pool = new WorkerPool<HeadsJob, HeadResult[]>(module, Math.min(workers, groups.length));
+  await using pool = new WorkerPool<HeadsJob, HeadResult[]>(
+    module,
+    Math.min(workers, groups.length),
+  );
   await Promise.all(groups.map(async (group) => {
     const { tokens, testTokens, config: { evaluation } } = group[0]!;
     const results = await pool.run({

@@ -3,6 +3,7 @@
  * @module
  */
 import { join, resolve } from "node:path";
+import type { Backbone } from "../backbone/backbone.ts";
 import type { ImageEntry } from "../data/dataset.ts";
 import { withLock } from "../io/files.ts";
 import type { OnProgress } from "../io/progress.ts";
@@ -106,6 +107,9 @@ async function expectTokens(folder: string, key: string): Promise<TokenSet> {
  */
 const MAX_REPLICATED_BYTES = 2 ** 30;
 
+/** Weights from this size on keep a CPU busy with a single crop. */
+const LARGE_BYTES = 2 ** 29;
+
 /** A job and where its tokens go. */
 interface Batch {
   readonly job: TokenJob;
@@ -156,8 +160,7 @@ async function extractMissing(work: readonly Wanted[][], options: ExtractOptions
       for (const [index, { key, backbone }] of item.sets.entries()) {
         const writer = writers.get(key)!;
         if (writer.rowsDone <= item.row) {
-          const tokens = result.tokens[index] ??
-            (await backbone.tokensOfCrops(result.crops, rows)).data;
+          const tokens = result.tokens[index] ?? await tokensHere(backbone, result.crops, rows);
           await writer.append(tokens, unreadable);
           report(rows);
         }
@@ -168,6 +171,25 @@ async function extractMissing(work: readonly Wanted[][], options: ExtractOptions
   } finally {
     for (const writer of writers.values()) writer.close();
   }
+}
+
+/**
+ * Computes tokens on this thread. A large backbone on the CPU takes crops one by one: more at once
+ * are no faster, and meanwhile this thread neither shows progress nor hears Ctrl-C.
+ */
+async function tokensHere(
+  backbone: Backbone,
+  crops: Uint8Array,
+  rows: number,
+): Promise<Float32Array> {
+  const step = backbone.device === "cpu" && backbone.weightsBytes > LARGE_BYTES ? 1 : rows;
+  const { blocks, width } = backbone.architecture;
+  const tokens = new Float32Array(rows * blocks * width);
+  for (let row = 0; row < rows; row += step) {
+    const some = crops.subarray(row * crops.length / rows, (row + step) * crops.length / rows);
+    tokens.set((await backbone.tokensOfCrops(some, step)).data, row * blocks * width);
+  }
+  return tokens;
 }
 
 /** A set that lacks an image which can be decoded by now is made again. */

@@ -41,7 +41,9 @@ export interface BackboneOptions {
 export class Backbone implements AsyncDisposable {
   /** Name for people and records: `ViT-L/14`. */
   readonly name: string;
+  /** Where in a block its token is taken. */
   readonly tap: Tap;
+  /** What it computes in. */
   readonly precision: Precision;
   /** Where it runs. */
   readonly device: Device;

@@ -23,14 +23,17 @@ export interface VitArchitecture {
   readonly blocks: number;
   /** Attention heads; their width is 64 in all models of the paper. */
   readonly heads: number;
+  /** Width of the layer inside the MLP. */
   readonly mlpWidth: number;
   /** Width of the image embedding; absent where the file holds no projection. */
   readonly embeddingWidth?: number;
+  /** What stands between the two layers of the MLP. */
   readonly activation: "quick_gelu" | "gelu";
   /** ε of every layer normalisation. */
   readonly epsilon: number;
   /** Whether tokens are normalised before the first block. */
   readonly preNorm: boolean;
+  /** Whether the patch embedding adds a bias. */
   readonly patchBias: boolean;
   /** Whether each residual branch is scaled by a learned vector (DINOv2). */
   readonly layerScale: boolean;
@@ -38,6 +41,7 @@ export interface VitArchitecture {
   readonly classToken: boolean;
   /** Pixel normalisation by channel, on values in [0, 1]. */
   readonly pixelMean: readonly [number, number, number];
+  /** Divides the pixels, after the mean is taken off; by channel. */
   readonly pixelStd: readonly [number, number, number];
 }
 

@@ -9,7 +9,9 @@ export interface Progress {
   readonly stage: string;
   /** What is counted: `crops`. */
   readonly unit: string;
+  /** How many are finished, from 0 to `total`. */
   readonly done: number;
+  /** How many there are. */
   readonly total: number;
 }
 

@@ -10,6 +10,7 @@ import type { RunConfig, RunRow, SetScores } from "./run.ts";
 export interface EpochLog {
   /** Counted from 1. */
   readonly epoch: number;
+  /** Adam's, in this epoch. */
   readonly learningRate: number;
   /** Loss (BCE sum + ξ SupCon), mean over the epoch's batches. */
   readonly trainLoss: number;
@@ -21,6 +22,7 @@ export interface EpochLog {
 
 /** A head's results after some epoch. */
 export interface Evaluation {
+  /** Epochs trained when evaluated. */
   readonly epoch: number;
   /** The head's parameters; path relative to the results folder of the profile. */
   readonly checkpoint: string;
@@ -46,25 +48,34 @@ export interface SkippedImages {
 export interface RunRecord {
   /** Hash of the configuration and of the tokens that it was run on. */
   readonly key: string;
+  /** Name of the profile: `mini`, `paper`. */
   readonly profile: string;
+  /** Name of the section: `grid`. */
   readonly experiment: string;
+  /** What was run. */
   readonly config: RunConfig;
   /** Engine and where it really ran. */
   readonly engine: string;
+  /** Of Deno, V8 and ONNX Runtime. */
   readonly versions: Readonly<Record<string, string>>;
   /** Keys of the token sets that were read. */
   readonly tokens: {
     /** By epoch, then by class and source. */
     readonly train: readonly (readonly string[])[];
+    /** By class and source. */
     readonly val: readonly string[];
     /** By test set, then by source. */
     readonly test: Readonly<Record<string, readonly string[]>>;
   };
   /** Images that could not be decoded and were left out; absent where there were none. */
   readonly skippedImages?: SkippedImages;
+  /** Number of trainable parameters. */
   readonly parameterCount: number;
+  /** What training said, by epoch. */
   readonly epochs: readonly EpochLog[];
+  /** Results after each epoch that was tried. */
   readonly evaluations: readonly Evaluation[];
+  /** Wall times of this head's own steps and of scoring the test sets. */
   readonly timings: { readonly trainingSeconds: number; readonly evaluationSeconds: number };
   /** When the run ended, ISO 8601. */
   readonly date: string;

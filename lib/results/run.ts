@@ -17,6 +17,7 @@ export interface TrainingConfig {
   readonly classes: readonly string[];
   /** Share of the training images used, in (0, 1]. */
   readonly fraction: number;
+  /** Name of the backbone: `ViT-L/14`. */
   readonly backbone: string;
   /** ξ */
   readonly contrastiveWeight: number;
@@ -24,12 +25,17 @@ export interface TrainingConfig {
   readonly projectionLayers: number;
   /** d′ */
   readonly projectionDim: number;
+  /** The method, or what is left out of it. */
   readonly variant: Variant;
+  /** Images in a step. */
   readonly batchSize: number;
+  /** Adam's, in the first epoch. */
   readonly learningRate: number;
+  /** Number of epochs. */
   readonly epochs: number;
   /** The rate is divided by 10 at the start of these epochs, counted from 1. */
   readonly decayEpochs: readonly number[];
+  /** Of parameters, order and dropout. */
   readonly seed: number;
 }
 
@@ -47,7 +53,9 @@ export interface EvaluationConfig {
 
 /** One run: a head, and where it is tried. */
 export interface RunConfig {
+  /** How the head is trained. */
   readonly training: TrainingConfig;
+  /** On what it is tried. */
   readonly evaluation: EvaluationConfig;
 }
 
@@ -63,24 +71,37 @@ export interface SetScores {
 
 /** One evaluated head, flat: what tables and figures are made of, ours and the published alike. */
 export interface RunRow {
+  /** Name of the section that it was run for: `grid`. */
   readonly experiment: string;
+  /** Name of the training set in the profile: `progan`, `ldm`. */
   readonly trainingSet: string;
+  /** Classes trained on, in order. */
   readonly classes: readonly string[];
+  /** Share of the training images used, in (0, 1]. */
   readonly fraction: number;
+  /** Name of the backbone: `ViT-L/14`. */
   readonly backbone: string;
+  /** ξ */
   readonly contrastiveWeight: number;
+  /** q */
   readonly projectionLayers: number;
+  /** d′ */
   readonly projectionDim: number;
+  /** The method, or what is left out of it. */
   readonly variant: Variant;
   /** Epochs trained when evaluated. */
   readonly epochs: number;
+  /** Of parameters, order and dropout. */
   readonly seed: number;
+  /** How test images were cropped: `center`, `ten`, or a perturbation. */
   readonly view: string;
   /** Number of trainable parameters. */
   readonly parameterCount: number;
   /** Wall time of training on cached tokens; absent where it was not published. */
   readonly trainingSeconds?: number;
+  /** Binary cross-entropy, mean over the validation images; of published rows, their own loss. */
   readonly valLoss: number;
+  /** Accuracy on the validation images at threshold .5, in [0, 1]. */
   readonly valAcc: number;
   /** For each block, how many of the d′ features weigh it most; absent where it was not published. */
   readonly blockImportance?: readonly number[];

@@ -12,7 +12,9 @@ export class TokenRows implements Disposable {
   readonly labels: Uint8Array;
   /** Rows that belong to one image: 10 for ten-crop sets. */
   readonly cropsPerImage: number;
+  /** Number of Transformer blocks (n). */
   readonly blocks: number;
+  /** Width of a token (d). */
   readonly width: number;
   readonly #readers: readonly TokenReader[];
   /** For each row: which reader, and which row there. */

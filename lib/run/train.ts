@@ -19,6 +19,7 @@ import { TokenRows } from "./token_rows.ts";
 
 /** Tokens that a training reads: keys of sets in one folder. */
 export interface TrainingTokens {
+  /** Folder of token sets. */
   readonly folder: string;
   /** By epoch, then by class. */
   readonly train: readonly (readonly string[])[];
@@ -30,6 +31,7 @@ export interface TrainingTokens {
 export interface HeadToTrain {
   /** Names the head's files. */
   readonly key: string;
+  /** How it is trained. */
   readonly config: TrainingConfig;
   /** Epochs after which the head is kept, counted from 1. */
   readonly keepEpochs: readonly number[];
@@ -37,6 +39,7 @@ export interface HeadToTrain {
 
 /** A head that has been trained. */
 export interface TrainedHead {
+  /** What training said, by epoch. */
   readonly epochs: readonly EpochLog[];
   /** Time spent in this head's own steps. */
   readonly trainingSeconds: number;

@@ -25,15 +25,19 @@ export interface OpenWorldOptions {
   readonly onProgress: OnProgress;
 }
 
+/** Where a profile's images and backbones lie. */
+export function worldRoot({ name }: Profile, data: string): string {
+  return name === "mini" ? join(data, "mini") : data;
+}
+
 /**
  * Opens a profile's world. The mini world is made where it is not there yet.
  * @throws {RangeError} where the weights of a backbone are not there
  */
 export async function openWorld(profile: Profile, options: OpenWorldOptions): Promise<World> {
   const { data, seed, device, precision, protocol, onProgress } = options;
-  const isMini = profile.name === "mini";
-  const root = isMini ? join(data, "mini") : data;
-  if (isMini) {
+  const root = worldRoot(profile, data);
+  if (profile.name === "mini") {
     await makeMiniWorld({
       root,
       seed,

@@ -1,4 +1,4 @@
-"""CLIP's image encoder in PyTorch with random weights: the peer of backbone_bench.ts.
+"""CLIP's image encoder in PyTorch with random weights: the peer of backbone.ts.
 
 Usage: backbone_torch.py RESOLUTION PATCH WIDTH BLOCKS BATCH REPEATS
 Prints the best time of a batch, in seconds.

@@ -15,6 +15,8 @@ import { DEVICE_CHOICES, resolveDevice } from "../lib/onnx/session.ts";
 import { type ThemeName, THEMES } from "../lib/report/theme.ts";
 import { type Selection, SELECTIONS } from "../lib/results/select.ts";
 import { quantizeBackbone, showBackbones } from "./backbones.ts";
+import { examineShown } from "./doctor.ts";
+import { formatReport } from "./doctor_text.ts";
 import { writeFeatures } from "./features.ts";
 import { runPublished } from "./published.ts";
 import { withOwnSets } from "./own_sets.ts";
@@ -105,6 +107,31 @@ program.command("reproduce")
       );
     },
   );
+
+interface DoctorFlags {
+  profile: string;
+  only: string[];
+  data: string;
+  datasets?: string;
+  json: boolean;
+  deep: boolean;
+}
+
+program.command("doctor")
+  .description("what is there of a profile's images and backbones, and which sections can run")
+  .addOption(choice("--profile <name>", "whose images", Object.keys(PROFILES), "paper"))
+  .option("--only <names>", `of ${sectionNames.join(", ")}; with commas between`, sections, [])
+  .option("--data <folder>", "holds images and backbones", "data")
+  .addOption(DATASETS)
+  .option("--json", "a report for programs", false)
+  .option("--deep", "decode every image", false)
+  .action(async ({ profile: name, datasets, json, ...options }: DoctorFlags) => {
+    stopOnInterrupt("Stopped; nothing was written");
+    const profile = await profileOf(name, datasets);
+    const report = await examineShown({ ...options, profile });
+    console.log(json ? JSON.stringify(report, null, 2) : formatReport(report));
+    if (!report.canRun) Deno.exitCode = EXIT_FAILURE;
+  });
 
 interface PublishedFlags {
   out: string;
@@ -293,5 +320,5 @@ if (import.meta.main) {
     Deno.exit(EXIT_FAILURE);
   }
   // native libraries keep threads of their own, which must not keep the process
-  Deno.exit(0);
+  Deno.exit();
 }

@@ -1,0 +1,175 @@
+/**
+ * What a user has on disk of a profile, and which sections can run with it.
+ * @module
+ */
+import { join } from "node:path";
+import { openBackbone } from "../lib/backbone/backbone.ts";
+import type { Origin } from "../lib/data/dataset.ts";
+import { type Examination, examine, type SetToExamine } from "../lib/data/doctor.ts";
+import type { SetReport } from "../lib/data/set_report.ts";
+import { exists } from "../lib/io/files.ts";
+import type { OnProgress } from "../lib/io/progress.ts";
+import { type Needs, profileSets, sectionNeeds } from "./needs.ts";
+import type { Profile } from "./profiles/profile.ts";
+import { ProgressDisplay } from "./progress_bar.ts";
+import { SECTIONS } from "./sections.ts";
+import { worldRoot } from "./world.ts";
+
+/** What to examine. */
+export interface DoctorOptions {
+  readonly profile: Profile;
+  /** Holds images and `backbones/`. */
+  readonly data: string;
+  /** Names of sections that are asked for; all where there are none. */
+  readonly only: readonly string[];
+  /** Decode every image. */
+  readonly deep: boolean;
+  readonly onProgress?: OnProgress;
+}
+
+/** A backbone of the profile. */
+export interface BackboneReport {
+  readonly name: string;
+  /** Why it cannot be opened; absent where it can. */
+  readonly problem?: string;
+}
+
+/** Whether a section can run. */
+export interface SectionReport {
+  readonly name: string;
+  readonly section: string;
+  readonly title: string;
+  readonly canRun: boolean;
+  /** What keeps it from running, a few words each. */
+  readonly problems: readonly string[];
+}
+
+/** A set that is not there, and where it is to be had. */
+export interface MissingSet {
+  readonly name: string;
+  /** Whether a section that is asked for needs it. */
+  readonly isNeeded: boolean;
+  readonly origins: readonly Origin[];
+}
+
+/** All that was found. */
+export interface DoctorReport extends Examination {
+  readonly profile: string;
+  readonly root: string;
+  /** Side of a crop, pixels. */
+  readonly cropPx: number;
+  readonly isDeep: boolean;
+  readonly backbones: readonly BackboneReport[];
+  readonly missing: readonly MissingSet[];
+  /** The sections that are asked for. */
+  readonly sections: readonly SectionReport[];
+  /** Whether all of them can run. */
+  readonly canRun: boolean;
+}
+
+/** Where no backbone says otherwise. */
+const DEFAULT_CROP_PX = 224;
+
+/**
+ * Examines a profile's sets and backbones: all of them, or those that the sections asked for need.
+ * The mini world counts as there where it is not made yet: it is made when it is needed.
+ */
+export async function examineProfile(
+  { profile, data, only, deep, onProgress }: DoctorOptions,
+): Promise<DoctorReport> {
+  const root = worldRoot(profile, data);
+  const needs = sectionNeeds(profile);
+  const asked = SECTIONS.filter(({ name }) => only.length === 0 || only.includes(name));
+  const needed = new Set(asked.flatMap(({ name }) => [...needs.get(name)!.sets]));
+  const isMade = profile.name !== "mini" || await exists(join(root, "manifest.json"));
+  const sets = profileSets(profile).filter(({ spec }) =>
+    (only.length === 0 || needed.has(spec.name)) && (isMade || spec.isOwn)
+  );
+  const { reports: backbones, cropPx } = isMade
+    ? await backbonesOf(profile, root)
+    : { reports: [], cropPx: DEFAULT_CROP_PX };
+  const examined = await examine(sets, {
+    root,
+    cropPx,
+    deep,
+    ...(onProgress ? { onProgress } : {}),
+  });
+  const sections = asked.map(({ name, section, title }) => {
+    const problems = problemsOf(needs.get(name)!, examined.sets, backbones, cropPx);
+    return { name, section, title, canRun: problems.length === 0, problems };
+  });
+  return {
+    profile: profile.name,
+    root,
+    cropPx,
+    isDeep: deep,
+    backbones,
+    ...examined,
+    missing: missingSets(sets, examined.sets, needed),
+    sections,
+    canRun: sections.every(({ canRun }) => canRun),
+  };
+}
+
+/** Examines a profile and shows how far it is. */
+export async function examineShown(options: DoctorOptions): Promise<DoctorReport> {
+  using display = new ProgressDisplay();
+  return await examineProfile({ ...options, onProgress: display.onProgress });
+}
+
+async function backbonesOf({ backbones }: Profile, root: string) {
+  const reports: BackboneReport[] = [];
+  let cropPx = 0;
+  for (const name of backbones) {
+    try {
+      const { architecture } = await openBackbone(name, { folder: join(root, "backbones") });
+      cropPx = Math.max(cropPx, architecture.resolutionPx);
+      reports.push({ name });
+    } catch (error) {
+      const isForPeople = error instanceof RangeError || error instanceof SyntaxError ||
+        error instanceof TypeError;
+      if (!isForPeople) throw error;
+      reports.push({ name, problem: error.message });
+    }
+  }
+  return { reports, cropPx: cropPx || DEFAULT_CROP_PX };
+}
+
+function problemsOf(
+  needs: Needs,
+  sets: readonly SetReport[],
+  backbones: readonly BackboneReport[],
+  cropPx: number,
+): string[] {
+  const own = sets.filter(({ name }) => needs.sets.has(name));
+  const absent = own.filter(({ problems }) => problems.length > 0).map(({ name }) => name);
+  const closed = backbones.filter(({ name, problem }) => problem && needs.backbones.has(name))
+    .map(({ name }) => name);
+  const corrupt = own.reduce(
+    (sum, { real, generated }) => sum + real.unreadable.length + generated.unreadable.length,
+    0,
+  );
+  const small = own.filter(({ name, real, generated }) =>
+    needs.tenCropSets.has(name) && real.tooSmall + generated.tooSmall > 0
+  ).map(({ name }) => name);
+  return [
+    ...(absent.length > 0 ? [`needs ${absent.join(", ")}`] : []),
+    ...(closed.length > 0 ? [`needs ${closed.join(", ")}`] : []),
+    ...(corrupt > 0
+      ? [`stops at ${corrupt} images that cannot be decoded, without --skip-corrupt`]
+      : []),
+    ...(small.length > 0 ? [`needs ${cropPx} px for ten crops in ${small.join(", ")}`] : []),
+  ];
+}
+
+function missingSets(
+  sets: readonly SetToExamine[],
+  reports: readonly SetReport[],
+  needed: ReadonlySet<string>,
+): MissingSet[] {
+  return sets.filter((_, i) => reports[i]!.problems.length > 0).map(({ spec }) => ({
+    name: spec.name,
+    isNeeded: needed.has(spec.name),
+    origins: spec.origins ?? [],
+  }));
+}

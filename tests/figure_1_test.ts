@@ -71,10 +71,10 @@ Deno.test("featurePoints() draws equally many images of each set in both spaces,
   };
   const profile = { ...paper, name: "mini" as const };
   try {
-    const test: Record<string, string> = {};
+    const test: Record<string, string[]> = {};
     for (const { name } of drawnSets(profile)) {
-      test[name] = `tokens-${name}`;
-      const writer = await TokenWriter.open(join(folder, "tokens"), test[name]!, {
+      test[name] = [`tokens-${name}`];
+      const writer = await TokenWriter.open(join(folder, "tokens"), test[name]![0]!, {
         source: {},
         shape: [images, blocks, width],
         cropsPerImage: 1,

@@ -42,8 +42,8 @@ const USAGE: readonly (readonly [what: string, args: string[], says: RegExp])[] 
     /jax.*choices are auto, onnx, tensorflow/,
   ],
   ["a seed that is no number", ["reproduce", "--seed", "one"], /one.*Expected a whole number/],
-  ["an unknown command", ["reprodcue"], /reprodcue.*choose from reproduce, published/],
-  ["no command", [], /choose from reproduce, published/],
+  ["an unknown command", ["reprodcue"], /reprodcue.*choose from reproduce, doctor, published/],
+  ["no command", [], /choose from reproduce, doctor, published/],
   ["a missing option", ["features", "--images", "x"], /--backbone <name>.*not specified/],
   [
     "an unknown backbone",

@@ -56,6 +56,8 @@ export interface MissingSet {
 export interface DoctorReport extends Examination {
   readonly profile: string;
   readonly root: string;
+  /** Why nothing was looked at, where nothing was. */
+  readonly notice?: string;
   /** Side of a crop, pixels. */
   readonly cropPx: number;
   readonly isDeep: boolean;
@@ -66,6 +68,9 @@ export interface DoctorReport extends Examination {
   /** Whether all of them can run. */
   readonly canRun: boolean;
 }
+
+/** Sets that a problem names; of more it says how many. */
+const MAX_NAMED = 4;
 
 /** Where no backbone says otherwise. */
 const DEFAULT_CROP_PX = 224;
@@ -103,6 +108,7 @@ export async function examineProfile(
     root,
     cropPx,
     isDeep: deep,
+    ...(isMade ? {} : { notice: `No mini world in ${root} yet: \`deno task reproduce\` makes it` }),
     backbones,
     ...examined,
     missing: missingSets(sets, examined.sets, needed),
@@ -153,13 +159,19 @@ function problemsOf(
     needs.tenCropSets.has(name) && real.tooSmall + generated.tooSmall > 0
   ).map(({ name }) => name);
   return [
-    ...(absent.length > 0 ? [`needs ${absent.join(", ")}`] : []),
+    ...(absent.length > 0 ? [`needs ${named(absent)}`] : []),
     ...(closed.length > 0 ? [`needs ${closed.join(", ")}`] : []),
     ...(corrupt > 0
       ? [`stops at ${corrupt} images that cannot be decoded, without --skip-corrupt`]
       : []),
-    ...(small.length > 0 ? [`needs ${cropPx} px for ten crops in ${small.join(", ")}`] : []),
+    ...(small.length > 0 ? [`needs ${cropPx} px for ten crops in ${named(small)}`] : []),
   ];
+}
+
+/** Names of sets, as many as a line takes. */
+function named(names: readonly string[]): string {
+  const some = names.slice(0, MAX_NAMED).join(", ");
+  return names.length > MAX_NAMED ? `${some} and ${names.length - MAX_NAMED} more sets` : some;
 }
 
 function missingSets(

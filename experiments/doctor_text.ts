@@ -4,7 +4,7 @@
  */
 import type { Duplicates } from "../lib/data/duplicates.ts";
 import type { LabelReport, SetReport, SizeCount } from "../lib/data/set_report.ts";
-import type { DoctorReport } from "./doctor.ts";
+import type { DoctorReport, MissingSet } from "./doctor.ts";
 
 /** Formats a report: a table of what is there, what to know of it, what is missing, what can run. */
 export function formatReport(report: DoctorReport): string {
@@ -14,8 +14,9 @@ export function formatReport(report: DoctorReport): string {
     ...report.duplicates.map(duplicateNote),
   ];
   return [
-    `${report.files} image files of the ${report.profile} profile under ${report.root}` +
-    (report.isDeep ? ", all decoded" : ", looked at without decoding (--deep decodes)"),
+    report.notice ??
+      `${report.files} image files of the ${report.profile} profile under ${report.root}` +
+        (report.isDeep ? ", all decoded" : ", looked at without decoding (--deep decodes)"),
     ...(present.length === 0 ? [] : ["", ...table([HEADINGS, ...present.map(rowOf)])]),
     ...(notes.length === 0 ? [] : ["", "To know", ...notes.map((note) => `  ${note}`)]),
     ...missingLines(report),
@@ -108,18 +109,25 @@ function duplicateNote({ kind, sets: [first, second], count, examples }: Duplica
 
 function missingLines({ missing, sets }: DoctorReport): string[] {
   if (missing.length === 0) return [];
-  const bySource = new Map<string, string[]>();
-  for (const { name, isNeeded, origins } of missing) {
-    const source = origins.map(({ published, licence }) => `${published} (${licence})`)
-      .join("\n  and ") || "Your own";
-    bySource.set(source, [...bySource.get(source) ?? [], isNeeded ? name : `${name} (not needed)`]);
+  const bySource = new Map<string, MissingSet[]>();
+  for (const set of missing) {
+    const source = set.origins
+      .map(({ published, licence }) => `  ${published}\n    licence: ${licence}`).join("\n") ||
+      "  Your own";
+    bySource.set(source, [...bySource.get(source) ?? [], set]);
   }
-  const why = sets.find(({ name }) => name === missing[0]!.name)!.problems[0]!;
+  const list = (says: string, group: readonly MissingSet[]) =>
+    group.length === 0 ? [] : [`    ${says}: ${group.map(({ name }) => name).join(", ")}`];
+  const example = missing.find(({ isNeeded }) => isNeeded) ?? missing[0]!;
   return [
     "",
     "Missing, and where to get it",
-    ...[...bySource].flatMap(([source, names]) => [`  ${source}`, `    ${names.join(", ")}`]),
-    `  ${why}`,
+    ...[...bySource].flatMap(([source, group]) => [
+      source,
+      ...list("needed", group.filter(({ isNeeded }) => isNeeded)),
+      ...list("needed by no section", group.filter(({ isNeeded }) => !isNeeded)),
+    ]),
+    `  For example: ${sets.find(({ name }) => name === example.name)!.problems[0]}`,
   ];
 }
 

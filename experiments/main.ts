@@ -17,12 +17,13 @@ import { type Selection, SELECTIONS } from "../lib/results/select.ts";
 import { quantizeBackbone, showBackbones } from "./backbones.ts";
 import { examineShown } from "./doctor.ts";
 import { formatReport } from "./doctor_text.ts";
+import { dryRun } from "./dry_run.ts";
 import { writeFeatures } from "./features.ts";
 import { runPublished } from "./published.ts";
 import { withOwnSets } from "./own_sets.ts";
 import type { Profile } from "./profiles/profile.ts";
 import { ProgressDisplay } from "./progress_bar.ts";
-import { PROFILES, reproduce } from "./reproduce.ts";
+import { inOrder, PROFILES, reproduce } from "./reproduce.ts";
 import { SECTIONS } from "./sections.ts";
 
 /** Exit codes: the user's words were off; the work could not be done; the user stopped it. */
@@ -67,6 +68,7 @@ interface ReproduceFlags {
   select: Selection;
   theme: ThemeName;
   force: boolean;
+  dryRun: boolean;
   datasets?: string;
   skipCorrupt: boolean;
 }
@@ -91,19 +93,20 @@ program.command("reproduce")
   .addOption(choice("--select <by>", "what chooses the best run", SELECTIONS, "test"))
   .addOption(THEME)
   .option("--force", "train again what is done", false)
+  .option("--dry-run", "say what would be done and what it costs, and do nothing", false)
   .addOption(DATASETS)
   .option("--skip-corrupt", "leave out images that cannot be decoded", false)
   .action(
-    async ({ profile: name, select, device, seeds, datasets, ...options }: ReproduceFlags) => {
+    async (
+      { profile: name, select, device, seeds: given, datasets, ...options }: ReproduceFlags,
+    ) => {
       stopOnInterrupt("Stopped; the same command goes on from here");
       const profile = { ...await profileOf(name, datasets), selection: select };
+      const seeds = given ?? [options.seed];
       console.log(
-        await reproduce({
-          ...options,
-          profile,
-          device: await resolveDevice(device),
-          seeds: seeds ?? [options.seed],
-        }),
+        options.dryRun
+          ? await dryRun(profile, inOrder(options.only), seeds, options)
+          : await reproduce({ ...options, profile, seeds, device: await resolveDevice(device) }),
       );
     },
   );

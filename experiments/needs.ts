@@ -52,7 +52,7 @@ function needsOf({ training, evaluation }: RunConfig, { trainingSets }: Profile)
 }
 
 /** A row as a section's successors read it, before anything has been run: no head is better. */
-function untriedRow(experiment: string, { training, evaluation }: RunConfig): RunRow {
+export function untriedRow(experiment: string, { training, evaluation }: RunConfig): RunRow {
   const { batchSize: _batch, learningRate: _rate, decayEpochs: _decay, ...head } = training;
   return {
     ...head,

@@ -102,10 +102,11 @@ class Stage {
   }
 }
 
-/** A time for people: `45 s`, `3 min 20 s`, `2 h 5 min`. */
+/** A time for people: `45 s`, `3 min 20 s`, `2 h 5 min`, `12 days`. */
 export function duration(seconds: number): string {
   const whole = Math.ceil(seconds);
   if (whole < 60) return `${whole} s`;
   if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  if (whole >= 3 * 86_400) return `${Math.round(whole / 86_400)} days`;
   return `${Math.floor(whole / 3600)} h ${Math.floor(whole / 60) % 60} min`;
 }

@@ -131,7 +131,7 @@ async function resolveEngine({ engine, device }: ReproduceOptions): Promise<Engi
 }
 
 /** The sections asked for and those they depend on, each after what it depends on. */
-function inOrder(names: readonly string[]): Experiment[] {
+export function inOrder(names: readonly string[]): Experiment[] {
   const wanted = new Set<string>();
   const add = (name: string) => {
     SECTIONS.find((experiment) => experiment.name === name)?.dependsOn.forEach(add);

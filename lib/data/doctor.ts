@@ -116,22 +116,23 @@ async function lookAtAll(
   deep: boolean,
   onProgress?: OnProgress,
 ): Promise<Map<string, ImageFile>> {
-  const files = new Map<string, ImageFile>();
+  const files: ImageFile[] = [];
   const stage = deep ? "decoding" : "images";
-  let next = 0;
+  let next = 0, done = 0;
   const look = async () => {
     const buffer = lookBuffer();
     while (next < paths.length) {
-      const path = paths[next++]!;
-      const file = await lookAtImage(resolve(root, path), buffer);
+      const index = next++;
+      const path = resolve(root, paths[index]!);
+      const file = await lookAtImage(path, buffer);
       const isDoubtful = file.header && (deep || !file.endsWell);
-      files.set(path, isDoubtful ? await decoded(resolve(root, path), file) : file);
-      onProgress?.({ stage, unit: "images", done: files.size, total: paths.length });
+      files[index] = isDoubtful ? await decoded(path, file) : file;
+      onProgress?.({ stage, unit: "images", done: ++done, total: paths.length });
     }
   };
   const ahead = deep ? navigator.hardwareConcurrency : AHEAD;
   await Promise.all(Array.from({ length: ahead }, look));
-  return files;
+  return new Map(paths.map((path, index) => [path, files[index]!]));
 }
 
 async function decoded(path: string, file: ImageFile): Promise<ImageFile> {

@@ -1,0 +1,164 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { SECTIONS } from "../experiments/sections.ts";
+import { averagedRows, withOwnSets } from "../experiments/own_sets.ts";
+import { paper } from "../experiments/profiles/paper.ts";
+import { listImages } from "../lib/data/dataset.ts";
+import { readUserSets } from "../lib/data/user_sets.ts";
+import { publishedLogs, publishedRows } from "../lib/results/published.ts";
+import type { RunRow } from "../lib/results/run.ts";
+
+async function withFolder(use: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "own sets " });
+  for (const path of ["camera", "made by x", "empty"]) await Deno.mkdir(join(folder, path));
+  for (const path of ["camera/1.jpg", "camera/2.jpg", "made by x/1.png"]) {
+    await Deno.writeTextFile(join(folder, path), "");
+  }
+  try {
+    await use(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+async function writeSets(folder: string, content: unknown): Promise<string> {
+  const path = join(folder, "sets.json");
+  await Deno.writeTextFile(path, typeof content === "string" ? content : JSON.stringify(content));
+  return path;
+}
+
+const FACES = { name: "faces", real: "camera", generated: "made by x" };
+
+Deno.test("own sets have folders relative to their file, or absolute", () =>
+  withFolder(async (folder) => {
+    const path = await writeSets(folder, [
+      FACES,
+      {
+        name: "faces-2",
+        title: "Faces again",
+        family: "Ours",
+        real: `${folder}/camera/`,
+        generated: "./made by x",
+      },
+    ]);
+    const [first, second] = await readUserSets(path, []);
+    assert.deepEqual(first, {
+      name: "faces",
+      title: "faces",
+      family: "Own sets",
+      sources: [
+        { label: 0, directory: `${folder}/camera` },
+        { label: 1, directory: `${folder}/made by x` },
+      ],
+      isOwn: true,
+    });
+    assert.deepEqual([second!.title, second!.family], ["Faces again", "Ours"]);
+    assert.deepEqual(second!.sources, first.sources);
+    const images = await listImages("/elsewhere", first);
+    assert.deepEqual(images.map(({ label, path }) => `${label} ${path}`), [
+      `0 ${folder}/camera/1.jpg`,
+      `0 ${folder}/camera/2.jpg`,
+      `1 ${folder}/made by x/1.png`,
+    ]);
+  }));
+
+const WRONG: readonly (readonly [what: string, content: unknown, says: string])[] = [
+  ["no JSON", "[{", "Cannot read FILE: expected JSON, found "],
+  ["no list", { sets: [] }, "Cannot read FILE: expected a list of sets, found an object"],
+  ["an empty list", [], "Cannot read FILE: expected a list of sets, found an empty one"],
+  ["no object", ["faces"], "Cannot use entry 1 of FILE: expected an object, found a string"],
+  [
+    "an unknown field",
+    [FACES, { ...FACES, fake: "x" }],
+    "Cannot use entry 2 of FILE: expected the fields name, title, family, real, generated, found fake",
+  ],
+  [
+    "a missing field",
+    [{ name: "faces", real: "camera" }],
+    "Cannot use generated of entry 1 of FILE: expected a text, found none",
+  ],
+  [
+    "a field that is no text",
+    [{ ...FACES, title: 3 }],
+    "Cannot use title of entry 1 of FILE: expected a text, found a number",
+  ],
+  [
+    "a name with a space",
+    [{ ...FACES, name: "my faces" }],
+    'Cannot use name of entry 1 of FILE: expected a letter, then letters, digits and ._-, found "my faces"',
+  ],
+  [
+    "a name twice",
+    [FACES, FACES],
+    "Cannot use name of entry 2 of FILE: expected one that is not taken, found faces",
+  ],
+  [
+    "a name of the paper's",
+    [{ ...FACES, name: "progan" }],
+    "Cannot use name of entry 1 of FILE: expected one that is not taken, found progan",
+  ],
+  [
+    "one folder for both",
+    [{ ...FACES, generated: "./camera/" }],
+    "Cannot use generated of entry 1 of FILE: expected another folder than that of real, found FOLDER/camera",
+  ],
+  [
+    "a missing folder",
+    [{ ...FACES, real: "gone" }],
+    "Cannot use real of entry 1 of FILE: expected a folder at FOLDER/gone, found none",
+  ],
+  [
+    "an empty folder",
+    [{ ...FACES, generated: "empty" }],
+    "Cannot use generated of entry 1 of FILE: expected generated images in FOLDER/empty, found none",
+  ],
+];
+
+for (const [what, content, says] of WRONG) {
+  Deno.test(`a file of own sets with ${what} is refused in one line with file and field`, () =>
+    withFolder(async (folder) => {
+      const path = await writeSets(folder, content);
+      const expected = says.replace("FILE", path).replace("FOLDER", folder);
+      await assert.rejects(readUserSets(path, ["progan"]), (error: Error) => {
+        assert(error instanceof RangeError || error instanceof SyntaxError);
+        assert.equal(error.message.slice(0, expected.length), expected);
+        return !error.message.includes("\n");
+      });
+    }));
+}
+
+Deno.test("a file of own sets that is not there is named", async () => {
+  await assert.rejects(readUserSets("nowhere.json", []), {
+    name: "RangeError",
+    message: "Cannot read nowhere.json: expected a list of sets, found none",
+  });
+});
+
+Deno.test("own sets stand in every table of test sets, and in no mean", () =>
+  withFolder(async (folder) => {
+    const profile = await withOwnSets(paper, await writeSets(folder, [FACES]));
+    assert.equal(profile.testSets.length, 21);
+    assert.match(profile.notice!, /the 20 test sets.*\(faces\)$/);
+
+    const published = publishedRows(await publishedLogs(), () => 1);
+    const tried = (row: RunRow): RunRow =>
+      row.view === "ten" ? row : { ...row, test: { ...row.test, faces: { acc: 0.25, ap: 0.125 } } };
+    const rows = averagedRows(profile, published.map(tried));
+    for (const experiment of SECTIONS) {
+      const before = experiment.report(paper, published);
+      const after = experiment.report(profile, rows);
+      after.tables.forEach((table, t) => {
+        assert.equal(table.notice, profile.notice);
+        table.rows.forEach((row, r) => {
+          for (const [column, cell] of Object.entries(before.tables[t]!.rows[r]!)) {
+            assert.deepEqual(row[column], cell, `${table.id}, ${column}`);
+          }
+        });
+      });
+      if (["comparison", "perturbations"].includes(experiment.name)) {
+        const [table] = after.tables;
+        assert(table!.columns.some(({ key, name }) => key === "faces" && name === "faces"));
+        assert(table!.rows.every((row) => row["faces"] === .25 || row["faces"] === .125));
+      }
+    }
+  }));

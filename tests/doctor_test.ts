@@ -282,6 +282,28 @@ Deno.test("images that training and test sets share are found by content, whatev
     ]);
   }));
 
+Deno.test("images of one size that differ early are told apart without being read whole", () =>
+  withRoot(async (root) => {
+    for (const [i, path] of ["a/0_real", "a/1_fake", "b/0_real", "b/1_fake"].entries()) {
+      const chunks = [["tEXt", Uint8Array.of(i, 0, 0, 0)]] as const;
+      const file = pngFile({
+        width: 40,
+        bits: 8,
+        type: "rgb",
+        rows: [new Array(120).fill(7)],
+        chunks,
+      });
+      await write(root, { [`${path}/1.png`]: file });
+    }
+    const stages: string[] = [];
+    await examine([set("a", "train", "progan"), set("b")], {
+      root,
+      cropPx: CROP_PX,
+      onProgress: ({ stage }) => stages.push(stage),
+    });
+    assert(stages.includes("images") && !stages.includes("duplicates"));
+  }));
+
 Deno.test("shared images are counted as by comparing every file with every other", () =>
   withRoot(async (root) => {
     const contents = await Promise.all([0, 1, 2].map((seed) => encoded("png", 40, 40, seed)));

@@ -78,7 +78,7 @@ export async function examine(
   const readable = [...files].filter(([, { header }]) => header).map(([path, file]) => ({
     path,
     bytes: file.bytes,
-    checksum: file.checksum,
+    start: file.start,
     uses: uses.get(path)!,
   }));
   return {
@@ -138,6 +138,6 @@ async function lookAtAll(
 async function decoded(path: string, file: ImageFile): Promise<ImageFile> {
   const result = await tryDecode(path);
   if ("image" in result) return file;
-  const { bytes, checksum, endsWell } = file;
-  return { bytes, checksum, endsWell, problem: result.problem };
+  const { bytes, start, endsWell } = file;
+  return { bytes, start, endsWell, problem: result.problem };
 }

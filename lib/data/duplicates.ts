@@ -30,8 +30,8 @@ export interface UsedFile {
   readonly path: string;
   /** Size in bytes. */
   readonly bytes: number;
-  /** Files of one size with different checksums have different content. */
-  readonly checksum: number;
+  /** Files that differ in it have different content. */
+  readonly start: string;
   /** The sets that it stands in. */
   readonly uses: readonly Use[];
 }
@@ -52,15 +52,15 @@ const ORDER: readonly Role[] = ["train", "val", "test"];
 const MAX_EXAMPLES = 3;
 
 /**
- * Finds images that two sets must not both have. Files are compared by size and checksum first; only
- * those that agree in both are read whole.
+ * Finds images that two sets must not both have. Files are compared by size and first bytes; only those
+ * that agree in both are read whole.
  */
 export async function findDuplicates(
   files: Iterable<UsedFile>,
   root: string,
   onProgress?: OnProgress,
 ): Promise<Duplicates[]> {
-  const doubtful = groupBy(files, ({ bytes, checksum }) => `${bytes} ${checksum}`)
+  const doubtful = groupBy(files, ({ bytes, start }) => `${bytes} ${start}`)
     .filter((candidates) => conflicts(candidates).length > 0);
   const total = doubtful.reduce((sum, candidates) => sum + candidates.length, 0);
   let done = 0;

@@ -3,7 +3,6 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import { crc32 } from "node:zlib";
 import { HEADER_BYTES, type ImageHeader, readImageHeader } from "../image/header.ts";
 import {
   cannotDecode,
@@ -12,14 +11,15 @@ import {
   reasonToRefuse,
   type RgbImage,
 } from "../image/image.ts";
+import { contentKey } from "../io/files.ts";
 import { reasonOf } from "./folder_tree.ts";
 
 /** What is known of a file without decoding it. */
 export interface ImageFile {
   /** Size in bytes; 0 where there is no file. */
   readonly bytes: number;
-  /** Checksum of its first bytes: files of one size that differ in it have different content. */
-  readonly checksum: number;
+  /** Hash of its first bytes: files that differ in it have different content. */
+  readonly start: string;
   /** Absent where there is a problem. */
   readonly header?: ImageHeader;
   /** What was found instead of an image that can be decoded: `none`, `a GIF image`. */
@@ -28,8 +28,8 @@ export interface ImageFile {
   readonly endsWell: boolean;
 }
 
-/** Enough to tell images apart; their first rows and all their metadata. */
-const CHECKSUM_BYTES = 16_384;
+/** Enough to tell images apart: their metadata and first rows. */
+const START_BYTES = 16_384;
 
 /** The end of every PNG: an empty IEND chunk with its checksum. */
 const PNG_END = Buffer.from("0000000049454e44ae426082", "hex");
@@ -40,21 +40,22 @@ const JPEG_END = Buffer.from("ffd9", "hex");
  * @param buffer {@linkcode HEADER_BYTES} that the caller lends; overwritten
  */
 export async function lookAtImage(path: string, buffer: Uint8Array): Promise<ImageFile> {
-  let bytes = 0, checksum = 0;
-  const problem = (found: string) => ({ bytes, checksum, problem: found, endsWell: false });
+  let bytes = 0, start = "";
+  const problem = (found: string) => ({ bytes, start, problem: found, endsWell: false });
   try {
     using file = await Deno.open(path);
     const { size, isFile } = await file.stat();
     if (!isFile) return problem("something that is not a file");
     bytes = size;
     if (size > MAX_FILE_BYTES) return problem(`${size} bytes; at most ${MAX_FILE_BYTES} are read`);
-    const start = await readFrom(file, 0, buffer);
-    checksum = crc32(start.subarray(0, CHECKSUM_BYTES));
-    const header = await headerOf(file, start, size);
+    const read = await readFrom(file, 0, buffer);
+    // no CRC-32: PNG's own make it equal for whole chunks of any content
+    start = contentKey([read.subarray(0, START_BYTES)]);
+    const header = await headerOf(file, read, size);
     const refusal = reasonToRefuse(header);
     if (refusal) return problem(refusal);
-    const endsWell = await hasItsEnd(file, header, start, size);
-    return { bytes, checksum, header, endsWell };
+    const endsWell = await hasItsEnd(file, header, read, size);
+    return { bytes, start, header, endsWell };
   } catch (error) {
     return problem(error instanceof SyntaxError ? error.message : reasonOf(error));
   }

@@ -25,7 +25,7 @@ export const MINI_RESOLUTION_PX = 64;
 
 const HEAD_WIDTH = 64;
 const WIDTH = 2 * HEAD_WIDTH;
-const MLP_WIDTH = 4 * WIDTH;
+const MLP_WIDTH = 2 * WIDTH;
 const EMBEDDING_WIDTH = 64;
 /** Dimensions of a token: first the patch's coefficients, then its energies, then a constant. */
 const COEFFICIENTS = 96;
@@ -36,7 +36,7 @@ const LUMINANCE_COEFFICIENTS = 64;
 
 const CONSTANT_OF_PATCHES = 8, CONSTANT_OF_CLS = 1;
 const COEFFICIENT_VALUE_GAIN = .3, ENERGY_VALUE_GAIN = 3, SECOND_HEAD_GAIN = .5;
-const MIXTURE_GAIN = 1.5, MIXED_COEFFICIENTS = 3, ENERGY_GAIN = .15;
+const MIXTURE_GAIN = 1.5, MIXED_COEFFICIENTS = 3, ENERGY_GAIN = .3;
 
 /** A basis image of the DCT of patches in a colour channel. */
 interface Frequency {

@@ -36,14 +36,24 @@ function withNoise(source: Picture, std: number, random: Random): Picture {
   return source;
 }
 
-/** Halves, then doubles by inserting zeros and filtering with a kernel that sums to 1. */
-function zeroInsertion(kernel: readonly number[], detail: number, noiseStd = 0): Generator {
-  return (real, random) =>
-    withNoise(
-      withDetail(convolve(insertZeros(shrink(real, 2)), kernel), real, detail),
-      noiseStd,
-      random,
-    );
+/**
+ * Halves, then doubles by inserting zeros and filtering with a kernel that sums to 1. The kernel is
+ * a little out of balance, by another amount in every image, and leaves a trace of the zeros.
+ */
+function zeroInsertion(
+  taps: 3 | 5,
+  imbalance: number,
+  detail: readonly [number, number],
+  noiseStd = 0,
+): Generator {
+  return (real, random) => {
+    const shift = imbalance * random.normal();
+    const kernel = taps === 3
+      ? [.25 - shift, .5 + 2 * shift, .25 - shift]
+      : [.0625, .25 - shift, .375 + 2 * shift, .25 - shift, .0625];
+    const coarse = convolve(insertZeros(shrink(real, 2)), kernel);
+    return withNoise(withDetail(coarse, real, random.uniform(...detail)), noiseStd, random);
+  };
 }
 
 /** Halves, then doubles by repeating pixels and smoothing. */
@@ -336,9 +346,9 @@ function paletteTokens(levels: number, patterns: number): Generator {
 
 /** All generators by name. */
 export const GENERATORS = {
-  zero_insertion_k3: zeroInsertion([.24, .52, .24], .5),
-  zero_insertion_k5: zeroInsertion([.07, .25, .36, .25, .07], .4),
-  zero_insertion_k5_noise: zeroInsertion([.07, .25, .36, .25, .07], .4, .02),
+  zero_insertion_k3: zeroInsertion(3, .002, [.15, .5]),
+  zero_insertion_k5: zeroInsertion(5, .002, [.4, .8]),
+  zero_insertion_k5_noise: zeroInsertion(5, .002, [.4, .8], .01),
   checkerboard_deconv: unevenOverlap(.01, .5),
   nearest_upsampling: repetition([.15, .7, .15], .4),
   bilinear_2x: repetition(SMOOTH, .4),

@@ -32,6 +32,27 @@ const INSIDE: Readonly<Record<LeafShape, (x: number, y: number) => boolean>> = {
   bars: (x, y) => Math.abs(x) < .95 && Math.abs(y) < .3,
 };
 
+/** How a shape's scenes are and are taken: parts of the range that all scenes span, in [0, 1]. */
+interface Style {
+  /** Of small leaves. */
+  readonly clutter: readonly [number, number];
+  readonly noise: readonly [number, number];
+  readonly blur: readonly [number, number];
+}
+
+const LOW = [0, .7] as const, HIGH = [.3, 1] as const, ALL = [0, 1] as const;
+
+/** Classes differ by more than outlines, as photographs of horses and of chairs do. */
+const STYLES: Readonly<Record<LeafShape | "mixed", Style>> = {
+  discs: { clutter: LOW, noise: LOW, blur: LOW },
+  squares: { clutter: HIGH, noise: LOW, blur: HIGH },
+  triangles: { clutter: LOW, noise: HIGH, blur: HIGH },
+  stars: { clutter: HIGH, noise: HIGH, blur: LOW },
+  rings: { clutter: ALL, noise: ALL, blur: ALL },
+  bars: { clutter: ALL, noise: ALL, blur: ALL },
+  mixed: { clutter: ALL, noise: ALL, blur: ALL },
+};
+
 /** What all scenes of a world share: the sheet that leaves are cut from. */
 export interface SceneMaterial {
   /** Tileable 1/f noise, zero mean, unit variance, `TEXTURE_SIZE` each way. */
@@ -79,11 +100,16 @@ export function photograph(
   random: Random,
 ): Picture {
   const light = shrink(scene(size, shape, material, random), SUPERSAMPLING);
-  const blur = random.uniform(0, .12);
-  return develop(convolve(light, [blur, 1 - 2 * blur, blur]), random);
+  const style = STYLES[shape];
+  const blur = .12 * random.uniform(...style.blur);
+  return develop(
+    convolve(light, [blur, 1 - 2 * blur, blur]),
+    random.uniform(...style.noise),
+    random,
+  );
 }
 
-/** Leaves in linear light, painted back to front. */
+/** Leaves in linear light, laid front to back until every pixel has one. */
 function scene(
   size: number,
   shape: LeafShape | "mixed",
@@ -92,21 +118,23 @@ function scene(
 ): Picture {
   const side = size * SUPERSAMPLING;
   const out = picture(side, side);
-  const { data } = out;
-  const smallest = 2 * Math.exp(random.uniform(0, 1.5)), largest = .5 * side;
-  // with density r⁻³ every octave of radii covers the same area; enough leaves to cover it all
+  const isPainted = new Uint8Array(side * side);
+  let unpainted = isPainted.length;
+  const clutter = random.uniform(...STYLES[shape].clutter);
+  const smallest = 2 * Math.exp(1.5 * (1 - clutter)), largest = .5 * side;
+  // with density r⁻³ every octave of radii covers the same area; what they leave bare is ground
   const meanArea = 2 * Math.PI * smallest ** 2 * Math.log(largest / smallest);
   const leafCount = Math.ceil(2.5 * side * side / meanArea);
   const brightness = random.uniform(.15, .5), contrast = random.uniform(.5, 1.1);
   const tint = [random.normal() * .15, random.normal() * .08, random.normal() * .15];
   const textureGain = random.uniform(.05, .25);
   const lightX = random.normal() * .3 / side, lightY = random.normal() * .3 / side;
-  for (let leaf = 0; leaf < leafCount; leaf++) {
-    const isGround = leaf === 0;
+  for (let leaf = 0; unpainted > 0; leaf++) {
+    const isGround = leaf === leafCount;
     const radius = isGround
       ? 2 * side
       : 1 / Math.sqrt(smallest ** -2 + random.uniform() * (largest ** -2 - smallest ** -2));
-    const outline = INSIDE[shape === "mixed" ? random.pick(LEAF_SHAPES) : shape];
+    const isInside = INSIDE[shape === "mixed" ? random.pick(LEAF_SHAPES) : shape];
     const centerX = random.uniform(-radius / 2, side + radius / 2);
     const centerY = random.uniform(-radius / 2, side + radius / 2);
     const angle = random.uniform(0, 2 * Math.PI);
@@ -124,16 +152,18 @@ function scene(
     const y1 = Math.min(side - 1, Math.ceil(centerY + radius));
     for (let y = y0; y <= y1; y++) {
       const sheetRow = ((y + sheetY) & (TEXTURE_SIZE - 1)) * TEXTURE_SIZE;
-      for (let x = x0; x <= x1; x++) {
+      for (let x = x0, at = y * side + x0; x <= x1; x++, at++) {
+        if (isPainted[at]) continue;
         const u = (x - centerX) * cos + (y - centerY) * sin;
         const v = (y - centerY) * cos - (x - centerX) * sin;
-        if (!isGround && !outline(u, v)) continue;
+        if (!isGround && !isInside(u, v)) continue;
+        isPainted[at] = 1;
+        unpainted--;
         const grain = texture[sheetRow + ((x + sheetX) & (TEXTURE_SIZE - 1))]!;
         const shade = 1 + shadeX * u + shadeY * v + gain * grain + lightX * x + lightY * y;
-        const at = (y * side + x) * 3;
-        data[at] = red * shade;
-        data[at + 1] = green * shade;
-        data[at + 2] = blue * shade;
+        out.data[3 * at] = red * shade;
+        out.data[3 * at + 1] = green * shade;
+        out.data[3 * at + 2] = blue * shade;
       }
     }
   }
@@ -141,10 +171,10 @@ function scene(
 }
 
 /** Sensor noise in linear light, its smoothing, tone curve, sharpening. */
-function develop(light: Picture, random: Random): Picture {
+function develop(light: Picture, noiseLevel: number, random: Random): Picture {
   const { width, height, data } = light;
   const noise = picture(width, height);
-  const gain = .003 * Math.exp(random.uniform(0, 2));
+  const gain = .003 * Math.exp(2 * noiseLevel);
   const readNoise = .3 * gain;
   for (let i = 0; i < data.length; i++) noise.data[i] = random.normal();
   const side = random.uniform(.05, .2);

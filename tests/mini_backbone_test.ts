@@ -1,0 +1,132 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { openBackbone, weightsPath } from "../lib/backbone/backbone.ts";
+import { makeMiniBackbones, MINI_BACKBONES } from "../lib/backbone/mini.ts";
+import { photograph, sceneMaterial } from "../lib/data/mini_scene.ts";
+import { GENERATORS } from "../lib/data/mini_generators.ts";
+import { MINI_CLASSES, MINI_SIZE_PX, MINI_TRAINING_GENERATOR } from "../lib/data/mini_sets.ts";
+import type { RgbImage } from "../lib/image/image.ts";
+import { randomStream } from "../lib/random.ts";
+
+const root = await Deno.makeTempDir({ prefix: "mini_backbone_" });
+const paths = await makeMiniBackbones({ root, seed: 0 });
+globalThis.addEventListener("unload", () => Deno.removeSync(root, { recursive: true }));
+
+/** Real and generated images in turn. */
+function images(count: number): RgbImage[] {
+  const material = sceneMaterial(0);
+  return Array.from({ length: count }, (_, i) => {
+    const shape = MINI_CLASSES[(i >> 1) % MINI_CLASSES.length]!;
+    const real = photograph(MINI_SIZE_PX, shape, material, randomStream("image", i));
+    const made = i % 2 === 0
+      ? real
+      : GENERATORS[MINI_TRAINING_GENERATOR](real, randomStream("generator", i));
+    const { width, height, data } = made;
+    return { width, height, data: Uint8Array.from(Uint8ClampedArray.from(data, (v) => 255 * v)) };
+  });
+}
+
+Deno.test("mini backbones open by name as any CLIP does, deep and fine before shallow and coarse", async () => {
+  const folder = join(root, "backbones");
+  const opened = [];
+  for (const { name, patchPx, blocks } of MINI_BACKBONES) {
+    await using backbone = await openBackbone(name, { folder });
+    const { architecture } = backbone;
+    assert.equal(architecture.patchPx, patchPx);
+    assert.equal(architecture.blocks, blocks);
+    assert.equal(architecture.resolutionPx, 64);
+    assert.equal(architecture.width % 64, 0);
+    opened.push(architecture);
+  }
+  assert.ok(opened[0]!.blocks > opened[1]!.blocks);
+  assert.ok(opened[0]!.patchPx < opened[1]!.patchPx);
+  assert.deepEqual(paths, MINI_BACKBONES.map(({ name }) => weightsPath(folder, name)));
+});
+
+Deno.test("mini tokens of real images are centred and of one scale in every block", async () => {
+  const reals = images(160).filter((_, i) => i % 2 === 0);
+  for (const path of paths) {
+    await using backbone = await openBackbone(path);
+    const { data, shape: [count, blocks, width] } = await backbone.tokens(reals);
+    for (let block = 0; block < blocks!; block++) {
+      let sum = 0, squares = 0;
+      for (let image = 0; image < count!; image++) {
+        const at = (image * blocks! + block) * width!;
+        for (const value of data.subarray(at, at + width!)) {
+          sum += value;
+          squares += value * value;
+        }
+      }
+      const mean = sum / (count! * width!);
+      const std = Math.sqrt(squares / (count! * width!));
+      assert.ok(Math.abs(mean) < .5, `mean ${mean} in block ${block} of ${path}`);
+      assert.ok(std > .5 && std < 4, `std ${std} in block ${block} of ${path}`);
+    }
+  }
+});
+
+Deno.test("mini tokens tell the training generator's images from real ones", async () => {
+  const all = images(400);
+  await using backbone = await openBackbone(paths[0]!);
+  const { data, shape } = await backbone.tokens(all);
+  const size = shape[1]! * shape[2]!;
+  const isTrain = (i: number) => i < 300;
+  const share = classifyByMeans(data, size, all.length, isTrain);
+  assert.ok(share > .8, `${share} of the held-out images`);
+});
+
+/**
+ * Share of held-out images that a direction, the difference of the classes' means over the common
+ * variance, puts on the right side. Odd images are generated.
+ */
+function classifyByMeans(
+  tokens: Float32Array,
+  size: number,
+  count: number,
+  isTrain: (image: number) => boolean,
+): number {
+  const sums = [new Float64Array(size), new Float64Array(size)];
+  const squares = new Float64Array(size);
+  let trained = 0;
+  for (let image = 0; image < count; image++) {
+    if (!isTrain(image)) continue;
+    trained++;
+    for (let i = 0; i < size; i++) {
+      const value = tokens[image * size + i]!;
+      sums[image % 2]![i]! += value;
+      squares[i]! += value * value;
+    }
+  }
+  const direction = new Float64Array(size), center = new Float64Array(size);
+  for (let i = 0; i < size; i++) {
+    const real = sums[0]![i]! / (trained / 2), generated = sums[1]![i]! / (trained / 2);
+    center[i] = (real + generated) / 2;
+    direction[i] = (generated - real) / (squares[i]! / trained - center[i]! ** 2 + 1e-3);
+  }
+  let right = 0;
+  for (let image = 0; image < count; image++) {
+    if (isTrain(image)) continue;
+    let score = 0;
+    for (let i = 0; i < size; i++) {
+      score += direction[i]! * (tokens[image * size + i]! - center[i]!);
+    }
+    if ((score > 0) === (image % 2 === 1)) right++;
+  }
+  return right / (count - trained);
+}
+
+Deno.test("mini backbones have the same bytes for the same seed and are found once made", async () => {
+  const bytes = await Deno.readFile(paths[1]!);
+  const before = await Deno.stat(paths[1]!);
+  await makeMiniBackbones({ root, seed: 0 });
+  assert.deepEqual((await Deno.stat(paths[1]!)).mtime, before.mtime);
+  await Deno.truncate(paths[1]!, 1000);
+  await makeMiniBackbones({ root, seed: 0 });
+  assert.deepEqual(await Deno.readFile(paths[1]!), bytes);
+  await makeMiniBackbones({ root, seed: 1 });
+  assert.notDeepEqual(await Deno.readFile(paths[1]!), bytes);
+  assert.deepEqual(
+    [...Deno.readDirSync(join(root, "backbones", "Mini-L-8"))].map(({ name }) => name),
+    ["model.safetensors"],
+  );
+});

@@ -23,6 +23,8 @@ export interface FeaturesOptions {
   readonly out: string;
   readonly device: Device;
   readonly precision: Precision;
+  /** Give images that cannot be decoded rows of NaN, rather than stop at them. */
+  readonly skipCorrupt: boolean;
 }
 
 /**
@@ -49,18 +51,23 @@ export async function writeFeatures(options: FeaturesOptions): Promise<string> {
     folder,
     batchSize: 8,
     workers: navigator.hardwareConcurrency,
+    skipCorrupt: options.skipCorrupt,
     onProgress: display.onProgress,
   });
-  const { key, index } = sets![0]!;
+  const { key, index, unreadable } = sets![0]!;
   await writeJson(out.replace(/\.npy$/, ".json"), {
     ...index,
     // labels mean nothing here: nobody said what is real
     images: images.map(({ path }) => path),
+    ...(unreadable.length > 0 ? { unreadable: unreadable.map((i) => images[i]!.path) } : {}),
   });
   await Deno.rename(tokenPaths(folder, key).tokens, out);
   await Deno.remove(folder, { recursive: true });
   const crops = cropsPerImage(request.transform) === 1 ? "" : ", ten rows an image";
-  return `${out}: float16 [${index.shape.join(", ")}] of ${images.length} images${crops}`;
+  const lacking = unreadable.length === 0
+    ? ""
+    : `; ${unreadable.length} cannot be decoded: their rows are NaN`;
+  return `${out}: float16 [${index.shape.join(", ")}] of ${images.length} images${crops}${lacking}`;
 }
 
 async function imagesBelow(root: string, folder: string): Promise<string[]> {

@@ -150,6 +150,7 @@ program.command("published")
   .action(async (flags: PublishedFlags) => console.log(await runPublished(flags)));
 
 interface FeaturesFlags {
+  skipCorrupt: boolean;
   backbone: string;
   backbones: string;
   images: string;
@@ -165,6 +166,7 @@ program.command("features")
   .requiredOption("--images <folder>", "images; folders in it are read too")
   .requiredOption("--out <file>", "the .npy file")
   .addOption(choice("--transform <name>", "how images are cropped", ["center", "ten"], "center"))
+  .option("--skip-corrupt", "rows of NaN for images that cannot be decoded", false)
   .addOption(BACKBONES)
   .addOption(DEVICE)
   .addOption(PRECISION)

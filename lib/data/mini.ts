@@ -37,7 +37,7 @@ export interface MiniWorldOptions {
   readonly onProgress?: (done: number, total: number) => void;
 }
 
-const VERSION = 5;
+const VERSION = 6;
 const IMAGES_PER_JOB = 8;
 /** So that a worker paints one image while another is being encoded or written. */
 const JOBS_PER_WORKER = 3;

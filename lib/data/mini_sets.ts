@@ -107,18 +107,17 @@ const TEST_SETS: Readonly<Record<string, TestSetRow>> = {
   palette_tokens: { title: "Palette tokens", family: "Autoregressive-like", reals: "laion" },
 } satisfies Partial<Record<GeneratorName, TestSetRow>>;
 
-const SYNTHBUSTER_SETS = [
-  "latent_dct_fine",
-  "latent_dct_fine_contrast",
-  "latent_dct_coarse",
-  "two_stage_soft",
-  "two_stage_grainy",
-  "two_stage_sharp",
-  "iterative_denoising",
-  "palette_tokens",
-  "cubic_sharpened",
-] as const satisfies readonly GeneratorName[];
-
+const SYNTHBUSTER_SETS: Readonly<Record<string, TestSetRow>> = {
+  latent_dct_fine: { title: "Latent DCT, fine", family: LATENT },
+  latent_dct_wide: { title: "Latent DCT, wide", family: LATENT },
+  latent_dct_noisy: { title: "Latent DCT, noise", family: LATENT },
+  latent_dct_wide_contrast: { title: "Latent DCT, wide, contrast", family: LATENT },
+  two_stage_soft: { title: "Two stages, soft", family: LATENT },
+  two_stage_grainy: { title: "Two stages, grainy", family: LATENT },
+  two_stage_sharp: { title: "Two stages, sharp", family: LATENT },
+  iterative_denoising: { title: "Iterative denoising", family: LATENT },
+  palette_tokens: { title: "Palette tokens", family: "Autoregressive-like" },
+} satisfies Partial<Record<GeneratorName, TestSetRow>>;
 function testSet([name, { title, family, classes, reals }]: [string, TestSetRow]): DatasetSpec {
   const folder = reals ? `test/diffusion_datasets/${name}` : `test/${name}`;
   const level = classes ? "/*" : "";
@@ -140,10 +139,12 @@ function testSet([name, { title, family, classes, reals }]: [string, TestSetRow]
 export const MINI_TEST_SETS: readonly DatasetSpec[] = Object.entries(TEST_SETS).map(testSet);
 
 /** The 9 sets of larger images, for ten-crop. */
-export const MINI_SYNTHBUSTER_SETS: readonly DatasetSpec[] = SYNTHBUSTER_SETS.map((name) => ({
+export const MINI_SYNTHBUSTER_SETS: readonly DatasetSpec[] = Object.entries(SYNTHBUSTER_SETS).map((
+  [name, { title, family }],
+) => ({
   name: `large_${name}`,
-  title: TEST_SETS[name]!.title,
-  family: TEST_SETS[name]!.family,
+  title,
+  family,
   sources: [
     { label: 0, directory: "RAISEpng" },
     { label: 1, directory: `synthbuster/${name}` },
@@ -238,13 +239,13 @@ export function miniFolders(scale: number): MiniFolder[] {
  * they come from COCO's stand-in; generated ones follow them leaf for leaf and format for format.
  */
 function latentFolders(scaled: (count: number) => number): MiniFolder[] {
-  return LATENT_SPLITS.flatMap(({ split, coco, count }): MiniFolder[] => {
+  return LATENT_SPLITS.flatMap(({ split, coco, cocoIds, count }): MiniFolder[] => {
     const parent = `latent_diffusion_trainingset/${split}`;
     const common = { sizePx: MINI_SIZE_PX, generator: MINI_LATENT_GENERATOR } as const;
     return [
       {
         path: `coco/${coco}`,
-        prefix: `COCO_${coco}_`,
+        prefix: `COCO_${coco}_${cocoIds}`,
         count: scaled(count),
         sizePx: MINI_SIZE_PX,
         shape: "mixed",
@@ -268,19 +269,20 @@ function latentFolders(scaled: (count: number) => number): MiniFolder[] {
   });
 }
 
+/** COCO's images have numbers of twelve digits, none of them in both of its folders. */
 const LATENT_SPLITS = [
-  { split: "train", coco: "train2014", count: MINI_COUNTS.latentTrain },
-  { split: "valid", coco: "val2014", count: MINI_COUNTS.latentVal },
+  { split: "train", coco: "train2014", cocoIds: "0000000", count: MINI_COUNTS.latentTrain },
+  { split: "valid", coco: "val2014", cocoIds: "0000001", count: MINI_COUNTS.latentVal },
 ] as const;
 
 function synthbusterFolders(count: number): MiniFolder[] {
   const large = { sizePx: MINI_LARGE_SIZE_PX, shape: "mixed", format: "png", count } as const;
   return [
     { ...large, path: "RAISEpng" },
-    ...SYNTHBUSTER_SETS.map((generator) => ({
+    ...Object.keys(SYNTHBUSTER_SETS).map((name) => ({
       ...large,
-      path: `synthbuster/${generator}`,
-      generator,
+      path: `synthbuster/${name}`,
+      generator: name as GeneratorName,
     })),
   ];
 }

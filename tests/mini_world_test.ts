@@ -10,10 +10,8 @@ import {
   MINI_SYNTHBUSTER_SETS,
   MINI_TEST_SETS,
   MINI_TRAINING_SETS,
-  miniFileName,
-  miniFolders,
-  miniJpegQuality,
 } from "../lib/data/mini_sets.ts";
+import { miniFileName, miniFolders, miniJpegQuality } from "../lib/data/mini_layout.ts";
 
 /** Two images in every folder. */
 const SCALE = .004;

@@ -4,7 +4,7 @@
  */
 import { exists, readJson, writeFileAtomic, writeJson } from "../io/files.ts";
 import { WorkerPool } from "../io/worker_pool.ts";
-import { miniFileName, type MiniFolder, miniFolders, miniLists } from "./mini_sets.ts";
+import { miniFileName, type MiniFolder, miniFolders, miniLists } from "./mini_layout.ts";
 import type { MiniJob } from "./mini_worker.ts";
 
 /** Which mini world it is. Equal identities have equal pixels, on every machine. */

@@ -9,7 +9,7 @@ import { randomStream } from "../random.ts";
 import { GENERATORS } from "./mini_generators.ts";
 import type { Picture } from "./mini_picture.ts";
 import { photograph, type SceneMaterial, sceneMaterial } from "./mini_scene.ts";
-import { miniFileName, type MiniFolder, miniJpegQuality } from "./mini_sets.ts";
+import { miniFileName, type MiniFolder, miniJpegQuality } from "./mini_layout.ts";
 
 /** Some files of one folder. */
 export interface MiniJob {

@@ -19,6 +19,8 @@ import { examineShown } from "./doctor.ts";
 import { formatReport } from "./doctor_text.ts";
 import { dryRun } from "./dry_run.ts";
 import { writeFeatures } from "./features.ts";
+import { installKernel, removeKernel } from "./kernel.ts";
+import { checkNotebooks, runNotebooks } from "./notebooks.ts";
 import { runPublished } from "./published.ts";
 import { withOwnSets } from "./own_sets.ts";
 import type { Profile } from "./profiles/profile.ts";
@@ -225,6 +227,25 @@ tensorflow.command("install")
   .action(async (flags: { library?: string }) => {
     console.log(await installTensorflow({ ...flags, log: (line) => console.error(line) }));
   });
+
+program.command("kernel")
+  .description("the Jupyter kernel that runs this project's notebooks, for the user")
+  .option("--remove", "take it away again", false)
+  .action(async ({ remove }: { remove: boolean }) => {
+    console.log(await (remove ? removeKernel() : installKernel()));
+  });
+
+program.command("notebooks")
+  .description("execute all notebooks with Jupyter, and write them as HTML")
+  .option("--out <folder>", "where the HTML goes", "results/notebooks")
+  .action(async ({ out }: { out: string }) => {
+    console.log(await runNotebooks(out, (line) => console.error(line)));
+  });
+
+program.command("notebooks:check")
+  .description("whether notebooks can be committed: no outputs, formatted, right types")
+  .option("--fix", "take outputs out and format first", false)
+  .action(async (flags: { fix: boolean }) => console.log(await checkNotebooks(flags)));
 
 /** A backbone that is not there is a word that was off: the choices are those that are. */
 async function assertBackbone(name: string, folder: string): Promise<void> {

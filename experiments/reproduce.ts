@@ -53,7 +53,7 @@ export interface ReproduceOptions {
 }
 
 /** Crops that go through a backbone at once. */
-const BATCH_SIZE = { mini: 64, paper: 8 } as const;
+export const BATCH_SIZE = { mini: 64, paper: 8 } as const;
 
 /** A section that has been run. */
 interface Done {
@@ -141,14 +141,17 @@ export function inOrder(names: readonly string[]): Experiment[] {
   return SECTIONS.filter(({ name }) => wanted.has(name));
 }
 
-interface ExtrasSource {
+/** Where {@linkcode extrasOf} reads. */
+export interface ExtrasSource {
+  /** The grid's, among others. */
   readonly records: readonly RunRecord[];
   readonly folder: string;
   readonly tokensFolder: string;
   readonly engine: EngineName;
 }
 
-async function extrasOf(
+/** What a section's report shows besides rows. */
+export async function extrasOf(
   { name }: Experiment,
   profile: Profile,
   { records, engine: engineName, ...source }: ExtrasSource,

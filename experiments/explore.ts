@@ -1,0 +1,151 @@
+/**
+ * Figures to look around in: every run a point, with filters and tooltips where a front end draws
+ * vega-lite.
+ * @module
+ */
+import { type Figure, type FigureRow, percentAxis, scoreScale } from "../lib/report/figure.ts";
+import type { RunRow } from "../lib/results/run.ts";
+import { meanScore } from "../lib/results/select.ts";
+import { classSetName, noticeOf } from "./heads.ts";
+import type { Profile } from "./profiles/profile.ts";
+
+/** What a tooltip tells of a run. */
+const TOOLTIP = [
+  ...["training", "backbone", "ξ", "q", "d′"].map((field) => ({ field })),
+  { field: "value", title: "ACC", format: ".1%" },
+  { field: "AP", format: ".1%" },
+];
+
+/** Every run by its size and mean ACC, with a menu for each value that runs differ in. */
+export function runsFigure(profile: Profile, rows: readonly RunRow[]): Figure {
+  const data = rows.map((row): FigureRow => ({
+    training: trainingName(profile, row),
+    backbone: row.backbone,
+    "ξ": row.contrastiveWeight,
+    "q": row.projectionLayers,
+    "d′": row.projectionDim,
+    parameters: row.parameterCount,
+    value: meanScore(row, "acc"),
+    AP: meanScore(row, "ap"),
+  }));
+  const menus = ["training", "backbone", "ξ", "q", "d′"].map((field, i) => ({
+    field,
+    name: `menu${i}`,
+    values: [...new Set(data.map((row) => row[field]!))],
+  })).filter(({ values }) => values.length > 1);
+  return {
+    id: "runs",
+    title: "Runs",
+    caption: "Mean accuracy over the test sets of every run, by the number of its trainable " +
+      "parameters. The menus choose runs; a tooltip tells all of one.",
+    ...noticeOf(profile),
+    columns: 2,
+    rows: data,
+    spec: {
+      width: 560,
+      height: 230,
+      params: menus.map(({ field, name, values }) => ({
+        name,
+        value: null,
+        bind: {
+          input: "select",
+          name: `${field} `,
+          options: [null, ...values],
+          labels: ["all", ...values.map(String)],
+        },
+      })),
+      transform: menus.map(({ field, name }) => ({
+        filter: `${name} === null || datum['${field}'] === ${name}`,
+      })),
+      mark: { type: "point", size: 30 },
+      encoding: {
+        x: {
+          field: "parameters",
+          type: "quantitative",
+          title: "trainable parameters",
+          scale: { type: "log", nice: false, padding: 12 },
+          axis: { format: "~s" },
+        },
+        y: {
+          field: "value",
+          type: "quantitative",
+          axis: percentAxis("mean ACC over test sets"),
+          scale: scoreScale(data),
+        },
+        color: { field: "training", type: "ordinal", title: null, sort: null },
+        shape: {
+          field: "backbone",
+          type: "nominal",
+          title: null,
+          scale: { domain: profile.backbones },
+        },
+        tooltip: TOOLTIP,
+      },
+    },
+  };
+}
+
+/** The runs' accuracy on each test set, a line from the worst to the best run. */
+export function setsFigure(profile: Profile, rows: readonly RunRow[]): Figure {
+  const sets = [...profile.testSets, ...profile.synthbusterSets];
+  const data = rows.flatMap((row) =>
+    Object.entries(row.test).map(([name, { acc, ap }]): FigureRow => ({
+      set: sets.find((set) => set.name === name)?.title ?? name,
+      training: trainingName(profile, row),
+      backbone: row.backbone,
+      "ξ": row.contrastiveWeight,
+      "q": row.projectionLayers,
+      "d′": row.projectionDim,
+      value: acc,
+      AP: ap,
+    }))
+  );
+  const set = {
+    field: "set",
+    type: "nominal",
+    title: null,
+    sort: [...new Set(data.map(({ set }) => set!))],
+  };
+  const value = {
+    field: "value",
+    type: "quantitative",
+    axis: percentAxis("ACC"),
+    scale: scoreScale(data),
+  };
+  return {
+    id: "sets",
+    title: "Runs by test set",
+    caption: "Accuracy of every run on each test set, and the span between the worst and the best.",
+    ...noticeOf(profile),
+    columns: 2,
+    rows: data,
+    spec: {
+      width: 480,
+      height: { step: 14 },
+      layer: [
+        {
+          mark: { type: "rule", color: "#999" },
+          encoding: {
+            y: set,
+            x: { ...value, aggregate: "min" },
+            x2: { field: "value", aggregate: "max" },
+          },
+        },
+        {
+          mark: { type: "point", size: 30 },
+          encoding: {
+            y: set,
+            x: value,
+            color: { field: "training", type: "ordinal", title: null, sort: null },
+            tooltip: TOOLTIP,
+          },
+        },
+      ],
+    },
+  };
+}
+
+/** What a head was trained on: the number of classes, or the other training set. */
+function trainingName(profile: Profile, { trainingSet, classes }: RunRow): string {
+  return trainingSet === "ldm" ? "latent diffusion" : classSetName(profile, classes);
+}

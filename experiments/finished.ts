@@ -1,0 +1,98 @@
+/**
+ * What has been run: records and rows of sections, read from disk.
+ * @module
+ */
+import { RecordStore, rowsOf, type RunRecord } from "../lib/results/record.ts";
+import type { RunConfig, RunRow } from "../lib/results/run.ts";
+import { type PlanOptions, planRuns, type World } from "../lib/run/plan.ts";
+import type { Experiment } from "./experiment.ts";
+import { averagedRows } from "./own_sets.ts";
+import type { Profile } from "./profiles/profile.ts";
+import { SECTIONS } from "./sections.ts";
+
+/** Where runs are looked for, and what their names depend on. */
+export interface FinishedOptions extends PlanOptions {
+  /** Folder of the profile's results. */
+  readonly folder: string;
+  /** Seeds of the heads. */
+  readonly seeds: readonly number[];
+}
+
+/** A section that has been run. */
+export interface FinishedSection {
+  /** The section's own, in the order of its runs. */
+  readonly records: readonly RunRecord[];
+  /** The section's own, in the order of the records, then those of the sections it depends on. */
+  readonly rows: readonly RunRow[];
+}
+
+/** Sections that have been run, each read once. Nothing is run. */
+export class FinishedRuns {
+  readonly #profile: Profile;
+  readonly #world: World;
+  readonly #options: FinishedOptions;
+  readonly #sections = new Map<string, Promise<FinishedSection>>();
+
+  /** Reads nothing yet. */
+  constructor(profile: Profile, world: World, options: FinishedOptions) {
+    this.#profile = profile;
+    this.#world = world;
+    this.#options = options;
+  }
+
+  /**
+   * Reads a section's runs and those of the sections it depends on.
+   * @param name as on the command line: `grid`
+   * @throws {RangeError} where there is no such section, or runs are missing, with what runs them
+   */
+  section(name: string): Promise<FinishedSection> {
+    const known = this.#sections.get(name);
+    if (known) return known;
+    const section = this.#read(findSection(name));
+    this.#sections.set(name, section);
+    // what is missing now may be there when asked for again
+    section.catch(() => this.#sections.delete(name));
+    return section;
+  }
+
+  async #read({ name, dependsOn, runs }: Experiment): Promise<FinishedSection> {
+    const others = await Promise.all(dependsOn.map((other) => this.section(other)));
+    const before = [...new Set(others.flatMap(({ rows }) => rows))];
+    const records = await this.#records(name, runs(this.#profile, this.#options.seeds, before));
+    const own = averagedRows(this.#profile, records.flatMap(rowsOf));
+    return { records, rows: [...own, ...before] };
+  }
+
+  async #records(name: string, configs: readonly RunConfig[]): Promise<RunRecord[]> {
+    const { folder } = this.#options;
+    const { runs } = await planRuns(configs, this.#world, this.#options);
+    const store = new RecordStore(folder);
+    const found = await Promise.all(runs.map(({ key }) => store.find(name, key)));
+    const records = found.filter((record) => record !== undefined);
+    if (records.length === runs.length) return records;
+    throw new RangeError(
+      `Cannot show ${name}: expected ${runs.length} runs in ${folder}, found ${records.length}; ` +
+        `run \`${reproduceCommand(this.#profile, name)}\` first`,
+    );
+  }
+}
+
+/**
+ * A section by its name.
+ * @throws {RangeError} where there is none
+ */
+export function findSection(name: string): Experiment {
+  const found = SECTIONS.find((experiment) => experiment.name === name);
+  if (found) return found;
+  throw new RangeError(
+    `Cannot show a section: expected one of ${
+      SECTIONS.map(({ name }) => name).join(", ")
+    }; found ${name}`,
+  );
+}
+
+/** What a person types to run a profile's sections; all of them where none is named. */
+export function reproduceCommand({ name }: Profile, section?: string): string {
+  const profile = name === "mini" ? "" : ` --profile ${name}`;
+  return `deno task reproduce${profile}${section === undefined ? "" : ` --only ${section}`}`;
+}

@@ -1,0 +1,105 @@
+/**
+ * Installs Deno's Jupyter kernel for this project.
+ *
+ * deno task kernel
+ *
+ * Deno looks for `deno.json`, and with it the names that cells import, from the folder that the kernel
+ * starts in, which is wherever the notebook lies. So the kernel is started in the project's folder,
+ * and relative paths in cells are relative to it.
+ * @module
+ */
+import { join, resolve } from "node:path";
+import { assertWritable, exists, readJson, writeJson } from "../lib/io/files.ts";
+
+/** Name of the kernel, as notebooks have it. */
+export const KERNEL_NAME = "rine";
+
+/** What `kernel.json` says. https://jupyter-client.readthedocs.io/en/stable/kernels.html */
+export interface KernelSpec {
+  /** What starts the kernel; `{connection_file}` stands for a path that Jupyter fills in. */
+  readonly argv: readonly string[];
+  /** Name for people. */
+  readonly display_name: string;
+  /** Of the cells. */
+  readonly language: "typescript";
+  /** Deno answers a message; the signal would end it. */
+  readonly interrupt_mode: "message";
+  /** What it works on, for people who have several copies of the project. */
+  readonly metadata: { readonly project: string };
+}
+
+const PROJECT = resolve(import.meta.dirname!, "..");
+
+/** Starts Deno in a folder where there is no `cd` and no `exec` to do it. */
+const START_IN_FOLDER = "const [cwd, ...args] = Deno.args; " +
+  "const { code } = await new Deno.Command(Deno.execPath(), { args, cwd }).spawn().status; " +
+  "Deno.exit(code)";
+
+/** The kernel that runs notebooks with this project's modules, for an operating system. */
+export function kernelSpec(os: typeof Deno.build.os = Deno.build.os): KernelSpec {
+  const deno = Deno.execPath();
+  const command = ["jupyter", "--kernel", "--conn", "{connection_file}"];
+  return {
+    argv: os === "windows"
+      ? [deno, "eval", "--no-config", START_IN_FOLDER, PROJECT, ...command]
+      : ["/bin/sh", "-c", 'cd "$0" && exec "$@"', PROJECT, deno, ...command],
+    display_name: "RINE (Deno)",
+    language: "typescript",
+    interrupt_mode: "message",
+    metadata: { project: PROJECT },
+  };
+}
+
+/**
+ * Installs the kernel for the user, or replaces it.
+ * @param folder Jupyter's data folder
+ * @returns a summary for people
+ */
+export async function installKernel(folder: string = jupyterDataFolder()): Promise<string> {
+  const path = join(folder, "kernels", KERNEL_NAME);
+  await assertWritable(path);
+  const before = await readJson<KernelSpec>(join(path, "kernel.json")).catch(() => undefined);
+  const spec = kernelSpec();
+  await writeJson(join(path, "kernel.json"), spec);
+  const other = before?.metadata?.project;
+  return [
+    `Installed the kernel "${spec.display_name}" in ${path}`,
+    ...(other === undefined || other === PROJECT ? [] : [`It worked on ${other} before`]),
+    "Choose it in JupyterLab or VS Code for the notebooks of this project, in whatever folder. " +
+    "Cells run with all of Deno's permissions, as Python's do",
+  ].join("\n");
+}
+
+/**
+ * Removes the kernel, where it is installed.
+ * @returns a summary for people
+ */
+export async function removeKernel(folder: string = jupyterDataFolder()): Promise<string> {
+  const path = join(folder, "kernels", KERNEL_NAME);
+  if (!await exists(path)) return `There is no kernel in ${path}`;
+  await Deno.remove(path, { recursive: true });
+  return `Removed the kernel from ${path}`;
+}
+
+/**
+ * Where Jupyter looks for a user's kernels.
+ * https://docs.jupyter.org/en/latest/use/jupyter-directories.html
+ */
+export function jupyterDataFolder(
+  os: typeof Deno.build.os = Deno.build.os,
+  env: (name: string) => string | undefined = (name) => Deno.env.get(name),
+): string {
+  const chosen = env("JUPYTER_DATA_DIR");
+  if (chosen) return chosen;
+  if (os === "windows") return join(env("APPDATA") ?? home(env), "jupyter");
+  if (os === "darwin") return join(home(env), "Library", "Jupyter");
+  return join(env("XDG_DATA_HOME") || join(home(env), ".local", "share"), "jupyter");
+}
+
+function home(env: (name: string) => string | undefined): string {
+  const found = env("HOME") ?? env("USERPROFILE");
+  if (found) return found;
+  throw new RangeError(
+    "Cannot find Jupyter's data folder: expected JUPYTER_DATA_DIR or HOME, found neither",
+  );
+}

@@ -1,0 +1,93 @@
+/**
+ * A grid of the reader's own: some values of ξ, q and d′ on some class sets.
+ * @module
+ */
+import type { RunConfig } from "../lib/results/run.ts";
+import { testSetNames, trainingConfig } from "./heads.ts";
+import type { Profile } from "./profiles/profile.ts";
+
+/** Values that are combined, each with each. */
+export interface Sweep {
+  /** ξ, at least 0 */
+  readonly contrastiveWeights: readonly number[];
+  /** q, at least 1 */
+  readonly projectionLayers: readonly number[];
+  /** d′, at least 1 */
+  readonly projectionDims: readonly number[];
+  /** Names of class sets: `1-class`, `2-class`, `4-class`. */
+  readonly classSets: readonly string[];
+  /** Default the profile's first. */
+  readonly backbones?: readonly string[];
+  /** Names of test sets, the generators that heads are tried on; default all. */
+  readonly testSets?: readonly string[];
+}
+
+/**
+ * The runs of a sweep.
+ * @throws {RangeError} where a class set is not the profile's, or a value is out of range
+ */
+export function sweepRuns(profile: Profile, sweep: Sweep, seeds: readonly number[]): RunConfig[] {
+  const {
+    contrastiveWeights,
+    projectionLayers,
+    projectionDims,
+    classSets,
+    backbones = [profile.backbones[0]!],
+    testSets = testSetNames(profile),
+  } = sweep;
+  const isCount = (value: number) => Number.isInteger(value) && value >= 1;
+  assertAll("contrastiveWeights", contrastiveWeights, "0 or more", (value) => value >= 0);
+  assertAll("projectionLayers", projectionLayers, "whole numbers from 1", isCount);
+  assertAll("projectionDims", projectionDims, "whole numbers from 1", isCount);
+  const evaluation = { testSets, view: "center", atEpochs: [1] };
+  return seeds.flatMap((seed) =>
+    backbones.flatMap((backbone) =>
+      classSets.map((name) => classesOf(profile, name)).flatMap((classes) =>
+        contrastiveWeights.flatMap((contrastiveWeight) =>
+          projectionLayers.flatMap((layers) =>
+            projectionDims.map((projectionDim) => ({
+              training: trainingConfig(profile, {
+                trainingSet: "progan",
+                classes,
+                fraction: 1,
+                backbone,
+                contrastiveWeight,
+                projectionLayers: layers,
+                projectionDim,
+                variant: "full",
+                epochs: 1,
+                decayEpochs: [],
+              }, seed),
+              evaluation,
+            }))
+          )
+        )
+      )
+    )
+  );
+}
+
+function assertAll(
+  name: string,
+  values: readonly number[],
+  wanted: string,
+  fits: (value: number) => boolean,
+): void {
+  if (values.length === 0) {
+    throw new RangeError(`Cannot sweep: expected values in ${name}, found none`);
+  }
+  const wrong = values.find((value) => !fits(value));
+  if (wrong !== undefined) {
+    throw new RangeError(`Cannot sweep: expected ${name} of ${wanted}, found ${wrong}`);
+  }
+}
+
+function classesOf({ classSets }: Profile, name: string): readonly string[] {
+  const found = classSets.find((set) => set.name === name);
+  if (found) return found.classes;
+  throw new RangeError(
+    `Cannot sweep: expected a class set of ${
+      classSets.map(({ name }) => name).join(", ")
+    }; found ${name}`,
+  );
+}

@@ -1,0 +1,174 @@
+/**
+ * The library: images to tokens, tokens to a verdict, runs to tables and figures.
+ *
+ * The first five lines to type:
+ *
+ * ```ts ignore
+ * import { decodeImage, openBackbone, openDetector } from "rine";
+ *
+ * const backbone = await openBackbone("ViT-L/14");
+ * const detector = await openDetector(backbone, "rine_4class.pth");
+ * const [verdict] = await detector.detect([await decodeImage("photo.jpg")]);
+ * console.log(verdict?.score); // the probability that the photo is generated
+ * ```
+ *
+ * Its name is `rine` in the project's notebooks; elsewhere, the path of this file. Relative paths are
+ * relative to the folder that the program runs in; notebooks run in the project's.
+ *
+ * What is where: {@linkcode decodeImage}, {@linkcode applyTransform} and {@linkcode perturb} for
+ * images; {@linkcode openBackbone} for tokens; {@linkcode openEngine}, {@linkcode loadCheckpoint} and
+ * {@linkcode trainHeads} for heads; {@linkcode openDetector} for verdicts; {@linkcode extractTokens}
+ * and {@linkcode TokenRows} for tokens on disk; {@linkcode evaluateScores} for ACC and AP;
+ * {@linkcode renderFigure} and {@linkcode tableToMarkdown} for what is printed; {@linkcode show} for
+ * notebooks.
+ * @module
+ */
+export {
+  Backbone,
+  type BackboneOptions,
+  openBackbone,
+  type Precision,
+  PRECISIONS,
+} from "./backbone/backbone.ts";
+export { type Tap, TAPS } from "./backbone/vit_graph.ts";
+export type { VitArchitecture } from "./backbone/weights.ts";
+export { GAN_SETS, PROGAN_CLASSES, SYNTHBUSTER_SETS, TEST_SETS_20 } from "./data/catalog.ts";
+export {
+  type DatasetSpec,
+  type ImageEntry,
+  type Label,
+  listImages,
+  type Origin,
+  type Source,
+} from "./data/dataset.ts";
+export { type ExtractOptions, extractTokens } from "./features/extract.ts";
+export type { TokenRequest } from "./features/request.ts";
+export { findTokens, type TokenIndex, TokenReader, type TokenSet } from "./features/token_set.ts";
+export {
+  type Ablation,
+  ABLATIONS,
+  type HeadArchitecture,
+  initialParameters,
+  parameterCount,
+  type Parameters,
+  parameterShapes,
+} from "./head/architecture.ts";
+export {
+  blockImportance,
+  type Checkpoint,
+  loadCheckpoint,
+  saveCheckpoint,
+} from "./head/checkpoint.ts";
+export {
+  type HeadEngine,
+  type HeadGradients,
+  type HeadOutput,
+  type HeadPredictor,
+  type HeadTrainer,
+  initialState,
+  type StepLoss,
+  type TokenBatch,
+  type TrainerOptions,
+  type TrainingState,
+} from "./head/engine.ts";
+export { type LinearProbe, loadLinearProbe, probeLogits } from "./head/linear_probe.ts";
+export { type EngineName, type EngineOptions, ENGINES, openEngine } from "./head/open_engine.ts";
+export { augment, type Augmentation, type Protocol } from "./image/augment.ts";
+export { centerCrop, tenCrop } from "./image/crop.ts";
+export { decodeImage, decodeImageBytes, type RgbImage } from "./image/image.ts";
+export { perturb, type Perturbation, PERTURBATIONS, type Perturbing } from "./image/perturb.ts";
+export {
+  applyTransform,
+  cropsPerImage,
+  type Transform,
+  type TransformKey,
+} from "./image/transform.ts";
+export type { OnProgress, Progress } from "./io/progress.ts";
+export { type Tensor, tensor } from "./io/tensor.ts";
+export {
+  averagePrecision,
+  type BootstrapOptions,
+  evaluateScores,
+  rocAuc,
+  type Scores,
+  THRESHOLD,
+} from "./metrics.ts";
+export {
+  type CaptionedImage,
+  mediaBundles,
+  show,
+  type Showable,
+  type ShownReport,
+} from "./notebook.ts";
+export {
+  type Device,
+  DEVICE_CHOICES,
+  DEVICES,
+  resolveDevice,
+  type Session,
+} from "./onnx/session.ts";
+export { Random, randomStream } from "./random.ts";
+export { type Figure, type FigureRow, figureToCsv, type Spec } from "./report/figure.ts";
+export { tableToLatex } from "./report/latex.ts";
+export type { MediaBundle } from "./report/media.ts";
+export { type RenderedFigure, renderFigure } from "./report/render.ts";
+export {
+  type Cell,
+  type Column,
+  percentColumn,
+  type Spread,
+  spread,
+  type Table,
+  tableToCsv,
+  tableToMarkdown,
+} from "./report/table.ts";
+export { type ThemeName, THEMES } from "./report/theme.ts";
+export { projectFeatures, type ProjectionOptions } from "./report/tsne.ts";
+export { type FigureOptions, writeFigure, writeTable, type Written } from "./report/write.ts";
+export {
+  type CountParameters,
+  type FeaturePoint,
+  type PrintedCell,
+  printedCells,
+  type PublishedLogs,
+  publishedLogs,
+  type PublishedPerturbation,
+  publishedPoints,
+  publishedRows,
+  type PublishedRun,
+} from "./results/published.ts";
+export {
+  type EpochLog,
+  type Evaluation,
+  RecordStore,
+  rowsOf,
+  type RunRecord,
+  type SkippedImages,
+} from "./results/record.ts";
+export {
+  type EvaluationConfig,
+  type RunConfig,
+  type RunRow,
+  type SetScores,
+  type TrainingConfig,
+  type Variant,
+  VARIANTS,
+} from "./results/run.ts";
+export {
+  bestConfiguration,
+  type Configuration,
+  configurations,
+  meanScore,
+  rankConfigurations,
+  type Selection,
+  SELECTIONS,
+} from "./results/select.ts";
+export { Detector, openDetector, type Verdict, verdictText } from "./run/detect.ts";
+export { scoresOf } from "./run/evaluate.ts";
+export { TokenRows } from "./run/token_rows.ts";
+export {
+  type HeadToTrain,
+  type TrainedHead,
+  trainHeads,
+  type TrainingTokens,
+} from "./run/train.ts";

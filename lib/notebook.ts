@@ -1,0 +1,209 @@
+/**
+ * Shows figures, tables, images and progress in a cell of a Jupyter notebook.
+ * @module
+ */
+import sharp from "sharp";
+import type { RgbImage } from "./image/image.ts";
+import type { OnProgress, Progress } from "./io/progress.ts";
+import type { Figure } from "./report/figure.ts";
+import { escapeHtml } from "./report/html.ts";
+import { figureMedia, type MediaBundle, tableMedia } from "./report/media.ts";
+import type { Table } from "./report/table.ts";
+import type { ThemeName } from "./report/theme.ts";
+
+/** An image and what stands under it. */
+export interface CaptionedImage {
+  /** Shown at its own size, or enlarged by a whole factor where it is very small. */
+  readonly image: RgbImage;
+  /** Text for people. */
+  readonly caption: string;
+}
+
+/** Tables and figures, shown one below the other. */
+export interface ShownReport {
+  /** Shown first. */
+  readonly tables: readonly Table[];
+  /** Shown after the tables. */
+  readonly figures: readonly Figure[];
+}
+
+/** What a cell can show; a list of captioned images stands side by side, text is Markdown. */
+export type Showable =
+  | Figure
+  | Table
+  | ShownReport
+  | RgbImage
+  | readonly CaptionedImage[]
+  | string;
+
+/** The kernel may end a cell before its last messages have left; this long it is kept waiting. */
+const QUIET_MS = 50;
+
+/** Images narrower than this are enlarged. */
+const NARROW_PX = 120;
+
+/** Whether the code runs in a notebook's kernel. */
+export function isNotebook(): boolean {
+  try {
+    return typeof Deno.jupyter.display === "function";
+  } catch {
+    return false; // outside a kernel, Deno throws where the namespace is read
+  }
+}
+
+/**
+ * Shows things in the cell that is running, one below the other. Outside a notebook it prints them
+ * as text. Wait for it: what is not awaited may be lost where notebooks run without a front end.
+ *
+ * @example
+ * ```ts
+ * import { show } from "./notebook.ts";
+ *
+ * await show("**Bold** in a notebook.");
+ * ```
+ */
+export async function show(...things: readonly Showable[]): Promise<void> {
+  for (const thing of things) {
+    for (const bundle of await mediaBundles(thing)) await display(bundle);
+  }
+  await quiet();
+}
+
+/**
+ * The outputs that {@linkcode show} makes, without showing them. A figure: vega-lite with tooltips,
+ * Markdown, SVG and PNG, then its title and caption. A table: HTML. An image: PNG. Images side by side:
+ * HTML that holds them as PNG. Each has `text/plain`.
+ * @param theme how figures look
+ */
+export async function mediaBundles(
+  thing: Showable,
+  theme: ThemeName = "default",
+): Promise<MediaBundle[]> {
+  if (typeof thing === "string") return [{ "text/markdown": thing, "text/plain": thing }];
+  if ("spec" in thing) return await figureMedia(thing, theme);
+  if ("columns" in thing) return [tableMedia(thing)];
+  if ("data" in thing) return [await imageMedia(thing)];
+  if ("tables" in thing) {
+    const parts = [...thing.tables, ...thing.figures].map((part) => mediaBundles(part, theme));
+    return (await Promise.all(parts)).flat();
+  }
+  return [await galleryMedia(thing)];
+}
+
+async function imageMedia(image: RgbImage): Promise<MediaBundle> {
+  const { png } = await encodePng(image);
+  return { "image/png": png.toBase64(), "text/plain": sizeText(image) };
+}
+
+async function galleryMedia(images: readonly CaptionedImage[]): Promise<MediaBundle> {
+  const pictures = await Promise.all(images.map(async ({ image, caption }) => {
+    const text = escapeHtml(caption);
+    const { png, width } = await encodePng(image);
+    return `<figure style="margin: 0; width: ${width}px; max-width: 100%">` +
+      `<img alt="${text}" src="data:image/png;base64,${png.toBase64()}">` +
+      `<figcaption>${text}</figcaption></figure>`;
+  }));
+  return {
+    "text/html": `<div style="display: flex; flex-wrap: wrap; gap: 1em">${pictures.join("")}</div>`,
+    "text/plain": images.map(({ image, caption }) => `${caption} (${sizeText(image)})`).join("\n"),
+  };
+}
+
+function sizeText({ width, height }: RgbImage): string {
+  return `image, ${width} × ${height} pixels`;
+}
+
+async function encodePng({ width, height, data }: RgbImage) {
+  const factor = Math.max(1, Math.ceil(NARROW_PX / width));
+  const png = await sharp(data, { raw: { width, height, channels: 3 } })
+    .resize(width * factor, height * factor, { kernel: "nearest" })
+    .png()
+    .toBuffer();
+  return { png: new Uint8Array(png), width: width * factor };
+}
+
+/** Time between two drawings of the progress. */
+const REDRAW_MS = 250;
+
+let displays = 0;
+
+/**
+ * Shows the progress of long work in the cell that is running: a bar for each stage, drawn again in
+ * place. Nothing is shown where no progress is told.
+ */
+export class CellProgress implements AsyncDisposable {
+  /** Hand it to the work. */
+  readonly onProgress: OnProgress;
+  readonly #id = `rine-progress-${displays++}`;
+  readonly #stages = new Map<string, Progress>();
+  #drawnAt = -Infinity;
+  #last: Promise<void> | undefined;
+
+  /** Shows nothing yet. */
+  constructor() {
+    this.onProgress = (progress) => {
+      this.#stages.set(progress.stage, progress);
+      if (performance.now() - this.#drawnAt >= REDRAW_MS) this.#draw();
+    };
+  }
+
+  #draw(): void {
+    this.#drawnAt = performance.now();
+    const bundle = progressMedia([...this.#stages.values()]);
+    const options = { display_id: this.#id, update: this.#last !== undefined };
+    this.#last = (this.#last ?? Promise.resolve()).then(() => display(bundle, options));
+  }
+
+  /** Draws what was told last, and waits until it is shown. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#stages.size === 0) return;
+    this.#draw();
+    await this.#last;
+    await quiet();
+  }
+}
+
+/** Progress as an output: a bar and a line for each stage. */
+export function progressMedia(stages: readonly Progress[]): MediaBundle {
+  const texts = stages.map(({ stage, unit, done, total }) =>
+    `${stage}: ${done} of ${total} ${unit}`
+  );
+  const bars = stages.map(({ done, total }, i) =>
+    `<div><progress value="${done}" max="${total}"></progress> ${escapeHtml(texts[i]!)}</div>`
+  );
+  return { "text/html": bars.join(""), "text/plain": texts.join("\n") };
+}
+
+/**
+ * Runs work that a cell asked for. An error that is about the user's data or machine comes without a
+ * stack trace: one line stands in the cell.
+ */
+export async function inOneLine<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (isNotebook() && isForPeople(error)) error.stack = `${error.name}: ${error.message}`;
+    throw error;
+  }
+}
+
+function isForPeople(error: unknown): error is Error {
+  return error instanceof RangeError || error instanceof SyntaxError ||
+    error instanceof TypeError || error instanceof Deno.errors.NotFound ||
+    error instanceof Deno.errors.PermissionDenied;
+}
+
+interface DisplayOptions {
+  readonly display_id?: string;
+  readonly update?: boolean;
+}
+
+async function display(bundle: MediaBundle, options: DisplayOptions = {}): Promise<void> {
+  if (isNotebook()) return await Deno.jupyter.display(bundle, { raw: true, ...options });
+  const text = bundle["text/plain"];
+  if (text !== "") await Deno.stdout.write(new TextEncoder().encode(`${text}\n`));
+}
+
+function quiet(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, isNotebook() ? QUIET_MS : 0));
+}

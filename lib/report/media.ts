@@ -1,0 +1,99 @@
+/**
+ * Figures and tables by media type, so that whatever shows them may choose.
+ * @module
+ */
+import type { TopLevelSpec } from "vega-lite";
+import { contentKey } from "../io/files.ts";
+import type { Figure, Spec } from "./figure.ts";
+import { escapeHtml, htmlTable } from "./html.ts";
+import { type Table, tableToMarkdown } from "./table.ts";
+import type { ThemeName } from "./theme.ts";
+
+/** One output in every form that can be chosen from, by media type. Pictures are base64. */
+export type MediaBundle = Readonly<Record<string, string | object>>;
+
+/** What front ends that draw figures themselves look for. */
+const VEGA = "application/vnd.vega.v5+json", VEGA_LITE = "application/vnd.vegalite.v5+json";
+
+/** Front ends that have version 5 read what version 6 writes, unless it says so. */
+const SCHEMAS = "https://vega.github.io/schema";
+
+/** An SVG larger than this makes a page slow; the PNG stands in for it. */
+const LARGEST_SVG = 400_000;
+
+/**
+ * A figure as vega-lite with tooltips and as the Vega that it compiles to, as
+ * Markdown, SVG and PNG; then its title and caption.
+ */
+export async function figureMedia(figure: Figure, theme: ThemeName): Promise<MediaBundle[]> {
+  // loaded when needed: vega takes most of a second
+  const { completeSpec, renderFigure } = await import("./render.ts");
+  const { svg, png } = await renderFigure(figure, theme);
+  const { title, caption } = figure;
+  const isSmall = svg.length <= LARGEST_SVG;
+  const [type, picture] = isSmall ? ["svg+xml", new TextEncoder().encode(svg)] : ["png", png];
+  const [, widthPx] = /viewBox="0 0 (\d+)/.exec(svg)!;
+  const spec = interactive(completeSpec(figure, theme, { values: figure.rows }));
+  return [{
+    // compiled here, because the vega-lite of JupyterLab 4 draws box plots side by side amiss
+    [VEGA]: { ...await compiled(spec), $schema: `${SCHEMAS}/vega/v5.json` },
+    [VEGA_LITE]: spec,
+    // the SVG again, as an image: nbconvert 6.5 takes all paths out of one that stands for itself; as
+    // Markdown, which JupyterLab likes less than vega-lite, and HTML more
+    "text/markdown":
+      `<img alt="${escapeHtml(title)}" style="width: ${widthPx}px; max-width: 100%" ` +
+      `src="data:image/${type};base64,${picture.toBase64()}">`,
+    ...(isSmall ? { "image/svg+xml": withOwnIds(svg, figure) } : {}),
+    "image/png": png.toBase64(),
+    "text/plain": `${title}. ${caption}`,
+  }, {
+    "text/markdown": `**${title}.** ${caption}`,
+    "text/plain": "",
+  }];
+}
+
+/** The specification with tooltips, and with type faces that browsers have. */
+function interactive(spec: Spec): Spec {
+  const config = spec["config"] as Record<string, Spec>;
+  return {
+    ...spec,
+    $schema: `${SCHEMAS}/vega-lite/v5.json`,
+    config: {
+      ...config,
+      font: `${config["font"]}, Arial, Helvetica, sans-serif`,
+      mark: { ...config["mark"], tooltip: { content: "data" } },
+    },
+  };
+}
+
+async function compiled(spec: Spec): Promise<object> {
+  const { compile } = await import("vega-lite");
+  return compile(spec as unknown as TopLevelSpec).spec;
+}
+
+/** Figures stand in one page, where equal ids would let one take another's clip paths. */
+function withOwnIds(svg: string, figure: Figure): string {
+  const own = `${figure.id}-${contentKey([figure], 8)}-`;
+  return svg.replace(/(\bid="|url\(#|href="#)/g, `$1${own}`);
+}
+
+// one class more than Jupyter's own rules, which align all cells to the right
+const TABLE_STYLE = ".rine .scroll { overflow-x: auto } .rine .notice { color: #a33 } " +
+  ".rine .scroll table th { text-align: left } " +
+  ".rine .scroll table td { text-align: left; white-space: nowrap } " +
+  ".rine .scroll table .number { text-align: right } " +
+  ".rine .scroll table .group { text-align: center; font-weight: normal } " +
+  ".rine .best { font-weight: bold } .rine .second { text-decoration: underline }";
+
+/** A table as HTML and as text. */
+export function tableMedia(table: Table): MediaBundle {
+  const notice = table.notice === undefined
+    ? ""
+    : `<p class="notice">${escapeHtml(table.notice)}</p>`;
+  return {
+    "text/html": `<style>${TABLE_STYLE}</style><div class="rine">${
+      htmlTable(table)
+    }${notice}</div>`,
+    "text/plain": tableToMarkdown(table),
+  };
+}

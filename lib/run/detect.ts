@@ -1,0 +1,103 @@
+/**
+ * A verdict on images: a backbone and a trained head together.
+ * @module
+ */
+import type { Backbone } from "../backbone/backbone.ts";
+import type { HeadArchitecture } from "../head/architecture.ts";
+import { blockImportance, loadCheckpoint } from "../head/checkpoint.ts";
+import type { HeadEngine, HeadPredictor } from "../head/engine.ts";
+import { openEngine } from "../head/open_engine.ts";
+import type { RgbImage } from "../image/image.ts";
+import { THRESHOLD } from "../metrics.ts";
+import { scoresOf } from "./evaluate.ts";
+
+/** What a detector says of one image. */
+export interface Verdict {
+  /** Probability in [0, 1] that the image is generated. */
+  readonly score: number;
+  /** Whether the score is above .5. */
+  readonly isGenerated: boolean;
+}
+
+/** Images that go through the backbone at once. */
+const BATCH_SIZE = 8;
+
+/** Tells generated images from real ones. Open it with {@linkcode openDetector}. */
+export class Detector implements AsyncDisposable {
+  /** Turns images into tokens; it stays the caller's. */
+  readonly backbone: Backbone;
+  /** The head's sizes. */
+  readonly architecture: HeadArchitecture;
+  /** For each block, how many of the d′ features weigh it most. Paper: §5.7. */
+  readonly blockImportance: readonly number[];
+  readonly #engine: HeadEngine;
+  readonly #predictor: HeadPredictor;
+
+  /** Use {@linkcode openDetector}. */
+  constructor(
+    backbone: Backbone,
+    architecture: HeadArchitecture,
+    blockImportance: readonly number[],
+    engine: HeadEngine,
+    predictor: HeadPredictor,
+  ) {
+    this.backbone = backbone;
+    this.architecture = architecture;
+    this.blockImportance = blockImportance;
+    this.#engine = engine;
+    this.#predictor = predictor;
+  }
+
+  /**
+   * Looks at the centre crop of each image.
+   * @returns a verdict for each image, in their order
+   */
+  async detect(images: readonly RgbImage[]): Promise<Verdict[]> {
+    const verdicts: Verdict[] = [];
+    for (let first = 0; first < images.length; first += BATCH_SIZE) {
+      const batch = images.slice(first, first + BATCH_SIZE);
+      const tokens = await this.backbone.tokens(batch); // [batch, blocks, width]
+      const { logits } = await this.#predictor.predict(tokens.data, batch.length); // [batch]
+      for (const score of scoresOf(logits, 1)) {
+        verdicts.push({ score, isGenerated: score > THRESHOLD });
+      }
+    }
+    return verdicts;
+  }
+
+  /** Frees the head; the backbone stays open. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#predictor.dispose();
+    await this.#engine.dispose();
+  }
+}
+
+/**
+ * Opens a detector.
+ * @param head path of a checkpoint: safetensors, or `.pth` as released
+ * @throws {TypeError} where the head was trained on tokens of other sizes than the backbone's
+ * @throws {SyntaxError} where the checkpoint is damaged
+ */
+export async function openDetector(backbone: Backbone, head: string): Promise<Detector> {
+  const { architecture, parameters } = await loadCheckpoint(head);
+  const { blocks, width } = backbone.architecture;
+  if (architecture.blocks !== blocks || architecture.width !== width) {
+    throw new TypeError(
+      `Cannot detect with ${head}: expected a head for ${blocks} blocks of width ${width} ` +
+        `(${backbone.name}), found ${architecture.blocks} of width ${architecture.width}`,
+    );
+  }
+  const engine = await openEngine("onnx");
+  try {
+    const predictor = await engine.predictor(architecture, parameters);
+    return new Detector(backbone, architecture, blockImportance(parameters), engine, predictor);
+  } catch (error) {
+    await engine.dispose();
+    throw error;
+  }
+}
+
+/** A verdict for people: `generated (score 0.97)`. */
+export function verdictText({ score, isGenerated }: Verdict): string {
+  return `${isGenerated ? "generated" : "real"} (score ${score.toFixed(2)})`;
+}

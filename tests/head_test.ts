@@ -213,7 +213,7 @@ for (const engine of engines) {
   });
 
   Deno.test(`${engine.backend}: a step is Adam on the gradients, in parameters of any size`, async () => {
-    const large = { ...small, width: 700, projectionDim: 110 };
+    const large = { ...small, width: 1000, projectionDim: 140 };
     const options = trainerOptions(large);
     const trainer = await engine.trainer(options);
     for (let step = 1; step <= 2; step++) {

@@ -5,8 +5,8 @@
 import { sizeOf } from "../io/tensor.ts";
 import { type HeadArchitecture, parameterShapes, trainedParameters } from "./architecture.ts";
 
-/** Values a chunk: few enough that a step's operands stay in the processor's cache. */
-const CHUNK_LENGTH = 65_536;
+/** Values a chunk: few enough that an update's operands stay in the cores' own caches. */
+const CHUNK_LENGTH = 131_072;
 
 /** A run of values of one parameter. */
 export interface Piece {

@@ -70,7 +70,7 @@ export interface ExecutedNotebook {
 export async function executeNotebook(
   path: string,
   out: string,
-  cwd: string = PROJECT,
+  { cwd = PROJECT }: { cwd?: string } = {},
 ): Promise<ExecutedNotebook> {
   const started = performance.now();
   const folder = await Deno.makeTempDir({ prefix: "kernel-" });

@@ -1,0 +1,295 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { runsFigure, setsFigure } from "../experiments/explore.ts";
+import { mini } from "../experiments/profiles/mini.ts";
+import type { Profile } from "../experiments/profiles/profile.ts";
+import { openSession, Session } from "../experiments/session.ts";
+import { type Sweep, sweepRuns } from "../experiments/sweep.ts";
+import { openBackbone } from "../lib/backbone/backbone.ts";
+import { makeMiniBackbones } from "../lib/backbone/mini.ts";
+import { makeMiniWorld } from "../lib/data/mini.ts";
+import { loadCheckpoint, saveCheckpoint } from "../lib/head/checkpoint.ts";
+import { initialParameters } from "../lib/head/architecture.ts";
+import { decodeImage } from "../lib/image/image.ts";
+import { PERTURBATIONS } from "../lib/image/perturb.ts";
+import { randomStream } from "../lib/random.ts";
+import { renderFigure } from "../lib/report/render.ts";
+import { RecordStore } from "../lib/results/record.ts";
+import { openDetector, verdictText } from "../lib/run/detect.ts";
+import { execute } from "../lib/run/execute.ts";
+import type { World } from "../lib/run/plan.ts";
+import { findSection } from "../experiments/finished.ts";
+
+const NAME = "Mini-B/16";
+
+/** The mini profile with one backbone, one class set, two heads and two test sets. */
+const profile: Profile = {
+  ...mini,
+  backbones: [NAME],
+  classSets: mini.classSets.slice(0, 1),
+  testSets: mini.testSets.slice(0, 2),
+  grid: { contrastiveWeights: [.1, .2], projectionLayers: [1], projectionDims: [8] },
+};
+
+interface SmallWorld {
+  readonly world: World;
+  readonly session: Session;
+  /** Runs the grid, as `reproduce` does. */
+  runGrid(): Promise<void>;
+}
+
+/** The least of a mini world: a few images in each folder. */
+async function withSmallWorld(action: (small: SmallWorld) => Promise<void>): Promise<void> {
+  const data = await Deno.makeTempDir();
+  const root = join(data, "mini"), results = join(data, "results");
+  await makeMiniWorld({ root, seed: 0, scale: .04, workers: 2 });
+  await makeMiniBackbones({ root, seed: 0 });
+  const options = { folder: join(root, "backbones"), threads: 1 };
+  await using backbone = await openBackbone(NAME, options);
+  const world: World = {
+    profile: "mini",
+    root,
+    backbones: new Map([[NAME, backbone]]),
+    trainingSets: profile.trainingSets,
+    testSets: new Map(profile.testSets.map((spec) => [spec.name, spec])),
+    augmentations: 1,
+    trainTransform: (size) => ({ kind: "center", size }),
+    viewTransform: (view, size) =>
+      view === "center" ? { kind: "center", size } : {
+        kind: "perturbed",
+        size,
+        perturbation: view as typeof PERTURBATIONS[number],
+        ...profile.perturbation,
+        protocol: "released",
+      },
+  };
+  const settings = {
+    data,
+    results,
+    seed: 0,
+    seeds: [0],
+    engine: "onnx",
+    device: "cpu",
+    precision: "full",
+    protocol: "released",
+  } as const;
+  try {
+    await action({
+      world,
+      session: new Session(profile, world, settings),
+      runGrid: async () => {
+        await execute("grid", findSection("grid").runs(profile, [0], []), world, {
+          store: new RecordStore(join(results, "mini")),
+          tokensFolder: join(data, "tokens"),
+          engine: "onnx",
+          device: "cpu",
+          seed: 0,
+          batchSize: 32,
+          cores: 2,
+          force: false,
+        });
+      },
+    });
+  } finally {
+    await Deno.remove(data, { recursive: true });
+  }
+}
+
+const SWEEP: Sweep = {
+  contrastiveWeights: [0, .5],
+  projectionLayers: [1, 2],
+  projectionDims: [8, 16, 32],
+  classSets: ["2-class"],
+};
+
+Deno.test("a session in a small world", (t) =>
+  withSmallWorld(async ({ session, runGrid, world }) => {
+    await t.step("the published sections need no results", async () => {
+      const { tables } = await session.published("ablations");
+      assert.deepEqual(tables.map(({ id }) => id), ["table_4"]);
+      await assert.rejects(
+        session.published("table 4"),
+        /Cannot show a section: expected one of grid, comparison.*; found table 4/,
+      );
+    });
+
+    await t.step("openDetector() refuses a head for tokens of other sizes", async () => {
+      const backbone = world.backbones.get(NAME)!;
+      const { blocks, width } = backbone.architecture;
+      const path = await Deno.makeTempFile({ suffix: ".safetensors" });
+      const architecture = {
+        blocks: blocks + 1,
+        width,
+        projectionLayers: 1,
+        projectionDim: 4,
+        ablation: "none",
+      } as const;
+      await saveCheckpoint(path, architecture, initialParameters(architecture, randomStream(0)));
+      assert.equal((await loadCheckpoint(path)).architecture.blocks, blocks + 1);
+      await assert.rejects(openDetector(backbone, path), (error: Error) => {
+        assert.equal(error.name, "TypeError");
+        assert.match(error.message, new RegExp(`expected a head for ${blocks} blocks`));
+        return true;
+      });
+      await Deno.remove(path);
+    });
+
+    await t.step(
+      "it reads what was run, tries heads of the reader's own, and detects",
+      async () => {
+        await assert.rejects(
+          session.rows("grid"),
+          /^RangeError: Cannot show grid: expected 2 runs in .*mini, found 0; run `deno task reproduce --only grid` first$/,
+        );
+        await runGrid();
+        const rows = await session.rows("grid");
+        assert.deepEqual(rows.map(({ contrastiveWeight }) => contrastiveWeight), [.1, .2]);
+        assert.deepEqual(Object.keys(rows[0]!.test), profile.testSets.map(({ name }) => name));
+
+        const { tables, figures } = await session.report("grid");
+        assert.deepEqual(tables.map(({ id }) => id), ["table_1"]);
+        assert.deepEqual(figures.map(({ id }) => id), ["figure_3", "figure_4"]);
+        const filtered = await session.report("grid", (row) => row.contrastiveWeight > .1);
+        assert.equal(filtered.figures[0]!.rows.length, figures[0]!.rows.length / 2);
+        await assert.rejects(
+          session.rows("epochs"),
+          /Cannot show epochs: expected .* found 0; run/,
+        );
+
+        const swept = await session.sweep({
+          contrastiveWeights: [.1, .3],
+          projectionLayers: [1],
+          projectionDims: [8],
+          classSets: ["1-class"],
+          testSets: [profile.testSets[1]!.name],
+        });
+        assert.deepEqual(swept.map(({ contrastiveWeight }) => contrastiveWeight), [.1, .3]);
+        assert.deepEqual(
+          swept[0]!.test[profile.testSets[1]!.name],
+          rows[0]!.test[profile.testSets[1]!.name],
+          "the head that the grid trained is the sweep's",
+        );
+
+        const [real, generated] = await session.examples(profile.testSets[0]!.name);
+        assert.deepEqual([real!.label, generated!.label], [0, 1]);
+        assert.equal(real!.caption, "real");
+        assert.deepEqual(await decodeImage(join(session.root, real!.path)), real!.image);
+        await assert.rejects(
+          session.examples("progan"),
+          /Cannot list images: expected one of .*progan/,
+        );
+
+        await using detector = await session.detector();
+        const verdicts = await detector.detect([real!.image, generated!.image]);
+        const [alone] = await detector.detect([generated!.image]);
+        assert.ok(Math.abs(alone!.score - verdicts[1]!.score) < 1e-5);
+        assert.equal(detector.backbone, world.backbones.get(NAME));
+        assert.equal(detector.blockImportance.reduce((a, b) => a + b), 8);
+        await assert.rejects(
+          session.detector("5-class"),
+          /Cannot open a detector: expected a class set of 1-class; found 5-class/,
+        );
+
+        const views = await session.perturbed(generated!, detector);
+        assert.deepEqual(views.map(({ caption }) => caption.split(":")[0]), [
+          "as it is",
+          ...PERTURBATIONS,
+        ]);
+        assert.equal(views[0]!.caption, `as it is: ${verdictText(alone!)}`);
+        const pixels = new Set(views.map(({ image }) => image.data.join()));
+        assert.equal(pixels.size, views.length, "every perturbation changes the image");
+        assert.deepEqual(await session.perturbed(generated!, detector), views);
+      },
+    );
+  }));
+
+Deno.test("openSession() makes nothing: it says what does", async () => {
+  const data = await Deno.makeTempDir();
+  await assert.rejects(
+    openSession({ data }),
+    /^RangeError: Cannot open the mini profile: expected its images in .*; run `deno task reproduce` first$/,
+  );
+  await assert.rejects(
+    openSession({ profile: "paper", data }),
+    /^RangeError: Cannot open backbone: expected .*ViT-L-14.*backbone import/,
+  );
+  await assert.rejects(
+    openSession({ profile: "maxi" as "mini", data }),
+    /^RangeError: Cannot open a session: expected a profile of mini, paper; found maxi$/,
+  );
+  assert.deepEqual(await Array.fromAsync(Deno.readDir(data)), []);
+  await Deno.remove(data);
+});
+
+Deno.test("a sweep combines each value with each, on the test sets that were named", () => {
+  const runs = sweepRuns(mini, { ...SWEEP, testSets: ["bilinear_2x"] }, [0, 1]);
+  assert.equal(runs.length, 2 * 2 * 2 * 3);
+  assert.equal(new Set(runs.map(({ training }) => JSON.stringify(training))).size, runs.length);
+  for (const { training, evaluation } of runs) {
+    assert.deepEqual(training.classes, mini.classSets[1]!.classes);
+    assert.equal(training.backbone, mini.backbones[0]);
+    assert.deepEqual(evaluation.testSets, ["bilinear_2x"]);
+  }
+});
+
+Deno.test("a sweep with values of the grid plans the grid's own heads", () => {
+  const known = new Set(
+    findSection("grid").runs(mini, [0], []).map(({ training }) => JSON.stringify(training)),
+  );
+  const { contrastiveWeights, projectionLayers, projectionDims } = mini.grid;
+  const runs = sweepRuns(mini, {
+    contrastiveWeights,
+    projectionLayers,
+    projectionDims,
+    classSets: mini.classSets.map(({ name }) => name),
+    backbones: mini.backbones,
+  }, [0]);
+  assert.equal(runs.length, known.size);
+  for (const { training } of runs) assert.ok(known.has(JSON.stringify(training)));
+});
+
+Deno.test("a sweep of impossible values is refused with what is possible", () => {
+  const refused: readonly (readonly [Partial<Sweep>, RegExp])[] = [
+    [{ contrastiveWeights: [-1] }, /contrastiveWeights of 0 or more, found -1/],
+    [{ projectionLayers: [0] }, /projectionLayers of whole numbers from 1, found 0/],
+    [{ projectionDims: [1.5] }, /projectionDims of whole numbers from 1, found 1.5/],
+    [{ projectionDims: [] }, /values in projectionDims, found none/],
+    [{ classSets: ["3-class"] }, /a class set of 1-class, 2-class, 4-class; found 3-class/],
+  ];
+  for (const [values, says] of refused) {
+    assert.throws(() => sweepRuns(mini, { ...SWEEP, ...values }, [0]), says);
+  }
+});
+
+/** Rows as a sweep would give them, with scores from a stream. */
+function sweptRows() {
+  const random = randomStream("swept rows");
+  return sweepRuns(mini, { ...SWEEP, classSets: ["1-class", "4-class"] }, [0]).map(
+    ({ training, evaluation }) => ({
+      ...training,
+      experiment: "sweep",
+      view: evaluation.view,
+      parameterCount: 1000 * training.projectionDim,
+      valLoss: 1,
+      valAcc: .5,
+      test: Object.fromEntries(
+        evaluation.testSets.map((name) => [name, { acc: random.uniform(.5, 1), ap: .9 }]),
+      ),
+    }),
+  );
+}
+
+Deno.test("figures to look around in have a menu for each value that differs, and draw", async () => {
+  const rows = sweptRows();
+  const figure = runsFigure(mini, rows);
+  const params = figure.spec["params"] as { bind: { name: string; options: unknown[] } }[];
+  assert.deepEqual(params.map(({ bind }) => bind.name.trim()), ["training", "ξ", "q", "d′"]);
+  assert.deepEqual(params[3]!.bind.options, [null, 8, 16, 32]);
+  assert.equal(figure.notice, mini.notice);
+  assert.equal(figure.rows.length, rows.length);
+  const sets = setsFigure(mini, rows);
+  assert.equal(sets.rows.length, rows.length * mini.testSets.length);
+  for (const { svg } of await Promise.all([figure, sets].map((one) => renderFigure(one)))) {
+    assert.match(svg, /^<svg /);
+  }
+});

@@ -7,7 +7,7 @@
  * import { decodeImage, openBackbone, openDetector } from "rine";
  *
  * const backbone = await openBackbone("ViT-L/14");
- * const detector = await openDetector(backbone, "rine_4class.pth");
+ * const detector = await openDetector(backbone, "model_4class_trainable.pth");
  * const [verdict] = await detector.detect([await decodeImage("photo.jpg")]);
  * console.log(verdict?.score); // the probability that the photo is generated
  * ```

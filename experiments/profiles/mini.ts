@@ -35,11 +35,11 @@ export const mini: Profile = {
   grid: {
     contrastiveWeights: [.1, .2, .4, .8],
     projectionLayers: [1, 2, 4],
-    projectionDims: [8, 16, 32, 64],
+    projectionDims: [16, 32, 64, 128],
   },
-  ldmGrid: { contrastiveWeights: [.2, .4], projectionLayers: [2, 4], projectionDims: [32, 64] },
+  ldmGrid: { contrastiveWeights: [.2, .4], projectionLayers: [2, 4], projectionDims: [64, 128] },
   training: {
-    batchSize: 32,
+    batchSize: 16,
     learningRate: 3e-3,
     blurProbability: .2,
     blurSigmaPx: [0, 1],

@@ -45,7 +45,7 @@ export interface Executed {
   readonly reused: number;
 }
 
-/** Memory that heads in training may take together: parameters and moments, twice each. */
+/** Memory that heads in training may take together: parameters and two moments. */
 const HEAD_MEMORY_BYTES = 4 * 2 ** 30;
 
 /**
@@ -156,9 +156,9 @@ function headSize({ config }: PlannedRun, world: World): number {
   return trainingBytes(config.training, world) * config.training.classes.length;
 }
 
-/** Parameters and two moments as float32, in two buffers each. */
+/** Parameters and two moments, as float32. */
 function trainingBytes(training: TrainingConfig, world: World): number {
-  return 6 * 4 * parameterCount(architectureOf(training, sizesOf(training, world)));
+  return 3 * 4 * parameterCount(architectureOf(training, sizesOf(training, world)));
 }
 
 function sizesOf({ backbone }: TrainingConfig, world: World) {

@@ -4,94 +4,69 @@
  * @module
  */
 import { join, resolve } from "node:path";
-import type { Precision } from "../lib/backbone/backbone.ts";
 import { type Label, listImages } from "../lib/data/dataset.ts";
-import type { MiniManifest } from "../lib/data/mini.ts";
-import type { EngineName } from "../lib/head/open_engine.ts";
 import { decodeImage } from "../lib/image/image.ts";
 import { PERTURBATIONS } from "../lib/image/perturb.ts";
 import { applyTransform } from "../lib/image/transform.ts";
-import { readJson } from "../lib/io/files.ts";
-import type { OnProgress } from "../lib/io/progress.ts";
-import { type CaptionedImage, CellProgress, inOneLine, isNotebook } from "../lib/notebook.ts";
-import type { Device } from "../lib/onnx/session.ts";
+import { type CaptionedImage, inOneLine } from "../lib/notebook.ts";
 import { RecordStore } from "../lib/results/record.ts";
 import type { RunRow } from "../lib/results/run.ts";
 import { type Detector, openDetector, verdictText } from "../lib/run/detect.ts";
 import { execute } from "../lib/run/execute.ts";
-import type { World } from "../lib/run/plan.ts";
 import type { SectionReport } from "./experiment.ts";
-import { findSection, FinishedRuns, reproduceCommand } from "./finished.ts";
+import { findSection, FinishedRuns, type FinishedSection } from "./finished.ts";
 import { bestHeads } from "./heads.ts";
 import { averagedRows } from "./own_sets.ts";
 import type { Profile } from "./profiles/profile.ts";
-import { ProgressDisplay } from "./progress_bar.ts";
 import { publishedReport, type ReportedSection } from "./published.ts";
 import { BATCH_SIZE, extrasOf, PROFILES } from "./reproduce.ts";
+import {
+  openSeededWorld,
+  type SeededWorld,
+  type SessionOptions,
+  showingProgress,
+  withDefaults,
+} from "./session_world.ts";
 import { type Sweep, sweepRuns } from "./sweep.ts";
-import { openWorld } from "./world.ts";
-
-/** What a session is opened on. Results are found where `reproduce` was run with the same. */
-export interface SessionOptions {
-  /** Default `mini`. */
-  readonly profile?: "mini" | "paper";
-  /** Folder of images, backbones and tokens; default the project's `data`. */
-  readonly data?: string;
-  /** Folder of results; default the project's `results`. */
-  readonly results?: string;
-  /** Seed of augmentation and perturbations; default that of the mini world, else 0. */
-  readonly seed?: number;
-  /** Seeds of the heads; default `seed` alone. */
-  readonly seeds?: readonly number[];
-  /** Default `onnx`. */
-  readonly engine?: Exclude<EngineName, "auto">;
-  /** Default `cpu`. */
-  readonly device?: Device;
-  /** Default `full`. */
-  readonly precision?: Precision;
-  /** Default `released`. */
-  readonly protocol?: "released" | "paper";
-}
-
-type Settings = Required<Omit<SessionOptions, "profile">>;
 
 /** An image of a test set. */
 export interface Example extends CaptionedImage {
-  /** Path relative to the session's `root`, or absolute. */
+  /** Path of its file. */
+  readonly file: string;
+  /** Path by which random choices for it are named: relative to the data root, where it lies there. */
   readonly path: string;
   /** 0 real, 1 generated. */
   readonly label: Label;
 }
 
-const PROJECT = resolve(import.meta.dirname!, "..");
+/** A session whose world is there. */
+interface Opened extends SeededWorld {
+  readonly seeds: readonly number[];
+  readonly finished: FinishedRuns;
+}
 
-/** A profile's world and results, for a notebook. Open it with {@linkcode openSession}. */
+/**
+ * A profile's world and results, for a notebook. Make it with {@linkcode openSession}. The world is
+ * opened where it is first asked for, so that every cell that needs it says what is missing.
+ */
 export class Session {
   /** The paper's protocol as data, at the session's scale. */
   readonly profile: Profile;
-  /** Folder that paths of images are relative to. */
-  readonly root: string;
   /** Folder of the profile's records, tables, figures and heads. */
   readonly folder: string;
-  readonly #world: World;
-  readonly #settings: Settings;
+  readonly #options: ReturnType<typeof withDefaults>;
   readonly #tokensFolder: string;
-  readonly #finished: FinishedRuns;
+  readonly #openWorld: () => Promise<SeededWorld>;
+  #opened: Promise<Opened> | undefined;
   #published: Promise<ReportedSection[]> | undefined;
 
   /** Use {@linkcode openSession}. */
-  constructor(profile: Profile, world: World, settings: Settings) {
+  constructor(profile: Profile, options: SessionOptions, openWorld: () => Promise<SeededWorld>) {
     this.profile = profile;
-    this.root = world.root;
-    this.folder = join(settings.results, profile.name);
-    this.#world = world;
-    this.#settings = settings;
-    this.#tokensFolder = join(settings.data, "tokens");
-    this.#finished = new FinishedRuns(profile, world, {
-      ...settings,
-      folder: this.folder,
-      tokensFolder: this.#tokensFolder,
-    });
+    this.#options = withDefaults(options);
+    this.folder = join(this.#options.results, profile.name);
+    this.#tokensFolder = join(this.#options.data, "tokens");
+    this.#openWorld = openWorld;
   }
 
   /**
@@ -101,7 +76,7 @@ export class Session {
    */
   rows(name: string): Promise<readonly RunRow[]> {
     return inOneLine(async () =>
-      (await this.#finished.section(name)).rows.filter(({ experiment }) => experiment === name)
+      (await this.#finished(name)).rows.filter(({ experiment }) => experiment === name)
     );
   }
 
@@ -113,12 +88,12 @@ export class Session {
   report(name: string, where: (row: RunRow) => boolean = () => true): Promise<SectionReport> {
     return inOneLine(async () => {
       const experiment = findSection(name);
-      const { rows } = await this.#finished.section(name);
+      const { rows } = await this.#finished(name);
       const extras = await extrasOf(experiment, this.profile, {
-        records: (await this.#finished.section("grid")).records,
+        records: (await this.#finished("grid")).records,
         folder: this.folder,
         tokensFolder: this.#tokensFolder,
-        engine: this.#settings.engine,
+        engine: this.#options.engine,
       });
       return experiment.report(this.profile, rows.filter(where), extras);
     });
@@ -140,13 +115,13 @@ export class Session {
    */
   sweep(values: Sweep): Promise<readonly RunRow[]> {
     return inOneLine(async () => {
-      const { seeds, seed, engine, device } = this.#settings;
+      const { world, seed, seeds } = await this.#open();
       const { rows } = await showingProgress((onProgress) =>
-        execute("sweep", sweepRuns(this.profile, values, seeds), this.#world, {
+        execute("sweep", sweepRuns(this.profile, values, seeds), world, {
           store: new RecordStore(this.folder),
           tokensFolder: this.#tokensFolder,
-          engine,
-          device,
+          engine: this.#options.engine,
+          device: this.#options.device,
           seed,
           batchSize: BATCH_SIZE[this.profile.name],
           cores: navigator.hardwareConcurrency,
@@ -165,7 +140,8 @@ export class Session {
    */
   detector(classSet: string = this.profile.classSets.at(-1)!.name): Promise<Detector> {
     return inOneLine(async () => {
-      const { rows, records } = await this.#finished.section("grid");
+      const { world } = await this.#open();
+      const { rows, records } = await this.#finished("grid");
       const heads = bestHeads(this.profile, rows);
       const best = heads.find(({ name }) => name === classSet)?.rows[0];
       if (!best) {
@@ -175,7 +151,7 @@ export class Session {
         );
       }
       const { checkpoint } = records[rows.indexOf(best)]!.evaluations[0]!;
-      const backbone = this.#world.backbones.get(best.backbone)!;
+      const backbone = world.backbones.get(best.backbone)!;
       return await openDetector(backbone, join(this.folder, checkpoint));
     });
   }
@@ -187,21 +163,21 @@ export class Session {
    */
   examples(testSet: string, perLabel = 1): Promise<Example[]> {
     return inOneLine(async () => {
-      const spec = this.#world.testSets.get(testSet);
+      const { world } = await this.#open();
+      const spec = world.testSets.get(testSet);
       if (!spec) {
-        const names = [...this.#world.testSets.keys()].join(", ");
+        const names = [...world.testSets.keys()].join(", ");
         throw new RangeError(`Cannot list images: expected one of ${names}; found ${testSet}`);
       }
-      const images = await listImages(this.root, spec);
+      const images = await listImages(world.root, spec);
       const chosen = ([0, 1] as const).flatMap((label) =>
         images.filter((image) => image.label === label).slice(0, perLabel)
       );
-      return await Promise.all(chosen.map(async ({ path, label }) => ({
-        path,
-        label,
-        image: await decodeImage(resolve(this.root, path)),
-        caption: label === 0 ? "real" : `generated by ${spec.title}`,
-      })));
+      return await Promise.all(chosen.map(async ({ path, label }) => {
+        const file = resolve(world.root, path);
+        const caption = label === 0 ? "real" : `generated by ${spec.title}`;
+        return { file, path, label, caption, image: await decodeImage(file) };
+      }));
     });
   }
 
@@ -211,12 +187,12 @@ export class Session {
    */
   perturbed({ image, path }: Example, detector: Detector): Promise<CaptionedImage[]> {
     return inOneLine(async () => {
+      const { world, seed } = await this.#open();
       const size = detector.backbone.architecture.resolutionPx;
-      const key = { seed: this.#settings.seed, epoch: 0, path };
       const views = await Promise.all(["center", ...PERTURBATIONS].map(async (view) => {
-        const transform = this.#world.viewTransform(view, size);
+        const transform = world.viewTransform(view, size);
         const always = "probability" in transform ? { ...transform, probability: 1 } : transform;
-        const [data] = await applyTransform(image, always, key);
+        const [data] = await applyTransform(image, always, { seed, epoch: 0, path });
         return { view, image: { width: size, height: size, data: data! } };
       }));
       const verdicts = await detector.detect(views.map(({ image }) => image));
@@ -226,16 +202,39 @@ export class Session {
       }));
     });
   }
+
+  async #finished(name: string): Promise<FinishedSection> {
+    return await (await this.#open()).finished.section(name);
+  }
+
+  #open(): Promise<Opened> {
+    if (this.#opened) return this.#opened;
+    const opening = this.#openWorld().then(({ world, seed }): Opened => {
+      const seeds = this.#options.seeds ?? [seed];
+      const finished = new FinishedRuns(this.profile, world, {
+        engine: this.#options.engine,
+        seed,
+        seeds,
+        folder: this.folder,
+        tokensFolder: this.#tokensFolder,
+      });
+      return { world, seed, seeds, finished };
+    });
+    this.#opened = opening;
+    // what is missing now may be there when asked for again
+    opening.catch(() => this.#opened = undefined);
+    return opening;
+  }
 }
 
 /**
- * Opens a profile's world and results. Nothing is made: what is not there yet is asked for.
- * @throws {RangeError} where there is no such profile, no mini world, or no backbone, with what makes
- * it
+ * A session of a profile. Nothing is made: what asks for images, backbones or results that are not
+ * there fails with what makes them.
+ * @throws {RangeError} where there is no such profile
  */
 export function openSession(options: SessionOptions = {}): Promise<Session> {
-  return inOneLine(async () => {
-    const { profile: name = "mini", data = join(PROJECT, "data"), ...rest } = options;
+  return inOneLine(() => {
+    const { profile: name = "mini" } = options;
     const profile = PROFILES[name];
     if (!profile) {
       throw new RangeError(
@@ -244,41 +243,6 @@ export function openSession(options: SessionOptions = {}): Promise<Session> {
         }; found ${name}`,
       );
     }
-    const seed = options.seed ?? (name === "mini" ? await miniSeed(profile, data) : 0);
-    const settings: Settings = {
-      data,
-      results: join(PROJECT, "results"),
-      seed,
-      seeds: [seed],
-      engine: "onnx",
-      device: "cpu",
-      precision: "full",
-      protocol: "released",
-      ...rest,
-    };
-    const world = await showingProgress((onProgress) =>
-      openWorld(profile, { ...settings, onProgress })
-    );
-    return new Session(profile, world, settings);
+    return Promise.resolve(new Session(profile, options, () => openSeededWorld(profile, options)));
   });
-}
-
-/** The seed of the mini world that is there. */
-async function miniSeed(profile: Profile, data: string): Promise<number> {
-  const folder = join(data, "mini");
-  const manifest = await readJson<MiniManifest>(join(folder, "manifest.json"));
-  if (manifest) return manifest.seed;
-  throw new RangeError(
-    `Cannot open the mini profile: expected its images in ${folder}, found none; ` +
-      `run \`${reproduceCommand(profile)}\` first`,
-  );
-}
-
-async function showingProgress<T>(work: (onProgress: OnProgress) => Promise<T>): Promise<T> {
-  if (isNotebook()) {
-    await using progress = new CellProgress();
-    return await work(progress.onProgress);
-  }
-  using display = new ProgressDisplay();
-  return await work(display.onProgress);
 }

@@ -248,7 +248,8 @@ Deno.test({
     inFolder(async (folder) => {
       const path = await writeNotebook(folder, [
         'import { openSession } from "rine/experiments/session.ts";\n' +
-        `await openSession({ data: ${JSON.stringify(folder)} });`,
+        `const session = await openSession({ data: ${JSON.stringify(folder)} });`,
+        'await session.report("grid");',
       ]);
       const { error } = await executeNotebook(path, folder);
       const [, said] = error.split(/^-+$/m).slice(-2);

@@ -63,20 +63,14 @@ async function withSmallWorld(action: (small: SmallWorld) => Promise<void>): Pro
         protocol: "released",
       },
   };
-  const settings = {
-    data,
-    results,
-    seed: 0,
-    seeds: [0],
-    engine: "onnx",
-    device: "cpu",
-    precision: "full",
-    protocol: "released",
-  } as const;
   try {
     await action({
       world,
-      session: new Session(profile, world, settings),
+      session: new Session(
+        profile,
+        { data, results },
+        () => Promise.resolve({ world, seed: 0 }),
+      ),
       runGrid: async () => {
         await execute("grid", findSection("grid").runs(profile, [0], []), world, {
           store: new RecordStore(join(results, "mini")),
@@ -173,7 +167,7 @@ Deno.test("a session in a small world", (t) =>
         const [real, generated] = await session.examples(profile.testSets[0]!.name);
         assert.deepEqual([real!.label, generated!.label], [0, 1]);
         assert.equal(real!.caption, "real");
-        assert.deepEqual(await decodeImage(join(session.root, real!.path)), real!.image);
+        assert.deepEqual(await decodeImage(real!.file), real!.image);
         await assert.rejects(
           session.examples("progan"),
           /Cannot list images: expected one of .*progan/,
@@ -203,14 +197,18 @@ Deno.test("a session in a small world", (t) =>
     );
   }));
 
-Deno.test("openSession() makes nothing: it says what does", async () => {
+Deno.test("a session makes nothing: every call says what does, until it is there", async () => {
   const data = await Deno.makeTempDir();
+  const session = await openSession({ data });
+  for (const call of [() => session.rows("grid"), () => session.examples("bilinear_2x")]) {
+    await assert.rejects(
+      call,
+      /^RangeError: Cannot open the mini profile: expected its images in .*, found none; run `deno task reproduce` first$/,
+    );
+  }
+  const paper = await openSession({ profile: "paper", data });
   await assert.rejects(
-    openSession({ data }),
-    /^RangeError: Cannot open the mini profile: expected its images in .*; run `deno task reproduce` first$/,
-  );
-  await assert.rejects(
-    openSession({ profile: "paper", data }),
+    paper.detector(),
     /^RangeError: Cannot open backbone: expected .*ViT-L-14.*backbone import/,
   );
   await assert.rejects(
@@ -218,7 +216,14 @@ Deno.test("openSession() makes nothing: it says what does", async () => {
     /^RangeError: Cannot open a session: expected a profile of mini, paper; found maxi$/,
   );
   assert.deepEqual(await Array.fromAsync(Deno.readDir(data)), []);
-  await Deno.remove(data);
+
+  await makeMiniWorld({ root: join(data, "mini"), seed: 3, scale: .004, workers: 1 });
+  const other = await openSession({ data, seed: 5 });
+  await assert.rejects(
+    other.rows("grid"),
+    /found those of seed 3; run `deno task reproduce --seed 5` first$/,
+  );
+  await Deno.remove(data, { recursive: true });
 });
 
 Deno.test("a sweep combines each value with each, on the test sets that were named", () => {

@@ -1,0 +1,108 @@
+/**
+ * The world that a notebook looks at: where it lies, and how it is opened without making it.
+ * @module
+ */
+import { join, resolve } from "node:path";
+import type { Precision } from "../lib/backbone/backbone.ts";
+import type { MiniManifest } from "../lib/data/mini.ts";
+import type { EngineName } from "../lib/head/open_engine.ts";
+import { readJson } from "../lib/io/files.ts";
+import type { OnProgress } from "../lib/io/progress.ts";
+import { CellProgress, isNotebook } from "../lib/notebook.ts";
+import type { Device } from "../lib/onnx/session.ts";
+import type { World } from "../lib/run/plan.ts";
+import { reproduceCommand } from "./finished.ts";
+import type { Profile } from "./profiles/profile.ts";
+import { ProgressDisplay } from "./progress_bar.ts";
+import { openWorld } from "./world.ts";
+
+/** What a session is opened on. Results are found where `reproduce` was run with the same. */
+export interface SessionOptions {
+  /** Default `mini`. */
+  readonly profile?: "mini" | "paper";
+  /** Folder of images, backbones and tokens; default the project's `data`. */
+  readonly data?: string;
+  /** Folder of results; default the project's `results`. */
+  readonly results?: string;
+  /** Seed of augmentation and perturbations; default that of the mini world, else 0. */
+  readonly seed?: number;
+  /** Seeds of the heads; default `seed` alone. */
+  readonly seeds?: readonly number[];
+  /** Default `onnx`. */
+  readonly engine?: Exclude<EngineName, "auto">;
+  /** Default `cpu`. */
+  readonly device?: Device;
+  /** Default `full`. */
+  readonly precision?: Precision;
+  /** Default `released`. */
+  readonly protocol?: "released" | "paper";
+}
+
+const PROJECT = resolve(import.meta.dirname!, "..");
+
+/** Options with what stands for those that are left out; seeds follow from the world. */
+export function withDefaults(options: SessionOptions): SessionOptions & {
+  readonly data: string;
+  readonly results: string;
+  readonly engine: EngineName;
+  readonly device: Device;
+} {
+  return {
+    data: join(PROJECT, "data"),
+    results: join(PROJECT, "results"),
+    engine: "onnx",
+    device: "cpu",
+    ...options,
+  };
+}
+
+/** A world, and the seed that it was made from. */
+export interface SeededWorld {
+  readonly world: World;
+  /** Of augmentation and perturbations. */
+  readonly seed: number;
+}
+
+/**
+ * Opens a profile's world where it is there.
+ * @throws {RangeError} where there is no mini world, one of another seed, or no backbone, with what
+ * makes it
+ */
+export async function openSeededWorld(
+  profile: Profile,
+  options: SessionOptions,
+): Promise<SeededWorld> {
+  const { data, device, precision = "full", protocol = "released" } = withDefaults(options);
+  const seed = profile.name === "mini"
+    ? await miniSeed(profile, data, options.seed)
+    : options.seed ?? 0;
+  const world = await showingProgress((onProgress) =>
+    openWorld(profile, { data, seed, device, precision, protocol, onProgress })
+  );
+  return { world, seed };
+}
+
+/** The seed of the mini world that is there; opening one of another would make it anew. */
+async function miniSeed(profile: Profile, data: string, wanted?: number): Promise<number> {
+  const folder = join(data, "mini");
+  const seed = (await readJson<MiniManifest>(join(folder, "manifest.json")))?.seed;
+  if (seed !== undefined && (wanted ?? seed) === seed) return seed;
+  const command = reproduceCommand(profile) + (wanted ? ` --seed ${wanted}` : "");
+  throw new RangeError(
+    `Cannot open the mini profile: expected its images in ${folder}, found ${
+      seed === undefined ? "none" : `those of seed ${seed}`
+    }; run \`${command}\` first`,
+  );
+}
+
+/** Does long work and shows its progress, in the cell or on the terminal. */
+export async function showingProgress<T>(
+  work: (onProgress: OnProgress) => Promise<T>,
+): Promise<T> {
+  if (isNotebook()) {
+    await using progress = new CellProgress();
+    return await work(progress.onProgress);
+  }
+  using display = new ProgressDisplay();
+  return await work(display.onProgress);
+}

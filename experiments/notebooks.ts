@@ -97,10 +97,12 @@ export async function executeNotebook(
   }
 }
 
-/** What nbconvert says of a failing cell, without its own stack trace. */
+/** What nbconvert says of a failing cell: its code and the error, without its own stack trace. */
 function cellError(stderr: string): string {
   const from = stderr.lastIndexOf("An error occurred while executing the following cell:");
-  return (from < 0 ? stderr : stderr.slice(from)).trim();
+  const lines = stderr.slice(Math.max(0, from)).trim().split("\n");
+  // an error of one line is said as its trace, and again by its name
+  return lines.filter((line, i) => line !== lines[i - 1]).join("\n");
 }
 
 /**

@@ -36,8 +36,11 @@ export type Showable =
   | readonly CaptionedImage[]
   | string;
 
-/** The kernel may end a cell before its last messages have left; this long it is kept waiting. */
-const QUIET_MS = 50;
+/**
+ * The kernel ends a cell before its last messages have left, and drops large ones that come faster
+ * than the front end reads: each is given time by its size, and the last some more.
+ */
+const QUIET_MS = 50, BYTES_PER_MS = 10_000;
 
 /** Images narrower than this are enlarged. */
 const NARROW_PX = 120;
@@ -199,11 +202,19 @@ interface DisplayOptions {
 }
 
 async function display(bundle: MediaBundle, options: DisplayOptions = {}): Promise<void> {
-  if (isNotebook()) return await Deno.jupyter.display(bundle, { raw: true, ...options });
+  if (isNotebook()) {
+    await Deno.jupyter.display(bundle, { raw: true, ...options });
+    await pause(JSON.stringify(bundle).length / BYTES_PER_MS);
+    return;
+  }
   const text = bundle["text/plain"];
   if (text !== "") await Deno.stdout.write(new TextEncoder().encode(`${text}\n`));
 }
 
-function quiet(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, isNotebook() ? QUIET_MS : 0));
+async function quiet(): Promise<void> {
+  if (isNotebook()) await pause(QUIET_MS);
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }

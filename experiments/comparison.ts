@@ -144,7 +144,7 @@ function measuresTable(profile: Profile, rows: readonly RunRow[]): Table {
       "and 5 % false positives, and expected calibration error.",
     ...noticeOf(profile),
     rowKeys: ["training", "seed", "set"],
-    rankWithin: "training",
+    rankWithin: "set",
     columns: [
       { key: "training", name: "training" },
       { key: "seed", name: "seed" },

@@ -8,6 +8,7 @@ import process from "node:process";
 import type { OnProgress, Progress } from "../lib/io/progress.ts";
 
 const LINE_INTERVAL_MS = 10_000;
+const SHORT = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
 
 /** Shows the stages of a run, one after the other or at once. */
 export class ProgressDisplay implements Disposable {
@@ -87,8 +88,8 @@ class Stage {
     const perSecond = (done - this.#first) / Math.max(seconds, 1e-3);
     if (done === this.#first) return { rate: "…", left: "…" };
     const rate = perSecond >= 1
-      ? `${perSecond.toPrecision(3)} ${unit}/s`
-      : `${(1 / perSecond).toPrecision(3)} s each`;
+      ? `${SHORT.format(perSecond)} ${unit}/s`
+      : `${SHORT.format(1 / perSecond)} s each`;
     return { rate, left: `${duration((total - done) / perSecond)} left` };
   }
 

@@ -5,6 +5,7 @@ import { readVitWeights } from "../lib/backbone/weights.ts";
 import { encodeSafetensors, readSafetensors } from "../lib/io/safetensors.ts";
 import type { Tensor } from "../lib/io/tensor.ts";
 import { openSession, ortTensor } from "../lib/onnx/session.ts";
+import { temporaryFile } from "./temporary.ts";
 
 const GOLDENS = Deno.env.get("RINE_GOLDENS") ?? join(import.meta.dirname!, "golden");
 const TOLERANCE = 2e-4;
@@ -59,7 +60,7 @@ Deno.test("the architecture is read from the shapes, as the goldens' metadata ha
 async function changedWeights(change: (tensors: Map<string, Tensor>) => void): Promise<string> {
   const { tensors } = await readSafetensors(join(GOLDENS, "clip_hf.safetensors"));
   change(tensors);
-  const path = await Deno.makeTempFile({ suffix: ".safetensors" });
+  const path = temporaryFile(".safetensors");
   await Deno.writeFile(path, encodeSafetensors(tensors));
   return path;
 }

@@ -9,6 +9,7 @@ import { readSafetensors, writeLargeSafetensors } from "../lib/io/safetensors.ts
 import { sizeOf, type Tensor } from "../lib/io/tensor.ts";
 import { openSession, ortTensor } from "../lib/onnx/session.ts";
 import { randomStream } from "../lib/random.ts";
+import { temporaryFolder } from "./temporary.ts";
 
 const WIDTH = 64, MLP = 96, PATCH = 4, GRID = 3, BLOCKS = 3;
 const RESOLUTION = PATCH * GRID;
@@ -239,7 +240,7 @@ async function assertEqualsNaive(weights: VitWeights): Promise<void> {
 
 for (const dtype of ["F32", "F16", "BF16"] as const) {
   Deno.test(`timm's plain ViT stored as ${dtype} has the tokens of its definition`, async () => {
-    const path = join(await Deno.makeTempDir(), "model.safetensors");
+    const path = join(temporaryFolder(), "model.safetensors");
     await writeTimm(path, false, dtype);
     const weights = await readVitWeights(path);
     assert.equal(weights.scheme, "timm ViT");
@@ -256,7 +257,7 @@ for (const dtype of ["F32", "F16", "BF16"] as const) {
 }
 
 Deno.test("LayerScale, as DINOv2 has it, scales both branches", async () => {
-  const path = join(await Deno.makeTempDir(), "model.safetensors");
+  const path = join(temporaryFolder(), "model.safetensors");
   await writeTimm(path, true);
   const weights = await readVitWeights(path);
   assert(weights.architecture.layerScale);
@@ -264,7 +265,7 @@ Deno.test("LayerScale, as DINOv2 has it, scales both branches", async () => {
 });
 
 Deno.test("without a class token, as in SigLIP, the mean over patches is the token", async () => {
-  const path = join(await Deno.makeTempDir(), "model.safetensors");
+  const path = join(temporaryFolder(), "model.safetensors");
   await writeTimm(path, false);
   const { tensors, architecture, ...rest } = await readVitWeights(path);
   const positions = tensors.get("positions")!;
@@ -285,7 +286,7 @@ Deno.test("without a class token, as in SigLIP, the mean over patches is the tok
 });
 
 Deno.test("int8 tokens are near full precision's, and an image's do not depend on its batch", async () => {
-  const folder = await Deno.makeTempDir();
+  const folder = temporaryFolder();
   const path = join(folder, "tiny", "model.safetensors");
   await Deno.mkdir(dirname(path));
   await writeTimm(path, false);
@@ -306,7 +307,7 @@ Deno.test("int8 tokens are near full precision's, and an image's do not depend o
 });
 
 Deno.test("OpenAI's TorchScript archive is read without its code, and opens by its name", async () => {
-  const folder = await Deno.makeTempDir();
+  const folder = temporaryFolder();
   const file = join(import.meta.dirname!, "fixtures/openai_torchscript.pt");
   const { scheme, architecture } = await importBackbone(file, { name: "Tiny/8", folder });
   assert.equal(scheme, "OpenAI CLIP");
@@ -321,7 +322,7 @@ Deno.test("OpenAI's TorchScript archive is read without its code, and opens by i
 });
 
 Deno.test("import links a file where it lies, copies it when asked, and refuses a taken name", async () => {
-  const folder = await Deno.makeTempDir();
+  const folder = temporaryFolder();
   const file = join(folder, "weights.safetensors");
   await writeTimm(file, false);
   await importBackbone(file, { name: "linked", folder });

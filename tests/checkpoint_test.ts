@@ -19,6 +19,7 @@ import { readSafetensors, writeSafetensors } from "../lib/io/safetensors.ts";
 import { tensor } from "../lib/io/tensor.ts";
 import { randomStream } from "../lib/random.ts";
 import { assertClose, GOLDENS, PUBLISHED } from "./head_golden.ts";
+import { temporaryFolder } from "./temporary.ts";
 
 const architecture: HeadArchitecture = {
   blocks: 3,
@@ -29,7 +30,7 @@ const architecture: HeadArchitecture = {
 };
 
 async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
+  const folder = temporaryFolder();
   try {
     await work(folder);
   } finally {

@@ -11,6 +11,7 @@ import {
 } from "../lib/data/catalog.ts";
 import { type DatasetSpec, isImageName, listImages, listSource } from "../lib/data/dataset.ts";
 import { noiseImage } from "./image_samples.ts";
+import { temporaryFolder } from "./temporary.ts";
 
 const ALL_SETS = [
   ...PROGAN_CLASSES.flatMap((name) => [proganClass("train", name), proganClass("val", name)]),
@@ -21,7 +22,7 @@ const ALL_SETS = [
 ];
 
 async function withRoot(use: (root: string) => Promise<void>): Promise<void> {
-  const root = await Deno.makeTempDir({ prefix: "tree ü " });
+  const root = temporaryFolder("tree ü ");
   try {
     await use(root);
   } finally {
@@ -320,7 +321,7 @@ async function listAsUser(root: string, folder: string): Promise<string> {
     const done = await listImages(Deno.args[0], spec).catch((error) => error);
     console.log(Array.isArray(done) ? done.length : \`\${done.name} \${done.message}\`);
   `;
-  const cache = await Deno.makeTempDir();
+  const cache = temporaryFolder();
   await Deno.chmod(cache, 0o777);
   const nobody = 65534;
   try {
@@ -338,7 +339,7 @@ async function listAsUser(root: string, folder: string): Promise<string> {
 /** Why the next test cannot be run here, if it cannot. */
 async function noOtherUser(): Promise<string | undefined> {
   if (Deno.build.os === "windows") return "Windows has no such permissions";
-  const root = await Deno.makeTempDir();
+  const root = temporaryFolder();
   await Deno.chmod(root, 0o755);
   await write(root, { "open/1.png": png });
   const listed = await listAsUser(root, "open").catch(String);

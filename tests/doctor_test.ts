@@ -13,11 +13,12 @@ import type { Role } from "../lib/data/duplicates.ts";
 import { lookAtImage, lookBuffer, tryDecode } from "../lib/data/image_file.ts";
 import { randomStream } from "../lib/random.ts";
 import { concat, noiseImage, pngFile, waveImage } from "./image_samples.ts";
+import { temporaryFolder } from "./temporary.ts";
 
 const CROP_PX = 32;
 
 async function withRoot(use: (root: string) => Promise<void>): Promise<void> {
-  const root = await Deno.makeTempDir();
+  const root = temporaryFolder();
   try {
     await use(root);
   } finally {

@@ -13,6 +13,7 @@ import { decodeImage } from "../lib/image/image.ts";
 import { PERTURBATIONS } from "../lib/image/perturb.ts";
 import type { Transform } from "../lib/image/transform.ts";
 import { randomStream } from "../lib/random.ts";
+import { temporaryFolder } from "./temporary.ts";
 
 const GOLDENS = Deno.env.get("RINE_GOLDENS") ?? join(import.meta.dirname!, "golden");
 const REAL = 7, GENERATED = 6;
@@ -46,7 +47,7 @@ interface Fixture {
 }
 
 async function withFixture(use: (fixture: Fixture) => Promise<void>): Promise<void> {
-  const root = await Deno.makeTempDir();
+  const root = temporaryFolder();
   await using backbone = await openBackbone(join(GOLDENS, "clip_hf.safetensors"));
   await makeImages(root, backbone.architecture.resolutionPx);
   const options = { root, folder: join(root, "tokens"), batchSize: 4, workers: 2 };

@@ -10,6 +10,7 @@ import type { HeadEngine } from "../lib/head/engine.ts";
 import { randomStream } from "../lib/random.ts";
 import { projectFeatures } from "../lib/report/tsne.ts";
 import type { RunRecord } from "../lib/results/record.ts";
+import { temporaryFolder } from "./temporary.ts";
 
 /** Features in two clouds far apart. */
 function clouds(count: number, width: number): Float32Array {
@@ -60,7 +61,7 @@ Deno.test("drawnSets() are the seven GANs and the eight sets of diffusion models
 });
 
 Deno.test("featurePoints() draws equally many images of each set in both spaces, and keeps them", async () => {
-  const folder = await Deno.makeTempDir();
+  const folder = temporaryFolder();
   const blocks = 2, width = 4, images = 50;
   const architecture = {
     blocks,

@@ -10,6 +10,7 @@ import {
   TENSORFLOW_LIBRARIES,
 } from "../lib/head/tensorflow_library.ts";
 import { randomStream } from "../lib/random.ts";
+import { temporaryFolder } from "./temporary.ts";
 
 const native = await hasNativeTensorflow();
 
@@ -45,7 +46,7 @@ Deno.test({
   name: "a folder without TensorFlow is refused with what was looked for",
   ignore: Deno.build.os !== "linux",
   async fn() {
-    const folder = await Deno.makeTempDir();
+    const folder = temporaryFolder();
     await Deno.writeTextFile(`${folder}/libtensorflow_cc.so.2`, "");
     await assert.rejects(installTensorflow({ library: folder }), {
       name: "RangeError",

@@ -6,6 +6,7 @@ import { readImageHeader } from "../lib/image/header.ts";
 import { decodeImage, decodeImageBytes, MAX_PIXELS, type RgbImage } from "../lib/image/image.ts";
 import { randomStream } from "../lib/random.ts";
 import { concat, noiseImage, pngFile, waveImage } from "./image_samples.ts";
+import { temporaryFolder } from "./temporary.ts";
 
 const values = async (bytes: Uint8Array) => [...(await decodeImageBytes(bytes, "test")).data];
 
@@ -154,7 +155,7 @@ Deno.test("headers tell format and size of every kind of file", async () => {
 });
 
 Deno.test("a file is decoded by its content, whatever its name", async () => {
-  const folder = await Deno.makeTempDir();
+  const folder = temporaryFolder();
   const path = join(folder, "ünusual näme.jpg");
   const image = noiseImage(5, 4);
   await Deno.writeFile(path, await encoder(image).png().toBuffer());
@@ -163,7 +164,7 @@ Deno.test("a file is decoded by its content, whatever its name", async () => {
 });
 
 Deno.test("what is not an image is reported in one line with the file's name", async () => {
-  const folder = await Deno.makeTempDir();
+  const folder = temporaryFolder();
   const jpeg = await encoder(waveImage(64, 64)).jpeg().toBuffer();
   const png = await encoder(waveImage(64, 64)).png().toBuffer();
   const webp = await encoder(waveImage(64, 64)).webp().toBuffer();

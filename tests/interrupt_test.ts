@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import sharp from "sharp";
 import { openBackbone } from "../lib/backbone/backbone.ts";
 import { noiseImage } from "./image_samples.ts";
+import { temporaryFolder } from "./temporary.ts";
 
 const ROOT = resolve(import.meta.dirname!, "..");
 const GOLDENS = resolve(Deno.env.get("RINE_GOLDENS") ?? join(import.meta.dirname!, "golden"));
@@ -52,7 +53,7 @@ Deno.test({
     "Ctrl-C ends with one line and exit code 130, and the same command goes on to the same bytes",
   ignore: Deno.build.os === "windows",
   fn: async () => {
-    const root = await Deno.makeTempDir();
+    const root = temporaryFolder();
     const images = join(root, "images"), out = join(root, "out.npy");
     await makeImages(images);
     const stopped = features(images, out);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join, resolve } from "node:path";
+import { temporaryFile, temporaryFolder } from "./temporary.ts";
 
 const ROOT = resolve(import.meta.dirname!, "..");
 const PERMISSIONS = ["--allow-read", "--allow-write", "--allow-env", "--allow-sys", "--allow-ffi"];
@@ -69,7 +70,7 @@ Deno.test("--help lists the options and exits with 0", async () => {
 });
 
 Deno.test("a folder that cannot be written is said before work starts", async () => {
-  const folder = await Deno.makeTempDir();
+  const folder = temporaryFolder();
   await Deno.writeTextFile(join(folder, "file"), "");
   const { code, error } = await run("reproduce", "--results", join(folder, "file", "results"));
   assert.equal(code, 1);
@@ -78,7 +79,7 @@ Deno.test("a folder that cannot be written is said before work starts", async ()
 });
 
 Deno.test("a checkpoint of another format is one line and exit code 1", async () => {
-  const path = await Deno.makeTempFile({ suffix: ".safetensors" });
+  const path = temporaryFile(".safetensors");
   await Deno.writeTextFile(path, "not a checkpoint at all");
   const { code, error } = await run("checkpoint", "show", path);
   assert.equal(code, 1);

@@ -7,10 +7,10 @@ import { GENERATORS } from "../lib/data/mini_generators.ts";
 import { MINI_CLASSES, MINI_SIZE_PX, MINI_TRAINING_GENERATOR } from "../lib/data/mini_sets.ts";
 import type { RgbImage } from "../lib/image/image.ts";
 import { randomStream } from "../lib/random.ts";
+import { temporaryFolder } from "./temporary.ts";
 
-const root = await Deno.makeTempDir({ prefix: "mini_backbone_" });
+const root = temporaryFolder("mini_backbone_");
 const paths = await makeMiniBackbones({ root, seed: 0 });
-globalThis.addEventListener("unload", () => Deno.removeSync(root, { recursive: true }));
 
 /** Real and generated images in turn. */
 function images(count: number): RgbImage[] {

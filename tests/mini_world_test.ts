@@ -12,12 +12,13 @@ import {
   MINI_TRAINING_SETS,
 } from "../lib/data/mini_sets.ts";
 import { miniFileName, miniFolders, miniJpegQuality } from "../lib/data/mini_layout.ts";
+import { temporaryFolder } from "./temporary.ts";
 
 /** Two images in every folder. */
 const SCALE = .004;
 
 async function withFolder(work: (root: string) => Promise<void>): Promise<void> {
-  const root = await Deno.makeTempDir({ prefix: "mini_world_" });
+  const root = temporaryFolder("mini_world_");
   try {
     await work(root);
   } finally {

@@ -17,6 +17,7 @@ import {
 } from "../experiments/notebook_files.ts";
 import { checkNotebooks, executeNotebook, hasJupyter } from "../experiments/notebooks.ts";
 import { SECTIONS } from "../experiments/sections.ts";
+import { temporaryFolder } from "./temporary.ts";
 
 const ROOT = resolve(import.meta.dirname!, "..");
 const PATHS = await notebookPaths();
@@ -51,7 +52,7 @@ async function writeNotebook(folder: string, sources: readonly string[]): Promis
 }
 
 async function inFolder(action: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
+  const folder = temporaryFolder();
   try {
     await action(folder);
   } finally {
@@ -200,7 +201,7 @@ for (const os of ["linux", "windows"] as const) {
       ]);
       const { stdout } = await new Deno.Command(program!, {
         args: [...args.slice(0, kernel), "eval", "console.log(Deno.cwd())"],
-        cwd: await Deno.makeTempDir(),
+        cwd: temporaryFolder(),
       }).output();
       assert.equal(new TextDecoder().decode(stdout).trim(), ROOT);
     },

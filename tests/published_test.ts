@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from "node:util";
 import { comparePublished, publishedReport } from "../experiments/published.ts";
 import { printedCells, publishedLogs, publishedPoints } from "../lib/results/published.ts";
 import { readReleasedLogs } from "../lib/results/released.ts";
+import { temporaryFolder } from "./temporary.ts";
 
 const sections = await publishedReport();
 const tables = sections.flatMap(({ report }) => report.tables);
@@ -93,7 +94,7 @@ Deno.test("readReleasedLogs() refuses what is no clone, and a pickle that calls 
     message: "Cannot read the authors' logs: expected a clone of mever-team/rine with " +
       "/nowhere/results/grid, found none",
   });
-  const clone = await Deno.makeTempDir();
+  const clone = temporaryFolder();
   try {
     await Deno.mkdir(`${clone}/results/grid`, { recursive: true });
     // os.system("true"), protocol 0

@@ -3,6 +3,7 @@ import { beside } from "../lib/report/beside.ts";
 import type { Figure } from "../lib/report/figure.ts";
 import { type ReportSection, writeReport } from "../lib/report/page.ts";
 import { percentColumn, type Table } from "../lib/report/table.ts";
+import { temporaryFolder } from "./temporary.ts";
 
 const paper: Table = {
   id: "table_0",
@@ -80,7 +81,7 @@ Deno.test("beside() sets no column by place where one table has more columns", (
 });
 
 Deno.test("writeReport() writes Markdown and one HTML file that asks for nothing else", async () => {
-  const folder = await Deno.makeTempDir();
+  const folder = temporaryFolder();
   try {
     const report = {
       title: "Paper & ours",

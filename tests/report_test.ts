@@ -7,6 +7,7 @@ import { svgToPdf } from "../lib/report/pdf.ts";
 import { renderFigure } from "../lib/report/render.ts";
 import { THEMES } from "../lib/report/theme.ts";
 import { writeFigure, writeTable } from "../lib/report/write.ts";
+import { temporaryFolder } from "./temporary.ts";
 
 const figure: Figure = {
   id: "figure_0",
@@ -26,7 +27,7 @@ const figure: Figure = {
 };
 
 async function inTemporaryFolder(body: (folder: string) => Promise<void>) {
-  const folder = await Deno.makeTempDir();
+  const folder = temporaryFolder();
   try {
     await body(folder);
   } finally {

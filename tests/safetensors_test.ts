@@ -6,9 +6,10 @@ import {
   readSafetensorsHeader,
   toFloat32,
 } from "../lib/io/safetensors.ts";
+import { temporaryFile } from "./temporary.ts";
 
 async function fileOf(bytes: Uint8Array): Promise<string> {
-  const path = await Deno.makeTempFile({ suffix: ".safetensors" });
+  const path = temporaryFile(".safetensors");
   await Deno.writeFile(path, bytes);
   return path;
 }

@@ -19,6 +19,7 @@ import { openDetector, verdictText } from "../lib/run/detect.ts";
 import { execute } from "../lib/run/execute.ts";
 import type { World } from "../lib/run/plan.ts";
 import { findSection } from "../experiments/finished.ts";
+import { temporaryFile, temporaryFolder } from "./temporary.ts";
 
 const NAME = "Mini-B/16";
 
@@ -40,7 +41,7 @@ interface SmallWorld {
 
 /** The least of a mini world: a few images in each folder. */
 async function withSmallWorld(action: (small: SmallWorld) => Promise<void>): Promise<void> {
-  const data = await Deno.makeTempDir();
+  const data = temporaryFolder();
   const root = join(data, "mini"), results = join(data, "results");
   await makeMiniWorld({ root, seed: 0, scale: .04, workers: 2 });
   await makeMiniBackbones({ root, seed: 0 });
@@ -110,7 +111,7 @@ Deno.test("a session in a small world", (t) =>
     await t.step("openDetector() refuses a head for tokens of other sizes", async () => {
       const backbone = world.backbones.get(NAME)!;
       const { blocks, width } = backbone.architecture;
-      const path = await Deno.makeTempFile({ suffix: ".safetensors" });
+      const path = temporaryFile(".safetensors");
       const architecture = {
         blocks: blocks + 1,
         width,
@@ -198,7 +199,7 @@ Deno.test("a session in a small world", (t) =>
   }));
 
 Deno.test("a session makes nothing: every call says what does, until it is there", async () => {
-  const data = await Deno.makeTempDir();
+  const data = temporaryFolder();
   const session = await openSession({ data });
   for (const call of [() => session.rows("grid"), () => session.examples("bilinear_2x")]) {
     await assert.rejects(

@@ -8,6 +8,7 @@ import type { RunConfig } from "../lib/results/run.ts";
 import { execute } from "../lib/run/execute.ts";
 import type { World } from "../lib/run/plan.ts";
 import { noiseImage, waveImage } from "./image_samples.ts";
+import { temporaryFolder } from "./temporary.ts";
 
 const GOLDENS = Deno.env.get("RINE_GOLDENS") ?? join(import.meta.dirname!, "golden");
 const COUNTS = { train: 10, val: 4, test: 5 } as const;
@@ -92,7 +93,7 @@ const DAMAGED = [
 
 async function withRoots(use: (damaged: string, without: string) => Promise<void>) {
   await using backbone = await openBackbone(join(GOLDENS, "clip_hf.safetensors"));
-  const roots = [await Deno.makeTempDir(), await Deno.makeTempDir()] as const;
+  const roots = [temporaryFolder(), temporaryFolder()] as const;
   for (const root of roots) {
     await makeImages(root, backbone.architecture.resolutionPx);
     await Deno.mkdir(join(root, "Tiny"));

@@ -7,9 +7,10 @@ import { listImages } from "../lib/data/dataset.ts";
 import { readUserSets } from "../lib/data/user_sets.ts";
 import { publishedLogs, publishedRows } from "../lib/results/published.ts";
 import type { RunRow } from "../lib/results/run.ts";
+import { temporaryFolder } from "./temporary.ts";
 
 async function withFolder(use: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir({ prefix: "own sets " });
+  const folder = temporaryFolder("own sets ");
   for (const path of ["camera", "made by x", "empty"]) await Deno.mkdir(join(folder, path));
   for (const path of ["camera/1.jpg", "camera/2.jpg", "made by x/1.png"]) {
     await Deno.writeTextFile(join(folder, path), "");

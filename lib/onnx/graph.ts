@@ -44,6 +44,16 @@ export interface OperatorOptions {
   readonly name?: string;
 }
 
+/** A `NodeProto`. */
+interface Node {
+  readonly opType: string;
+  readonly name: string;
+  readonly domain: string;
+  readonly input: readonly (Value | "")[];
+  readonly output: readonly Value[];
+  readonly attribute: readonly unknown[];
+}
+
 const OPSET_VERSION = 20;
 const IR_VERSION = 10;
 
@@ -52,11 +62,14 @@ const DATA_LOCATION_EXTERNAL = 1;
 
 /** A model under construction. Values may be used only in the builder that made them. */
 export class GraphBuilder {
-  readonly #nodes: unknown[] = [];
+  readonly #nodes: Node[] = [];
   readonly #initializers: unknown[] = [];
   readonly #inputs: unknown[] = [];
   readonly #outputs: unknown[] = [];
   readonly #scalars = new Map<string, Value>();
+  /** Names of the model's outputs by the operators' outputs that they are. */
+  readonly #outputNames = new Map<Value, string>();
+  readonly #operatorOutputs = new Set<Value>();
   #count = 0;
 
   #fresh(hint: string): Value {
@@ -71,7 +84,9 @@ export class GraphBuilder {
 
   /** Declares a value to be a model output under a name of its own. */
   output(name: string, value: Value, type: ElementType, shape: readonly Dimension[]): void {
-    this.#nodes.push({ opType: "Identity", input: [value], output: [name] });
+    // an operator's own output takes the name; anything else is copied
+    const isFree = this.#operatorOutputs.has(value) && !this.#outputNames.has(value);
+    this.#outputNames.set(isFree ? value : this.op("Identity", [value]), name);
     this.#outputs.push(valueInfo(name, type, shape));
   }
 
@@ -137,9 +152,10 @@ export class GraphBuilder {
     { domain, name }: OperatorOptions = {},
   ): Value[] {
     const outputs = Array.from({ length: outputCount }, () => this.#fresh(name ?? type));
+    for (const output of outputs) this.#operatorOutputs.add(output);
     this.#nodes.push({
       opType: type,
-      name: outputs[0],
+      name: outputs[0]!,
       domain: domain ?? "",
       input: inputs.map((value) => value ?? ""),
       output: outputs,
@@ -150,6 +166,7 @@ export class GraphBuilder {
 
   /** The model's bytes. The same calls give the same bytes. */
   build(): Uint8Array<ArrayBuffer> {
+    const named = (value: Value | "") => this.#outputNames.get(value as Value) ?? value;
     const message = ModelProto.fromObject({
       irVersion: IR_VERSION,
       producerName: "rine",
@@ -159,7 +176,11 @@ export class GraphBuilder {
       }],
       graph: {
         name: "rine",
-        node: this.#nodes,
+        node: this.#nodes.map((node) => ({
+          ...node,
+          input: node.input.map(named),
+          output: node.output.map(named),
+        })),
         initializer: this.#initializers,
         input: this.#inputs,
         output: this.#outputs,

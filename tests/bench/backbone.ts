@@ -15,11 +15,12 @@ import { readVitWeights } from "../../lib/backbone/weights.ts";
 import { extractTokens } from "../../lib/features/extract.ts";
 import { randomStream } from "../../lib/random.ts";
 import { SIZES, writeRandomVit } from "./random_vit.ts";
+import { temporaryFolder } from "../temporary.ts";
 
 const PAIRS = 3;
 const BATCH = { "ViT-B/32": 8, "ViT-L/14": 4 } as const;
 
-const folder = Deno.env.get("RINE_BENCH_FOLDER") ?? await Deno.makeTempDir();
+const folder = Deno.env.get("RINE_BENCH_FOLDER") ?? temporaryFolder();
 
 function randomCrops(count: number, sizePx: number): Uint8Array {
   const random = randomStream("crops", count);
@@ -125,7 +126,7 @@ const IMAGES = 192;
 
 /** Extraction from files against the backbone alone: does decoding keep up? */
 async function timeExtraction(): Promise<void> {
-  const root = await Deno.makeTempDir();
+  const root = temporaryFolder();
   const images = [];
   for (let i = 0; i < IMAGES; i++) {
     const random = randomStream("jpeg", i);

@@ -31,6 +31,7 @@ for folder, _, names in os.walk(sys.argv[1]):
             image.size
 print(time.perf_counter() - start)
 `;
+import { temporaryFolder } from "../temporary.ts";
 
 /** Images that differ in a comment alone: of equal size, and each of a content of its own. */
 async function writeFiles(root: string): Promise<void> {
@@ -75,7 +76,7 @@ async function ourSeconds(data: string): Promise<number> {
   return (performance.now() - start) / 1000;
 }
 
-const root = await Deno.makeTempDir();
+const root = temporaryFolder();
 try {
   await writeFiles(root);
   let ours = Infinity, theirs = Infinity;

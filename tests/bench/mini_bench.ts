@@ -14,11 +14,12 @@ import { GENERATORS } from "../../lib/data/mini_generators.ts";
 import { photograph, sceneMaterial } from "../../lib/data/mini_scene.ts";
 import { type GeneratorName, MINI_LARGE_SIZE_PX, MINI_SIZE_PX } from "../../lib/data/mini_sets.ts";
 import { randomStream } from "../../lib/random.ts";
+import { temporaryFolder } from "../temporary.ts";
 
 const BATCH = 64;
 const RESOLUTION_PX = 64;
 
-const root = await Deno.makeTempDir({ prefix: "mini_bench_" });
+const root = temporaryFolder("mini_bench_");
 globalThis.addEventListener("unload", () => Deno.removeSync(root, { recursive: true }));
 await makeMiniBackbones({ root, seed: 0 });
 

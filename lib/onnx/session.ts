@@ -2,6 +2,7 @@
  * ONNX Runtime sessions: where a graph runs.
  * @module
  */
+import "./telemetry.ts";
 import * as ort from "onnxruntime-node";
 import { GraphBuilder } from "./graph.ts";
 

@@ -8,6 +8,7 @@
  * @module
  */
 import { join } from "node:path";
+import process from "node:process";
 import sharp from "sharp";
 import { type Backbone, openBackbone, weightsPath } from "../../lib/backbone/backbone.ts";
 import { quantizeWeights } from "../../lib/backbone/quantize.ts";
@@ -48,8 +49,7 @@ async function torchSeconds(name: keyof typeof SIZES, repeats: number): Promise<
 }
 
 function peakMemoryBytes(): number {
-  const status = Deno.readTextFileSync("/proc/self/status");
-  return Number(/VmHWM:\s+(\d+) kB/.exec(status)![1]) * 1024;
+  return process.resourceUsage().maxRSS * 1024;
 }
 
 async function timeBackbone(name: keyof typeof SIZES): Promise<void> {

@@ -4,12 +4,13 @@
  */
 import { basename, resolve } from "node:path";
 import { openBackbone, type Precision } from "../lib/backbone/backbone.ts";
-import { type ImageEntry, isImageName } from "../lib/data/dataset.ts";
+import type { ImageEntry } from "../lib/data/dataset.ts";
 import { extractTokens } from "../lib/features/extract.ts";
 import { tokenPaths } from "../lib/features/token_set.ts";
 import { cropsPerImage } from "../lib/image/transform.ts";
 import { writeJson } from "../lib/io/files.ts";
 import type { Device } from "../lib/onnx/session.ts";
+import { imagesIn } from "./image_folder.ts";
 import { ProgressDisplay } from "./progress_bar.ts";
 
 /** What tokens are made of, and where they go. */
@@ -36,11 +37,11 @@ export async function writeFeatures(options: FeaturesOptions): Promise<string> {
   const { backbone: name, backbones, images: root, transform, out, device, precision } = options;
   if (!out.endsWith(".npy")) throw new RangeError(`Cannot write ${out}: expected a name in .npy`);
   await using backbone = await openBackbone(name, { folder: backbones, device, precision });
-  const images: ImageEntry[] = (await imagesBelow(root, "")).sort()
-    .map((path) => ({ path, label: 0, generator: basename(resolve(root)) }));
-  if (images.length === 0) {
-    throw new RangeError(`Cannot make tokens: expected images in ${root}, found none`);
-  }
+  const images: ImageEntry[] = (await imagesIn(root)).map((path) => ({
+    path,
+    label: 0,
+    generator: basename(resolve(root)),
+  }));
   using display = new ProgressDisplay();
   const size = backbone.architecture.resolutionPx;
   // unfinished tokens lie beside the file they will become
@@ -68,21 +69,4 @@ export async function writeFeatures(options: FeaturesOptions): Promise<string> {
     ? ""
     : `; ${unreadable.length} cannot be decoded: their rows are NaN`;
   return `${out}: float16 [${index.shape.join(", ")}] of ${images.length} images${crops}${lacking}`;
-}
-
-async function imagesBelow(root: string, folder: string): Promise<string[]> {
-  const paths: string[] = [];
-  let entries: Deno.DirEntry[];
-  try {
-    entries = await Array.fromAsync(Deno.readDir(`${root}/${folder}`));
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    throw new RangeError(`Cannot make tokens: expected a folder at ${root}, found none`);
-  }
-  for (const { name, isDirectory } of entries) {
-    const path = folder === "" ? name : `${folder}/${name}`;
-    if (isDirectory) paths.push(...await imagesBelow(root, path));
-    else if (isImageName(name)) paths.push(path);
-  }
-  return paths;
 }

@@ -13,8 +13,10 @@ import { installTensorflow } from "../lib/head/tensorflow_install.ts";
 import { restWorkers } from "../lib/io/worker_pool.ts";
 import { DEVICE_CHOICES, resolveDevice } from "../lib/onnx/session.ts";
 import { type ThemeName, THEMES } from "../lib/report/theme.ts";
+import { verdictText } from "../lib/run/detect.ts";
 import { type Selection, SELECTIONS } from "../lib/results/select.ts";
 import { quantizeBackbone, showBackbones } from "./backbones.ts";
+import { detectionNotice, detections } from "./detect.ts";
 import { examineShown } from "./doctor.ts";
 import { formatReport } from "./doctor_text.ts";
 import { dryRun } from "./dry_run.ts";
@@ -150,6 +152,39 @@ program.command("published")
   .option("--from <folder>", "a clone of mever-team/rine to read instead")
   .addOption(THEME)
   .action(async (flags: PublishedFlags) => console.log(await runPublished(flags)));
+
+interface DetectFlags {
+  backbone: string;
+  backbones: string;
+  head: string;
+  device: DeviceChoice;
+  json: boolean;
+}
+
+program.command("detect <images...>")
+  .description("whether images are generated: a score and a verdict for each")
+  .requiredOption("--head <file>", "a trained head: .safetensors, or .pth as released")
+  .option("--backbone <name>", "which backbone the head was trained on", "ViT-L/14")
+  .addOption(BACKBONES)
+  .addOption(DEVICE)
+  .option("--json", "a line of JSON for each image", false)
+  .action(async (images: string[], { device, json, ...flags }: DetectFlags) => {
+    stopOnInterrupt("Stopped");
+    await assertBackbone(flags.backbone, flags.backbones);
+    const notice = detectionNotice(flags.backbone);
+    if (notice !== undefined) console.error(notice);
+    for await (
+      const detection of detections(images, { ...flags, device: await resolveDevice(device) })
+    ) {
+      const { path } = detection;
+      if ("problem" in detection) {
+        Deno.exitCode = EXIT_FAILURE;
+        console.error(`Cannot decode ${path}: expected an image, found ${detection.problem}`);
+      } else {
+        console.log(json ? JSON.stringify(detection) : `${path}: ${verdictText(detection)}`);
+      }
+    }
+  });
 
 interface FeaturesFlags {
   skipCorrupt: boolean;
@@ -333,6 +368,12 @@ function isForPeople(error: unknown): error is Error {
     error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotCapable;
 }
 
+/** Deno says `No such file or directory (os error 2): open 'PATH'`. */
+function lineOf(error: Error): string {
+  const path = error instanceof Deno.errors.NotFound && /: \w+ '(.*)'$/.exec(error.message)?.[1];
+  return path ? `Expected a file at ${path}, found none` : error.message;
+}
+
 if (import.meta.main) {
   try {
     await program.parseAsync(process.argv);
@@ -342,7 +383,7 @@ if (import.meta.main) {
       Deno.exit(error.exitCode === 0 ? 0 : EXIT_USAGE);
     }
     if (!isForPeople(error) || Deno.env.get("DEBUG")) throw error;
-    console.error(error.message);
+    console.error(lineOf(error));
     Deno.exit(EXIT_FAILURE);
   }
   // native libraries keep threads of their own, which must not keep the process

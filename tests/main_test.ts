@@ -78,6 +78,12 @@ Deno.test("a folder that cannot be written is said before work starts", async ()
   assert.equal(error.split("\n").length, 1, error);
 });
 
+Deno.test("a file that is not there is named in one line", async () => {
+  const { code, error } = await run("checkpoint", "show", "no/head.safetensors");
+  assert.equal(error, "Expected a file at no/head.safetensors, found none");
+  assert.equal(code, 1);
+});
+
 Deno.test("a checkpoint of another format is one line and exit code 1", async () => {
   const path = temporaryFile(".safetensors");
   await Deno.writeTextFile(path, "not a checkpoint at all");

@@ -70,29 +70,11 @@ export interface SetScores {
 }
 
 /** One evaluated head, flat: what tables and figures are made of, ours and the published alike. */
-export interface RunRow {
+export interface RunRow extends Omit<TrainingConfig, "batchSize" | "learningRate" | "decayEpochs"> {
   /** Name of the section that it was run for: `grid`. */
   readonly experiment: string;
-  /** Name of the training set in the profile: `progan`, `ldm`. */
-  readonly trainingSet: string;
-  /** Classes trained on, in order. */
-  readonly classes: readonly string[];
-  /** Share of the training images used, in (0, 1]. */
-  readonly fraction: number;
-  /** Name of the backbone: `ViT-L/14`. */
-  readonly backbone: string;
-  /** ξ */
-  readonly contrastiveWeight: number;
-  /** q */
-  readonly projectionLayers: number;
-  /** d′ */
-  readonly projectionDim: number;
-  /** The method, or what is left out of it. */
-  readonly variant: Variant;
   /** Epochs trained when evaluated. */
   readonly epochs: number;
-  /** Of parameters, order and dropout. */
-  readonly seed: number;
   /** How test images were cropped: `center`, `ten`, or a perturbation. */
   readonly view: string;
   /** Number of trainable parameters. */

@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import { photograph, sceneMaterial } from "../data/mini_scene.ts";
 import { MINI_CLASSES, MINI_SIZE_PX } from "../data/mini_sets.ts";
 import { centerCrop } from "../image/crop.ts";
-import { exists } from "../io/files.ts";
+import { exists, withLock } from "../io/files.ts";
 import { readSafetensorsHeader, writeSafetensors } from "../io/safetensors.ts";
 import type { Tensor } from "../io/tensor.ts";
 import { randomStream } from "../random.ts";
@@ -31,6 +31,7 @@ export interface MiniBackboneOptions {
 
 /** Rises whenever the same seed gives other weights. */
 const VERSION = "6";
+const LOCK = "making.lock";
 const IMAGES_PER_CLASS = 24;
 /** Standard deviation of every dimension of the tokens on real images, where it is not near 0. */
 const TOKEN_STD = 2;
@@ -40,14 +41,19 @@ const SMALLEST_STD = .05;
  * Makes the weights of the mini backbones, or finds them made.
  * @returns paths of the weights, in the order of {@linkcode MINI_BACKBONES}
  */
-export async function makeMiniBackbones(
-  { root, seed }: MiniBackboneOptions,
-): Promise<string[]> {
-  const paths: string[] = [];
+export async function makeMiniBackbones(options: MiniBackboneOptions): Promise<string[]> {
+  const { root, seed } = options;
+  const paths = MINI_BACKBONES.map(({ name }) => weightsPath(join(root, "backbones"), name));
+  const made = await Promise.all(paths.map((path) => isMade(path, seed)));
+  // a second process waits here, and then finds them made
+  if (!made.every(Boolean)) await withLock(join(root, "backbones", LOCK), () => make(options));
+  return paths;
+}
+
+async function make({ root, seed }: MiniBackboneOptions): Promise<void> {
   let images: Uint8Array[] | undefined;
   for (const architecture of MINI_BACKBONES) {
     const path = weightsPath(join(root, "backbones"), architecture.name);
-    paths.push(path);
     if (await isMade(path, seed)) continue;
     images ??= realImages(seed);
     const weights = miniWeights(
@@ -61,7 +67,6 @@ export async function makeMiniBackbones(
     await Deno.remove(draft);
     await writeSafetensors(path, weights, { version: VERSION, seed: `${seed}` });
   }
-  return paths;
 }
 
 async function isMade(path: string, seed: number): Promise<boolean> {

@@ -2,7 +2,7 @@
  * The mini world: the paper's images in small, made from a seed on the user's own machine.
  * @module
  */
-import { exists, readJson, writeFileAtomic, writeJson } from "../io/files.ts";
+import { exists, readJson, withLock, writeFileAtomic, writeJson } from "../io/files.ts";
 import { WorkerPool } from "../io/worker_pool.ts";
 import { miniFileName, type MiniFolder, miniFolders, miniLists } from "./mini_layout.ts";
 import type { MiniJob } from "./mini_worker.ts";
@@ -42,6 +42,7 @@ const IMAGES_PER_JOB = 8;
 /** So that a worker paints one image while another is being encoded or written. */
 const JOBS_PER_WORKER = 3;
 const MANIFEST = "manifest.json";
+const LOCK = "making.lock";
 /** There while a world is being made; says which one its files belong to. */
 const UNFINISHED = "unfinished.json";
 
@@ -69,9 +70,23 @@ export async function makeMiniWorld(
     throw new RangeError(`Cannot make mini world: expected a scale in (0, 1], found ${scale}`);
   }
   const identity: MiniIdentity = { version: VERSION, seed, scale };
+  const made = await readJson<MiniManifest>(`${root}/${MANIFEST}`);
+  if (made && isSame(made, identity)) return made;
+  // a second process waits here, and then finds the world made
+  return await withLock(`${root}/${LOCK}`, () => make({ root, identity, workers, onProgress }));
+}
+
+interface Making {
+  readonly root: string;
+  readonly identity: MiniIdentity;
+  readonly workers: number;
+  readonly onProgress: MiniWorldOptions["onProgress"] | undefined;
+}
+
+async function make({ root, identity, workers, onProgress }: Making): Promise<MiniManifest> {
+  const { seed, scale } = identity;
   const finished = await readJson<MiniManifest>(`${root}/${MANIFEST}`);
   if (finished && isSame(finished, identity)) return finished;
-
   const folders = miniFolders(scale);
   await claim(root, identity, folders, finished);
   const jobs: MiniJob[] = [];

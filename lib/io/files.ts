@@ -5,8 +5,6 @@
 import { createHash } from "node:crypto";
 import { dirname } from "node:path";
 
-let temporaryCount = 0;
-
 /** Content of a file: all of it, or what writes it piece by piece. */
 export type FileContent =
   | string
@@ -16,10 +14,19 @@ export type FileContent =
 /**
  * Writes a file so that a reader, or a crash, sees the old content or the new one and nothing
  * between: temporary file in the same folder, flush to disk, rename. Missing folders are made.
+ * @throws the system's error, with the path and what to do about it
  */
 export async function writeFileAtomic(path: string, content: FileContent): Promise<void> {
+  try {
+    await writeThenRename(path, content);
+  } catch (error) {
+    throw isSystemError(error) ? cannotWrite(path, error) : error;
+  }
+}
+
+async function writeThenRename(path: string, content: FileContent): Promise<void> {
   await Deno.mkdir(dirname(path), { recursive: true });
-  const temporary = `${path}.${Deno.pid}-${temporaryCount++}.tmp`;
+  const temporary = `${path}.${crypto.randomUUID()}.tmp`;
   try {
     using file = await Deno.open(temporary, { write: true, create: true, truncate: true });
     const write = async (bytes: Uint8Array) => {
@@ -34,6 +41,20 @@ export async function writeFileAtomic(path: string, content: FileContent): Promi
     await Deno.remove(temporary).catch(() => {});
     throw error;
   }
+}
+
+/** Whether the operating system refused something: no such file, no permission, a full disk. */
+export function isSystemError(error: unknown): error is Error {
+  return error instanceof Error && /\(os error \d+\)/.test(error.message);
+}
+
+/** The system's error about writing a file, for people. */
+export function cannotWrite(path: string, error: Error): Error {
+  const advice = /os error 28\b/.test(error.message)
+    ? "; free some space, the same command goes on from here"
+    : "";
+  const reason = error.message.replace(/: \w+ '.*$/, "");
+  return new RangeError(`Cannot write ${path}: ${reason}${advice}`);
 }
 
 /** Writes a value as JSON with two-space indent and a final newline, as {@linkcode writeFileAtomic}. */
@@ -76,7 +97,7 @@ export async function exists(path: string): Promise<boolean> {
  * @throws {Deno.errors.PermissionDenied} saying which folder cannot be written and why
  */
 export async function assertWritable(folder: string): Promise<void> {
-  const probe = `${folder}/.writable-${Deno.pid}-${temporaryCount++}`;
+  const probe = `${folder}/.writable-${crypto.randomUUID()}`;
   try {
     await Deno.mkdir(folder, { recursive: true });
     await Deno.writeTextFile(probe, "");
@@ -103,12 +124,20 @@ export function contentKey(parts: readonly unknown[], length = 16): string {
 /**
  * Does something while no other process does it under the same lock file. The lock goes when the
  * process ends, however it ends.
+ * @param onWait told, once, that another process has it
  */
-export async function withLock<T>(path: string, action: () => Promise<T>): Promise<T> {
+export async function withLock<T>(
+  path: string,
+  action: () => Promise<T>,
+  onWait: () => void = () => {},
+): Promise<T> {
   await Deno.mkdir(dirname(path), { recursive: true });
   const file = await Deno.open(path, { write: true, create: true });
   try {
-    await file.lock(true);
+    if (!await file.tryLock(true)) {
+      onWait();
+      await file.lock(true);
+    }
     return await action();
   } finally {
     file.close();

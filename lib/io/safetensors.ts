@@ -47,43 +47,44 @@ const MAX_HEADER_BYTES = 100_000_000;
  * leave the file, overlap, or do not fit their shape
  */
 export async function readSafetensorsHeader(path: string): Promise<SafetensorsHeader> {
+  using file = await Deno.open(path);
+  return await headerOf(file, path);
+}
+
+async function headerOf(file: Deno.FsFile, path: string): Promise<SafetensorsHeader> {
   const bad = (found: string) =>
     new SyntaxError(`Cannot read ${path}: expected a safetensors file, found ${found}`);
-  const file = await Deno.open(path);
-  try {
-    const { size: fileBytes } = await file.stat();
-    if (fileBytes < 8) throw bad(`${fileBytes} bytes`);
-    const head = await readRange(file, 0, 8);
-    const headerBytes = Number(new DataView(head.buffer).getBigUint64(0, true));
-    if (headerBytes > MAX_HEADER_BYTES || 8 + headerBytes > fileBytes) {
-      throw bad(`a header of ${headerBytes} bytes in a file of ${fileBytes}`);
-    }
-    let json: Record<string, unknown>;
-    try {
-      json = JSON.parse(new TextDecoder().decode(await readRange(file, 8, headerBytes)));
-    } catch {
-      throw bad("a header that is not JSON");
-    }
-    if (typeof json !== "object" || json === null || Array.isArray(json)) {
-      throw bad("a header that is not a JSON object");
-    }
-    const { __metadata__: metadata = {}, ...rest } = json;
-    const tensors = new Map<string, SafetensorsEntry>();
-    for (const [name, value] of Object.entries(rest)) {
-      tensors.set(name, checkEntry(name, value, 8 + headerBytes, fileBytes, bad));
-    }
-    const ordered = [...tensors].sort(([, a], [, b]) => a.offset - b.offset);
-    for (let i = 1; i < ordered.length; i++) {
-      const [previousName, previous] = ordered[i - 1]!;
-      const [name, entry] = ordered[i]!;
-      if (entry.offset < previous.offset + previous.length) {
-        throw bad(`overlapping tensors ${previousName} and ${name}`);
-      }
-    }
-    return { path, metadata: metadata as Record<string, string>, tensors };
-  } finally {
-    file.close();
+  const { size: fileBytes, isFile } = await file.stat();
+  if (!isFile) throw bad("a folder");
+  if (fileBytes < 8) throw bad(`${fileBytes} bytes`);
+  const head = await readRange(file, 0, 8);
+  const headerBytes = Number(new DataView(head.buffer).getBigUint64(0, true));
+  if (headerBytes > MAX_HEADER_BYTES || 8 + headerBytes > fileBytes) {
+    throw bad(`a header of ${headerBytes} bytes in a file of ${fileBytes}`);
   }
+  let json: Record<string, unknown>;
+  try {
+    json = JSON.parse(new TextDecoder().decode(await readRange(file, 8, headerBytes)));
+  } catch {
+    throw bad("a header that is not JSON");
+  }
+  if (typeof json !== "object" || json === null || Array.isArray(json)) {
+    throw bad("a header that is not a JSON object");
+  }
+  const { __metadata__: metadata = {}, ...rest } = json;
+  const tensors = new Map<string, SafetensorsEntry>();
+  for (const [name, value] of Object.entries(rest)) {
+    tensors.set(name, checkEntry(name, value, 8 + headerBytes, fileBytes, bad));
+  }
+  const ordered = [...tensors].sort(([, a], [, b]) => a.offset - b.offset);
+  for (let i = 1; i < ordered.length; i++) {
+    const [previousName, previous] = ordered[i - 1]!;
+    const [name, entry] = ordered[i]!;
+    if (entry.offset < previous.offset + previous.length) {
+      throw bad(`overlapping tensors ${previousName} and ${name}`);
+    }
+  }
+  return { path, metadata: metadata as Record<string, string>, tensors };
 }
 
 function checkEntry(
@@ -160,18 +161,15 @@ export async function readSafetensors(
   path: string,
   names?: Iterable<string>,
 ): Promise<SafetensorsFile> {
-  const header = await readSafetensorsHeader(path);
+  // one open file: another may take its name meanwhile
+  using file = await Deno.open(path);
+  const header = await headerOf(file, path);
   const tensors = new Map<string, Tensor>();
-  const file = await Deno.open(path);
-  try {
-    for (const name of names ?? header.tensors.keys()) {
-      const entry = header.tensors.get(name);
-      if (!entry) throw new RangeError(`Cannot read ${path}: expected tensor ${name}, found none`);
-      const bytes = await readRange(file, entry.offset, entry.length);
-      tensors.set(name, tensor(toFloat32(bytes, entry.dtype), entry.shape));
-    }
-  } finally {
-    file.close();
+  for (const name of names ?? header.tensors.keys()) {
+    const entry = header.tensors.get(name);
+    if (!entry) throw new RangeError(`Cannot read ${path}: expected tensor ${name}, found none`);
+    const bytes = await readRange(file, entry.offset, entry.length);
+    tensors.set(name, tensor(toFloat32(bytes, entry.dtype), entry.shape));
   }
   return { metadata: header.metadata, tensors };
 }

@@ -9,6 +9,7 @@ import type { TokenRequest } from "../features/request.ts";
 import { parameterCount } from "../head/architecture.ts";
 import type { EngineName } from "../head/open_engine.ts";
 import { cropsPerImage } from "../image/transform.ts";
+import { withLock } from "../io/files.ts";
 import type { OnProgress } from "../io/progress.ts";
 import { WorkerPool } from "../io/worker_pool.ts";
 import { type Device, ONNX_RUNTIME_VERSION } from "../onnx/session.ts";
@@ -33,9 +34,13 @@ export interface ExecuteOptions {
   readonly cores: number;
   /** Run again what is done. */
   readonly force: boolean;
+  /** Trainings that were forced already: heads that several experiments try are trained once. */
+  readonly forced?: Set<string>;
   /** Leave out images that cannot be decoded, rather than stop at them. */
   readonly skipCorrupt?: boolean;
   readonly onProgress?: OnProgress;
+  /** Told, once, that another process works in the same results folder and is waited for. */
+  readonly onWait?: () => void;
 }
 
 /** Rows of an experiment, and how many of its runs had been done before. */
@@ -90,23 +95,32 @@ export async function execute(
   }
   const reused = runs.length - waiting.length;
   if (waiting.length > 0) {
-    if (force) await forgetHeads(waiting, store);
-    const rows = rowCounter(requests);
-    for (const record of await runHeads(experiment, waiting, rows, world, options)) {
-      records.set(record.key, record);
-    }
+    // a second process waits here, and then finds the records written
+    await withLock(join(store.folder, "running.lock"), async () => {
+      waiting = await waitingRuns();
+      if (force) await forgetHeads(waiting, options);
+      const rows = rowCounter(requests);
+      for (const record of await runHeads(experiment, waiting, rows, world, options)) {
+        records.set(record.key, record);
+      }
+    }, options.onWait);
   }
   const all = runs.map(({ key }) => records.get(key)!);
   return { rows: all.flatMap(rowsOf), records: all, reused };
 }
 
 /** Removes trained heads, so that they are trained again. */
-async function forgetHeads(runs: readonly PlannedRun[], { folder }: RecordStore): Promise<void> {
+async function forgetHeads(
+  runs: readonly PlannedRun[],
+  { store: { folder }, forced }: ExecuteOptions,
+): Promise<void> {
   for (const { trainingKey, config } of runs) {
+    if (forced?.has(trainingKey)) continue;
     for (const epoch of config.evaluation.atEpochs) {
       await Deno.remove(join(folder, checkpointPath(trainingKey, epoch))).catch(() => {});
     }
   }
+  for (const { trainingKey } of runs) forced?.add(trainingKey);
 }
 
 /** Heads that one worker does in one go: they read the same tokens in the same order. */
@@ -152,6 +166,19 @@ function groupRuns(runs: readonly PlannedRun[], world: World, workers: number): 
   return groups.toSorted((a, b) => cost(b) - cost(a));
 }
 
+/** One run of each training that is in several groups. */
+function sharedTrainings(groups: readonly Group[]): PlannedRun[] {
+  const seen = new Map<string, Group>(), shared = new Map<string, PlannedRun>();
+  for (const group of groups) {
+    for (const run of group) {
+      const first = seen.get(run.trainingKey);
+      if (first !== undefined && first !== group) shared.set(run.trainingKey, run);
+      seen.set(run.trainingKey, first ?? group);
+    }
+  }
+  return [...shared.values()];
+}
+
 function headSize({ config }: PlannedRun, world: World): number {
   return trainingBytes(config.training, world) * config.training.classes.length;
 }
@@ -190,6 +217,22 @@ async function runHeads(
   const groups = groupRuns(runs, world, workers);
   const records: RunRecord[] = [];
   const total = runs.reduce((sum, run) => sum + rowsOfRun(run), 0);
+  const jobOf = (group: Group): HeadsJob => {
+    const { tokens, testTokens, config: { evaluation } } = group[0]!;
+    return {
+      engine: { name: engine, device, threads },
+      folder: store.folder,
+      tokens: { folder: tokensFolder, ...tokens },
+      testTokens,
+      ...(evaluation.bootstrap === undefined ? {} : { bootstrap: evaluation.bootstrap }),
+      heads: group.map(({ key, trainingKey, config }) => ({
+        key: trainingKey,
+        config: config.training,
+        keepEpochs: config.evaluation.atEpochs,
+        scores: join("scores", key),
+      })),
+    };
+  };
   let finished = 0;
   const underWay = new Map<Group, number>();
   const report = () => {
@@ -202,21 +245,13 @@ async function runHeads(
     module,
     Math.min(workers, groups.length),
   );
+  // a head that several groups try is trained by one of them before any tries it
+  await Promise.all(
+    groupRuns(sharedTrainings(groups), world, workers)
+      .map((group) => pool.run({ ...jobOf(group), testTokens: {} })),
+  );
   await Promise.all(groups.map(async (group) => {
-    const { tokens, testTokens, config: { evaluation } } = group[0]!;
-    const results = await pool.run({
-      engine: { name: engine, device, threads },
-      folder: store.folder,
-      tokens: { folder: tokensFolder, ...tokens },
-      testTokens,
-      ...(evaluation.bootstrap === undefined ? {} : { bootstrap: evaluation.bootstrap }),
-      heads: group.map(({ key, trainingKey, config }) => ({
-        key: trainingKey,
-        config: config.training,
-        keepEpochs: config.evaluation.atEpochs,
-        scores: join("scores", key),
-      })),
-    }, (rows) => {
+    const results = await pool.run(jobOf(group), (rows) => {
       underWay.set(group, (underWay.get(group) ?? 0) + rows);
       report();
     });

@@ -22,7 +22,7 @@ export interface HeadsJob {
   /** Results folder of the profile. */
   readonly folder: string;
   readonly tokens: TrainingTokens;
-  /** Keys of each test set's tokens, by name. */
+  /** Keys of each test set's tokens, by name; heads are only trained where there are none. */
   readonly testTokens: Readonly<Record<string, readonly string[]>>;
   /** Number of resamples for intervals of ACC and AP. */
   readonly bootstrap?: number;
@@ -47,6 +47,7 @@ async function runHeads(job: HeadsJob, onDone: (rows: number) => void): Promise<
   if (!engines.has(engineKey)) engines.set(engineKey, openEngine(name, options));
   const engine = await engines.get(engineKey)!;
   const trained = await trainHeads(job.heads, job.tokens, engine, job.folder, onDone);
+  if (Object.keys(job.testTokens).length === 0) return [];
   const toTry = job.heads.flatMap(({ key, keepEpochs, scores }) =>
     keepEpochs.map((epoch) => ({
       epoch,

@@ -206,12 +206,23 @@ async function writeSections(
   }) => ({ heading: `${section} ${title}`, ...report });
   await writeReport(folder, {
     title: `RINE, the ${profile.name} profile`,
-    ...(profile.notice === undefined ? {} : { notice: profile.notice }),
+    ...reportNotice(profile),
     sections: done.map(withHeading),
     published: (await publishedReport()).map(withHeading),
     theme,
   });
   return lines;
+}
+
+/** What stands at the head of the report: only the mini profile's numbers are no measure of RINE. */
+export function reportNotice({ name, notice }: Profile): { notice?: string } {
+  if (notice === undefined) return {};
+  return {
+    notice: name !== "mini"
+      ? `${notice}.`
+      : `${notice}. Its numbers stand beside the paper's to show the same tables and figures from ` +
+        "the same code; their differences say nothing about the method.",
+  };
 }
 
 /** How many images were left out, because they cannot be decoded. */

@@ -85,14 +85,14 @@ Deno.test("writeReport() writes Markdown and one HTML file that asks for nothing
   try {
     const report = {
       title: "Paper & ours",
-      notice: "Mini profile: not comparable",
+      notice: "Means leave out added ones (faces).",
       sections: [section(ours, 0.25)],
       published: [section(paper, 0.5)],
     };
     assert.equal(await writeReport(folder, report), "written");
     assert.equal(await writeReport(folder, report), "up to date");
     const markdown = await Deno.readTextFile(`${folder}/report.md`);
-    assert.match(markdown, /^# Paper & ours\n\n> Mini profile: not comparable\. Its numbers stand/);
+    assert.match(markdown, /^# Paper & ours\n\n> Means leave out added ones \(faces\)\.\n\n/);
     assert.ok(markdown.includes("| RINE | 8 (128) | 90.0 (95.0, −5.0) |"), markdown);
     assert.ok(markdown.includes("| (UFD <1>) |  | (90.0) |"), markdown);
     for (const [, path] of markdown.matchAll(/!\[[^\]]*\]\(([^)]+)\)/g)) {
@@ -101,7 +101,7 @@ Deno.test("writeReport() writes Markdown and one HTML file that asks for nothing
     assert.equal([...markdown.matchAll(/!\[/g)].length, 2);
 
     const html = await Deno.readTextFile(`${folder}/report.html`);
-    assert.ok(html.includes("Mini profile: not comparable"));
+    assert.ok(html.includes('<p class="notice">Means leave out added ones (faces).</p>'));
     assert.ok(html.includes("UFD &lt;1&gt;"), "text is not escaped");
     assert.ok(html.includes("<small>95.0 −5.0</small>"));
     assert.equal([...html.matchAll(/src="data:image\/svg\+xml;base64,/g)].length, 2);

@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { SECTIONS } from "../experiments/sections.ts";
 import { averagedRows, withOwnSets } from "../experiments/own_sets.ts";
+import { mini } from "../experiments/profiles/mini.ts";
 import { paper } from "../experiments/profiles/paper.ts";
+import { reportNotice } from "../experiments/reproduce.ts";
 import { listImages } from "../lib/data/dataset.ts";
 import { readUserSets } from "../lib/data/user_sets.ts";
 import { publishedLogs, publishedRows } from "../lib/results/published.ts";
@@ -162,4 +164,14 @@ Deno.test("own sets stand in every table of test sets, and in no mean", () =>
         assert(table!.rows.every((row) => row["faces"] === .25 || row["faces"] === .125));
       }
     }
+  }));
+
+Deno.test("only the mini profile's report says that differences mean nothing, own sets or not", () =>
+  withFolder(async (folder) => {
+    const path = await writeSets(folder, [FACES]);
+    const [small, whole] = [await withOwnSets(mini, path), await withOwnSets(paper, path)];
+    assert.match(reportNotice(mini).notice!, /say nothing about the method\.$/);
+    assert.match(reportNotice(small).notice!, /\(faces\)\. .* say nothing about the method\.$/);
+    assert.equal(reportNotice(whole).notice, `${whole.notice}.`);
+    assert.deepEqual(reportNotice(paper), {});
   }));

@@ -25,7 +25,7 @@ export interface ReportSection {
 export interface Report {
   /** Heading of the whole. */
   readonly title: string;
-  /** Said at its head, and that numbers cannot be compared, where they are not the paper's. */
+  /** Said at its head, in whole sentences. */
   readonly notice?: string;
   /** Ours. */
   readonly sections: readonly ReportSection[];
@@ -46,10 +46,11 @@ export async function writeReport(folder: string, report: Report): Promise<Writt
   const { title, notice, sections, published, theme = "default" } = report;
   const tables = new Map(published.flatMap(({ tables }) => tables).map((t) => [t.id, t]));
   const figures = new Map(published.flatMap(({ figures }) => figures).map((f) => [f.id, f]));
-  const markdown = [`# ${title}`, "", ...noticeLines(notice)];
+  const markdown = [`# ${title}`, ""];
   const html = [`<h1>${escapeHtml(title)}</h1>`];
   if (notice !== undefined) {
-    html.push(`<p class="notice">${escapeHtml(noticeLines(notice)[0]!.slice(2))}</p>`);
+    markdown.push(`> ${notice}`, "");
+    html.push(`<p class="notice">${escapeHtml(notice)}</p>`);
   }
   for (const section of sections) {
     if (section.tables.length + section.figures.length === 0) continue;
@@ -92,15 +93,6 @@ export async function writeReport(folder: string, report: Report): Promise<Writt
     writeIfChanged(join(folder, "report.html"), htmlPage(title, html.join("\n"))),
   ]);
   return written.includes("written") ? "written" : "up to date";
-}
-
-function noticeLines(notice: string | undefined): string[] {
-  if (notice === undefined) return [];
-  return [
-    `> ${notice}. Its numbers stand beside the paper's to show the same tables and figures from the ` +
-    "same code; their differences say nothing about the method.",
-    "",
-  ];
 }
 
 /** Each cell as `ours (paper's, difference)`. */

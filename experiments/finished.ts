@@ -6,6 +6,7 @@ import { RecordStore, rowsOf, type RunRecord } from "../lib/results/record.ts";
 import type { RunConfig, RunRow } from "../lib/results/run.ts";
 import { type PlanOptions, planRuns, type World } from "../lib/run/plan.ts";
 import type { Experiment } from "./experiment.ts";
+import { bestHeads } from "./heads.ts";
 import { averagedRows } from "./own_sets.ts";
 import type { Profile } from "./profiles/profile.ts";
 import { SECTIONS } from "./sections.ts";
@@ -89,6 +90,25 @@ export function findSection(name: string): Experiment {
       SECTIONS.map(({ name }) => name).join(", ")
     }; found ${name}`,
   );
+}
+
+/** The best heads of a class set as records. */
+export interface BestRecords {
+  /** `2-class` */
+  readonly name: string;
+  /** One for each seed. */
+  readonly records: readonly RunRecord[];
+}
+
+/** The records of the grid's best configuration of each class set, chosen as the profile chooses. */
+export function bestRecords(profile: Profile, records: readonly RunRecord[]): BestRecords[] {
+  const grid = records.filter(({ experiment }) => experiment === "grid");
+  // the grid's runs are tried once: a row for each record
+  const rows = averagedRows(profile, grid.flatMap(rowsOf));
+  return bestHeads(profile, rows).map((heads) => ({
+    name: heads.name,
+    records: heads.rows.map((row) => grid[rows.indexOf(row)]!),
+  }));
 }
 
 /** What a person types to run a profile's sections; all of them where none is named. */

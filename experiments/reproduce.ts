@@ -11,12 +11,13 @@ import { writeReport } from "../lib/report/page.ts";
 import type { ThemeName } from "../lib/report/theme.ts";
 import { writeFigure, writeTable } from "../lib/report/write.ts";
 import { printedCells } from "../lib/results/published.ts";
-import { RecordStore, rowsOf, type RunRecord } from "../lib/results/record.ts";
+import { RecordStore, type RunRecord } from "../lib/results/record.ts";
 import type { RunRow } from "../lib/results/run.ts";
 import { bestConfiguration, meanScore } from "../lib/results/select.ts";
 import { execute } from "../lib/run/execute.ts";
 import type { Experiment, ReportExtras, SectionReport } from "./experiment.ts";
 import { featurePoints } from "./feature_points.ts";
+import { bestRecords } from "./finished.ts";
 import { averagedNames } from "./heads.ts";
 import { averagedRows } from "./own_sets.ts";
 import { duration, ProgressDisplay } from "./progress_bar.ts";
@@ -158,7 +159,7 @@ export async function extrasOf(
 ): Promise<ReportExtras> {
   const printed = profile.name === "paper" ? { printed: await printedCells() } : {};
   if (name !== "feature_space") return printed;
-  const record = bestOfMostClasses(profile, records);
+  const record = bestRecords(profile, records).at(-1)?.records[0];
   if (!record) return printed;
   const engine = await openEngine(engineName);
   try {
@@ -166,21 +167,6 @@ export async function extrasOf(
   } finally {
     await engine.dispose();
   }
-}
-
-function bestOfMostClasses(
-  profile: Profile,
-  records: readonly RunRecord[],
-): RunRecord | undefined {
-  const classes = profile.classSets.at(-1)?.classes.join();
-  const grid = records.filter(({ experiment, config }) =>
-    experiment === "grid" && config.training.classes.join() === classes
-  );
-  const score = (record: RunRecord) => {
-    const [row] = averagedRows(profile, rowsOf(record)) as [RunRow];
-    return meanScore(row, "acc") + meanScore(row, "ap");
-  };
-  return grid.toSorted((a, b) => score(b) - score(a))[0];
 }
 
 async function writeSections(

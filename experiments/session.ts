@@ -14,8 +14,7 @@ import type { RunRow } from "../lib/results/run.ts";
 import { type Detector, openDetector, verdictText } from "../lib/run/detect.ts";
 import { execute } from "../lib/run/execute.ts";
 import type { SectionReport } from "./experiment.ts";
-import { findSection, FinishedRuns, type FinishedSection } from "./finished.ts";
-import { bestHeads } from "./heads.ts";
+import { bestRecords, findSection, FinishedRuns, type FinishedSection } from "./finished.ts";
 import { averagedRows } from "./own_sets.ts";
 import type { Profile } from "./profiles/profile.ts";
 import { publishedReport, type ReportedSection } from "./published.ts";
@@ -141,17 +140,16 @@ export class Session {
   detector(classSet: string = this.profile.classSets.at(-1)!.name): Promise<Detector> {
     return inOneLine(async () => {
       const { world } = await this.#open();
-      const { rows, records } = await this.#finished("grid");
-      const heads = bestHeads(this.profile, rows);
-      const best = heads.find(({ name }) => name === classSet)?.rows[0];
+      const heads = bestRecords(this.profile, (await this.#finished("grid")).records);
+      const best = heads.find(({ name }) => name === classSet)?.records[0];
       if (!best) {
         const names = heads.map(({ name }) => name).join(", ");
         throw new RangeError(
           `Cannot open a detector: expected a class set of ${names}; found ${classSet}`,
         );
       }
-      const { checkpoint } = records[rows.indexOf(best)]!.evaluations[0]!;
-      const backbone = world.backbones.get(best.backbone)!;
+      const { checkpoint } = best.evaluations[0]!;
+      const backbone = world.backbones.get(best.config.training.backbone)!;
       return await openDetector(backbone, join(this.folder, checkpoint));
     });
   }

@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
+import { bestRecords } from "../experiments/finished.ts";
+import { bestHeads } from "../experiments/heads.ts";
 import { paper } from "../experiments/profiles/paper.ts";
 import { SECTIONS } from "../experiments/sections.ts";
 import { evaluateScores } from "../lib/metrics.ts";
 import { tableToMarkdown } from "../lib/report/table.ts";
 import { publishedLogs, publishedRows } from "../lib/results/published.ts";
+import type { RunRecord } from "../lib/results/record.ts";
 import type { RunRow } from "../lib/results/run.ts";
 
 const rows = publishedRows(await publishedLogs(), () => 1);
@@ -70,6 +73,38 @@ Deno.test("--select val starts the other sections from the heads chosen by valid
       .map(({ training }) => training.projectionDim);
   assert.deepEqual([...new Set(plan("test"))].sort(), [1024, 128]);
   assert.deepEqual([...new Set(plan("val"))].sort(), [1024, 128, 512]);
+});
+
+/** A row as the record that it would have been made of. */
+function recordOf({ experiment, view, epochs, test, valLoss, valAcc, ...training }: RunRow) {
+  return {
+    key: JSON.stringify(training),
+    experiment,
+    config: { training, evaluation: { view } },
+    parameterCount: training.parameterCount,
+    timings: { trainingSeconds: 0 },
+    epochs: [{ epoch: epochs, valLoss, valAcc }],
+    evaluations: [{ epoch: epochs, test }],
+  } as unknown as RunRecord;
+}
+
+Deno.test("the records of the best heads are those of the best rows, for all seeds, however chosen", () => {
+  const records = seeds.map(recordOf);
+  const dims = new Set<string>();
+  for (const selection of ["test", "val"] as const) {
+    const profile = { ...paper, selection };
+    const best = bestRecords(profile, records);
+    for (const [i, { name, rows }] of bestHeads(profile, seeds).entries()) {
+      assert.equal(best[i]!.name, name);
+      assert.deepEqual(
+        best[i]!.records.map(({ config: { training: t } }) => [t.projectionDim, t.seed]),
+        rows.map((row) => [row.projectionDim, row.seed]),
+      );
+      assert.equal(best[i]!.records.length, 3);
+    }
+    dims.add(best.map(({ records: [first] }) => first!.config.training.projectionDim).join());
+  }
+  assert.equal(dims.size, 2, "the choice makes no difference");
 });
 
 Deno.test("the comparison shows measures and intervals where they were taken", () => {

@@ -72,6 +72,7 @@ export async function makeMiniWorld(
   const identity: MiniIdentity = { version: VERSION, seed, scale };
   const made = await readJson<MiniManifest>(`${root}/${MANIFEST}`);
   if (made && isSame(made, identity)) return made;
+  await assertNoOthers(root, miniFolders(scale));
   // a second process waits here, and then finds the world made
   return await withLock(`${root}/${LOCK}`, () => make({ root, identity, workers, onProgress }));
 }
@@ -125,7 +126,21 @@ function isSame(a: MiniIdentity, b: MiniIdentity): boolean {
   return a.version === b.version && a.seed === b.seed && a.scale === b.scale;
 }
 
-/** Makes the folder this world's own: clears another mini world away, refuses anything else. */
+const topFolders = (root: string, folders: readonly MiniFolder[]) =>
+  [...new Set(folders.map(({ path }) => path.split("/", 1)[0]!))].map((name) => `${root}/${name}`);
+
+/** Refuses a folder whose images no mini world has put there. */
+async function assertNoOthers(root: string, folders: readonly MiniFolder[]): Promise<void> {
+  if (await exists(`${root}/${MANIFEST}`) || await exists(`${root}/${UNFINISHED}`)) return;
+  for (const path of topFolders(root, folders)) {
+    if (!await exists(path)) continue;
+    throw new RangeError(
+      `Cannot make mini world in ${root}: expected no images but a mini world's, found ${path}; choose another folder`,
+    );
+  }
+}
+
+/** Makes the folder this world's own: clears another mini world away. */
 async function claim(
   root: string,
   identity: MiniIdentity,
@@ -134,16 +149,8 @@ async function claim(
 ): Promise<void> {
   const unfinished = await readJson<MiniIdentity>(`${root}/${UNFINISHED}`);
   if (unfinished && isSame(unfinished, identity)) return;
-  const isMiniWorld = finished !== undefined || unfinished !== undefined;
-  for (const name of new Set(folders.map(({ path }) => path.split("/", 1)[0]!))) {
-    const path = `${root}/${name}`;
-    if (!await exists(path)) continue;
-    if (!isMiniWorld) {
-      throw new RangeError(
-        `Cannot make mini world in ${root}: expected no images but a mini world's, found ${path}; choose another folder`,
-      );
-    }
-    await Deno.remove(path, { recursive: true });
+  for (const path of topFolders(root, folders)) {
+    if (await exists(path)) await Deno.remove(path, { recursive: true });
   }
   await writeJson(`${root}/${UNFINISHED}`, identity);
   if (finished) await Deno.remove(`${root}/${MANIFEST}`);

@@ -17,6 +17,8 @@ export interface FinishedOptions extends PlanOptions {
   readonly folder: string;
   /** Seeds of the heads. */
   readonly seeds: readonly number[];
+  /** What a person types to run a section here. */
+  command(section: string): string;
 }
 
 /** A section that has been run. */
@@ -73,7 +75,7 @@ export class FinishedRuns {
     if (records.length === runs.length) return records;
     throw new RangeError(
       `Cannot show ${name}: expected ${runs.length} runs in ${folder}, found ${records.length}; ` +
-        `run \`${reproduceCommand(this.#profile, name)}\` first`,
+        `run \`${this.#options.command(name)}\` first`,
     );
   }
 }
@@ -109,10 +111,4 @@ export function bestRecords(profile: Profile, records: readonly RunRecord[]): Be
     name: heads.name,
     records: heads.rows.map((row) => grid[rows.indexOf(row)]!),
   }));
-}
-
-/** What a person types to run a profile's sections; all of them where none is named. */
-export function reproduceCommand({ name }: Profile, section?: string): string {
-  const profile = name === "mini" ? "" : ` --profile ${name}`;
-  return `deno task reproduce${profile}${section === undefined ? "" : ` --only ${section}`}`;
 }

@@ -2,6 +2,7 @@
  * A profile with a user's own sets beside the paper's.
  * @module
  */
+import { resolve } from "node:path";
 import { readUserSets } from "../lib/data/user_sets.ts";
 import type { RunRow } from "../lib/results/run.ts";
 import { averagedNames } from "./heads.ts";
@@ -35,6 +36,7 @@ export async function withOwnSets(profile: Profile, path: string): Promise<Profi
   return {
     ...profile,
     testSets: [...testSets, ...own],
+    datasets: resolve(path),
     notice: notice === undefined ? says : `${notice}. ${says}`,
   };
 }

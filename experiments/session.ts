@@ -13,9 +13,10 @@ import { RecordStore } from "../lib/results/record.ts";
 import type { RunRow } from "../lib/results/run.ts";
 import { type Detector, openDetector, verdictText } from "../lib/run/detect.ts";
 import { execute } from "../lib/run/execute.ts";
+import { reproduceCommand } from "./command.ts";
 import type { SectionReport } from "./experiment.ts";
 import { bestRecords, findSection, FinishedRuns, type FinishedSection } from "./finished.ts";
-import { averagedRows } from "./own_sets.ts";
+import { averagedRows, withOwnSets } from "./own_sets.ts";
 import type { Profile } from "./profiles/profile.ts";
 import { publishedReport, type ReportedSection } from "./published.ts";
 import { BATCH_SIZE, extrasOf, PROFILES } from "./reproduce.ts";
@@ -215,6 +216,7 @@ export class Session {
         seeds,
         folder: this.folder,
         tokensFolder: this.#tokensFolder,
+        command: (section) => reproduceCommand(this.profile, { ...this.#options, seed }, [section]),
       });
       return { world, seed, seeds, finished };
     });
@@ -228,19 +230,23 @@ export class Session {
 /**
  * A session of a profile. Nothing is made: what asks for images, backbones or results that are not
  * there fails with what makes them.
- * @throws {RangeError} where there is no such profile
+ * @throws {RangeError} where there is no such profile, or its own sets are not there
  */
 export function openSession(options: SessionOptions = {}): Promise<Session> {
-  return inOneLine(() => {
-    const { profile: name = "mini" } = options;
-    const profile = PROFILES[name];
-    if (!profile) {
+  return inOneLine(async () => {
+    const { profile: name = "mini", select, datasets } = options;
+    const known = PROFILES[name];
+    if (!known) {
       throw new RangeError(
         `Cannot open a session: expected a profile of ${
           Object.keys(PROFILES).join(", ")
         }; found ${name}`,
       );
     }
-    return Promise.resolve(new Session(profile, options, () => openSeededWorld(profile, options)));
+    const profile = {
+      ...(datasets === undefined ? known : await withOwnSets(known, datasets)),
+      ...(select === undefined ? {} : { selection: select }),
+    };
+    return new Session(profile, options, () => openSeededWorld(profile, options));
   });
 }

@@ -2,7 +2,7 @@
  * The world that a notebook looks at: where it lies, and how it is opened without making it.
  * @module
  */
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import type { Precision } from "../lib/backbone/backbone.ts";
 import type { MiniManifest } from "../lib/data/mini.ts";
 import type { EngineName } from "../lib/head/open_engine.ts";
@@ -11,7 +11,8 @@ import type { OnProgress } from "../lib/io/progress.ts";
 import { CellProgress, isNotebook } from "../lib/notebook.ts";
 import type { Device } from "../lib/onnx/session.ts";
 import type { World } from "../lib/run/plan.ts";
-import { reproduceCommand } from "./finished.ts";
+import type { Selection } from "../lib/results/select.ts";
+import { PROJECT, reproduceCommand } from "./command.ts";
 import type { Profile } from "./profiles/profile.ts";
 import { ProgressDisplay } from "./progress_bar.ts";
 import { openWorld } from "./world.ts";
@@ -36,9 +37,11 @@ export interface SessionOptions {
   readonly precision?: Precision;
   /** Default `released`. */
   readonly protocol?: "released" | "paper";
+  /** By what the best heads are chosen; default `test`. */
+  readonly select?: Selection;
+  /** JSON file that names sets of the reader's own; default none. */
+  readonly datasets?: string;
 }
-
-const PROJECT = resolve(import.meta.dirname!, "..");
 
 /** Options with what stands for those that are left out; seeds follow from the world. */
 export function withDefaults(options: SessionOptions): SessionOptions & {
@@ -73,9 +76,7 @@ export async function openSeededWorld(
   options: SessionOptions,
 ): Promise<SeededWorld> {
   const { data, device, precision = "full", protocol = "released" } = withDefaults(options);
-  const seed = profile.name === "mini"
-    ? await miniSeed(profile, data, options.seed)
-    : options.seed ?? 0;
+  const seed = profile.name === "mini" ? await miniSeed(profile, data, options) : options.seed ?? 0;
   const world = await showingProgress((onProgress) =>
     openWorld(profile, { data, seed, device, precision, protocol, onProgress })
   );
@@ -83,15 +84,15 @@ export async function openSeededWorld(
 }
 
 /** The seed of the mini world that is there; opening one of another would make it anew. */
-async function miniSeed(profile: Profile, data: string, wanted?: number): Promise<number> {
+async function miniSeed(profile: Profile, data: string, options: SessionOptions): Promise<number> {
+  const { seed: wanted } = options;
   const folder = join(data, "mini");
   const seed = (await readJson<MiniManifest>(join(folder, "manifest.json")))?.seed;
   if (seed !== undefined && (wanted ?? seed) === seed) return seed;
-  const command = reproduceCommand(profile) + (wanted ? ` --seed ${wanted}` : "");
   throw new RangeError(
     `Cannot open the mini profile: expected its images in ${folder}, found ${
       seed === undefined ? "none" : `those of seed ${seed}`
-    }; run \`${command}\` first`,
+    }; run \`${reproduceCommand(profile, options)}\` first`,
   );
 }
 

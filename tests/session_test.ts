@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { runsFigure, setsFigure } from "../experiments/explore.ts";
+import { reproduceCommand } from "../experiments/command.ts";
 import { mini } from "../experiments/profiles/mini.ts";
+import { paper } from "../experiments/profiles/paper.ts";
 import type { Profile } from "../experiments/profiles/profile.ts";
 import { openSession, Session } from "../experiments/session.ts";
 import { type Sweep, sweepRuns } from "../experiments/sweep.ts";
@@ -134,7 +136,7 @@ Deno.test("a session in a small world", (t) =>
       async () => {
         await assert.rejects(
           session.rows("grid"),
-          /^RangeError: Cannot show grid: expected 2 runs in .*mini, found 0; run `deno task reproduce --only grid` first$/,
+          /^RangeError: Cannot show grid: expected 2 runs in .*mini, found 0; run `deno task reproduce --only grid --data [^ ]+ --results [^ ]+` first$/,
         );
         await runGrid();
         const rows = await session.rows("grid");
@@ -204,12 +206,12 @@ Deno.test("a session makes nothing: every call says what does, until it is there
   for (const call of [() => session.rows("grid"), () => session.examples("bilinear_2x")]) {
     await assert.rejects(
       call,
-      /^RangeError: Cannot open the mini profile: expected its images in .*, found none; run `deno task reproduce` first$/,
+      /^RangeError: Cannot open the mini profile: expected its images in .*, found none; run `deno task reproduce --data [^ ]+` first$/,
     );
   }
-  const paper = await openSession({ profile: "paper", data });
+  const unopened = await openSession({ profile: "paper", data });
   await assert.rejects(
-    paper.detector(),
+    unopened.detector(),
     /^RangeError: Cannot open backbone: expected .*ViT-L-14.*backbone import/,
   );
   await assert.rejects(
@@ -222,8 +224,58 @@ Deno.test("a session makes nothing: every call says what does, until it is there
   const other = await openSession({ data, seed: 5 });
   await assert.rejects(
     other.rows("grid"),
-    /found those of seed 3; run `deno task reproduce --seed 5` first$/,
+    /found those of seed 3; run `deno task reproduce --data [^ ]+ --seed 5` first$/,
   );
+  await Deno.remove(data, { recursive: true });
+});
+
+Deno.test("what is missing is made by the command that a session was opened like", async () => {
+  const project = join(import.meta.dirname!, "..");
+  assert.equal(
+    reproduceCommand(paper, {}, ["grid"]),
+    "deno task reproduce --profile paper --only grid",
+  );
+  const defaults = {
+    data: join(project, "data"),
+    results: "results",
+    seed: 0,
+    seeds: [0],
+    engine: "onnx",
+    device: "cpu",
+    precision: "full",
+    protocol: "released",
+  } as const;
+  assert.equal(reproduceCommand({ ...mini, selection: "test" }, defaults), "deno task reproduce");
+
+  const data = temporaryFolder();
+  for (const name of ["real", "made"]) {
+    await Deno.mkdir(join(data, name));
+    await Deno.writeTextFile(join(data, name, "1.png"), "");
+  }
+  const datasets = join(data, "my sets.json");
+  await Deno.writeTextFile(datasets, '[{"name": "own", "real": "real", "generated": "made"}]');
+  const options = {
+    data,
+    results: join(project, "results", "other"),
+    seed: 3,
+    seeds: [0, 1],
+    engine: "tensorflow",
+    precision: "int8",
+    protocol: "paper",
+    select: "val",
+    datasets,
+  } as const;
+  const session = await openSession(options);
+  assert.equal(session.profile.selection, "val");
+  assert.deepEqual(session.profile.testSets.at(-1)!.name, "own");
+  const command =
+    `deno task reproduce --data ${data} --results results/other --seed 3 --seeds 0,1 ` +
+    "--engine tensorflow --precision int8 --protocol paper --select val " +
+    `--datasets "${datasets}"`;
+  await assert.rejects(session.rows("grid"), (error: Error) => {
+    assert.ok(error.message.endsWith(`run \`${command}\` first`), error.message);
+    return true;
+  });
   await Deno.remove(data, { recursive: true });
 });
 

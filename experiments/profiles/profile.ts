@@ -31,6 +31,8 @@ export interface Profile {
   readonly trainingSets: Readonly<Record<string, Readonly<Record<string, ClassImages>>>>;
   /** The 20 test sets, in the order of the paper's tables, and a user's own after them. */
   readonly testSets: readonly DatasetSpec[];
+  /** File that names a user's own sets, where there are some. */
+  readonly datasets?: string;
   /** Names of the test sets that are GANs, for Table 4's "non-GAN" columns. */
   readonly ganSets: readonly string[];
   /** The 9 sets of §5.8. */

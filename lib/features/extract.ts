@@ -33,6 +33,8 @@ export interface ExtractOptions {
   readonly skipCorrupt?: boolean;
   /** Told of crops that are done, those of an earlier process among them. */
   readonly onProgress?: OnProgress;
+  /** Told that another process extracts into the same folder and is waited for. */
+  readonly onWait?: () => void;
 }
 
 /**
@@ -57,7 +59,7 @@ export async function extractTokens(
     await withLock(join(options.folder, "extraction.lock"), async () => {
       const missing = await missingOf(wanted, options);
       if (missing.length > 0) await extractMissing(missing, options);
-    });
+    }, options.onWait);
   }
   return await Promise.all(
     wanted.map((sets) => Promise.all(sets.map(({ key }) => expectTokens(options.folder, key)))),

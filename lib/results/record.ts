@@ -3,7 +3,7 @@
  * @module
  */
 import { join } from "node:path";
-import { readJson, writeJson } from "../io/files.ts";
+import { exists, readJson, writeJson } from "../io/files.ts";
 import type { RunConfig, RunRow, SetScores } from "./run.ts";
 
 /** What training said at the end of an epoch. */
@@ -99,6 +99,12 @@ export class RecordStore {
   /** Writes a record; with it the run counts as done. */
   write(record: RunRecord): Promise<void> {
     return writeJson(this.#path(record.experiment, record.key), record);
+  }
+
+  /** Removes a record, where there is one; the run counts as not done. */
+  async remove(experiment: string, key: string): Promise<void> {
+    const path = this.#path(experiment, key);
+    if (await exists(path)) await Deno.remove(path);
   }
 
   #path(experiment: string, key: string): string {

@@ -3,6 +3,7 @@
  * @module
  */
 import { join } from "node:path";
+import type { Parameters } from "../head/architecture.ts";
 import { blockImportance, loadCheckpoint } from "../head/checkpoint.ts";
 import type { HeadEngine, HeadPredictor } from "../head/engine.ts";
 import { writeSafetensors } from "../io/safetensors.ts";
@@ -41,7 +42,9 @@ export async function evaluateHeads(
   const results = heads.map((): Record<string, SetScores> => ({}));
   try {
     for (const { checkpoint } of heads) {
-      const { architecture, parameters } = await loadCheckpoint(join(folder, checkpoint));
+      const path = join(folder, checkpoint);
+      const { architecture, parameters } = await loadCheckpoint(path);
+      assertFinite(parameters, path);
       predictors.push(await engine.predictor(architecture, parameters));
       importance.push(blockImportance(parameters));
     }
@@ -82,6 +85,16 @@ export async function evaluateHeads(
     blockImportance: importance[h]!,
     test: results[h]!,
   }));
+}
+
+function assertFinite(parameters: Parameters, path: string): void {
+  for (const [name, { data }] of parameters) {
+    if (data.every(Number.isFinite)) continue;
+    throw new RangeError(
+      `Cannot try the head in ${path}: expected numbers in ${name}, found others; ` +
+        "delete the file and run again",
+    );
+  }
 }
 
 /** Probabilities that images are generated, as float32 like the released code's. */

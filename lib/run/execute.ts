@@ -9,7 +9,7 @@ import type { TokenRequest } from "../features/request.ts";
 import { parameterCount } from "../head/architecture.ts";
 import type { EngineName } from "../head/open_engine.ts";
 import { cropsPerImage } from "../image/transform.ts";
-import { withLock } from "../io/files.ts";
+import { exists, withLock } from "../io/files.ts";
 import type { OnProgress } from "../io/progress.ts";
 import { WorkerPool } from "../io/worker_pool.ts";
 import { type Device, ONNX_RUNTIME_VERSION } from "../onnx/session.ts";
@@ -17,7 +17,7 @@ import { type RecordStore, rowsOf, type RunRecord } from "../results/record.ts";
 import type { RunConfig, RunRow, TrainingConfig } from "../results/run.ts";
 import type { HeadResult, HeadsJob } from "./heads_worker.ts";
 import { type PlannedRun, planRuns, requestsOf, type World } from "./plan.ts";
-import { architectureOf, checkpointPath } from "./train.ts";
+import { architectureOf, checkpointPath, type FailedHead, statePath } from "./train.ts";
 
 /** Where results go and how hard to work. */
 export interface ExecuteOptions {
@@ -39,7 +39,7 @@ export interface ExecuteOptions {
   /** Leave out images that cannot be decoded, rather than stop at them. */
   readonly skipCorrupt?: boolean;
   readonly onProgress?: OnProgress;
-  /** Told, once, that another process works in the same results folder and is waited for. */
+  /** Told that another process works in the same folder and is waited for. */
   readonly onWait?: () => void;
 }
 
@@ -86,6 +86,7 @@ export async function execute(
       workers: options.cores,
       skipCorrupt,
       ...(options.onProgress ? { onProgress: options.onProgress } : {}),
+      ...(options.onWait ? { onWait: options.onWait } : {}),
     });
     if (skipCorrupt) {
       // only now is known which images cannot be decoded, and runs are named by them too
@@ -98,7 +99,8 @@ export async function execute(
     // a second process waits here, and then finds the records written
     await withLock(join(store.folder, "running.lock"), async () => {
       waiting = await waitingRuns();
-      if (force) await forgetHeads(waiting, options);
+      await sweep(store.folder, experiment);
+      if (force) await forget(experiment, waiting, options);
       const rows = rowCounter(requests);
       for (const record of await runHeads(experiment, waiting, rows, world, options)) {
         records.set(record.key, record);
@@ -109,15 +111,33 @@ export async function execute(
   return { rows: all.flatMap(rowsOf), records: all, reused };
 }
 
-/** Removes trained heads, so that they are trained again. */
-async function forgetHeads(
+/** Removes what killed processes have left half-written. */
+async function sweep(folder: string, experiment: string): Promise<void> {
+  for (const name of ["heads", "scores", experiment]) {
+    const path = join(folder, name);
+    if (!await exists(path)) continue;
+    for await (const entry of Deno.readDir(path)) {
+      if (entry.name.endsWith(".tmp")) await Deno.remove(join(path, entry.name));
+    }
+  }
+}
+
+/** Removes records, and with them what they speak of, so that all is made again. */
+async function forget(
+  experiment: string,
   runs: readonly PlannedRun[],
-  { store: { folder }, forced }: ExecuteOptions,
+  { store, forced }: ExecuteOptions,
 ): Promise<void> {
+  const remove = async (path: string) => {
+    if (await exists(path)) await Deno.remove(path);
+  };
+  // the record first: without it nothing counts as done
+  for (const { key } of runs) await store.remove(experiment, key);
   for (const { trainingKey, config } of runs) {
     if (forced?.has(trainingKey)) continue;
+    await remove(join(store.folder, statePath(trainingKey)));
     for (const epoch of config.evaluation.atEpochs) {
-      await Deno.remove(join(folder, checkpointPath(trainingKey, epoch))).catch(() => {});
+      await remove(join(store.folder, checkpointPath(trainingKey, epoch)));
     }
   }
   for (const { trainingKey } of runs) forced?.add(trainingKey);
@@ -241,7 +261,8 @@ async function runHeads(
   };
   report();
   const module = new URL("./heads_worker.ts", import.meta.url);
-  await using pool = new WorkerPool<HeadsJob, HeadResult[]>(
+  const problems: string[] = [];
+  await using pool = new WorkerPool<HeadsJob, (HeadResult | FailedHead)[]>(
     module,
     Math.min(workers, groups.length),
   );
@@ -256,7 +277,12 @@ async function runHeads(
       report();
     });
     for (const [index, run] of group.entries()) {
-      const record = recordOf(experiment, run, results[index]!, world);
+      const result = results[index]!;
+      if ("problem" in result) {
+        problems.push(result.problem);
+        continue;
+      }
+      const record = recordOf(experiment, run, result, world);
       await store.write(record);
       records.push(record);
     }
@@ -265,6 +291,7 @@ async function runHeads(
     finished += group.reduce((sum, run) => sum + rowsOfRun(run), 0);
     report();
   }));
+  if (problems.length > 0) throw new RangeError(problems.join("\n"));
   return records;
 }
 

@@ -10,6 +10,7 @@ import type { Evaluation } from "../results/record.ts";
 import { evaluateHeads } from "./evaluate.ts";
 import {
   checkpointPath,
+  type FailedHead,
   type HeadToTrain,
   type TrainedHead,
   trainHeads,
@@ -41,14 +42,18 @@ export interface HeadResult extends TrainedHead {
 
 const engines = new Map<string, Promise<HeadEngine>>();
 
-async function runHeads(job: HeadsJob, onDone: (rows: number) => void): Promise<HeadResult[]> {
+async function runHeads(
+  job: HeadsJob,
+  onDone: (rows: number) => void,
+): Promise<(HeadResult | FailedHead)[]> {
   const { name, ...options } = job.engine;
   const engineKey = JSON.stringify(job.engine);
   if (!engines.has(engineKey)) engines.set(engineKey, openEngine(name, options));
   const engine = await engines.get(engineKey)!;
   const trained = await trainHeads(job.heads, job.tokens, engine, job.folder, onDone);
   if (Object.keys(job.testTokens).length === 0) return [];
-  const toTry = job.heads.flatMap(({ key, keepEpochs, scores }) =>
+  const heads = job.heads.filter((_, h) => !("problem" in trained[h]!));
+  const toTry = heads.flatMap(({ key, keepEpochs, scores }) =>
     keepEpochs.map((epoch) => ({
       epoch,
       checkpoint: checkpointPath(key, epoch),
@@ -66,13 +71,15 @@ async function runHeads(job: HeadsJob, onDone: (rows: number) => void): Promise<
     folder,
     onDone,
   );
-  const evaluationSeconds = (performance.now() - started) / 1000 / job.heads.length;
+  const evaluationSeconds = (performance.now() - started) / 1000 / heads.length;
+  const waiting = [...evaluations];
   return job.heads.map(({ keepEpochs }, h) => {
-    const first = job.heads.slice(0, h).reduce((sum, head) => sum + head.keepEpochs.length, 0);
+    const head = trained[h]!;
+    if ("problem" in head) return head;
     return {
-      ...trained[h]!,
+      ...head,
       engine: `${engine.name} (${engine.backend})`,
-      evaluations: evaluations.slice(first, first + keepEpochs.length),
+      evaluations: waiting.splice(0, keepEpochs.length),
       evaluationSeconds,
     };
   });

@@ -119,6 +119,7 @@ export async function planRuns(
     }));
 
   const readsOf = async ({ training, evaluation }: RunConfig): Promise<Reads> => {
+    assertEpochs(evaluation.atEpochs, training.epochs);
     const backbone = lookUp(world.backbones, training.backbone, "backbone");
     const size = backbone.architecture.resolutionPx;
     const sets = lookUp(
@@ -242,6 +243,16 @@ export function requestsOf(
     ...Object.values(testTokens).flat(),
   ]);
   return [...new Set(keys.map((key) => requests.get(key)!))];
+}
+
+function assertEpochs(atEpochs: readonly number[], epochs: number): void {
+  const isRising = atEpochs.every((epoch, i) =>
+    Number.isInteger(epoch) && epoch > (atEpochs[i - 1] ?? 0)
+  );
+  if (atEpochs.length > 0 && isRising && atEpochs.at(-1)! <= epochs) return;
+  throw new RangeError(
+    `Cannot plan a run: expected atEpochs rising in 1…${epochs}, found ${atEpochs.join(", ")}`,
+  );
 }
 
 function lookUp<T>(known: ReadonlyMap<string, T>, name: string, kind: string): T {

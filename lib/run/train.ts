@@ -45,11 +45,21 @@ export interface TrainedHead {
   readonly trainingSeconds: number;
 }
 
+/** A head whose training came to nothing, and why. */
+export interface FailedHead {
+  readonly problem: string;
+}
+
 /** Rows that go through heads at once where nothing is learned. */
 export const PREDICTION_BATCH = 256;
 
 /** An unfinished training is put on disk this often. */
 const SAVE_INTERVAL_MS = 60_000;
+
+/** File of a head in training, in the profile's results folder. */
+export function statePath(key: string): string {
+  return join("heads", `${key}.state.safetensors`);
+}
 
 /** File of a head after some epoch, in the profile's results folder. */
 export function checkpointPath(key: string, epoch: number): string {
@@ -76,7 +86,7 @@ export function architectureOf(
 
 /**
  * The rate of an epoch: divided by 10 at the start of each decay epoch.
- * Released: `src/utils.py`, `adjust_learning_rate`.
+ * Released: `src/utils.py`, `train_one_experiment`.
  */
 export function learningRateAt(
   { learningRate, decayEpochs }: TrainingConfig,
@@ -100,6 +110,8 @@ interface Lane {
   readonly journal: Journal;
   /** Steps made by an earlier process. */
   readonly stepsDone: number;
+  /** Why the head is given up. */
+  problem?: string;
 }
 
 /**
@@ -109,7 +121,9 @@ interface Lane {
  *
  * @param folder results folder of the profile
  * @param onRows told of rows that a head has learned from
- * @returns for each head, what its training said
+ * @param saveIntervalMs how often an unfinished training is put on disk, besides at epochs' ends
+ * @returns for each head, what its training said; a head whose loss is no number any more is given
+ * up, and the others go on
  */
 export async function trainHeads(
   heads: readonly HeadToTrain[],
@@ -117,14 +131,17 @@ export async function trainHeads(
   engine: HeadEngine,
   folder: string,
   onRows: (rows: number) => void,
-): Promise<TrainedHead[]> {
-  const finished = await Promise.all(heads.map((head) => finishedTraining(head, folder)));
+  saveIntervalMs = SAVE_INTERVAL_MS,
+): Promise<(TrainedHead | FailedHead)[]> {
+  const finished: (TrainedHead | FailedHead | undefined)[] = await Promise.all(
+    heads.map((head) => finishedTraining(head, folder)),
+  );
   const waiting = heads.filter((_, i) => !finished[i]);
   if (waiting.length > 0) {
-    const trained = await trainTogether(waiting, tokens, engine, folder, onRows);
+    const trained = await trainTogether(waiting, tokens, engine, folder, onRows, saveIntervalMs);
     heads.forEach((head, i) => finished[i] ??= trained.get(head.key));
   }
-  return finished as TrainedHead[];
+  return finished as (TrainedHead | FailedHead)[];
 }
 
 async function finishedTraining(
@@ -135,6 +152,8 @@ async function finishedTraining(
   const there = await Promise.all(paths.map(exists));
   if (!there.every(Boolean)) return undefined;
   const { metadata } = await loadCheckpoint(paths.at(-1)!);
+  // left by a process that was killed between its last head and this
+  await Deno.remove(join(folder, statePath(key))).catch(ignoreMissing);
   return JSON.parse(metadata["training"]!) as TrainedHead;
 }
 
@@ -144,7 +163,8 @@ async function trainTogether(
   engine: HeadEngine,
   folder: string,
   onRows: (rows: number) => void,
-): Promise<Map<string, TrainedHead>> {
+  saveIntervalMs: number,
+): Promise<Map<string, TrainedHead | FailedHead>> {
   const { fraction, seed, batchSize, epochs } = heads[0]!.config;
   using val = await TokenRows.open(tokens.folder, tokens.val);
   const lanes: Lane[] = [];
@@ -153,7 +173,9 @@ async function trainTogether(
     let step = 0;
     let lastSave = performance.now();
     for (let epoch = 1; epoch <= epochs; epoch++) {
-      const active = lanes.filter(({ journal }) => journal.epochs.length < epoch);
+      let active = lanes.filter(({ journal, problem }) =>
+        journal.epochs.length < epoch && problem === undefined
+      );
       using train = await TokenRows.open(tokens.folder, tokens.train[epoch - 1]!, {
         fraction,
         seed,
@@ -166,15 +188,18 @@ async function trainTogether(
       const order = randomStream(seed, "order", epoch).permutation(train.count);
       for (const batch of train.batches(batchSize, order)) {
         step++;
-        for (const { head, trainer, journal, stepsDone } of active) {
+        for (const lane of active) {
+          const { head, trainer, journal, stepsDone } = lane;
           if (step <= stepsDone) continue;
           const started = performance.now();
           const { total } = await trainer.step(batch, learningRateAt(head.config, epoch));
           journal.trainingSeconds += (performance.now() - started) / 1000;
           journal.lossSum += total;
+          if (!Number.isFinite(total)) lane.problem = divergence(head, epoch, step, total);
           onRows(batch.count);
         }
-        if (performance.now() - lastSave > SAVE_INTERVAL_MS) {
+        active = active.filter(({ problem }) => problem === undefined);
+        if (performance.now() - lastSave > saveIntervalMs) {
           for (const lane of active) await saveLane(lane, folder);
           lastSave = performance.now();
         }
@@ -182,11 +207,11 @@ async function trainTogether(
       await endEpoch(active, epoch, epochSteps, val, engine, folder);
     }
     for (const { head } of lanes) {
-      await Deno.remove(statePath(head, folder)).catch(ignoreMissing);
+      await Deno.remove(join(folder, statePath(head.key))).catch(ignoreMissing);
     }
-    return new Map(lanes.map(({ head, journal: { epochs, trainingSeconds } }) => [
+    return new Map(lanes.map(({ head, problem, journal: { epochs, trainingSeconds } }) => [
       head.key,
-      { epochs, trainingSeconds },
+      problem === undefined ? { epochs, trainingSeconds } : { problem },
     ]));
   } finally {
     for (const { trainer } of lanes) await trainer.dispose();
@@ -201,8 +226,7 @@ async function openLane(
 ): Promise<Lane> {
   const { seed, variant, contrastiveWeight } = head.config;
   const architecture = architectureOf(head.config, sizes);
-  const path = statePath(head, folder);
-  const saved = await exists(path) ? await loadTrainingState(path, architecture) : undefined;
+  const saved = await savedState(head, architecture, folder);
   const state = saved?.state ?? initialState(architecture, randomStream(seed, "parameters"));
   const journal: Journal = saved
     ? JSON.parse(saved.metadata["journal"]!)
@@ -215,6 +239,31 @@ async function openLane(
     state,
   });
   return { head, architecture, trainer, journal, stepsDone: state.steps };
+}
+
+/** What an interrupted training has left, where nothing is wanted of the epochs it has behind it. */
+async function savedState(
+  { key, keepEpochs }: HeadToTrain,
+  architecture: HeadArchitecture,
+  folder: string,
+) {
+  const path = join(folder, statePath(key));
+  if (!await exists(path)) return undefined;
+  const saved = await loadTrainingState(path, architecture);
+  const { epochs }: Journal = JSON.parse(saved.metadata["journal"]!);
+  for (const epoch of keepEpochs) {
+    const isBehind = epoch <= epochs.length;
+    if (isBehind && !await exists(join(folder, checkpointPath(key, epoch)))) return undefined;
+  }
+  return saved;
+}
+
+/** Says which head's loss is no number any more, and when. */
+function divergence({ config }: HeadToTrain, epoch: number, step: number, loss: number): string {
+  const { classes, backbone, contrastiveWeight, projectionLayers, projectionDim, seed } = config;
+  return `Cannot train the head of ${backbone} on ${classes.join(", ")} with ` +
+    `ξ ${contrastiveWeight}, q ${projectionLayers}, d′ ${projectionDim}, seed ${seed}: ` +
+    `its loss is ${loss} at step ${step}, in epoch ${epoch}; try a lower learning rate`;
 }
 
 /** Validates, and keeps the heads that are wanted after this epoch. */
@@ -273,12 +322,8 @@ async function validate(
   }
 }
 
-function statePath({ key }: HeadToTrain, folder: string): string {
-  return join(folder, "heads", `${key}.state.safetensors`);
-}
-
 async function saveLane({ head, architecture, trainer, journal }: Lane, folder: string) {
-  await saveTrainingState(statePath(head, folder), architecture, trainer.state(), {
+  await saveTrainingState(join(folder, statePath(head.key)), architecture, trainer.state(), {
     journal: JSON.stringify(journal),
   });
 }

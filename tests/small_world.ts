@@ -1,0 +1,81 @@
+/** A world of one mini backbone, a few images, one class set and two test sets. */
+
+import { join } from "node:path";
+import { mini } from "../experiments/profiles/mini.ts";
+import type { Profile } from "../experiments/profiles/profile.ts";
+import { type Backbone, openBackbone } from "../lib/backbone/backbone.ts";
+import { makeMiniBackbones } from "../lib/backbone/mini.ts";
+import { makeMiniWorld } from "../lib/data/mini.ts";
+import type { Perturbation } from "../lib/image/perturb.ts";
+import { RecordStore, type RunRecord } from "../lib/results/record.ts";
+import type { RunConfig } from "../lib/results/run.ts";
+import { execute } from "../lib/run/execute.ts";
+import type { World } from "../lib/run/plan.ts";
+
+export const SMALL_BACKBONE = "Mini-B/16";
+
+/** The mini profile with one backbone, one class set, two heads and two test sets. */
+export const smallProfile: Profile = {
+  ...mini,
+  backbones: [SMALL_BACKBONE],
+  classSets: mini.classSets.slice(0, 1),
+  testSets: mini.testSets.slice(0, 2),
+  grid: { contrastiveWeights: [.1, .2], projectionLayers: [1], projectionDims: [8] },
+};
+
+/** Makes the images and weights of a small world in `DATA/mini`, or finds them made. */
+export async function makeSmallWorld(data: string): Promise<void> {
+  const root = join(data, "mini");
+  await makeMiniWorld({ root, seed: 0, scale: .04, workers: 2 });
+  await makeMiniBackbones({ root, seed: 0 });
+}
+
+/** Opens a small world that has been made; its backbone is the caller's to dispose. */
+export async function openSmallWorld(
+  data: string,
+): Promise<{ world: World; backbone: Backbone }> {
+  const root = join(data, "mini");
+  const options = { folder: join(root, "backbones"), threads: 1 };
+  const backbone = await openBackbone(SMALL_BACKBONE, options);
+  const world: World = {
+    profile: "mini",
+    root,
+    backbones: new Map([[SMALL_BACKBONE, backbone]]),
+    trainingSets: smallProfile.trainingSets,
+    testSets: new Map(smallProfile.testSets.map((spec) => [spec.name, spec])),
+    augmentations: 1,
+    trainTransform: (size) => ({ kind: "center", size }),
+    viewTransform: (view, size) =>
+      view === "center" ? { kind: "center", size } : {
+        kind: "perturbed",
+        size,
+        perturbation: view as Perturbation,
+        ...smallProfile.perturbation,
+        protocol: "released",
+      },
+  };
+  return { world, backbone };
+}
+
+/** Executes runs in a small world, as `reproduce` does. */
+export async function executeSmall(
+  data: string,
+  configs: readonly RunConfig[],
+  results: string,
+  force = false,
+): Promise<readonly RunRecord[]> {
+  const { world, backbone } = await openSmallWorld(data);
+  await using _ = backbone;
+  const { records } = await execute("grid", configs, world, {
+    store: new RecordStore(results),
+    tokensFolder: join(data, "tokens"),
+    engine: "onnx",
+    device: "cpu",
+    seed: 0,
+    batchSize: 32,
+    cores: 2,
+    force,
+    forced: new Set(),
+  });
+  return records;
+}

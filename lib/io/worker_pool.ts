@@ -18,20 +18,35 @@ type JobReply<Result> =
   );
 
 interface Pending<Result> {
-  readonly worker: number;
+  readonly thread: Thread;
   resolve(result: Result): void;
   reject(error: Error): void;
   onDone(count: number): void;
 }
 
-const ERRORS: Readonly<Record<string, new (message: string) => Error>> = {
+/** A worker as its pool sees it. */
+interface Thread {
+  readonly worker: Worker;
+  /** Jobs that it was given and has not finished. */
+  load: number;
+  /** Why it stopped; it does no job after that and answers nothing. */
+  death?: Error;
+  /** Told when it is at rest, or has stopped. */
+  onRest?: () => void;
+}
+
+/** What keeps its kind on the way out of a worker; of all others the message stays. */
+const ERRORS: ReadonlyMap<string, new (message: string) => Error> = new Map([
   RangeError,
   SyntaxError,
   TypeError,
-};
+  Deno.errors.NotFound,
+  Deno.errors.NotCapable,
+  Deno.errors.PermissionDenied,
+].map((kind) => [kind.name, kind]));
 
 /** Pools whose threads are there. */
-const openPools = new Set<AsyncDisposable>();
+const openPools = new Set<{ rest(): Promise<void> }>();
 
 /**
  * Brings the threads of all pools to rest, so that the process can end: native code that still runs
@@ -39,59 +54,66 @@ const openPools = new Set<AsyncDisposable>();
  */
 export async function restWorkers(limitMs: number): Promise<void> {
   const limit = new Promise((resolve) => setTimeout(resolve, limitMs));
-  await Promise.race([
-    limit,
-    Promise.all([...openPools].map((pool) => pool[Symbol.asyncDispose]())),
-  ]);
+  await Promise.race([limit, Promise.all([...openPools].map((pool) => pool.rest()))]);
 }
 
 /** Worker threads, each running one module that calls {@linkcode serveJobs}. */
 export class WorkerPool<Job, Result> implements Disposable, AsyncDisposable {
-  readonly #workers: Worker[];
-  readonly #atRest: (() => void)[] = [];
-  readonly #load: number[];
+  readonly #threads: readonly Thread[];
   readonly #pending = new Map<number, Pending<Result>>();
   #nextId = 0;
+  #isClosed = false;
+  #resting: Promise<void> | undefined;
 
   /**
    * @param module the workers' module
    * @param size number of threads
    */
   constructor(module: URL, size: number) {
-    this.#workers = Array.from({ length: size }, () => new Worker(module, { type: "module" }));
+    this.#threads = Array.from({ length: size }, () => this.#start(module));
     openPools.add(this);
-    this.#load = new Array(size).fill(0);
-    this.#workers.forEach((worker, index) => {
-      worker.onmessage = ({ data }: MessageEvent<Reply<Result>>) => {
-        if (data === "at rest") this.#atRest[index]?.();
-        else this.#settle(data);
-      };
-      worker.onerror = (event) => {
-        event.preventDefault();
-        this.#fail(index, new Error(`A worker stopped: ${event.message}`));
-        this.#atRest[index]?.();
-      };
-    });
+  }
+
+  #start(module: URL): Thread {
+    const thread: Thread = { worker: new Worker(module, { type: "module" }), load: 0 };
+    thread.worker.onmessage = ({ data }: MessageEvent<Reply<Result>>) => {
+      if (data === "at rest") thread.onRest?.();
+      else this.#settle(data);
+    };
+    thread.worker.onerror = (event) => {
+      event.preventDefault();
+      thread.death = new Error(`A worker stopped: ${event.message.split("\n", 1)[0]}`);
+      this.#reject(thread.death, thread);
+      thread.onRest?.();
+    };
+    return thread;
   }
 
   /** Number of threads. */
   get size(): number {
-    return this.#workers.length;
+    return this.#threads.length;
   }
 
   /**
    * Does a job on the worker that has the fewest to do.
    * @throws what the job throws: {@linkcode RangeError}, {@linkcode SyntaxError},
-   * {@linkcode TypeError}, or {@linkcode Error}, with the same message
+   * {@linkcode TypeError}, the system's `NotFound` and `PermissionDenied`, or {@linkcode Error},
+   * with the same message
+   * @throws {Error} where its worker stopped, none is left, or the pool is disposed of
    * @param onDone told of the work that the job reports as done
    */
   run(job: Job, onDone: (count: number) => void = () => {}): Promise<Result> {
-    const worker = this.#load.indexOf(Math.min(...this.#load));
-    const id = this.#nextId++;
-    this.#load[worker]! += 1;
     return new Promise((resolve, reject) => {
-      this.#pending.set(id, { worker, resolve, reject, onDone });
-      this.#workers[worker]!.postMessage({ id, job } satisfies Envelope<Job>);
+      if (this.#isClosed) {
+        throw new Error("Cannot run a job: expected a pool, found it disposed of");
+      }
+      const alive = this.#threads.filter(({ death }) => death === undefined);
+      const [thread] = alive.toSorted((a, b) => a.load - b.load);
+      if (!thread) throw this.#threads[0]?.death ?? new Error("Cannot run a job without workers");
+      const id = this.#nextId++;
+      thread.worker.postMessage({ id, job } satisfies Envelope<Job>);
+      thread.load += 1;
+      this.#pending.set(id, { thread, resolve, reject, onDone });
     });
   }
 
@@ -119,23 +141,39 @@ export class WorkerPool<Job, Result> implements Disposable, AsyncDisposable {
     while (queue.length > 0) yield await next();
   }
 
-  /** Stops the workers at once; jobs under way are dropped. */
-  [Symbol.dispose](): void {
+  /**
+   * Stops each worker as soon as it is between two calls of native code. Jobs under way, and those
+   * that are asked for later, neither succeed nor fail: nobody has to report them.
+   */
+  rest(): Promise<void> {
     openPools.delete(this);
-    for (const worker of this.#workers) worker.terminate();
+    return this.#resting ??= this.#stopAll();
   }
 
-  /** Stops each worker as soon as it is between two calls of native code; jobs are dropped. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    openPools.delete(this);
-    await Promise.all(this.#workers.map(async (worker, index) => {
-      if (this.#load[index]! > 0) {
-        const rest = new Promise<void>((resolve) => this.#atRest[index] = resolve);
-        worker.postMessage("rest" satisfies Envelope<Job>);
+  async #stopAll(): Promise<void> {
+    await Promise.all(this.#threads.map(async (thread) => {
+      if (thread.load > 0 && thread.death === undefined) {
+        const rest = new Promise<void>((resolve) => thread.onRest = resolve);
+        thread.worker.postMessage("rest" satisfies Envelope<Job>);
         await rest;
       }
-      worker.terminate();
+      thread.worker.terminate();
     }));
+  }
+
+  /** Stops the workers at once; jobs under way fail. */
+  [Symbol.dispose](): void {
+    openPools.delete(this);
+    this.#isClosed = true;
+    for (const { worker } of this.#threads) worker.terminate();
+    this.#reject(disposedOf());
+  }
+
+  /** Stops each worker as soon as it is between two calls of native code; jobs under way fail. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true;
+    await this.rest();
+    this.#reject(disposedOf());
   }
 
   #settle(reply: JobReply<Result>): void {
@@ -143,20 +181,28 @@ export class WorkerPool<Job, Result> implements Disposable, AsyncDisposable {
     if (!pending) return;
     if ("done" in reply) return pending.onDone(reply.done);
     this.#pending.delete(reply.id);
-    this.#load[pending.worker]! -= 1;
+    pending.thread.load -= 1;
     if ("result" in reply) return pending.resolve(reply.result);
     const { name, message } = reply.error;
-    pending.reject(new (ERRORS[name] ?? Error)(message));
+    pending.reject(new (ERRORS.get(name) ?? Error)(message));
   }
 
-  #fail(worker: number, error: Error): void {
+  /** Fails the jobs of a thread; all where it is left out. */
+  #reject(error: Error, thread?: Thread): void {
     for (const [id, pending] of this.#pending) {
-      if (pending.worker !== worker) continue;
+      if (thread && pending.thread !== thread) continue;
       this.#pending.delete(id);
       pending.reject(error);
     }
   }
 }
+
+function disposedOf(): Error {
+  return new Error("Cannot finish a job: its pool was disposed of");
+}
+
+/** How long a thread at rest waits for its end, so that the threads beside it come to rest too. */
+const REST_MS = 5000;
 
 /**
  * Turns the module that calls it into a worker of a {@linkcode WorkerPool}.
@@ -176,8 +222,9 @@ export function serveJobs<Job, Result>(
   scope.onmessage = async ({ data }) => {
     if (data === "rest") {
       scope.postMessage("at rest", []);
-      // nothing of this thread runs any more, and its memory stays where it is
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+      // nothing of this thread runs meanwhile, and its memory stays where it is; not for ever, since
+      // a thread that waits cannot be ended, and keeps the process from ending
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, REST_MS);
       return;
     }
     const { id, job } = data;

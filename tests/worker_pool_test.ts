@@ -1,0 +1,96 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { WorkerPool } from "../lib/io/worker_pool.ts";
+import type { PoolJob } from "./pool_worker.ts";
+import { temporaryFolder } from "./temporary.ts";
+
+const MODULE = new URL("./pool_worker.ts", import.meta.url);
+const DEATH = /^A worker stopped: Uncaught .*"out of order"$/;
+const DISPOSED_OF = { message: "Cannot finish a job: its pool was disposed of" };
+
+/** More than a pool may take to start, and less than anybody waits for one that hangs. */
+const LIMIT_MS = 20_000;
+
+function openPool(size: number): WorkerPool<PoolJob, string> {
+  return new WorkerPool(MODULE, size);
+}
+
+/** Fails where something takes for ever. */
+async function inTime<T>(promise: Promise<T>): Promise<T> {
+  const { promise: limit, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Error("it hangs")), LIMIT_MS);
+  try {
+    return await Promise.race([promise, limit]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+Deno.test("a worker that stops fails its jobs, and the others do those that come after", async () => {
+  const pool = openPool(2);
+  const [dies, hangs] = [pool.run("die"), pool.run("hang")];
+  await inTime(assert.rejects(dies, { message: DEATH }));
+  for (let i = 0; i < 3; i++) assert.equal(await inTime(pool.run("answer")), "answer");
+  await inTime(Promise.all([assert.rejects(hangs, DISPOSED_OF), pool[Symbol.asyncDispose]()]));
+});
+
+Deno.test("a pool without a living worker says why they stopped, and is disposed of at once", async () => {
+  const work = async () => {
+    await using pool = openPool(1);
+    await Promise.all([pool.run("die"), pool.run("hang")]);
+  };
+  await inTime(assert.rejects(work(), { message: DEATH }));
+  await using pool = openPool(1);
+  await assert.rejects(pool.run("die"));
+  await inTime(assert.rejects(pool.run("answer"), { message: DEATH }));
+});
+
+Deno.test("a pool that is disposed of fails the jobs under way and takes no others", async () => {
+  const pool = openPool(1);
+  const job = assert.rejects(pool.run("hang"), DISPOSED_OF);
+  pool[Symbol.dispose]();
+  await inTime(job);
+  await assert.rejects(pool.run("answer"), { message: /expected a pool, found it disposed of$/ });
+});
+
+Deno.test("a pool at rest reports nothing of its jobs, for the process is about to end", async () => {
+  const pool = openPool(2);
+  let reports = 0;
+  const count = () => void reports++;
+  pool.run("hang").then(count, count);
+  await inTime(pool.rest());
+  const later = pool.run("answer").then(count, count);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.equal(reports, 0);
+  await inTime(pool[Symbol.asyncDispose]());
+  await inTime(later);
+});
+
+Deno.test("errors of the system keep their kind on the way out of a worker, all others their message", async () => {
+  await using pool = openPool(1);
+  await assert.rejects(pool.run("read what is not there"), (error: Error) => {
+    assert(error instanceof Deno.errors.NotFound, `${error.constructor.name}`);
+    assert.match(error.message, /os error 2.*\/nowhere\/file/);
+    return true;
+  });
+  await assert.rejects(pool.run("raise"), { name: "Error", message: "it broke" });
+});
+
+Deno.test("a process that disposed of a busy pool ends by itself", async () => {
+  const script = join(temporaryFolder(), "script.ts");
+  const library = new URL("../lib/io/worker_pool.ts", import.meta.url);
+  await Deno.writeTextFile(
+    script,
+    `import { WorkerPool } from "${library}";
+    const pool = new WorkerPool(new URL("${MODULE}"), 1);
+    pool.run("hang").catch(() => {});
+    await pool[Symbol.asyncDispose]();`,
+  );
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "--allow-read", script],
+  }).spawn();
+  const timer = setTimeout(() => child.kill("SIGKILL"), LIMIT_MS);
+  const { success } = await child.status;
+  clearTimeout(timer);
+  assert(success, "it had to be killed");
+});

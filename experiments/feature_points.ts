@@ -42,11 +42,9 @@ interface Features {
 export async function featurePoints(
   profile: Profile,
   source: FeatureSource,
-): Promise<FeaturePoint[]> {
-  const path = join(source.folder, "feature_space.json");
-  const key = contentKey([source.record.key, drawnSets(profile), IMAGES[profile.name]]);
-  const kept = await readJson<{ key: string; points: FeaturePoint[] }>(path);
-  if (kept?.key === key) return kept.points;
+): Promise<readonly FeaturePoint[]> {
+  const kept = await keptPoints(profile, source);
+  if (kept) return kept;
   const { images, byDetector } = await readFeatures(profile, source);
   const points = [...byDetector].flatMap(([detector, features]) => {
     const places = projectFeatures(features, images.length);
@@ -57,8 +55,32 @@ export async function featurePoints(
       ...image,
     }));
   });
-  await writeJson(path, { key, points });
+  const keeping: Kept = { key: keyOf(profile, source), points };
+  await writeJson(keptPath(source), keeping);
   return points;
+}
+
+/** What is kept on disk. */
+interface Kept {
+  readonly key: string;
+  readonly points: readonly FeaturePoint[];
+}
+
+/** The points that {@linkcode featurePoints} has made before, where they are of this run. */
+export async function keptPoints(
+  profile: Profile,
+  source: Pick<FeatureSource, "record" | "folder">,
+): Promise<readonly FeaturePoint[] | undefined> {
+  const kept = await readJson<Kept>(keptPath(source));
+  return kept?.key === keyOf(profile, source) ? kept.points : undefined;
+}
+
+function keptPath({ folder }: Pick<FeatureSource, "folder">): string {
+  return join(folder, "feature_space.json");
+}
+
+function keyOf(profile: Profile, { record }: Pick<FeatureSource, "record">): string {
+  return contentKey([record.key, drawnSets(profile), IMAGES[profile.name]]);
 }
 
 async function readFeatures(

@@ -58,10 +58,36 @@ export class FinishedRuns {
     return section;
   }
 
+  /**
+   * A section whose runs are all there.
+   * @returns `undefined` where some are missing, or the images that would name them
+   */
+  async find(name: string): Promise<FinishedSection | undefined> {
+    try {
+      return await this.section(name);
+    } catch (error) {
+      if (error instanceof RangeError) return undefined;
+      throw error;
+    }
+  }
+
+  /** Takes a section's records from who has just run it, rather than from disk. */
+  add({ name, dependsOn }: Experiment, records: readonly RunRecord[]): void {
+    this.#sections.set(name, this.#before(dependsOn).then((rows) => this.#with(records, rows)));
+  }
+
   async #read({ name, dependsOn, runs }: Experiment): Promise<FinishedSection> {
-    const others = await Promise.all(dependsOn.map((other) => this.section(other)));
-    const before = [...new Set(others.flatMap(({ rows }) => rows))];
+    const before = await this.#before(dependsOn);
     const records = await this.#records(name, runs(this.#profile, this.#options.seeds, before));
+    return this.#with(records, before);
+  }
+
+  async #before(dependsOn: readonly string[]): Promise<RunRow[]> {
+    const others = await Promise.all(dependsOn.map((other) => this.section(other)));
+    return [...new Set(others.flatMap(({ rows }) => rows))];
+  }
+
+  #with(records: readonly RunRecord[], before: readonly RunRow[]): FinishedSection {
     const own = averagedRows(this.#profile, records.flatMap(rowsOf));
     return { records, rows: [...own, ...before] };
   }

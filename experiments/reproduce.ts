@@ -7,24 +7,21 @@ import type { Precision } from "../lib/backbone/backbone.ts";
 import { type EngineName, openEngine } from "../lib/head/open_engine.ts";
 import { assertWritable } from "../lib/io/files.ts";
 import type { Device } from "../lib/onnx/session.ts";
-import { writeReport } from "../lib/report/page.ts";
 import type { ThemeName } from "../lib/report/theme.ts";
-import { writeFigure, writeTable } from "../lib/report/write.ts";
-import { printedCells } from "../lib/results/published.ts";
 import { RecordStore, type RunRecord } from "../lib/results/record.ts";
 import type { RunRow } from "../lib/results/run.ts";
 import { bestConfiguration, meanScore } from "../lib/results/select.ts";
 import { execute } from "../lib/run/execute.ts";
-import type { Experiment, ReportExtras, SectionReport } from "./experiment.ts";
-import { featurePoints } from "./feature_points.ts";
-import { bestRecords } from "./finished.ts";
+import { reproduceCommand } from "./command.ts";
+import type { Experiment } from "./experiment.ts";
+import { FinishedRuns } from "./finished.ts";
 import { averagedNames } from "./heads.ts";
 import { averagedRows } from "./own_sets.ts";
 import { duration, ProgressDisplay } from "./progress_bar.ts";
 import { mini } from "./profiles/mini.ts";
 import { paper } from "./profiles/paper.ts";
 import type { Profile } from "./profiles/profile.ts";
-import { publishedReport } from "./published.ts";
+import { doneSections, writeSections } from "./report.ts";
 import { SECTIONS } from "./sections.ts";
 import { openWorld } from "./world.ts";
 
@@ -56,20 +53,13 @@ export interface ReproduceOptions {
 /** Crops that go through a backbone at once. */
 export const BATCH_SIZE = { mini: 64, paper: 8 } as const;
 
-/** A section that has been run. */
-interface Done {
-  readonly experiment: Experiment;
-  readonly report: SectionReport;
-  readonly line: string;
-}
-
 /**
  * Runs sections and writes their records, tables and figures, and the report that sets them beside
- * the paper's.
+ * the paper's. Sections that were not asked for stand in the report too, where they are done.
  * @returns a summary for people
  */
 export async function reproduce(options: ReproduceOptions): Promise<string> {
-  const { profile, data, results, seed, seeds, device, precision, protocol, theme } = options;
+  const { profile, data, results, seed, seeds, device, precision, protocol } = options;
   const started = performance.now();
   const folder = join(results, profile.name);
   const tokensFolder = join(data, "tokens");
@@ -78,9 +68,13 @@ export async function reproduce(options: ReproduceOptions): Promise<string> {
   const { onProgress } = display;
   const engine = await resolveEngine(options);
   const world = await openWorld(profile, { data, seed, device, precision, protocol, onProgress });
+  const finished = new FinishedRuns(profile, world, {
+    ...{ engine, seed, seeds, folder, tokensFolder },
+    command: (section) => reproduceCommand(profile, options, [section]),
+  });
   const rows: RunRow[] = [];
   const records: RunRecord[] = [];
-  const done: Done[] = [];
+  const lines = new Map<string, string>();
   for (const experiment of inOrder(options.only)) {
     const { name, section, title } = experiment;
     const executed = await execute(name, experiment.runs(profile, seeds, rows), world, {
@@ -97,25 +91,25 @@ export async function reproduce(options: ReproduceOptions): Promise<string> {
     });
     rows.push(...averagedRows(profile, executed.rows));
     records.push(...executed.records);
-    const extras = await extrasOf(experiment, profile, { records, folder, tokensFolder, engine });
+    finished.add(experiment, executed.records);
     const count = executed.records.length;
-    done.push({
-      experiment,
-      report: experiment.report(profile, rows, extras),
-      line: `${section} ${title}: ` +
+    lines.set(
+      name,
+      `${section} ${title}: ` +
         (count === 0
           ? "no runs of its own"
           : `${count} runs, ${executed.reused} of them done before`),
-    });
+    );
   }
+  const done = await doneSections(finished, lines, options, { folder, tokensFolder, engine });
   for (const backbone of world.backbones.values()) await backbone[Symbol.asyncDispose]();
-  const lines = await writeSections(done, profile, folder, theme);
+  const written = await writeSections(done, options, folder);
   return [
     ...(profile.notice === undefined ? [] : ["", profile.notice]),
     "",
     ...bestLines(profile, rows),
     "",
-    ...lines,
+    ...written,
     "",
     ...skippedLines(records),
     `Done in ${duration((performance.now() - started) / 1000)}. ` +
@@ -140,75 +134,6 @@ export function inOrder(names: readonly string[]): Experiment[] {
   };
   (names.length > 0 ? names : SECTIONS.map(({ name }) => name)).forEach(add);
   return SECTIONS.filter(({ name }) => wanted.has(name));
-}
-
-/** Where {@linkcode extrasOf} reads. */
-export interface ExtrasSource {
-  /** The grid's, among others. */
-  readonly records: readonly RunRecord[];
-  readonly folder: string;
-  readonly tokensFolder: string;
-  readonly engine: EngineName;
-}
-
-/** What a section's report shows besides rows. */
-export async function extrasOf(
-  { name }: Experiment,
-  profile: Profile,
-  { records, engine: engineName, ...source }: ExtrasSource,
-): Promise<ReportExtras> {
-  const printed = profile.name === "paper" ? { printed: await printedCells() } : {};
-  if (name !== "feature_space") return printed;
-  const record = bestRecords(profile, records).at(-1)?.records[0];
-  if (!record) return printed;
-  const engine = await openEngine(engineName);
-  try {
-    return { ...printed, points: await featurePoints(profile, { record, engine, ...source }) };
-  } finally {
-    await engine.dispose();
-  }
-}
-
-async function writeSections(
-  done: readonly Done[],
-  profile: Profile,
-  folder: string,
-  theme: ThemeName,
-): Promise<string[]> {
-  const lines: string[] = [];
-  for (const { report: { tables, figures }, line } of done) {
-    lines.push(line);
-    for (const table of tables) {
-      const written = await writeTable(join(folder, "tables"), table);
-      lines.push(`  ${join(folder, "tables", table.id)}.md  ${table.title} (${written})`);
-    }
-    for (const figure of figures) {
-      const written = await writeFigure(join(folder, "figures"), figure, { theme });
-      lines.push(`  ${join(folder, "figures", figure.id)}.svg  ${figure.title} (${written})`);
-    }
-  }
-  const withHeading = ({ experiment: { section, title }, report }: Pick<Done, "report"> & {
-    experiment: Pick<Experiment, "section" | "title">;
-  }) => ({ heading: `${section} ${title}`, ...report });
-  await writeReport(folder, {
-    title: `RINE, the ${profile.name} profile`,
-    ...reportNotice(profile),
-    sections: done.map(withHeading),
-    published: (await publishedReport()).map(withHeading),
-    theme,
-  });
-  return lines;
-}
-
-/** What stands at the head of the report: only the mini profile's numbers are no measure of RINE. */
-export function reportNotice({ name, notice }: Profile): { notice?: string } {
-  if (notice === undefined) return {};
-  return {
-    notice: name !== "mini"
-      ? `${notice}.`
-      : `${notice}. Its numbers stand beside the paper's to show the same tables and figures from ` +
-        "the same code; their differences say nothing about the method.",
-  };
 }
 
 /** How many images were left out, because they cannot be decoded. */

@@ -19,7 +19,8 @@ import { bestRecords, findSection, FinishedRuns, type FinishedSection } from "./
 import { averagedRows, withOwnSets } from "./own_sets.ts";
 import type { Profile } from "./profiles/profile.ts";
 import { publishedReport, type ReportedSection } from "./published.ts";
-import { BATCH_SIZE, extrasOf, PROFILES } from "./reproduce.ts";
+import { extrasOf } from "./report.ts";
+import { BATCH_SIZE, PROFILES } from "./reproduce.ts";
 import {
   openSeededWorld,
   type SeededWorld,
@@ -94,6 +95,7 @@ export class Session {
         folder: this.folder,
         tokensFolder: this.#tokensFolder,
         engine: this.#options.engine,
+        makePoints: true,
       });
       return experiment.report(this.profile, rows.filter(where), extras);
     });

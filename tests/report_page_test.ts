@@ -88,6 +88,7 @@ Deno.test("writeReport() writes Markdown and one HTML file that asks for nothing
       notice: "Means leave out added ones (faces).",
       sections: [section(ours, 0.25)],
       published: [section(paper, 0.5)],
+      remark: "Not run yet: §1 <x>; `deno task`",
     };
     assert.equal(await writeReport(folder, report), "written");
     assert.equal(await writeReport(folder, report), "up to date");
@@ -100,8 +101,11 @@ Deno.test("writeReport() writes Markdown and one HTML file that asks for nothing
     }
     assert.equal([...markdown.matchAll(/!\[/g)].length, 2);
 
+    assert.ok(markdown.endsWith("\n\nNot run yet: §1 <x>; `deno task`\n"), markdown);
+
     const html = await Deno.readTextFile(`${folder}/report.html`);
     assert.ok(html.includes('<p class="notice">Means leave out added ones (faces).</p>'));
+    assert.ok(html.includes("<p>Not run yet: §1 &lt;x&gt;; <code>deno task</code></p>"));
     assert.ok(html.includes("UFD &lt;1&gt;"), "text is not escaped");
     assert.ok(html.includes("<small>95.0 −5.0</small>"));
     assert.equal([...html.matchAll(/src="data:image\/svg\+xml;base64,/g)].length, 2);

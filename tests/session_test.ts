@@ -2,9 +2,12 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { runsFigure, setsFigure } from "../experiments/explore.ts";
 import { reproduceCommand } from "../experiments/command.ts";
+import { findSection, FinishedRuns } from "../experiments/finished.ts";
 import { mini } from "../experiments/profiles/mini.ts";
 import { paper } from "../experiments/profiles/paper.ts";
 import type { Profile } from "../experiments/profiles/profile.ts";
+import { doneSections, writeSections } from "../experiments/report.ts";
+import type { ReproduceOptions } from "../experiments/reproduce.ts";
 import { openSession, Session } from "../experiments/session.ts";
 import { type Sweep, sweepRuns } from "../experiments/sweep.ts";
 import { openBackbone } from "../lib/backbone/backbone.ts";
@@ -17,10 +20,10 @@ import { PERTURBATIONS } from "../lib/image/perturb.ts";
 import { randomStream } from "../lib/random.ts";
 import { renderFigure } from "../lib/report/render.ts";
 import { RecordStore } from "../lib/results/record.ts";
+import type { RunRow } from "../lib/results/run.ts";
 import { openDetector, verdictText } from "../lib/run/detect.ts";
 import { execute } from "../lib/run/execute.ts";
 import type { World } from "../lib/run/plan.ts";
-import { findSection } from "../experiments/finished.ts";
 import { temporaryFile, temporaryFolder } from "./temporary.ts";
 
 const NAME = "Mini-B/16";
@@ -37,8 +40,10 @@ const profile: Profile = {
 interface SmallWorld {
   readonly world: World;
   readonly session: Session;
-  /** Runs the grid, as `reproduce` does. */
-  runGrid(): Promise<void>;
+  /** Options that `reproduce` would be called with. */
+  readonly options: ReproduceOptions;
+  /** Runs a section, as `reproduce` does. */
+  run(name: string, rows?: readonly RunRow[]): Promise<void>;
 }
 
 /** The least of a mini world: a few images in each folder. */
@@ -74,8 +79,13 @@ async function withSmallWorld(action: (small: SmallWorld) => Promise<void>): Pro
         { data, results },
         () => Promise.resolve({ world, seed: 0 }),
       ),
-      runGrid: async () => {
-        await execute("grid", findSection("grid").runs(profile, [0], []), world, {
+      options: {
+        ...{ profile, data, results, only: [], seed: 0, seeds: [0], engine: "onnx" },
+        ...{ device: "cpu", precision: "full", protocol: "released", theme: "default" },
+        ...{ force: false, skipCorrupt: false },
+      },
+      run: async (name, rows = []) => {
+        await execute(name, findSection(name).runs(profile, [0], rows), world, {
           store: new RecordStore(join(results, "mini")),
           tokensFolder: join(data, "tokens"),
           engine: "onnx",
@@ -100,7 +110,7 @@ const SWEEP: Sweep = {
 };
 
 Deno.test("a session in a small world", (t) =>
-  withSmallWorld(async ({ session, runGrid, world }) => {
+  withSmallWorld(async ({ session, run, world, options }) => {
     await t.step("the published sections need no results", async () => {
       const { tables } = await session.published("ablations");
       assert.deepEqual(tables.map(({ id }) => id), ["table_4"]);
@@ -138,7 +148,7 @@ Deno.test("a session in a small world", (t) =>
           session.rows("grid"),
           /^RangeError: Cannot show grid: expected 2 runs in .*mini, found 0; run `deno task reproduce --only grid --data [^ ]+ --results [^ ]+` first$/,
         );
-        await runGrid();
+        await run("grid");
         const rows = await session.rows("grid");
         assert.deepEqual(rows.map(({ contrastiveWeight }) => contrastiveWeight), [.1, .2]);
         assert.deepEqual(Object.keys(rows[0]!.test), profile.testSets.map(({ name }) => name));
@@ -196,6 +206,46 @@ Deno.test("a session in a small world", (t) =>
         const pixels = new Set(views.map(({ image }) => image.data.join()));
         assert.equal(pixels.size, views.length, "every perturbation changes the image");
         assert.deepEqual(await session.perturbed(generated!, detector), views);
+      },
+    );
+
+    await t.step(
+      "a report keeps sections that are done, and ends with those that are not",
+      async () => {
+        const { folder } = session, tokensFolder = join(options.data, "tokens");
+        const source = { folder, tokensFolder, engine: "onnx" } as const;
+        const write = async () => {
+          const finished = new FinishedRuns(profile, world, {
+            ...{ ...source, seed: 0, seeds: [0] },
+            command: (section) => reproduceCommand(profile, options, [section]),
+          });
+          const lines = new Map([["grid", "just run"]]);
+          const said = await writeSections(
+            await doneSections(finished, lines, options, source),
+            options,
+            folder,
+          );
+          assert.deepEqual(said.filter((line) => !line.startsWith("  ")), ["just run"]);
+          return (await Deno.readTextFile(join(folder, "report.md"))).trimEnd();
+        };
+        const headings = (report: string) =>
+          [...report.matchAll(/^## (\S+)/gm)].map(([, one]) => one);
+        const first = await write();
+        assert.deepEqual(headings(first), ["§5.3", "§5.7"]);
+        const [last] = first.split("\n").slice(-1);
+        assert.match(last!, /^Not run yet: §5\.1 Comparison with other methods, §5\.2 Ablations, /);
+        assert.ok(
+          last!.endsWith(
+            "`deno task reproduce --only comparison,ablations,epochs,dataset_size,perturbations," +
+              `synthbuster,feature_space --data ${options.data} --results ${options.results}\``,
+          ),
+          first,
+        );
+        await run("ablations", await session.rows("grid"));
+        const second = await write();
+        assert.deepEqual(headings(second), ["§5.3", "§5.2", "§5.7"]);
+        assert.match(second, /\nNot run yet: [^\n]*$/);
+        assert.doesNotMatch(second, /Not run yet: .*§5\.2/);
       },
     );
   }));

@@ -4,7 +4,7 @@ import { SECTIONS } from "../experiments/sections.ts";
 import { averagedRows, withOwnSets } from "../experiments/own_sets.ts";
 import { mini } from "../experiments/profiles/mini.ts";
 import { paper } from "../experiments/profiles/paper.ts";
-import { reportNotice } from "../experiments/reproduce.ts";
+import { reportNotice } from "../experiments/report.ts";
 import { listImages } from "../lib/data/dataset.ts";
 import { readUserSets } from "../lib/data/user_sets.ts";
 import { publishedLogs, publishedRows } from "../lib/results/published.ts";

@@ -29,6 +29,8 @@ export interface Report {
   readonly notice?: string;
   /** Ours. */
   readonly sections: readonly ReportSection[];
+  /** Said at its end; what stands between `` ` `` is code. */
+  readonly remark?: string;
   /** The paper's tables and figures, from whichever section. */
   readonly published: readonly ReportSection[];
   /** How figures look; default `default`. */
@@ -43,7 +45,7 @@ const LARGEST_SVG = 400_000;
  * `paper/figures/`. Figures that stand there already are not drawn again.
  */
 export async function writeReport(folder: string, report: Report): Promise<Written> {
-  const { title, notice, sections, published, theme = "default" } = report;
+  const { title, notice, sections, remark, published, theme = "default" } = report;
   const tables = new Map(published.flatMap(({ tables }) => tables).map((t) => [t.id, t]));
   const figures = new Map(published.flatMap(({ figures }) => figures).map((f) => [f.id, f]));
   const markdown = [`# ${title}`, ""];
@@ -87,6 +89,10 @@ export async function writeReport(folder: string, report: Report): Promise<Writt
       }
       html.push("</div>");
     }
+  }
+  if (remark !== undefined) {
+    markdown.push(remark, "");
+    html.push(`<p>${escapeHtml(remark).replace(/`([^`]*)`/g, "<code>$1</code>")}</p>`);
   }
   const written = await Promise.all([
     writeIfChanged(join(folder, "report.md"), markdown.join("\n")),

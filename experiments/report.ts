@@ -1,0 +1,153 @@
+/**
+ * What a reproduction reports: tables, figures, and the page that sets them beside the paper's.
+ * @module
+ */
+import { join } from "node:path";
+import { type EngineName, openEngine } from "../lib/head/open_engine.ts";
+import { writeReport } from "../lib/report/page.ts";
+import { writeFigure, writeTable } from "../lib/report/write.ts";
+import { printedCells } from "../lib/results/published.ts";
+import type { RunRecord } from "../lib/results/record.ts";
+import { reproduceCommand } from "./command.ts";
+import type { Experiment, ReportExtras, SectionReport } from "./experiment.ts";
+import { featurePoints, keptPoints } from "./feature_points.ts";
+import { bestRecords, type FinishedRuns } from "./finished.ts";
+import type { Profile } from "./profiles/profile.ts";
+import { publishedReport } from "./published.ts";
+import type { ReproduceOptions } from "./reproduce.ts";
+import { SECTIONS } from "./sections.ts";
+
+/** A section whose runs are all there. */
+export interface Done {
+  readonly experiment: Experiment;
+  readonly report: SectionReport;
+  /** What was done for it; absent where it was not asked for, and had been done before. */
+  readonly line?: string;
+}
+
+/**
+ * Reports of the sections that have just been run, and of those that had been run before.
+ * @param lines what was done for those that have just been run
+ */
+export async function doneSections(
+  finished: FinishedRuns,
+  lines: ReadonlyMap<string, string>,
+  { profile, skipCorrupt }: ReproduceOptions,
+  source: Omit<ExtrasSource, "records" | "makePoints">,
+): Promise<Done[]> {
+  const done: Done[] = [];
+  for (const experiment of SECTIONS) {
+    const line = lines.get(experiment.name);
+    const section = await finished.find(experiment.name);
+    if (!section) continue;
+    // what was made without some images is done only for those who may leave them out
+    if (!skipCorrupt && section.records.some(({ skippedImages }) => skippedImages)) continue;
+    const { records } = await finished.section("grid");
+    const extras = await extrasOf(experiment, profile, {
+      ...source,
+      records,
+      makePoints: line !== undefined,
+    });
+    if (!extras) continue;
+    const report = experiment.report(profile, section.rows, extras);
+    done.push({ experiment, report, ...(line === undefined ? {} : { line }) });
+  }
+  return done;
+}
+
+/** Where {@linkcode extrasOf} reads. */
+export interface ExtrasSource {
+  /** The grid's, among others. */
+  readonly records: readonly RunRecord[];
+  readonly folder: string;
+  readonly tokensFolder: string;
+  readonly engine: EngineName;
+  /** Whether Figure 1's points are made where they are not there, which takes a while. */
+  readonly makePoints: boolean;
+}
+
+/**
+ * What a section's report shows besides rows.
+ * @returns `undefined` where Figure 1's points are not there and are not to be made
+ */
+export async function extrasOf(
+  { name }: Experiment,
+  profile: Profile,
+  { records, engine: engineName, makePoints, ...source }: ExtrasSource,
+): Promise<ReportExtras | undefined> {
+  const printed = profile.name === "paper" ? { printed: await printedCells() } : {};
+  if (name !== "feature_space") return printed;
+  const record = bestRecords(profile, records).at(-1)?.records[0];
+  if (!record) return printed;
+  const kept = await keptPoints(profile, { record, ...source });
+  if (kept) return { ...printed, points: kept };
+  if (!makePoints) return undefined;
+  const engine = await openEngine(engineName);
+  try {
+    return { ...printed, points: await featurePoints(profile, { record, engine, ...source }) };
+  } finally {
+    await engine.dispose();
+  }
+}
+
+/** Writes tables, figures and report; returns what to say of the sections that were asked for. */
+export async function writeSections(
+  done: readonly Done[],
+  options: ReproduceOptions,
+  folder: string,
+): Promise<string[]> {
+  const { profile, theme } = options;
+  const said: string[] = [];
+  for (const { report: { tables, figures }, line } of done) {
+    const lines = line === undefined ? [] : [line];
+    for (const table of tables) {
+      const written = await writeTable(join(folder, "tables"), table);
+      lines.push(`  ${join(folder, "tables", table.id)}.md  ${table.title} (${written})`);
+    }
+    for (const figure of figures) {
+      const written = await writeFigure(join(folder, "figures"), figure, { theme });
+      lines.push(`  ${join(folder, "figures", figure.id)}.svg  ${figure.title} (${written})`);
+    }
+    if (line !== undefined) said.push(...lines);
+  }
+  const withHeading = ({ experiment: { section, title }, report }: Pick<Done, "report"> & {
+    experiment: Pick<Experiment, "section" | "title">;
+  }) => ({ heading: `${section} ${title}`, ...report });
+  await writeReport(folder, {
+    title: `RINE, the ${profile.name} profile`,
+    ...reportNotice(profile),
+    sections: done.map(withHeading),
+    ...missingRemark(done, options),
+    published: (await publishedReport()).map(withHeading),
+    theme,
+  });
+  return said;
+}
+
+/** The sections that the report lacks, and what makes them. */
+function missingRemark(
+  done: readonly Done[],
+  options: ReproduceOptions,
+): { remark?: string } {
+  const missing = SECTIONS.filter((section) =>
+    !done.some(({ experiment }) => experiment === section)
+  );
+  if (missing.length === 0) return {};
+  const names = missing.map(({ name }) => name);
+  return {
+    remark:
+      `Not run yet: ${missing.map(({ section, title }) => `${section} ${title}`).join(", ")}; ` +
+      `\`${reproduceCommand(options.profile, options, names)}\``,
+  };
+}
+
+/** What stands at the head of the report: only the mini profile's numbers are no measure of RINE. */
+export function reportNotice({ name, notice }: Profile): { notice?: string } {
+  if (notice === undefined) return {};
+  return {
+    notice: name !== "mini"
+      ? `${notice}.`
+      : `${notice}. Its numbers stand beside the paper's to show the same tables and figures from ` +
+        "the same code; their differences say nothing about the method.",
+  };
+}

@@ -180,6 +180,23 @@ Deno.test("a head converts to .pth and back, and shows the same", () =>
     });
   }));
 
+Deno.test("an ablated head is not converted to .pth, which would make it another model", () =>
+  inFolder(async (folder) => {
+    const [a, b, c] = [`${folder}/a.safetensors`, `${folder}/b.pth`, `${folder}/c.safetensors`];
+    for (const ablation of ["tie", "intermediate"] as const) {
+      const ablated = { ...architecture, ablation };
+      await saveCheckpoint(a, ablated, initialParameters(ablated, randomStream(1)));
+      await assert.rejects(convertCheckpoint(a, b), {
+        name: "RangeError",
+        message:
+          `Cannot convert ${a} to ${b}: expected a whole head, found one with ablation ${ablation}, which .pth cannot say; convert it to .safetensors`,
+      });
+      assert(!await exists(b));
+      await convertCheckpoint(a, c);
+      assert.equal((await loadCheckpoint(c)).architecture.ablation, ablation);
+    }
+  }));
+
 /** A pickle that calls `os.system`, in an archive as PyTorch writes it. */
 function archiveOf(pickle: string): Uint8Array {
   const bytes = Uint8Array.from(pickle, (character) => character.charCodeAt(0));

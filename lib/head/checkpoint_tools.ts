@@ -22,7 +22,8 @@ async function loadModel(path: string): Promise<Model> {
  * Converts a head or UFD's linear layer between `.pth` and `.safetensors`, told by the ending of
  * `output`; `input` is told by its content. Adam's moments are left out.
  * @returns what was done, a line
- * @throws {RangeError} where `output` ends otherwise
+ * @throws {RangeError} where `output` ends otherwise, or is a `.pth` and the head is ablated: the
+ * format holds tensors alone, and without its ablation a head is another model
  * @throws {TypeError} where `input` holds another model
  * @throws {SyntaxError} where `input` is damaged or holds more than tensors
  */
@@ -34,6 +35,12 @@ export async function convertCheckpoint(input: string, output: string): Promise<
     );
   }
   const model = await loadModel(input);
+  const ablation = "head" in model ? model.head.architecture.ablation : "none";
+  if (format === "pth" && ablation !== "none") {
+    throw new RangeError(
+      `Cannot convert ${input} to ${output}: expected a whole head, found one with ablation ${ablation}, which .pth cannot say; convert it to .safetensors`,
+    );
+  }
   const { tensors, metadata } = await readTensors(input);
   if (format === "safetensors") await writeSafetensors(output, tensors, metadata);
   else await writePytorchFile(output, tensors);

@@ -3,21 +3,55 @@
  * @module
  */
 import { join } from "node:path";
-import { openBackbone } from "../lib/backbone/backbone.ts";
+import { openBackbone, weightsPath } from "../lib/backbone/backbone.ts";
 import { tryDecode } from "../lib/data/image_file.ts";
+import { loadCheckpoint } from "../lib/head/checkpoint.ts";
+import { exists } from "../lib/io/files.ts";
 import type { Device } from "../lib/onnx/session.ts";
 import { openDetector, type Verdict } from "../lib/run/detect.ts";
+import { trainedConfig } from "../lib/run/train.ts";
 import { imagesIn } from "./image_folder.ts";
 import { PROFILES } from "./reproduce.ts";
 
-/** Which images, and what judges them. */
+/** What judges images. */
 export interface DetectOptions {
-  readonly backbone: string;
-  /** Folder of backbones. */
-  readonly backbones: string;
   /** A head's checkpoint: safetensors, or `.pth` as released. */
   readonly head: string;
+  /** Default: the one that the head says it was trained on; CLIP ViT-L/14 where it says nothing. */
+  readonly backbone?: string | undefined;
+  /** Folders of backbones; the first that holds the backbone is taken. */
+  readonly backbones: readonly string[];
   readonly device: Device;
+}
+
+/** The released heads' backbone; they do not say so. */
+const RELEASED_BACKBONE = "ViT-L/14";
+
+/** What judges images, found and checked. */
+export interface Judge {
+  readonly head: string;
+  readonly backbone: string;
+  /** Folder of the backbone. */
+  readonly folder: string;
+  readonly device: Device;
+  /** What must be said beside its verdicts: that they are those of a simulated world. */
+  readonly notice?: string;
+}
+
+/**
+ * Finds the backbone of a head.
+ * @throws {RangeError} where no folder holds it
+ */
+export async function findJudge(
+  { head, backbone, backbones, device }: DetectOptions,
+): Promise<Judge> {
+  const name = backbone ?? trainedConfig(await loadCheckpoint(head))?.backbone ??
+    RELEASED_BACKBONE;
+  const there = await Promise.all(backbones.map((folder) => exists(weightsPath(folder, name))));
+  const folder = backbones[Math.max(0, there.indexOf(true))]!;
+  const profile = Object.values(PROFILES).find(({ backbones }) => backbones.includes(name));
+  const notice = profile?.notice === undefined ? {} : { notice: profile.notice };
+  return { head, backbone: name, folder, device, ...notice };
 }
 
 /** What became of one image: a verdict, or what was found instead of an image. */
@@ -33,7 +67,7 @@ export type Detection =
  */
 export async function* detections(
   paths: readonly string[],
-  { head, backbone: name, backbones: folder, device }: DetectOptions,
+  { head, backbone: name, folder, device }: Judge,
 ): AsyncGenerator<Detection> {
   const files = (await Promise.all(paths.map(expand))).flat();
   await using backbone = await openBackbone(name, { folder, device });
@@ -47,11 +81,6 @@ export async function* detections(
     const [verdict] = await detector.detect([decoded.image]);
     yield { path, ...verdict! };
   }
-}
-
-/** What must be said beside a backbone's verdicts: that they are those of a simulated world. */
-export function detectionNotice(backbone: string): string | undefined {
-  return Object.values(PROFILES).find(({ backbones }) => backbones.includes(backbone))?.notice;
 }
 
 async function expand(path: string): Promise<string[]> {

@@ -3,6 +3,7 @@
  * @module
  */
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { relative, resolve } from "node:path";
 import process from "node:process";
 import { openBackbone, type Precision, PRECISIONS } from "../lib/backbone/backbone.ts";
 import type { ImportMode } from "../lib/backbone/import.ts";
@@ -10,13 +11,14 @@ import { describeBackbone, IMPORT_MODES, importBackbone } from "../lib/backbone/
 import { convertCheckpoint, describeCheckpoint } from "../lib/head/checkpoint_tools.ts";
 import { type EngineName, ENGINES } from "../lib/head/open_engine.ts";
 import { installTensorflow } from "../lib/head/tensorflow_install.ts";
+import { isSystemError } from "../lib/io/files.ts";
 import { restWorkers } from "../lib/io/worker_pool.ts";
 import { DEVICE_CHOICES, resolveDevice } from "../lib/onnx/session.ts";
 import { type ThemeName, THEMES } from "../lib/report/theme.ts";
 import { verdictText } from "../lib/run/detect.ts";
 import { type Selection, SELECTIONS } from "../lib/results/select.ts";
 import { quantizeBackbone, showBackbones } from "./backbones.ts";
-import { detectionNotice, detections } from "./detect.ts";
+import { detections, findJudge } from "./detect.ts";
 import { examineShown } from "./doctor.ts";
 import { formatReport } from "./doctor_text.ts";
 import { dryRun } from "./dry_run.ts";
@@ -46,10 +48,14 @@ const PRECISION = choice(
   "full",
 );
 const BACKBONES = new Option("--backbones <folder>", "holds a folder for each backbone")
-  .default("data/backbones");
+  .default("data/backbones").argParser(userPath);
 const THEME = choice("--theme <name>", "how figures look", THEMES, "default");
 
-const DATASETS = new Option("--datasets <file>", "JSON that names sets of your own");
+const DATASETS = new Option("--datasets <file>", "JSON that names sets of your own")
+  .argParser(userPath);
+
+/** Where `detect` looks for a head's backbone. */
+const DETECT_BACKBONES = ["data/backbones", "data/mini/backbones"];
 
 type DeviceChoice = typeof DEVICE_CHOICES[number];
 
@@ -81,8 +87,8 @@ program.command("reproduce")
   .description("make data, tokens, heads, tables and figures; what is done is reused")
   .addOption(choice("--profile <name>", "which world to run in", Object.keys(PROFILES), "mini"))
   .option("--only <names>", `of ${sectionNames.join(", ")}; with commas between`, sections, [])
-  .option("--data <folder>", "holds images, backbones and tokens", "data")
-  .option("--results <folder>", "where records, tables and figures go", "results")
+  .option("--data <folder>", "holds images, backbones and tokens", userPath, "data")
+  .option("--results <folder>", "where records, tables and figures go", userPath, "results")
   .option("--seed <number>", "seed of every random choice", wholeNumber, 0)
   .option("--seeds <numbers>", "train every head with each; with commas between", wholeNumbers)
   .addOption(choice("--engine <name>", "what trains heads", ENGINES, "onnx"))
@@ -128,7 +134,7 @@ program.command("doctor")
   .description("what is there of a profile's images and backbones, and which sections can run")
   .addOption(choice("--profile <name>", "whose images", Object.keys(PROFILES), "paper"))
   .option("--only <names>", `of ${sectionNames.join(", ")}; with commas between`, sections, [])
-  .option("--data <folder>", "holds images and backbones", "data")
+  .option("--data <folder>", "holds images and backbones", userPath, "data")
   .addOption(DATASETS)
   .option("--json", "a report for programs", false)
   .option("--deep", "decode every image", false)
@@ -148,14 +154,14 @@ interface PublishedFlags {
 
 program.command("published")
   .description("the authors' results through our tables and figures, against the printed ones")
-  .option("--out <folder>", "where tables and figures go", "results/published")
-  .option("--from <folder>", "a clone of mever-team/rine to read instead")
+  .option("--out <folder>", "where tables and figures go", userPath, "results/published")
+  .option("--from <folder>", "a clone of mever-team/rine to read instead", userPath)
   .addOption(THEME)
   .action(async (flags: PublishedFlags) => console.log(await runPublished(flags)));
 
 interface DetectFlags {
-  backbone: string;
-  backbones: string;
+  backbone?: string;
+  backbones?: string;
   head: string;
   device: DeviceChoice;
   json: boolean;
@@ -163,19 +169,26 @@ interface DetectFlags {
 
 program.command("detect <images...>")
   .description("whether images are generated: a score and a verdict for each")
-  .requiredOption("--head <file>", "a trained head: .safetensors, or .pth as released")
-  .option("--backbone <name>", "which backbone the head was trained on", "ViT-L/14")
-  .addOption(BACKBONES)
+  .requiredOption("--head <file>", "a trained head: .safetensors, or .pth as released", userPath)
+  .option("--backbone <name>", "by default the one the head says, or ViT-L/14")
+  .option(
+    "--backbones <folder>",
+    `holds a folder for each backbone (default: ${DETECT_BACKBONES.join(", then ")})`,
+    userPath,
+  )
   .addOption(DEVICE)
   .option("--json", "a line of JSON for each image", false)
-  .action(async (images: string[], { device, json, ...flags }: DetectFlags) => {
+  .action(async (images: string[], { device, json, head, backbone, backbones }: DetectFlags) => {
     stopOnInterrupt("Stopped");
-    await assertBackbone(flags.backbone, flags.backbones);
-    const notice = detectionNotice(flags.backbone);
-    if (notice !== undefined) console.error(notice);
-    for await (
-      const detection of detections(images, { ...flags, device: await resolveDevice(device) })
-    ) {
+    const judge = await findJudge({
+      head,
+      backbone,
+      backbones: backbones === undefined ? DETECT_BACKBONES : [backbones],
+      device: await resolveDevice(device),
+    });
+    await assertBackbone(judge.backbone, judge.folder);
+    if (judge.notice !== undefined) console.error(judge.notice);
+    for await (const detection of detections(images.map(userPath), judge)) {
       const { path } = detection;
       if ("problem" in detection) {
         Deno.exitCode = EXIT_FAILURE;
@@ -200,8 +213,8 @@ interface FeaturesFlags {
 program.command("features")
   .description("tokens of a folder of images, as a NumPy file")
   .requiredOption("--backbone <name>", "which backbone")
-  .requiredOption("--images <folder>", "images; folders in it are read too")
-  .requiredOption("--out <file>", "the .npy file")
+  .requiredOption("--images <folder>", "images; folders in it are read too", userPath)
+  .requiredOption("--out <file>", "the .npy file", userPath)
   .addOption(choice("--transform <name>", "how images are cropped", ["center", "ten"], "center"))
   .option("--skip-corrupt", "rows of NaN for images that cannot be decoded", false)
   .addOption(BACKBONES)
@@ -224,7 +237,7 @@ backbone.command("import <file>")
   .addOption(BACKBONES)
   .action(async (file: string, flags: { name: string; mode: ImportMode; backbones: string }) => {
     const { backbones: folder, ...options } = flags;
-    console.log(describeBackbone(await importBackbone(file, { ...options, folder })));
+    console.log(describeBackbone(await importBackbone(userPath(file), { ...options, folder })));
   });
 
 backbone.command("quantize")
@@ -246,19 +259,19 @@ const checkpoint = program.command("checkpoint").description("heads on disk");
 
 checkpoint.command("show <file>")
   .description("a head's architecture, parameters and the importance of each block")
-  .action(async (file: string) => console.log(await describeCheckpoint(file)));
+  .action(async (file: string) => console.log(await describeCheckpoint(userPath(file))));
 
 checkpoint.command("convert <input> <output>")
   .description("between .pth and .safetensors, by the names' endings")
   .action(async (input: string, output: string) => {
-    console.log(await convertCheckpoint(input, output));
+    console.log(await convertCheckpoint(userPath(input), userPath(output)));
   });
 
 const tensorflow = program.command("tensorflow").description("the second engine's native library");
 
 tensorflow.command("install")
   .description("build the addon against TensorFlow's C library, downloaded or given")
-  .option("--library <folder>", "a TensorFlow 2 C library that is there already")
+  .option("--library <folder>", "a TensorFlow 2 C library that is there already", userPath)
   .action(async (flags: { library?: string }) => {
     console.log(await installTensorflow({ ...flags, log: (line) => console.error(line) }));
   });
@@ -272,7 +285,7 @@ program.command("kernel")
 
 program.command("notebooks")
   .description("execute all notebooks with Jupyter, and write them as HTML")
-  .option("--out <folder>", "where the HTML goes", "results/notebooks")
+  .option("--out <folder>", "where the HTML goes", userPath, "results/notebooks")
   .action(async ({ out }: { out: string }) => {
     console.log(await runNotebooks(out, (line) => console.error(line)));
   });
@@ -316,6 +329,7 @@ function stopOnInterrupt(line: string): void {
 
 function sections(text: string): string[] {
   const list = parts(text);
+  if (list.length === 0) throw new InvalidArgumentError("Expected names, with commas between.");
   const unknown = list.filter((name) => !sectionNames.includes(name));
   if (unknown.length > 0) {
     throw new InvalidArgumentError(`Allowed choices are ${sectionNames.join(", ")}.`);
@@ -329,7 +343,17 @@ function wholeNumber(text: string): number {
 }
 
 function wholeNumbers(text: string): number[] {
-  return parts(text).map(wholeNumber);
+  const numbers = parts(text).map(wholeNumber);
+  if (numbers.length === 0 || new Set(numbers).size < numbers.length) {
+    throw new InvalidArgumentError("Expected different whole numbers, with commas between.");
+  }
+  return numbers;
+}
+
+/** A path as the user typed it: tasks run in the project's folder, wherever they are called. */
+function userPath(text: string): string {
+  const typedIn = Deno.env.get("INIT_CWD") ?? Deno.cwd();
+  return relative(Deno.cwd(), typedIn) === "" ? text : resolve(typedIn, text);
 }
 
 function parts(text: string): string[] {
@@ -339,6 +363,16 @@ function parts(text: string): string[] {
 /** One line about words that were off, with the words that would have done. */
 function usageLine({ code, message }: CommanderError): string {
   const line = message.replace(/^error: /, "").replaceAll("\n", " ");
+  if (code === "commander.excessArguments" && /--only\b/.test(process.argv.join(" "))) {
+    return `${line} Names after --only have commas between and no spaces.`;
+  }
+  if (code === "commander.missingMandatoryOptionValue") {
+    const known = current().options.flatMap(({ long, short }) => [long, short]);
+    const unknown = process.argv.find((word) =>
+      word.startsWith("-") && !known.includes(word.split("=", 1)[0]!)
+    );
+    if (unknown !== undefined) return `${line}; unknown option '${unknown}'`;
+  }
   if (code === "commander.unknownOption" || code === "commander.excessArguments") {
     return `${line}; choose from ${current().options.map(({ long }) => long).join(", ")}`;
   }
@@ -365,13 +399,19 @@ function current(): Command {
 function isForPeople(error: unknown): error is Error {
   return error instanceof RangeError || error instanceof SyntaxError ||
     error instanceof TypeError || error instanceof Deno.errors.PermissionDenied ||
-    error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotCapable;
+    error instanceof Deno.errors.NotCapable || isSystemError(error);
 }
 
 /** Deno says `No such file or directory (os error 2): open 'PATH'`. */
 function lineOf(error: Error): string {
-  const path = error instanceof Deno.errors.NotFound && /: \w+ '(.*)'$/.exec(error.message)?.[1];
-  return path ? `Expected a file at ${path}, found none` : error.message;
+  const path = /: \w+ '(.*)'$/.exec(error.message)?.[1];
+  if (path !== undefined && error instanceof Deno.errors.NotFound) {
+    return `Expected a file at ${path}, found none`;
+  }
+  if (path !== undefined && error instanceof Deno.errors.NotADirectory) {
+    return `Expected a folder at ${path}, found a file`;
+  }
+  return error.message;
 }
 
 if (import.meta.main) {

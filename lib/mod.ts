@@ -167,7 +167,9 @@ export { Detector, openDetector, type Verdict, verdictText } from "./run/detect.
 export { scoresOf } from "./run/evaluate.ts";
 export { TokenRows } from "./run/token_rows.ts";
 export {
+  type FailedHead,
   type HeadToTrain,
+  trainedConfig,
   type TrainedHead,
   trainHeads,
   type TrainingTokens,

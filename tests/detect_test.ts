@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import sharp from "sharp";
-import { detectionNotice, detections } from "../experiments/detect.ts";
+import { detections, findJudge } from "../experiments/detect.ts";
 import { openBackbone } from "../lib/backbone/backbone.ts";
 import { makeMiniBackbones } from "../lib/backbone/mini.ts";
 import { saveCheckpoint } from "../lib/head/checkpoint.ts";
@@ -12,7 +12,7 @@ import { temporaryFolder } from "./temporary.ts";
 const folder = temporaryFolder("detect ");
 await makeMiniBackbones({ root: folder, seed: 0 });
 const backbone = "Mini-B/16", backbones = join(folder, "backbones");
-const head = join(folder, "head.safetensors");
+const head = join(folder, "head.safetensors"), knowing = join(folder, "knowing.safetensors");
 {
   await using opened = await openBackbone(backbone, { folder: backbones });
   const { blocks, width } = opened.architecture;
@@ -23,8 +23,11 @@ const head = join(folder, "head.safetensors");
     projectionDim: 8,
     ablation: "none",
   } as const;
-  await saveCheckpoint(head, architecture, initialParameters(architecture, randomStream(0)));
+  const parameters = initialParameters(architecture, randomStream(0));
+  await saveCheckpoint(head, architecture, parameters);
+  await saveCheckpoint(knowing, architecture, parameters, { config: JSON.stringify({ backbone }) });
 }
+const judge = await findJudge({ backbone, backbones: [backbones], head, device: "cpu" });
 const images = join(folder, "images");
 await Deno.mkdir(join(images, "below"), { recursive: true });
 for (const [name, red] of [["a.png", 250], ["below/b.jpg", 10]] as const) {
@@ -35,8 +38,7 @@ for (const [name, red] of [["a.png", 250], ["below/b.jpg", 10]] as const) {
 await Deno.writeTextFile(join(images, "broken.png"), "this is no image, but a line of text");
 
 Deno.test("each image of a folder has a verdict or what is wrong with it", async () => {
-  const options = { backbone, backbones, head, device: "cpu" } as const;
-  const found = await Array.fromAsync(detections([images, join(images, "a.png")], options));
+  const found = await Array.fromAsync(detections([images, join(images, "a.png")], judge));
   const names = ["a.png", "below/b.jpg", "broken.png", "a.png"];
   assert.deepEqual(found.map(({ path }) => path), names.map((name) => join(images, name)));
   const [a, b, broken, again] = found;
@@ -48,9 +50,8 @@ Deno.test("each image of a folder has a verdict or what is wrong with it", async
 });
 
 Deno.test("a path that is not there, and a folder without images, are named", async () => {
-  const options = { backbone, backbones, head, device: "cpu" } as const;
   const refused = (path: string, says: RegExp) =>
-    assert.rejects(Array.fromAsync(detections([path], options)), (error: Error) => {
+    assert.rejects(Array.fromAsync(detections([path], judge)), (error: Error) => {
       assert.equal(error.name, "RangeError");
       assert.match(error.message, says);
       return true;
@@ -62,7 +63,18 @@ Deno.test("a path that is not there, and a folder without images, are named", as
   await refused(backbones, /expected some in .*backbones, found none/);
 });
 
-Deno.test("verdicts of a mini backbone carry the notice, those of CLIP none", () => {
-  assert.match(detectionNotice(backbone)!, /not comparable/);
-  assert.equal(detectionNotice("ViT-L/14"), undefined);
+Deno.test("a head brings its backbone, from the folder that has it; a released one means CLIP's", async () => {
+  const folders = [join(folder, "none"), backbones], device = "cpu";
+  const own = await findJudge({ head: knowing, backbones: folders, device });
+  assert.deepEqual([own.backbone, own.folder], [backbone, backbones]);
+  const released = await findJudge({ head, backbones: folders, device });
+  assert.deepEqual([released.backbone, released.folder], ["ViT-L/14", folders[0]]);
+  const given = await findJudge({ head: knowing, backbone: "X", backbones: folders, device });
+  assert.equal(given.backbone, "X");
+});
+
+Deno.test("verdicts of a mini backbone carry the notice, those of CLIP none", async () => {
+  assert.match(judge.notice!, /not comparable/);
+  const clip = await findJudge({ head, backbones: [backbones], device: "cpu" });
+  assert.equal(clip.notice, undefined);
 });

@@ -256,7 +256,10 @@ Deno.test({
       const [, said] = error.split(/^-+$/m).slice(-2);
       assert.ok(said, error);
       const lines = said.split("\n").filter((line) => line.trim() !== "");
-      assert.match(lines[0]!, /Cannot open the mini profile.*run `deno task reproduce` first/);
+      assert.match(
+        lines[0]!,
+        /Cannot open the mini profile.*run `deno task reproduce --data \S+` first/,
+      );
       assert.doesNotMatch(error, /\bat async\b|session\.ts:\d/);
     }),
 });

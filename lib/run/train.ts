@@ -5,6 +5,7 @@
 import { join } from "node:path";
 import type { HeadArchitecture, Parameters } from "../head/architecture.ts";
 import {
+  type Checkpoint,
   loadCheckpoint,
   loadTrainingState,
   saveCheckpoint,
@@ -47,6 +48,7 @@ export interface TrainedHead {
 
 /** A head whose training came to nothing, and why. */
 export interface FailedHead {
+  /** What was found, and what to do. */
   readonly problem: string;
 }
 
@@ -93,6 +95,11 @@ export function learningRateAt(
   epoch: number,
 ): number {
   return learningRate / 10 ** decayEpochs.filter((start) => start <= epoch).length;
+}
+
+/** How a head was trained, where its checkpoint says so: those made here do. */
+export function trainedConfig({ metadata }: Checkpoint): TrainingConfig | undefined {
+  return metadata["config"] === undefined ? undefined : JSON.parse(metadata["config"]);
 }
 
 /** What is kept of a head in training, besides its parameters and moments. */
@@ -290,7 +297,8 @@ async function endEpoch(
       const { epochs, trainingSeconds } = journal;
       const training = JSON.stringify({ epochs, trainingSeconds } satisfies TrainedHead);
       const path = join(folder, checkpointPath(head.key, epoch));
-      await saveCheckpoint(path, architecture, parameters, { training });
+      const config = JSON.stringify(head.config);
+      await saveCheckpoint(path, architecture, parameters, { training, config });
     }
     if (epoch < head.config.epochs) await saveLane(lane, folder);
   }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { openBackbone } from "../lib/backbone/backbone.ts";
 import { importBackbone } from "../lib/backbone/import.ts";
-import { quantizeWeights } from "../lib/backbone/quantize.ts";
+import { quantizedPath, quantizeWeights } from "../lib/backbone/quantize.ts";
 import { buildVitGraph } from "../lib/backbone/vit_graph.ts";
 import { readVitWeights, type VitArchitecture, type VitWeights } from "../lib/backbone/weights.ts";
 import { readSafetensors, writeLargeSafetensors } from "../lib/io/safetensors.ts";
@@ -171,13 +171,18 @@ function encode(values: Float32Array, dtype: Dtype): Uint8Array {
   return new Uint8Array(Uint16Array.from(bits, (word) => word >>> 16).buffer);
 }
 
-async function writeTimm(path: string, ls: boolean, dtype: Dtype = "F32"): Promise<void> {
+async function writeTimm(
+  path: string,
+  ls: boolean,
+  dtype: Dtype = "F32",
+  seed = "variant",
+): Promise<void> {
   const tensors = Object.entries(timmShapes(ls)).map(([name, shape]) => ({
     name,
     dtype,
     shape,
     bytes: () => {
-      const random = randomStream("variant", name);
+      const random = randomStream(seed, name);
       const values = Float32Array.from(
         { length: sizeOf(shape) },
         () => (/norm\d?\.weight/.test(name) ? 1 : 0) + .3 * random.normal(),
@@ -290,7 +295,7 @@ Deno.test("int8 tokens are near full precision's, and an image's do not depend o
   const path = join(folder, "tiny", "model.safetensors");
   await Deno.mkdir(dirname(path));
   await writeTimm(path, false);
-  await quantizeWeights(await readVitWeights(path), join(folder, "tiny", "int8.safetensors"));
+  await quantizeWeights(await readVitWeights(path), quantizedPath(path));
   await using full = await openBackbone("tiny", { folder });
   await using int8 = await openBackbone("tiny", { folder, precision: "int8" });
   const random = randomStream("crops");
@@ -304,6 +309,71 @@ Deno.test("int8 tokens are near full precision's, and an image's do not depend o
   const alone = await int8.tokensOfCrops(rgb.subarray(crop, 2 * crop), 1);
   assert.deepEqual(alone.data, b.data.subarray(alone.data.length, 2 * alone.data.length));
   assert.notEqual(await full.fingerprint(), await int8.fingerprint());
+});
+
+Deno.test("int8 weights made of other weights than those beside them are refused with what makes them", async () => {
+  const folder = temporaryFolder();
+  const path = join(folder, "Tiny-4", "model.safetensors");
+  await Deno.mkdir(dirname(path));
+  await writeTimm(path, false);
+  await quantizeWeights(await readVitWeights(path), quantizedPath(path));
+  const open = () => openBackbone("Tiny/4", { folder, precision: "int8" });
+  await using _made = await open();
+  await writeTimm(path, false, "F32", "others");
+  await assert.rejects(open(), {
+    name: "RangeError",
+    message: `Cannot read ${
+      quantizedPath(path)
+    }: expected int8 weights made of ${path}, found those of an earlier file; run \`deno task backbone quantize --name Tiny-4\` again`,
+  });
+  await quantizeWeights(await readVitWeights(path), quantizedPath(path));
+  await using _again = await open();
+  // as earlier versions wrote them, without the weights that they were made of
+  const [entry] = (await readVitWeights(path)).tensors.values();
+  const bytes = () => Promise.resolve(new Uint8Array(entry!.length));
+  const { shape } = entry!;
+  await writeLargeSafetensors(
+    quantizedPath(path),
+    [{ name: "class", dtype: "F32", shape, bytes }],
+    {
+      "rine.int8": "1",
+    },
+  );
+  await assert.rejects(open(), {
+    name: "SyntaxError",
+    message: /expected int8 weights of format 2, found 1; run `.* --name Tiny-4` again$/,
+  });
+});
+
+Deno.test("an import removes the int8 weights that others of its name left behind", async () => {
+  const folder = temporaryFolder();
+  const file = join(folder, "weights.safetensors");
+  const archive = join(import.meta.dirname!, "fixtures/openai_torchscript.pt");
+  await writeTimm(file, false);
+  for (const given of [file, archive]) {
+    const { header: { path } } = await importBackbone(file, { name: "tiny", folder });
+    await quantizeWeights(await readVitWeights(path), quantizedPath(path));
+    await Deno.remove(path);
+    await importBackbone(given, { name: "tiny", folder });
+    await assert.rejects(
+      openBackbone("tiny", { folder, precision: "int8" }),
+      /found none; .*quantize/,
+    );
+    await Deno.remove(path);
+  }
+});
+
+Deno.test("a backbone that could not be opened can be tried again, and freed", async () => {
+  const path = join(temporaryFolder(), "model.safetensors");
+  await writeTimm(path, false);
+  await using backbone = await openBackbone(path);
+  await Deno.rename(path, `${path}.away`);
+  await assert.rejects(backbone.open(), Deno.errors.NotFound);
+  await assert.rejects(backbone.fingerprint());
+  await backbone[Symbol.asyncDispose]();
+  await Deno.rename(`${path}.away`, path);
+  await backbone.open();
+  assert.match(await backbone.fingerprint(), /^[0-9a-f]{64} float32$/);
 });
 
 Deno.test("OpenAI's TorchScript archive is read without its code, and opens by its name", async () => {

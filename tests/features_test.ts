@@ -3,7 +3,7 @@ import { basename, join } from "node:path";
 import fc from "fast-check";
 import sharp from "sharp";
 import { type Backbone, openBackbone, PRECISIONS } from "../lib/backbone/backbone.ts";
-import { quantizeWeights } from "../lib/backbone/quantize.ts";
+import { quantizedPath, quantizeWeights } from "../lib/backbone/quantize.ts";
 import { readVitWeights } from "../lib/backbone/weights.ts";
 import { type DatasetSpec, type ImageEntry, listImages } from "../lib/data/dataset.ts";
 import { type ExtractOptions, extractTokens } from "../lib/features/extract.ts";
@@ -174,7 +174,7 @@ async function openAll(folder: string): Promise<Backbone[]> {
   await Deno.mkdir(join(folder, "Tiny"));
   const weights = join(folder, "Tiny", "model.safetensors");
   await Deno.copyFile(join(GOLDENS, "clip_hf.safetensors"), weights);
-  await quantizeWeights(await readVitWeights(weights), join(folder, "Tiny", "int8.safetensors"));
+  await quantizeWeights(await readVitWeights(weights), quantizedPath(weights));
   return await Promise.all(
     PRECISIONS.map((precision) => openBackbone("Tiny", { folder, precision })),
   );

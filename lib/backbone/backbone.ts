@@ -2,17 +2,16 @@
  * A frozen backbone: images in, one CLS token per Transformer block out.
  * @module
  */
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { centerCrop } from "../image/crop.ts";
 import type { RgbImage } from "../image/image.ts";
 import { exists } from "../io/files.ts";
+import { Lazy } from "../io/lazy.ts";
 import type { Tensor } from "../io/tensor.ts";
 import { type Device, openSession, ortTensor, type Session } from "../onnx/session.ts";
-import { readQuantizedWeights } from "./quantize.ts";
+import { quantizedPath, readQuantizedWeights } from "./quantize.ts";
 import { buildVitGraph, type Tap } from "./vit_graph.ts";
-import { readVitWeights, type VitArchitecture, type VitWeights } from "./weights.ts";
+import { hashWeights, readVitWeights, type VitArchitecture, type VitWeights } from "./weights.ts";
 
 /** What backbones can compute in. */
 export const PRECISIONS = ["full", "int8"] as const;
@@ -49,8 +48,10 @@ export class Backbone implements AsyncDisposable {
   readonly device: Device;
   readonly #weights: VitWeights;
   readonly #options: BackboneOptions;
-  #session: Promise<Session> | undefined;
-  #fingerprint: Promise<string> | undefined;
+  readonly #session: Lazy<Session> = new Lazy(() => this.#openSession());
+  readonly #fingerprint: Lazy<string> = new Lazy(async () =>
+    `${await hashWeights(this.#weights.header.path)} ${this.#compute}`
+  );
 
   /** Use {@linkcode openBackbone}. */
   constructor(name: string, weights: VitWeights, options: BackboneOptions) {
@@ -82,8 +83,7 @@ export class Backbone implements AsyncDisposable {
    * key.
    */
   fingerprint(): Promise<string> {
-    return this.#fingerprint ??= hashFile(this.#weights.header.path)
-      .then((hash) => `${hash} ${this.#compute}`);
+    return this.#fingerprint.get();
   }
 
   get #compute(): "float32" | "float16" {
@@ -133,11 +133,11 @@ export class Backbone implements AsyncDisposable {
   }
 
   /**
-   * Opens the session now rather than at the first image.
+   * Opens the session now rather than at the first image. Where that fails, it can be tried again.
    * @throws {RangeError} where the device's provider is not installed, with what installs it
    */
   open(): Promise<Session> {
-    return this.#session ??= this.#openSession();
+    return this.#session.get();
   }
 
   async #openSession(): Promise<Session> {
@@ -162,9 +162,7 @@ export class Backbone implements AsyncDisposable {
 
   /** Frees the session; the next use opens another. */
   async [Symbol.asyncDispose](): Promise<void> {
-    const session = await this.#session;
-    this.#session = undefined;
-    await session?.release();
+    await (await this.#session.take())?.release();
   }
 }
 
@@ -172,7 +170,8 @@ export class Backbone implements AsyncDisposable {
  * Opens a backbone. Only the header of its weights is read until tokens are asked for.
  * @param name of a folder in `options.folder` (`ViT-L/14` lies in `ViT-L-14/`), or the path of a
  * `.safetensors` file
- * @throws {RangeError} where there is no such backbone, or its names follow no known scheme
+ * @throws {RangeError} where there is no such backbone, its names follow no known scheme, or its int8
+ * weights were made of other weights
  * @throws {SyntaxError} where its file is not whole
  * @throws {TypeError} where its tensors do not fit one another
  */
@@ -188,13 +187,13 @@ export async function openBackbone(
   if (device !== "cpu") {
     throw new RangeError(`Cannot open ${name} as int8: expected device cpu, found ${device}`);
   }
-  const quantized = join(dirname(path), "int8.safetensors");
+  const quantized = quantizedPath(path);
   if (!await exists(quantized)) {
     throw new RangeError(
       `Cannot open ${name} as int8: expected ${quantized}, found none; \`deno task backbone quantize --name ${name}\` makes it`,
     );
   }
-  return new Backbone(name, await readQuantizedWeights(quantized), options);
+  return new Backbone(name, await readQuantizedWeights(quantized, path), options);
 }
 
 /** Where a backbone's weights lie: `FOLDER/ViT-L-14/model.safetensors`. */
@@ -217,10 +216,4 @@ async function* readFolder(folder: string): AsyncGenerator<Deno.DirEntry> {
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
-}
-
-async function hashFile(path: string): Promise<string> {
-  const hash = createHash("sha256");
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk);
-  return hash.digest("hex");
 }

@@ -7,6 +7,7 @@ import { contentKey, exists } from "../io/files.ts";
 import { isPytorchFile, readPytorchFile } from "../io/pytorch_file.ts";
 import { writeSafetensors } from "../io/safetensors.ts";
 import { weightsPath } from "./backbone.ts";
+import { quantizedPath } from "./quantize.ts";
 import { readVitWeights, type VitWeights } from "./weights.ts";
 
 /** What becomes of the file that is imported. */
@@ -27,7 +28,8 @@ export interface ImportOptions {
 
 /**
  * Imports a backbone: a `.safetensors` file under any known naming, or a PyTorch archive with
- * OpenAI's names (`ViT-L-14.pt`), whose tensors are read and whose code is not.
+ * OpenAI's names (`ViT-L-14.pt`), whose tensors are read and whose code is not. Int8 weights of
+ * that name, made of weights that were there before, are removed.
  * @returns the weights as they will be opened
  * @throws {RangeError} where the name is taken, or the tensors' names follow no known scheme
  * @throws {SyntaxError} where the file is not whole
@@ -45,7 +47,13 @@ export async function importBackbone(file: string, options: ImportOptions): Prom
     );
   }
   await Deno.mkdir(dirname(target), { recursive: true });
-  if (await isPytorchFile(file)) return await convert(file, target);
+  if (await isPytorchFile(file)) await convert(file, target);
+  else await take(file, target, mode);
+  await Deno.remove(quantizedPath(target)).catch(() => {});
+  return await readVitWeights(target);
+}
+
+async function take(file: string, target: string, mode: ImportMode): Promise<void> {
   await readVitWeights(file);
   // a link that leads nowhere is in the way of a new one
   await Deno.remove(target).catch(() => {});
@@ -56,10 +64,9 @@ export async function importBackbone(file: string, options: ImportOptions): Prom
     await Deno.copyFile(file, unfinished);
     await Deno.rename(unfinished, target);
   }
-  return await readVitWeights(target);
 }
 
-async function convert(file: string, target: string): Promise<VitWeights> {
+async function convert(file: string, target: string): Promise<void> {
   const tensors = await readPytorchFile(file, (name) => name.startsWith("visual."));
   const unchecked = `${target}.unchecked`;
   await writeSafetensors(unchecked, tensors);
@@ -70,7 +77,6 @@ async function convert(file: string, target: string): Promise<VitWeights> {
     throw error;
   }
   await Deno.rename(unchecked, target);
-  return await readVitWeights(target);
 }
 
 /** A backbone's architecture in words, for people. */

@@ -3,6 +3,7 @@
  * own, in a file that holds all that the graph needs.
  * @module
  */
+import { basename, dirname, join } from "node:path";
 import {
   type LazyTensor,
   readEntryBytes,
@@ -11,7 +12,7 @@ import {
   toFloat32,
   writeLargeSafetensors,
 } from "../io/safetensors.ts";
-import type { VitArchitecture, VitWeights } from "./weights.ts";
+import { hashWeights, type VitArchitecture, type VitWeights } from "./weights.ts";
 
 /** Linear layers of a block, whose matrices are quantised. */
 const MATRIX = /^blocks\.\d+\.(q|k|v|out|fc1|fc2)\.weight$/;
@@ -19,14 +20,25 @@ const MATRIX = /^blocks\.\d+\.(q|k|v|out|fc1|fc2)\.weight$/;
 const LARGEST = 127;
 
 /** Metadata that marks a file as this module's, with its layout's number. */
-const FORMAT_KEY = "rine.int8", FORMAT = "1";
+const FORMAT_KEY = "rine.int8", FORMAT = "2";
+
+/** Metadata that holds the SHA-256 of the weights that were quantised. */
+const SOURCE_KEY = "source.sha256";
+
+/** Where the int8 version of a weights file lies: beside it. */
+export function quantizedPath(weightsPath: string): string {
+  return join(dirname(weightsPath), "int8.safetensors");
+}
 
 /**
  * Quantises weights, symmetrically and by output channel: w ≈ q · scale, scale = max |w| / 127.
  * A matrix [out, in] is stored as int8 [in, out], the order that products read, with `NAME.scale`
- * float32 [out]. All other tensors are stored as float32.
+ * float32 [out]. All other tensors are stored as float32. The file remembers what weights it was
+ * made of.
  */
 export async function quantizeWeights(weights: VitWeights, path: string): Promise<void> {
+  // before the values are read: weights that are replaced meanwhile are not what this was made of
+  const source = await hashWeights(weights.header.path);
   const tensors: LazyTensor[] = [];
   for (const [name, entry] of weights.tensors) {
     const values = async () =>
@@ -51,6 +63,7 @@ export async function quantizeWeights(weights: VitWeights, path: string): Promis
   }
   await writeLargeSafetensors(path, tensors, {
     [FORMAT_KEY]: FORMAT,
+    [SOURCE_KEY]: source,
     architecture: JSON.stringify(weights.architecture),
     scheme: weights.scheme,
   });
@@ -81,16 +94,25 @@ function quantize(values: Float32Array, outputs: number, inputs: number) {
 
 /**
  * Reads what {@linkcode quantizeWeights} wrote.
+ * @param sourcePath weights that it must have been made of
  * @throws {SyntaxError} where the file is not whole, or is not such a file
+ * @throws {RangeError} where it was made of other weights
  */
-export async function readQuantizedWeights(path: string): Promise<VitWeights> {
+export async function readQuantizedWeights(path: string, sourcePath: string): Promise<VitWeights> {
   const header = await readSafetensorsHeader(path);
   const { metadata } = header;
   if (metadata[FORMAT_KEY] !== FORMAT) {
     throw new SyntaxError(
       `Cannot read ${path}: expected int8 weights of format ${FORMAT}, found ${
         metadata[FORMAT_KEY] ?? "none"
-      }; import the backbone again`,
+      }; ${quantizeAdvice(path)}`,
+    );
+  }
+  if (metadata[SOURCE_KEY] !== await hashWeights(sourcePath)) {
+    throw new RangeError(
+      `Cannot read ${path}: expected int8 weights made of ${sourcePath}, found those of an earlier file; ${
+        quantizeAdvice(path)
+      }`,
     );
   }
   return {
@@ -99,4 +121,9 @@ export async function readQuantizedWeights(path: string): Promise<VitWeights> {
     architecture: JSON.parse(metadata["architecture"]!) as VitArchitecture,
     tensors: header.tensors as ReadonlyMap<string, SafetensorsEntry>,
   };
+}
+
+/** A backbone is named by its folder. */
+function quantizeAdvice(path: string): string {
+  return `run \`deno task backbone quantize --name ${basename(dirname(path))}\` again`;
 }

@@ -3,7 +3,8 @@
  * described by their shapes alone.
  * @module
  */
-import { basename } from "node:path";
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
 import {
   readSafetensorsHeader,
   type SafetensorsEntry,
@@ -115,6 +116,13 @@ export async function readVitWeights(path: string): Promise<VitWeights> {
   const architecture = architectureOf(path, tensors, scheme);
   assertShapes(path, tensors, architecture);
   return { header, scheme: scheme.name, architecture, tensors };
+}
+
+/** SHA-256 of a weights file, hexadecimal: what the file is, wherever it lies. */
+export async function hashWeights(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk);
+  return hash.digest("hex");
 }
 
 function rename(header: SafetensorsHeader, scheme: NamingScheme) {
@@ -257,9 +265,9 @@ function assertShapes(
   }
   if (wrong.length > 0) {
     throw new TypeError(
-      `Cannot read ${
-        basename(path)
-      }: expected F32, F16 or BF16 tensors that fit width ${width}, found ${wrong.join(", ")}`,
+      `Cannot read ${path}: expected F32, F16 or BF16 tensors that fit width ${width}, found ${
+        wrong.join(", ")
+      }`,
     );
   }
 }

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { InferenceSession } from "onnxruntime-node";
 import type { HeadArchitecture } from "../lib/head/architecture.ts";
-import { initialState } from "../lib/head/engine.ts";
+import { initialState, type TrainerOptions } from "../lib/head/engine.ts";
 import { ENGINES, openEngine } from "../lib/head/open_engine.ts";
+import { openOnnxEngine } from "../lib/head/onnx_engine.ts";
 import { openTensorflowEngine } from "../lib/head/tensorflow_engine.ts";
 import { installTensorflow } from "../lib/head/tensorflow_install.ts";
 import {
@@ -13,6 +15,7 @@ import { randomStream } from "../lib/random.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 const native = await hasNativeTensorflow();
+const seesGpu = native && (await openTensorflowEngine({ threads: 1 })).backend.includes("cuda");
 
 Deno.test("every engine says what really runs", async () => {
   for (const name of ENGINES) {
@@ -25,8 +28,7 @@ Deno.test("every engine says what really runs", async () => {
 
 Deno.test("auto takes tensorflow where its native library sees a GPU, else onnx", async () => {
   const engine = await openEngine("auto", { threads: 1 });
-  const seen = native && (await openTensorflowEngine({ threads: 1 })).backend.includes("cuda");
-  assert.equal(engine.name, seen ? "tensorflow" : "onnx");
+  assert.equal(engine.name, seesGpu ? "tensorflow" : "onnx");
   await engine.dispose();
 });
 
@@ -35,11 +37,18 @@ Deno.test("a device that an engine does not have is refused with what to do", as
     name: "RangeError",
     message: "Cannot run tensorflow on webgpu: expected --device cpu or cuda",
   });
-  if (native && (await openTensorflowEngine()).backend.includes("cuda")) return;
-  await assert.rejects(openEngine("tensorflow", { device: "cuda" }), {
-    name: "RangeError",
-    message: native ? /it finds no GPU/ : /run `deno task tensorflow install`$/,
-  });
+});
+
+Deno.test({
+  name: `tensorflow refuses a GPU that is not there${
+    seesGpu ? " (skipped: there is one)" : ""
+  }, with what to do`,
+  ignore: seesGpu,
+  fn: () =>
+    assert.rejects(openEngine("tensorflow", { device: "cuda" }), {
+      name: "RangeError",
+      message: native ? /it finds no GPU/ : /run `deno task tensorflow install`$/,
+    }),
 });
 
 Deno.test({
@@ -56,28 +65,85 @@ Deno.test({
   },
 });
 
+const tiny: HeadArchitecture = {
+  blocks: 3,
+  width: 4,
+  projectionLayers: 1,
+  projectionDim: 5,
+  ablation: "none",
+};
+const batch = { tokens: new Float32Array(24).fill(1), labels: Uint8Array.of(0, 1), count: 2 };
+
+function trainerOptions(architecture = tiny): TrainerOptions {
+  const state = initialState(architecture, randomStream(0));
+  return { architecture, contrastiveWeight: 1, dropout: true, dropoutKey: [], state };
+}
+
+/** Does something while ONNX Runtime's sessions are opened by another function. */
+async function withSessions(
+  open: (create: typeof InferenceSession.create) => typeof InferenceSession.create,
+  action: () => Promise<void>,
+): Promise<void> {
+  const { create } = InferenceSession;
+  InferenceSession.create = open(create);
+  try {
+    await action();
+  } finally {
+    InferenceSession.create = create;
+  }
+}
+
+Deno.test("onnx: a session that failed to open is opened again by the next head", async () => {
+  const engine = await openOnnxEngine({ threads: 1 });
+  await withSessions(() => () => Promise.reject(new Error("out of memory")), async () => {
+    await assert.rejects(engine.trainer(trainerOptions()), /out of memory/);
+    await assert.rejects(engine.predictor(tiny, trainerOptions().state.parameters));
+    await assert.rejects(engine.gradients(trainerOptions(), batch));
+  });
+  const trainer = await engine.trainer(trainerOptions());
+  assert((await trainer.step(batch, 1e-3)).total > 0);
+  await engine.gradients(trainerOptions(), batch);
+  await engine.dispose();
+});
+
+Deno.test("onnx: gradients that fail let go of their session", async () => {
+  const engine = await openOnnxEngine({ threads: 1 });
+  let open = 0;
+  const failing = (create: typeof InferenceSession.create) => async (...model: unknown[]) => {
+    const session = await create(...model as Parameters<typeof create>);
+    const release = session.release.bind(session);
+    open++;
+    session.run = () => Promise.reject(new Error("out of memory"));
+    session.release = () => {
+      open--;
+      return release();
+    };
+    return session;
+  };
+  await withSessions((create) => failing(create) as typeof create, async () => {
+    await assert.rejects(engine.gradients(trainerOptions(), batch), /out of memory/);
+    assert.equal(open, 1);
+    const other = trainerOptions({ ...tiny, projectionDim: 6 });
+    await assert.rejects(engine.gradients(other, batch), /out of memory/);
+    assert.equal(open, 1, "the first one was closed when another was needed");
+  });
+  await engine.dispose();
+  assert.equal(open, 0);
+});
+
 for (const library of native ? TENSORFLOW_LIBRARIES : ["javascript"] as const) {
   Deno.test(`tensorflow, ${library}: heads free every tensor that they made`, async () => {
     const { tf } = await loadTensorflow(library);
     const engine = await openTensorflowEngine({}, library);
     const before = tf.memory().numTensors;
-    const architecture: HeadArchitecture = {
-      blocks: 3,
-      width: 4,
-      projectionLayers: 1,
-      projectionDim: 5,
-      ablation: "none",
-    };
-    const state = initialState(architecture, randomStream(0));
-    const options = { architecture, contrastiveWeight: 1, dropout: true, dropoutKey: [], state };
-    const batch = { tokens: new Float32Array(24).fill(1), labels: Uint8Array.of(0, 1), count: 2 };
+    const options = trainerOptions();
     const trainer = await engine.trainer(options);
     const opened = tf.memory().numTensors;
     for (let step = 0; step < 3; step++) await trainer.step(batch, 1e-3);
     trainer.state();
     await engine.gradients(options, batch);
     assert.equal(tf.memory().numTensors, opened);
-    const predictor = await engine.predictor(architecture, state.parameters);
+    const predictor = await engine.predictor(tiny, options.state.parameters);
     await predictor.predict(batch.tokens, 2);
     await predictor.dispose();
     await trainer.dispose();

@@ -72,8 +72,7 @@ class OnnxEngine implements HeadEngine {
       ...model.weights(model.flatten(state.parameters)),
       ...model.batch(batch, dropoutKey, state.steps),
       contrastiveWeight: scalar(contrastiveWeight),
-    }));
-    release();
+    })).finally(release);
     const loss = lossOf(floats(fetched, "bce"), floats(fetched, "supcon"), contrastiveWeight);
     const gradients = new Map(
       [...model.layout.spans].map(([name, { shape }]) => {
@@ -98,17 +97,24 @@ class OnnxEngine implements HeadEngine {
     }
     held.users++;
     let release = () => void held.users--;
-    return [await held.opening, () => {
-      release();
-      release = () => {};
-    }];
+    try {
+      return [await held.opening, () => {
+        release();
+        release = () => {};
+      }];
+    } catch (error) {
+      // whoever asks next has it tried again
+      if (this.#models.get(key) === held) this.#models.delete(key);
+      throw error;
+    }
   }
 
   /** Closes the models that no head holds: for large heads they keep hundreds of megabytes. */
   async #closeUnused(): Promise<void> {
     const unused = [...this.#models].filter(([, { users }]) => users === 0);
     for (const [key] of unused) this.#models.delete(key);
-    for (const [, { opening }] of unused) await (await opening).close();
+    // one that failed to open has nothing to close
+    for (const [, { opening }] of unused) await (await opening.catch(() => {}))?.close();
   }
 
   async dispose(): Promise<void> {

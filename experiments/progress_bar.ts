@@ -36,6 +36,12 @@ export class ProgressDisplay implements Disposable {
     for (const display of ProgressDisplay.#open) display[Symbol.dispose]();
   }
 
+  /** Says a line above the bars. */
+  say(line: string): void {
+    if (this.#bars) this.#bars.log(`${line}\n`);
+    else console.error(line);
+  }
+
   #show(progress: Progress): void {
     if (!ProgressDisplay.#open.has(this)) return;
     const { stage, unit, done, total } = progress;

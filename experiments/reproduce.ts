@@ -13,6 +13,7 @@ import type { RunRow } from "../lib/results/run.ts";
 import { bestConfiguration, meanScore } from "../lib/results/select.ts";
 import { execute } from "../lib/run/execute.ts";
 import { reproduceCommand } from "./command.ts";
+import { keepBestHeads } from "./best_heads.ts";
 import type { Experiment } from "./experiment.ts";
 import { FinishedRuns } from "./finished.ts";
 import { averagedNames } from "./heads.ts";
@@ -66,8 +67,13 @@ export async function reproduce(options: ReproduceOptions): Promise<string> {
   for (const path of [data, tokensFolder, folder]) await assertWritable(path);
   using display = new ProgressDisplay();
   const { onProgress } = display;
+  const onWait = once(() =>
+    display.say(`Another process works in ${data} or ${folder}; waiting for it`)
+  );
   const engine = await resolveEngine(options);
-  const world = await openWorld(profile, { data, seed, device, precision, protocol, onProgress });
+  const world = await openWorld(profile, {
+    ...{ data, seed, device, precision, protocol, onProgress, onWait },
+  });
   const finished = new FinishedRuns(profile, world, {
     ...{ engine, seed, seeds, folder, tokensFolder },
     command: (section) => reproduceCommand(profile, options, [section]),
@@ -75,6 +81,7 @@ export async function reproduce(options: ReproduceOptions): Promise<string> {
   const rows: RunRow[] = [];
   const records: RunRecord[] = [];
   const lines = new Map<string, string>();
+  const forced = new Set<string>();
   for (const experiment of inOrder(options.only)) {
     const { name, section, title } = experiment;
     const executed = await execute(name, experiment.runs(profile, seeds, rows), world, {
@@ -86,8 +93,10 @@ export async function reproduce(options: ReproduceOptions): Promise<string> {
       batchSize: BATCH_SIZE[profile.name],
       cores: navigator.hardwareConcurrency,
       force: options.force,
+      forced,
       skipCorrupt: options.skipCorrupt,
       onProgress,
+      onWait,
     });
     rows.push(...averagedRows(profile, executed.rows));
     records.push(...executed.records);
@@ -104,10 +113,11 @@ export async function reproduce(options: ReproduceOptions): Promise<string> {
   const done = await doneSections(finished, lines, options, { folder, tokensFolder, engine });
   for (const backbone of world.backbones.values()) await backbone[Symbol.asyncDispose]();
   const written = await writeSections(done, options, folder);
+  const heads = await keepBestHeads(profile, records, folder);
   return [
     ...(profile.notice === undefined ? [] : ["", profile.notice]),
     "",
-    ...bestLines(profile, rows),
+    ...bestLines(profile, rows, heads),
     "",
     ...written,
     "",
@@ -115,6 +125,14 @@ export async function reproduce(options: ReproduceOptions): Promise<string> {
     `Done in ${duration((performance.now() - started) / 1000)}. ` +
     `Everything is in ${folder}; begin with ${join(folder, "report.html")}`,
   ].join("\n");
+}
+
+function once(action: () => void): () => void {
+  let isDone = false;
+  return () => {
+    if (!isDone) action();
+    isDone = true;
+  };
 }
 
 /** `auto` as what it stands for here, so that names of runs say what ran them. */
@@ -154,8 +172,12 @@ function skippedLines(records: readonly RunRecord[]): string[] {
     : [`Left out images that cannot be decoded: ${said.join(", ")}; the records name them`, ""];
 }
 
-/** The best run of each class set, chosen as the profile chooses. */
-function bestLines(profile: Profile, rows: readonly RunRow[]): string[] {
+/** The best run of each class set, chosen as the profile chooses, and where its head lies. */
+function bestLines(
+  profile: Profile,
+  rows: readonly RunRow[],
+  heads: ReadonlyMap<string, string>,
+): string[] {
   const percent = (fraction: number) => `${(100 * fraction).toFixed(1)} %`;
   return profile.classSets.flatMap(({ name, classes }) => {
     const own = rows.filter((row) =>
@@ -169,6 +191,7 @@ function bestLines(profile: Profile, rows: readonly RunRow[]): string[] {
       `ACC ${percent(meanScore(row, "acc"))}, AP ${percent(meanScore(row, "ap"))} over ${
         averagedNames(profile.testSets).length
       } test sets`,
+      `  ${heads.get(name)}  its head`,
     ];
   });
 }

@@ -23,6 +23,8 @@ export interface OpenWorldOptions {
   readonly precision: Precision;
   readonly protocol: "released" | "paper";
   readonly onProgress: OnProgress;
+  /** Told that another process makes what is missing and is waited for. */
+  readonly onWait?: () => void;
 }
 
 /** Where a profile's images and backbones lie. */
@@ -35,15 +37,16 @@ export function worldRoot({ name }: Profile, data: string): string {
  * @throws {RangeError} where the weights of a backbone are not there
  */
 export async function openWorld(profile: Profile, options: OpenWorldOptions): Promise<World> {
-  const { data, seed, device, precision, protocol, onProgress } = options;
+  const { data, seed, device, precision, protocol, onProgress, onWait } = options;
   const root = worldRoot(profile, data);
   if (profile.name === "mini") {
     await makeMiniWorld({
       root,
       seed,
       onProgress: (done, total) => onProgress({ stage: "mini world", unit: "images", done, total }),
+      onWait,
     });
-    await makeMiniBackbones({ root, seed });
+    await makeMiniBackbones({ root, seed, onWait });
   }
   const folder = join(root, "backbones");
   const backbones = new Map<string, Backbone>();

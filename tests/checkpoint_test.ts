@@ -174,6 +174,17 @@ Deno.test("a head converts to .pth and back, and shows the same", () =>
     assert.match(shown, /parameters +141\n/);
     assert.equal(shown.split("\n").length, 8 + plain.blocks);
     assert.equal(shown.replace(b, a), await describeCheckpoint(a));
+    const config = JSON.stringify({
+      classes: ["cat", "horse"],
+      learningRate: .001,
+      decayEpochs: [],
+    });
+    const training = JSON.stringify({ epochs: [{ epoch: 1, valLoss: .123456 }] });
+    await saveCheckpoint(a, plain, parameters, { config, training, note: "by hand" });
+    const lines = (await describeCheckpoint(a)).replaceAll(/ +/g, " ");
+    assert.ok(lines.includes("\n config\n classes cat, horse\n learningRate 0.001\n"), lines);
+    assert.ok(lines.includes("\n training\n epochs epoch 1, valLoss 0.1235\n"), lines);
+    assert.ok(lines.includes("\n note by hand\n"), lines);
     await assert.rejects(convertCheckpoint(a, `${folder}/c.onnx`), {
       name: "RangeError",
       message: /expected a name ending in \.pth or \.safetensors$/,

@@ -27,6 +27,8 @@ export interface MiniBackboneOptions {
   readonly root: string;
   /** Seed of the mini world. */
   readonly seed: number;
+  /** Told that another process makes them and is waited for. */
+  readonly onWait?: (() => void) | undefined;
 }
 
 /** Rises whenever the same seed gives other weights. */
@@ -46,7 +48,9 @@ export async function makeMiniBackbones(options: MiniBackboneOptions): Promise<s
   const paths = MINI_BACKBONES.map(({ name }) => weightsPath(join(root, "backbones"), name));
   const made = await Promise.all(paths.map((path) => isMade(path, seed)));
   // a second process waits here, and then finds them made
-  if (!made.every(Boolean)) await withLock(join(root, "backbones", LOCK), () => make(options));
+  if (!made.every(Boolean)) {
+    await withLock(join(root, "backbones", LOCK), () => make(options), options.onWait);
+  }
   return paths;
 }
 

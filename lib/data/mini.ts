@@ -35,6 +35,8 @@ export interface MiniWorldOptions {
   readonly scale?: number;
   /** Called as images are finished; those of an earlier, interrupted call count as done. */
   readonly onProgress?: (done: number, total: number) => void;
+  /** Told that another process makes it and is waited for. */
+  readonly onWait?: (() => void) | undefined;
 }
 
 const VERSION = 6;
@@ -64,7 +66,8 @@ const UNFINISHED = "unfinished.json";
  * is not in (0, 1]
  */
 export async function makeMiniWorld(
-  { root, seed, scale = 1, workers = navigator.hardwareConcurrency, onProgress }: MiniWorldOptions,
+  { root, seed, scale = 1, workers = navigator.hardwareConcurrency, onProgress, onWait }:
+    MiniWorldOptions,
 ): Promise<MiniManifest> {
   if (!(scale > 0 && scale <= 1)) {
     throw new RangeError(`Cannot make mini world: expected a scale in (0, 1], found ${scale}`);
@@ -74,7 +77,11 @@ export async function makeMiniWorld(
   if (made && isSame(made, identity)) return made;
   await assertNoOthers(root, miniFolders(scale));
   // a second process waits here, and then finds the world made
-  return await withLock(`${root}/${LOCK}`, () => make({ root, identity, workers, onProgress }));
+  return await withLock(
+    `${root}/${LOCK}`,
+    () => make({ root, identity, workers, onProgress }),
+    onWait,
+  );
 }
 
 interface Making {

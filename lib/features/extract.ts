@@ -34,7 +34,7 @@ export interface ExtractOptions {
   /** Told of crops that are done, those of an earlier process among them. */
   readonly onProgress?: OnProgress;
   /** Told that another process extracts into the same folder and is waited for. */
-  readonly onWait?: () => void;
+  readonly onWait?: (() => void) | undefined;
 }
 
 /**

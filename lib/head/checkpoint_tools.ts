@@ -67,7 +67,7 @@ export async function describeCheckpoint(path: string): Promise<string> {
     row("parameters", parameterCount(architecture)),
   );
   for (const [name, value] of Object.entries(metadata)) {
-    if (name !== "ablation") lines.push(row(name, value));
+    if (name !== "ablation") lines.push(...metadataRows(name, value));
   }
   const counts = blockImportance(parameters), largest = Math.max(...counts);
   lines.push("  features that weigh a block most:");
@@ -80,6 +80,40 @@ export async function describeCheckpoint(path: string): Promise<string> {
 
 function title(model: Model): string {
   return "probe" in model ? "UFD's linear layer" : "head of RINE";
+}
+
+/** What stands in a checkpoint's metadata; objects, which stand there as JSON, a line a field. */
+function metadataRows(name: string, text: string): string[] {
+  const value = parsed(text);
+  if (!isObject(value)) return [row(name, text)];
+  return [
+    `  ${name}`,
+    ...Object.entries(value).flatMap(([field, held]) =>
+      Array.isArray(held) && held.every(isObject)
+        ? held.map((one) => `  ${row(field, shown(one))}`)
+        : [`  ${row(field, shown(held))}`]
+    ),
+  ];
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function shown(value: unknown): string {
+  if (Array.isArray(value)) return value.length === 0 ? "none" : value.map(shown).join(", ");
+  if (isObject(value)) {
+    return Object.entries(value).map(([name, held]) => `${name} ${shown(held)}`).join(", ");
+  }
+  return typeof value === "number" ? `${Number(value.toPrecision(4))}` : `${value}`;
 }
 
 function row(name: string, value: string | number): string {

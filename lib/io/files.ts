@@ -129,13 +129,13 @@ export function contentKey(parts: readonly unknown[], length = 16): string {
 export async function withLock<T>(
   path: string,
   action: () => Promise<T>,
-  onWait: () => void = () => {},
+  onWait?: () => void,
 ): Promise<T> {
   await Deno.mkdir(dirname(path), { recursive: true });
   const file = await Deno.open(path, { write: true, create: true });
   try {
     if (!await file.tryLock(true)) {
-      onWait();
+      onWait?.();
       await file.lock(true);
     }
     return await action();

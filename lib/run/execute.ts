@@ -40,7 +40,7 @@ export interface ExecuteOptions {
   readonly skipCorrupt?: boolean;
   readonly onProgress?: OnProgress;
   /** Told that another process works in the same folder and is waited for. */
-  readonly onWait?: () => void;
+  readonly onWait?: (() => void) | undefined;
 }
 
 /** Rows of an experiment, and how many of its runs had been done before. */
@@ -86,7 +86,7 @@ export async function execute(
       workers: options.cores,
       skipCorrupt,
       ...(options.onProgress ? { onProgress: options.onProgress } : {}),
-      ...(options.onWait ? { onWait: options.onWait } : {}),
+      onWait: options.onWait,
     });
     if (skipCorrupt) {
       // only now is known which images cannot be decoded, and runs are named by them too
@@ -94,11 +94,12 @@ export async function execute(
       waiting = await waitingRuns();
     }
   }
-  const reused = runs.length - waiting.length;
+  let reused = runs.length - waiting.length;
   if (waiting.length > 0) {
     // a second process waits here, and then finds the records written
     await withLock(join(store.folder, "running.lock"), async () => {
       waiting = await waitingRuns();
+      reused = runs.length - waiting.length;
       await sweep(store.folder, experiment);
       if (force) await forget(experiment, waiting, options);
       const rows = rowCounter(requests);

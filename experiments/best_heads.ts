@@ -1,0 +1,34 @@
+/**
+ * The best heads under names that stay: what `deno task detect --head` is given.
+ * @module
+ */
+import { Buffer } from "node:buffer";
+import { join } from "node:path";
+import { exists, writeFileAtomic } from "../lib/io/files.ts";
+import type { RunRecord } from "../lib/results/record.ts";
+import { bestRecords } from "./finished.ts";
+import type { Profile } from "./profiles/profile.ts";
+
+/**
+ * Copies the best head of each class set to `FOLDER/best_CLASS-SET.safetensors`; of several seeds,
+ * the first one's.
+ * @param folder of the profile's results
+ * @returns paths of the copies by class set
+ */
+export async function keepBestHeads(
+  profile: Profile,
+  records: readonly RunRecord[],
+  folder: string,
+): Promise<Map<string, string>> {
+  const kept = new Map<string, string>();
+  for (const { name, records: [record] } of bestRecords(profile, records)) {
+    const head = join(folder, record!.evaluations.at(-1)!.checkpoint);
+    const copy = join(folder, `best_${name}.safetensors`);
+    const bytes = await Deno.readFile(head);
+    if (!await exists(copy) || Buffer.compare(await Deno.readFile(copy), bytes) !== 0) {
+      await writeFileAtomic(copy, bytes);
+    }
+    kept.set(name, copy);
+  }
+  return kept;
+}

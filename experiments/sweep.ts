@@ -35,10 +35,14 @@ export function sweepRuns(profile: Profile, sweep: Sweep, seeds: readonly number
     backbones = [profile.backbones[0]!],
     testSets = testSetNames(profile),
   } = sweep;
+  assertKnown(sweep);
   const isCount = (value: number) => Number.isInteger(value) && value >= 1;
   assertAll("contrastiveWeights", contrastiveWeights, "0 or more", (value) => value >= 0);
   assertAll("projectionLayers", projectionLayers, "whole numbers from 1", isCount);
   assertAll("projectionDims", projectionDims, "whole numbers from 1", isCount);
+  for (const [name, values] of Object.entries({ classSets, backbones, testSets })) {
+    assertList(name as keyof Sweep, values);
+  }
   const evaluation = { testSets, view: "center", atEpochs: [1] };
   return seeds.flatMap((seed) =>
     backbones.flatMap((backbone) =>
@@ -67,15 +71,41 @@ export function sweepRuns(profile: Profile, sweep: Sweep, seeds: readonly number
   );
 }
 
+const SWEPT = [
+  "contrastiveWeights",
+  "projectionLayers",
+  "projectionDims",
+  "classSets",
+  "backbones",
+  "testSets",
+] as const satisfies (keyof Sweep)[];
+
+/** Cells are not checked for types before they run. */
+function assertKnown(sweep: Sweep): void {
+  const unknown = Object.keys(sweep).find((name) => !(SWEPT as readonly string[]).includes(name));
+  if (unknown !== undefined) {
+    throw new RangeError(`Cannot sweep: expected ${SWEPT.join(", ")}; found ${unknown}`);
+  }
+}
+
+function assertList(name: keyof Sweep, values: unknown): void {
+  if (!Array.isArray(values)) {
+    throw new RangeError(
+      `Cannot sweep: expected ${name} as a list, [${values ?? "…"}]; found ${values ?? "nothing"}`,
+    );
+  }
+  if (values.length === 0) {
+    throw new RangeError(`Cannot sweep: expected values in ${name}, found none`);
+  }
+}
+
 function assertAll(
-  name: string,
+  name: keyof Sweep,
   values: readonly number[],
   wanted: string,
   fits: (value: number) => boolean,
 ): void {
-  if (values.length === 0) {
-    throw new RangeError(`Cannot sweep: expected values in ${name}, found none`);
-  }
+  assertList(name, values);
   const wrong = values.find((value) => !fits(value));
   if (wrong !== undefined) {
     throw new RangeError(`Cannot sweep: expected ${name} of ${wanted}, found ${wrong}`);

@@ -5,9 +5,11 @@
 import sharp from "sharp";
 import type { RgbImage } from "./image/image.ts";
 import type { OnProgress, Progress } from "./io/progress.ts";
+import type { Tensor } from "./io/tensor.ts";
 import type { Figure } from "./report/figure.ts";
 import { escapeHtml } from "./report/html.ts";
 import { figureMedia, type MediaBundle, tableMedia } from "./report/media.ts";
+import { recordsTable } from "./report/records.ts";
 import type { Table } from "./report/table.ts";
 import type { ThemeName } from "./report/theme.ts";
 
@@ -27,13 +29,18 @@ export interface ShownReport {
   readonly figures: readonly Figure[];
 }
 
-/** What a cell can show; a list of captioned images stands side by side, text is Markdown. */
+/**
+ * What a cell can show; a list of captioned images stands side by side, other objects in a list are
+ * the rows of a table, of a tensor its shape is said, text is Markdown.
+ */
 export type Showable =
   | Figure
   | Table
   | ShownReport
   | RgbImage
+  | Tensor
   | readonly CaptionedImage[]
+  | readonly object[]
   | string;
 
 /**
@@ -66,9 +73,11 @@ export function isNotebook(): boolean {
  * ```
  */
 export async function show(...things: readonly Showable[]): Promise<void> {
-  for (const thing of things) {
-    for (const bundle of await mediaBundles(thing)) await display(bundle);
-  }
+  await inOneLine(async () => {
+    for (const thing of things) {
+      for (const bundle of await mediaBundles(thing)) await display(bundle);
+    }
+  });
   await quiet();
 }
 
@@ -77,20 +86,51 @@ export async function show(...things: readonly Showable[]): Promise<void> {
  * Markdown, SVG and PNG, then its title and caption. A table: HTML. An image: PNG. Images side by side:
  * HTML that holds them as PNG. Each has `text/plain`.
  * @param theme how figures look
+ * @throws {TypeError} where it is nothing that can be shown: a promise that was not awaited
  */
 export async function mediaBundles(
   thing: Showable,
   theme: ThemeName = "default",
 ): Promise<MediaBundle[]> {
   if (typeof thing === "string") return [{ "text/markdown": thing, "text/plain": thing }];
+  assertShowable(thing);
   if ("spec" in thing) return await figureMedia(thing, theme);
   if ("columns" in thing) return [tableMedia(thing)];
+  if ("shape" in thing) return [tensorMedia(thing)];
   if ("data" in thing) return [await imageMedia(thing)];
   if ("tables" in thing) {
     const parts = [...thing.tables, ...thing.figures].map((part) => mediaBundles(part, theme));
     return (await Promise.all(parts)).flat();
   }
-  return [await galleryMedia(thing)];
+  return [isGallery(thing) ? await galleryMedia(thing) : tableMedia(recordsTable(thing))];
+}
+
+/** Cells are not checked for types before they run. */
+function assertShowable(thing: unknown): asserts thing is object {
+  const wanted =
+    "expected a figure, a table, a report, an image, images with captions, rows or text";
+  if (thing instanceof Promise) {
+    throw new TypeError(`Cannot show: ${wanted}; found a promise; write await before it`);
+  }
+  const isRows = Array.isArray(thing) && thing.every((one) => typeof one === "object" && one);
+  const isOne = typeof thing === "object" && thing !== null && !Array.isArray(thing) &&
+    ["spec", "columns", "shape", "data", "tables"].some((key) => key in thing);
+  if (isRows || isOne) return;
+  const found = Array.isArray(thing)
+    ? "a list of something else"
+    : typeof thing === "object" && thing !== null
+    ? `an object of ${Object.keys(thing).join(", ") || "nothing"}; in [ ] it is shown as a row`
+    : `${thing}`;
+  throw new TypeError(`Cannot show: ${wanted}; found ${found}`);
+}
+
+function isGallery(things: readonly object[]): things is readonly CaptionedImage[] {
+  return things.length > 0 && things.every((thing) => "image" in thing && "caption" in thing);
+}
+
+function tensorMedia({ shape }: Tensor): MediaBundle {
+  const text = `tensor of shape [${shape.join(", ")}]`;
+  return { "text/markdown": text, "text/plain": text };
 }
 
 async function imageMedia(image: RgbImage): Promise<MediaBundle> {

@@ -183,6 +183,48 @@ Deno.test("captioned images stand side by side in HTML that escapes", async () =
   assert.equal(bundle!["text/plain"], "a < b (image, 8 × 8 pixels)\nc (image, 9 × 9 pixels)");
 });
 
+Deno.test("a list of objects is shown as a table of what is plain in them", async () => {
+  const [bundle] = await mediaBundles([
+    { q: 1, classes: ["cat", "horse"], test: { a: { acc: 1 } }, loss: 1 / 3 },
+    { q: 2, isBest: true, classes: [] },
+  ]);
+  assert.equal(
+    bundle!["text/plain"],
+    "**2 rows**\n\nNot shown: test.\n\n" +
+      "| q | classes | loss | isBest |\n| --: | :-- | --: | :-- |\n" +
+      "| 1 | cat, horse | 0.3333 | – |\n| 2 |  | – | true |\n",
+  );
+  const [many] = await mediaBundles(Array.from({ length: 60 }, (_, i) => ({ i })));
+  assert.match(many!["text/plain"] as string, /60 rows[^]*The first 50\.[^]*\| 49 \|\n$/);
+});
+
+Deno.test("a tensor is shown by its shape", async () => {
+  const [bundle] = await mediaBundles({ shape: [2, 3], data: new Float32Array(6) });
+  assert.equal(bundle!["text/plain"], "tensor of shape [2, 3]");
+});
+
+Deno.test("what cannot be shown is named, with what to do", async () => {
+  const wanted =
+    "Cannot show: expected a figure, a table, a report, an image, images with captions, rows or text; ";
+  for (
+    const [thing, found] of [
+      [Promise.resolve(table), "a promise; write await before it"],
+      [undefined, "undefined"],
+      [3, "3"],
+      [[1, 2], "a list of something else"],
+      [
+        { score: .5, isGenerated: false },
+        "an object of score, isGenerated; in [ ] it is shown as a row",
+      ],
+    ] as const
+  ) {
+    await assert.rejects(show(thing as unknown as string), {
+      name: "TypeError",
+      message: `${wanted}found ${found}`,
+    });
+  }
+});
+
 Deno.test("show() waits until each thing is shown, in order, as bundles", async () => {
   assert.equal(isNotebook(), false);
   const shown = await inKernel(async () => {

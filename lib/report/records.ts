@@ -1,0 +1,49 @@
+/**
+ * Any list of plain objects as a table, as they are: for a look at rows in a notebook.
+ * @module
+ */
+import type { Cell, Table } from "./table.ts";
+
+/** Rows that are shown where there are more. */
+const LARGEST = 50;
+
+/**
+ * A table of objects: a column for each field that holds a text, a number, a boolean or a list of
+ * them in some object, in the order in which they first stand. Fields that hold more are left out and
+ * named.
+ */
+export function recordsTable(records: readonly object[]): Table {
+  const fields = new Map<string, boolean>();
+  for (const record of records) {
+    for (const [key, value] of Object.entries(record)) {
+      if (value !== undefined) fields.set(key, (fields.get(key) ?? true) && isPlain(value));
+    }
+  }
+  const keys = [...fields].filter(([, plain]) => plain).map(([key]) => key);
+  const rest = [...fields].filter(([, plain]) => !plain).map(([key]) => key);
+  const count = records.length === 1 ? "1 row" : `${records.length} rows`;
+  return {
+    id: "rows",
+    title: count,
+    caption: [
+      ...(records.length > LARGEST ? [`The first ${LARGEST}.`] : []),
+      ...(rest.length > 0 ? [`Not shown: ${rest.join(", ")}.`] : []),
+    ].join(" "),
+    columns: keys.map((key) => ({ key, name: key })),
+    rows: records.slice(0, LARGEST).map((record) =>
+      Object.fromEntries(keys.map((key) => [key, cell((record as Record<string, unknown>)[key])]))
+    ),
+  };
+}
+
+function isPlain(value: unknown): boolean {
+  return Array.isArray(value)
+    ? value.every((one) => !Array.isArray(one) && isPlain(one))
+    : value === null || ["string", "number", "boolean"].includes(typeof value);
+}
+
+function cell(value: unknown): Cell {
+  if (value === undefined || value === null) return null;
+  if (typeof value === "number") return Number(value.toPrecision(4));
+  return Array.isArray(value) ? value.map(cell).join(", ") : `${value}`;
+}

@@ -254,13 +254,178 @@ Deno.test("a damaged .pth is refused in a line that names it", () =>
     damaged.push([zipSync(without, { level: 0 }), /proj1\.1\.bias, whose values do not fit/]);
     for (const [bytes, message] of damaged) {
       await Deno.writeFile(path, bytes);
-      await assert.rejects(loadCheckpoint(path), (error: Error) => {
-        assert.equal(error.name, "SyntaxError");
-        assert.match(error.message, message);
-        assert(error.message.startsWith(`Cannot load ${path}: `) && !error.message.includes("\n"));
-        return true;
-      });
+      await assertRefused(path, message);
     }
+  }));
+
+/** Pickle of a text, a number, a dictionary of one entry. */
+const text = (value: string) => `X${bytesOf(value.length)}${value}`;
+const number = (value: number) => Number.isInteger(value) ? `I${value}\n` : `F${value}\n`;
+const dictionary = (key: string, value: string) => `}${text(key)}${value}s`;
+const bytesOf = (int32: number) =>
+  String.fromCharCode(...new Uint8Array(Int32Array.of(int32).buffer));
+
+const VALUES = 1024;
+const storageOf = (length: number) =>
+  `(${text("storage")}ctorch\nFloatStorage\n${text("0")}${text("cpu")}${number(length)}tQ`;
+
+/** Pickle of a tensor; all that a storage holds where nothing else is said. */
+function tensorOf(
+  { shape = [VALUES], strides = [1], offset = 0, storage = storageOf(VALUES) }: {
+    shape?: number[];
+    strides?: number[];
+    offset?: number;
+    storage?: string;
+  },
+): string {
+  const tuple = (values: number[]) => `(${values.map(number).join("")}t`;
+  const call = `${storage}${number(offset)}${tuple(shape)}${tuple(strides)}`;
+  return `ctorch._utils\n_rebuild_tensor_v2\n(${call}\x89)tR`;
+}
+
+const MAX = Number.MAX_SAFE_INTEGER;
+const NO_FIT = /found w, whose values do not fit its shape$/;
+const NO_END = /found a pickle whose dictionaries contain one another without end$/;
+
+const HOSTILE: Readonly<Record<string, readonly [pickle: string, says: RegExp]>> = {
+  "more values than its storage": [dictionary("w", tensorOf({ shape: [VALUES + 1] })), NO_FIT],
+  "values behind its storage": [
+    dictionary("w", tensorOf({ shape: [2], offset: VALUES - 1 })),
+    NO_FIT,
+  ],
+  "one value a trillion times": [
+    dictionary("w", tensorOf({ shape: [1e12], strides: [0] })),
+    NO_FIT,
+  ],
+  "a size that overflows": [
+    dictionary("w", tensorOf({ shape: Array(15).fill(MAX), strides: Array(15).fill(0) })),
+    NO_FIT,
+  ],
+  "a rank of thousands": [
+    dictionary("w", tensorOf({ shape: Array(5000).fill(1), strides: Array(5000).fill(1) })),
+    NO_FIT,
+  ],
+  "fewer strides than sizes": [dictionary("w", tensorOf({ shape: [2, 2] })), NO_FIT],
+  "a negative stride": [dictionary("w", tensorOf({ strides: [-1], offset: VALUES - 1 })), NO_FIT],
+  "a negative offset": [dictionary("w", tensorOf({ offset: -1 })), NO_FIT],
+  "a negative size": [dictionary("w", tensorOf({ shape: [-VALUES] })), NO_FIT],
+  "half a stride": [dictionary("w", tensorOf({ strides: [.5] })), NO_FIT],
+  "a storage changed after it was checked": [
+    dictionary(
+      "w",
+      tensorOf({ storage: `${storageOf(VALUES)}${dictionary("dtype", text("F99"))}b` }),
+    ),
+    /found a pickle that does not parse: /,
+  ],
+  "a storage of an invented type": [
+    dictionary(
+      "w",
+      tensorOf({
+        storage: `(${text("storage")}]${dictionary("dtype", text("F99"))}b${text("0")}NI4\ntQ`,
+      }),
+    ),
+    /found a storage without type/,
+  ],
+  "a tensor again and again": [
+    `}q\x00${text("w0")}${tensorOf({})}q\x01s${
+      Array.from({ length: 999 }, (_, i) => `${text(`w${i + 1}`)}h\x01s`).join("")
+    }`,
+    /found w\d+, whose values do not fit its shape$/,
+  ],
+  "a dictionary that contains itself": [`}q\x00${text("w")}h\x00s`, NO_END],
+  "a module that contains itself": ["c__torch__\nM\n)\x81q\x00h\x00b", NO_END],
+  "a list as a name": [`}]q\x00h\x00aNs`, /a dictionary whose keys are no names$/],
+  "two dictionaries in each of thirty": [
+    `}q\x00${
+      Array.from({ length: 30 }, () => `0}${text("a")}h\x00s${text("b")}h\x00sq\x00`).join("")
+    }`,
+    NO_END,
+  ],
+  "names that grow and grow": [
+    Array.from({ length: 60 }, () => `}${text("a".repeat(999))}`).join("") + tensorOf({}) +
+    "s".repeat(60),
+    NO_END,
+  ],
+  "a length that leads back": [`B${bytesOf(-5)}`, /does not parse: a value of -5 bytes$/],
+  "a number of a million digits": [
+    `\x8b${bytesOf(1e6)}${"\x01".repeat(1e6)}`,
+    /does not parse: a value of 1000000 bytes$/,
+  ],
+  "a name of two lines": [
+    dictionary("w\nv", tensorOf({ shape: [VALUES + 1] })),
+    /found w v, whose values do not fit its shape$/,
+  ],
+};
+
+for (const [what, [pickle, says]] of Object.entries(HOSTILE)) {
+  Deno.test(`a .pth with ${what} is refused in a line that names it`, () =>
+    inFolder(async (folder) => {
+      const path = `${folder}/head.pth`;
+      const bytes = Uint8Array.from(`${pickle}.`, (character) => character.charCodeAt(0));
+      const files = { "archive/data.pkl": bytes, "archive/data/0": new Uint8Array(4 * VALUES) };
+      await Deno.writeFile(path, zipSync(files, { level: 0 }));
+      await assertRefused(path, says);
+    }));
+}
+
+async function assertRefused(path: string, says: RegExp): Promise<void> {
+  await assert.rejects(loadCheckpoint(path), (error: Error) => {
+    assert.equal(error.name, "SyntaxError");
+    assert.match(error.message, says);
+    assert(error.message.startsWith(`Cannot load ${path}: `) && !error.message.includes("\n"));
+    return true;
+  });
+}
+
+Deno.test("views of one storage are read where they lie", () =>
+  inFolder(async (folder) => {
+    const path = `${folder}/head.pth`;
+    const storage = storageOf(4);
+    const views: Record<string, Parameters<typeof tensorOf>[0]> = {
+      column: { shape: [2, 1], strides: [2, 1], offset: 1 },
+      transposed: { shape: [2, 2], strides: [1, 2] },
+      empty: { shape: [0, 3], strides: [3, 1], offset: 4 },
+      scalar: { shape: [], strides: [], offset: 3 },
+    };
+    const entries = Object.entries(views)
+      .map(([name, view]) => text(name) + tensorOf({ ...view, storage }));
+    const pickle = `}(${entries.join("")}u.`;
+    await Deno.writeFile(
+      path,
+      zipSync({
+        "archive/data.pkl": Uint8Array.from(pickle, (character) => character.charCodeAt(0)),
+        "archive/data/0": new Uint8Array(Float32Array.of(1, 2, 3, 4).buffer),
+      }, { level: 0 }),
+    );
+    const { tensors } = await readTensors(path);
+    assert.deepEqual(
+      tensors,
+      new Map([
+        ["column", tensor(Float32Array.of(2, 4), [2, 1])],
+        ["transposed", tensor(Float32Array.of(1, 3, 2, 4), [2, 2])],
+        ["empty", tensor(new Float32Array(), [0, 3])],
+        ["scalar", tensor(Float32Array.of(4), [])],
+      ]),
+    );
+  }));
+
+Deno.test("a .pth whose list of files says more than there is is refused in a line that names it", () =>
+  inFolder(async (folder) => {
+    const path = `${folder}/head.pth`;
+    const storage = { "archive/data/0": new Uint8Array(1000) };
+    const zip = zipSync(storage, { level: 0 });
+    // end of the central directory: signature, …, files at 8 and 10, directory's place at 16
+    const end = zip.length - 22;
+    const directory = new DataView(zip.buffer).getUint32(end + 16, true);
+    const entry = zip.subarray(directory, end);
+    const copies = [...Array(9)].flatMap(() => [...entry]);
+    const overlapping = Uint8Array.of(...zip.subarray(0, end), ...copies, ...zip.subarray(end));
+    new DataView(overlapping.buffer).setUint16(end + copies.length + 8, 10, true);
+    await Deno.writeFile(path, overlapping);
+    await assertRefused(path, /does not unpack: its files overlap$/);
+    new DataView(zip.buffer).setUint16(end + 8, 65_000, true);
+    await Deno.writeFile(path, zip);
+    await assertRefused(path, /does not unpack: it lists too many files$/);
   }));
 
 const hasTorch = await new Deno.Command("/usr/bin/python3", {

@@ -1,24 +1,18 @@
 /**
  * PyTorch's `.pth` files: a zip archive of a pickle, which names tensors, and of their raw storages.
- *
- * A pickle can name any Python callable. Here a few names are known, all of which do nothing but put
- * a tensor together; any other is refused before a single tensor is made.
  * @module
  */
 import { unzipSync, zipSync } from "fflate";
-import { Parser } from "pickleparser";
 import { writeFileAtomic } from "./files.ts";
+import {
+  isCount,
+  StorageReference,
+  type TensorReference,
+  tensorsOfPickle,
+} from "./pytorch_pickle.ts";
 import { type SafetensorsDtype, toFloat32 } from "./safetensors.ts";
 import { sizeOf, type Tensor, tensor } from "./tensor.ts";
 
-const STORAGE_TYPES: Readonly<Record<string, SafetensorsDtype>> = {
-  "torch.FloatStorage": "F32",
-  "torch.DoubleStorage": "F64",
-  "torch.HalfStorage": "F16",
-  "torch.BFloat16Storage": "BF16",
-  "torch.LongStorage": "I64",
-  "torch.IntStorage": "I32",
-};
 const BYTES_PER_VALUE: Partial<Record<SafetensorsDtype, number>> = {
   F64: 8,
   I64: 8,
@@ -26,33 +20,11 @@ const BYTES_PER_VALUE: Partial<Record<SafetensorsDtype, number>> = {
   BF16: 2,
 };
 
-/** What the pickle says of a storage. */
-class StorageReference {
-  constructor(
-    readonly dtype: SafetensorsDtype,
-    readonly file: string,
-    readonly length: number,
-  ) {}
-}
+/** PyTorch allows more, no model has them; each costs time for each value of a tensor. */
+const MAX_RANK = 16;
 
-/** What the pickle says of a tensor; nothing of it is checked yet. */
-class TensorReference {
-  constructor(
-    readonly storage: unknown,
-    readonly offset: unknown,
-    readonly shape: unknown,
-    readonly strides: unknown,
-  ) {}
-}
-
-/** An object of a TorchScript archive: its attributes. Its code, in other files, is never read. */
-class ScriptModule {
-  attributes: unknown;
-  /** Called by the parser for what Python would give to `__setstate__`. */
-  __setstate__(attributes: unknown): void {
-    this.attributes = attributes;
-  }
-}
+/** A file's entry in a zip archive takes at least so much of it. */
+const MIN_ENTRY_BYTES = 46;
 
 /** Whether a file begins as a zip archive does. */
 export async function isPytorchFile(path: string): Promise<boolean> {
@@ -69,119 +41,88 @@ export async function isPytorchFile(path: string): Promise<boolean> {
  * Reads a dictionary of tensors, as float32; names of dictionaries and modules inside it are joined
  * by dots. TorchScript archives, as OpenAI publishes CLIP, are read too.
  * @param isWanted by a tensor's name, whether to read it; all where it is left out
- * @throws {SyntaxError} where the file is no such archive, is damaged, or names what is not a tensor
+ * @throws {SyntaxError} where the file is no such archive, is damaged, names what is not a tensor, or
+ * says of its tensors what cannot be; time and memory are bounded by the file's size
  */
 export async function readPytorchFile(
   path: string,
   isWanted: (name: string) => boolean = () => true,
 ): Promise<Map<string, Tensor>> {
   const bad = (found: string) =>
-    new SyntaxError(`Cannot load ${path}: expected a zip archive of PyTorch, found ${found}`);
+    new SyntaxError(
+      `Cannot load ${path}: expected a zip archive of PyTorch, found ${
+        found.replace(/\p{Cc}+/gu, " ") // names are the file's
+      }`,
+    );
   const bytes = await Deno.readFile(path);
-  let files: Record<string, Uint8Array>;
+  const files = unpack(bytes, bad);
+  const pickleName = Object.keys(files).find((name) => /(^|\/)data\.pkl$/.test(name));
+  if (pickleName === undefined) throw bad("no data.pkl in it");
+  const folder = pickleName.slice(0, -"data.pkl".length);
+  // tensors may share a storage, but not so that they outgrow the file: unshared, each value has two
+  // bytes of it or more
+  let left = bytes.length;
+  const mayRead = (count: number) => (left -= count) >= 0;
+  const tensors = new Map<string, Tensor>();
+  for (const [name, reference] of tensorsOfPickle(files[pickleName]!, bad)) {
+    if (!isWanted(name)) continue;
+    const found = buildTensor(reference, (file) => files[`${folder}data/${file}`], mayRead);
+    if (!found) throw bad(`${name}, whose values do not fit its shape`);
+    tensors.set(name, found);
+  }
+  if (tensors.size === 0) throw bad("a pickle without a dictionary of tensors");
+  return tensors;
+}
+
+/** The pickle and the storages of an archive. */
+function unpack(
+  bytes: Uint8Array,
+  bad: (found: string) => SyntaxError,
+): Record<string, Uint8Array> {
+  let entries = 0, unpacked = 0;
   try {
-    files = unzipSync(bytes, {
-      // PyTorch stores; an archive that says otherwise may unpack to any size
+    return unzipSync(bytes, {
       filter: ({ name, compression, size, originalSize }) => {
+        if (++entries * MIN_ENTRY_BYTES > bytes.length) throw new Error("it lists too many files");
         if (!/(^|\/)data(\.pkl|\/[^/]+)$/.test(name)) return false; // TorchScript's code among them
+        // PyTorch stores; an archive that says otherwise may unpack to any size
         if (compression !== 0 || size !== originalSize) throw new Error(`${name} is compressed`);
+        if ((unpacked += size) > bytes.length) throw new Error("its files overlap");
         return true;
       },
     });
   } catch (error) {
     throw bad(`a file that does not unpack: ${(error as Error).message}`);
   }
-  const pickleName = Object.keys(files).find((name) => /(^|\/)data\.pkl$/.test(name));
-  if (pickleName === undefined) throw bad("no data.pkl in it");
-  const folder = pickleName.slice(0, -"data.pkl".length);
-
-  const value = parsePickle(files[pickleName]!, bad);
-  const tensors = new Map<string, Tensor>();
-  const collect = (value: unknown, name: string) => {
-    if (value instanceof Map) {
-      for (const [key, inner] of value) collect(inner, name ? `${name}.${key}` : `${key}`);
-    } else if (value instanceof ScriptModule) {
-      collect(value.attributes, name);
-    } else if (value instanceof TensorReference && isWanted(name)) {
-      const found = buildTensor(value, (file) => files[`${folder}data/${file}`]);
-      if (!found) throw bad(`${name}, whose values do not fit its shape`);
-      tensors.set(name, found);
-    }
-  };
-  collect(value, "");
-  if (tensors.size === 0) throw bad("a pickle without a dictionary of tensors");
-  return tensors;
 }
 
-/** Reads a pickle; tensors in it stay references. */
-function parsePickle(pickle: Uint8Array, bad: (found: string) => SyntaxError): unknown {
-  let refused: string | undefined;
-  const parser = new Parser({
-    unpicklingTypeOfDictionary: "Map",
-    nameResolver: {
-      resolve(module, name) {
-        const build = knownCallable(`${module}.${name}`);
-        if (build) return build;
-        refused = `${module}.${name}`;
-        throw new Error(refused);
-      },
-    },
-    persistentResolver: { resolve: (id) => storageReference(id, bad) },
-  });
-  try {
-    return parser.parse(pickle);
-  } catch (error) {
-    if (error instanceof SyntaxError) throw error;
-    if (refused !== undefined) {
-      const known = ["torch._utils._rebuild_tensor_v2", "collections.OrderedDict"];
-      throw bad(`a pickle that calls ${refused}; allowed are ${known.join(", ")} and storages`);
-    }
-    throw bad(`a pickle that does not parse: ${(error as Error).message}`);
-  }
-}
-
-/** What stands for a Python callable: new at each call, so that a pickle can change none. */
-function knownCallable(name: string): Callable | undefined {
-  const dtype = Object.hasOwn(STORAGE_TYPES, name) ? STORAGE_TYPES[name] : undefined;
-  if (dtype) return Object.assign(() => undefined, { dtype });
-  switch (name) {
-    case "collections.OrderedDict":
-      return () => new Map();
-    case "torch._utils._rebuild_parameter":
-      return (data) => data;
-    case "torch._utils._rebuild_tensor_v2":
-      return (storage, offset, shape, strides) =>
-        new TensorReference(storage, offset, shape, strides);
-  }
-  return name.startsWith("__torch__.") ? ScriptModule as unknown as Callable : undefined;
-}
-
-type Callable = (...args: unknown[]) => unknown;
-
-function storageReference(id: unknown, bad: (found: string) => SyntaxError): StorageReference {
-  const [kind, type, file, , length] = Array.isArray(id) ? id : [];
-  const dtype: SafetensorsDtype | undefined = type?.dtype;
-  if (kind !== "storage" || dtype === undefined || typeof file !== "string" || !isCount(length)) {
-    throw bad("a storage without type, file or length");
-  }
-  return new StorageReference(dtype, file, length);
-}
-
-/** Copies a tensor's values out of its storage; `undefined` where they do not lie in it. */
+/**
+ * Copies a tensor's values out of its storage; `undefined` where they do not lie in it.
+ * @param mayRead asked before so many values are looked at
+ */
 function buildTensor(
   { storage, offset, shape, strides }: TensorReference,
   fileOf: (name: string) => Uint8Array | undefined,
+  mayRead: (count: number) => boolean,
 ): Tensor | undefined {
   if (!(storage instanceof StorageReference)) return undefined;
   if (!isCount(offset) || !areCounts(shape) || !areCounts(strides)) return undefined;
+  if (shape.length > MAX_RANK || shape.length !== strides.length) return undefined;
   const bytes = fileOf(storage.file);
-  if (bytes?.length !== storage.length * (BYTES_PER_VALUE[storage.dtype] ?? 4)) return undefined;
+  const valueBytes = BYTES_PER_VALUE[storage.dtype] ?? 4;
+  if (bytes?.length !== storage.length * valueBytes) return undefined;
   const length = sizeOf(shape);
-  const last = shape.reduce((sum, size, i) => sum + (size - 1) * (strides[i] ?? NaN), offset);
-  if (length > 0 && !(last < storage.length)) return undefined;
-  const values = toFloat32(bytes.slice(), storage.dtype);
+  // from the first value to the last one; without strides a tensor is longer than that
+  const span = length === 0
+    ? 0
+    : shape.reduce((sum, size, axis) => sum + (size - 1) * strides[axis]!, 1);
+  if (!mayRead(Math.max(length, span)) || offset + span > storage.length) return undefined;
+  const values = toFloat32(
+    bytes.slice(offset * valueBytes, (offset + span) * valueBytes),
+    storage.dtype,
+  );
   const data = Float32Array.from({ length }, (_, i) => {
-    let at = offset, rest = i;
+    let at = 0, rest = i;
     for (let axis = shape.length - 1; axis >= 0; axis--) {
       at += rest % shape[axis]! * strides[axis]!;
       rest = Math.floor(rest / shape[axis]!);
@@ -193,10 +134,6 @@ function buildTensor(
 
 function areCounts(values: unknown): values is number[] {
   return Array.isArray(values) && values.every(isCount);
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
 /** Writes tensors so that `torch.load` gives a dictionary of them, atomically. */

@@ -1,0 +1,175 @@
+/**
+ * The pickle in a PyTorch archive: which tensors there are, and where their values lie.
+ *
+ * A pickle can name any Python callable. Here a few names are known, all of which do nothing but put
+ * a tensor together; any other is refused before a single tensor is made. What is read, and for how
+ * long, is bounded by the pickle's length, whatever it says.
+ * @module
+ */
+import { BufferReader, Parser } from "pickleparser";
+import type { SafetensorsDtype } from "./safetensors.ts";
+
+const STORAGE_TYPES: Readonly<Record<string, SafetensorsDtype>> = {
+  "torch.FloatStorage": "F32",
+  "torch.DoubleStorage": "F64",
+  "torch.HalfStorage": "F16",
+  "torch.BFloat16Storage": "BF16",
+  "torch.LongStorage": "I64",
+  "torch.IntStorage": "I32",
+};
+
+/** What the pickle says of a storage. */
+export class StorageReference {
+  readonly dtype: SafetensorsDtype;
+  /** Name in the archive. */
+  readonly file: string;
+  /** Number of values. */
+  readonly length: number;
+
+  /** Checked by whoever makes it: a pickle cannot change it any more. */
+  constructor(dtype: SafetensorsDtype, file: string, length: number) {
+    this.dtype = dtype;
+    this.file = file;
+    this.length = length;
+    Object.freeze(this);
+  }
+}
+
+/** What the pickle says of a tensor; nothing of it is checked. */
+export class TensorReference {
+  readonly storage: unknown;
+  readonly offset: unknown;
+  readonly shape: unknown;
+  readonly strides: unknown;
+
+  /** As the arguments of PyTorch's `_rebuild_tensor_v2`. */
+  constructor(storage: unknown, offset: unknown, shape: unknown, strides: unknown) {
+    this.storage = storage;
+    this.offset = offset;
+    this.shape = shape;
+    this.strides = strides;
+  }
+}
+
+/** An object of a TorchScript archive: its attributes. Its code, in other files, is never read. */
+class ScriptModule {
+  attributes: unknown;
+  /** Called by the parser for what Python would give to `__setstate__`. */
+  __setstate__(attributes: unknown): void {
+    this.attributes = attributes;
+  }
+}
+
+/** Longest name or number: the parser takes time that grows with the square of a number's length. */
+const MAX_VALUE_BYTES = 2 ** 14;
+
+/** Dictionaries and modules lie in one another at most so deep. */
+const MAX_DEPTH = 64;
+
+/** Longest name with those of the dictionaries around it: a pickle can use each again and again. */
+const MAX_NAME_LENGTH = 512;
+
+/** Goes through the pickle in one direction; lengths may be negative, and lead back for ever. */
+class ForwardReader extends BufferReader {
+  override bytes(length: number): ReturnType<BufferReader["bytes"]> {
+    if (!(length >= 0 && length <= MAX_VALUE_BYTES)) {
+      throw new Error(`a value of ${length} bytes`);
+    }
+    return super.bytes(length);
+  }
+}
+
+/**
+ * Reads a dictionary of tensors; names of dictionaries and modules inside it are joined by dots.
+ * @param bad the error, from what was found
+ */
+export function tensorsOfPickle(
+  pickle: Uint8Array,
+  bad: (found: string) => SyntaxError,
+): Map<string, TensorReference> {
+  try {
+    return collect(parse(pickle, bad), pickle.length, bad);
+  } catch (error) {
+    if (error instanceof SyntaxError) throw error;
+    throw bad(`a pickle that does not parse: ${(error as Error).message}`);
+  }
+}
+
+/** @param limit values that a pickle of its length can hold, unless it names one again and again */
+function collect(
+  root: unknown,
+  limit: number,
+  bad: (found: string) => SyntaxError,
+): Map<string, TensorReference> {
+  const tensors = new Map<string, TensorReference>();
+  let seen = 0;
+  const add = (value: unknown, name: string, depth: number) => {
+    if (++seen > limit || depth > MAX_DEPTH || name.length > MAX_NAME_LENGTH) {
+      throw bad("a pickle whose dictionaries contain one another without end");
+    }
+    if (value instanceof Map) {
+      for (const [key, inner] of value) {
+        if (typeof key !== "string" && typeof key !== "number") {
+          throw bad("a pickle with a dictionary whose keys are no names");
+        }
+        add(inner, name ? `${name}.${key}` : `${key}`, depth + 1);
+      }
+    } else if (value instanceof ScriptModule) {
+      add(value.attributes, name, depth + 1);
+    } else if (value instanceof TensorReference) {
+      tensors.set(name, value);
+    }
+  };
+  add(root, "", 0);
+  return tensors;
+}
+
+function parse(pickle: Uint8Array, bad: (found: string) => SyntaxError): unknown {
+  const parser = new Parser({
+    unpicklingTypeOfDictionary: "Map",
+    nameResolver: {
+      resolve(module, name) {
+        const build = knownCallable(`${module}.${name}`);
+        if (build) return build;
+        const known = ["torch._utils._rebuild_tensor_v2", "collections.OrderedDict"];
+        throw bad(
+          `a pickle that calls ${module}.${name}; allowed are ${known.join(", ")} and storages`,
+        );
+      },
+    },
+    persistentResolver: { resolve: (id) => storageReference(id, bad) },
+  });
+  return parser.read(new ForwardReader(pickle));
+}
+
+/** What stands for a Python callable: new at each call, so that a pickle can change none. */
+function knownCallable(name: string): Callable | undefined {
+  const dtype = Object.hasOwn(STORAGE_TYPES, name) ? STORAGE_TYPES[name] : undefined;
+  if (dtype) return Object.freeze(Object.assign(() => undefined, { dtype }));
+  switch (name) {
+    case "collections.OrderedDict":
+      return () => new Map();
+    case "torch._utils._rebuild_parameter":
+      return (data) => data;
+    case "torch._utils._rebuild_tensor_v2":
+      return (storage, offset, shape, strides) =>
+        new TensorReference(storage, offset, shape, strides);
+  }
+  return name.startsWith("__torch__.") ? ScriptModule as unknown as Callable : undefined;
+}
+
+type Callable = (...args: unknown[]) => unknown;
+
+function storageReference(id: unknown, bad: (found: string) => SyntaxError): StorageReference {
+  const [kind, type, file, , length] = Array.isArray(id) ? id : [];
+  const dtype = Object.values(STORAGE_TYPES).find((known) => known === type?.dtype);
+  if (kind !== "storage" || dtype === undefined || typeof file !== "string" || !isCount(length)) {
+    throw bad("a storage without type, file or length");
+  }
+  return new StorageReference(dtype, file, length);
+}
+
+/** Whether a pickled value can be a number of things. */
+export function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}

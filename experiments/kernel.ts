@@ -50,6 +50,11 @@ export function kernelSpec(os: typeof Deno.build.os = Deno.build.os): KernelSpec
   };
 }
 
+/** Whether a kernel starts a Deno that `npx` has put into its cache. */
+export function isCached({ argv }: KernelSpec): boolean {
+  return argv.some((word) => /[\\/]_npx[\\/]/.test(word));
+}
+
 /**
  * Installs the kernel for the user, or replaces it.
  * @param folder Jupyter's data folder
@@ -65,6 +70,12 @@ export async function installKernel(folder: string = jupyterDataFolder()): Promi
   return [
     `Installed the kernel "${spec.display_name}" in ${path}`,
     ...(other === undefined || other === PROJECT ? [] : [`It worked on ${other} before`]),
+    ...(isCached(spec)
+      ? [
+        "It starts Deno from npx's cache, which may be emptied; `npm install --global deno` and this " +
+        "command again make it last",
+      ]
+      : []),
     "Choose it in JupyterLab or VS Code for the notebooks of this project, in whatever folder. " +
     "Cells run with all of Deno's permissions, as Python's do",
   ].join("\n");

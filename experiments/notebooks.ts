@@ -6,7 +6,7 @@
  * @module
  */
 import { basename, join, resolve } from "node:path";
-import { writeJson } from "../lib/io/files.ts";
+import { assertWritable, writeJson } from "../lib/io/files.ts";
 import { KERNEL_NAME, kernelSpec } from "./kernel.ts";
 import {
   cleanNotebook,
@@ -122,6 +122,7 @@ export async function runNotebooks(
     );
   }
   await checkNotebooks();
+  await assertWritable(out);
   const failed: string[] = [];
   let seconds = 0;
   const paths = await notebookPaths();

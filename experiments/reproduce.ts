@@ -5,7 +5,7 @@
 import { join } from "node:path";
 import type { Precision } from "../lib/backbone/backbone.ts";
 import { type EngineName, openEngine } from "../lib/head/open_engine.ts";
-import { assertWritable } from "../lib/io/files.ts";
+import { assertWritable, exists } from "../lib/io/files.ts";
 import type { Device } from "../lib/onnx/session.ts";
 import type { ThemeName } from "../lib/report/theme.ts";
 import { RecordStore, type RunRecord } from "../lib/results/record.ts";
@@ -64,6 +64,12 @@ export async function reproduce(options: ReproduceOptions): Promise<string> {
   const started = performance.now();
   const folder = join(results, profile.name);
   const tokensFolder = join(data, "tokens");
+  if (profile.name !== "mini" && !await exists(data)) {
+    throw new RangeError(
+      `Cannot reproduce: expected images and backbones in ${data}, found no such folder; ` +
+        "`deno task doctor --data FOLDER` says what belongs there",
+    );
+  }
   for (const path of [data, tokensFolder, folder]) await assertWritable(path);
   using display = new ProgressDisplay();
   const { onProgress } = display;

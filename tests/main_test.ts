@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join, resolve } from "node:path";
+import { exists } from "../lib/io/files.ts";
 import { temporaryFile, temporaryFolder } from "./temporary.ts";
 
 const ROOT = resolve(import.meta.dirname!, "..");
@@ -76,6 +77,18 @@ Deno.test("a folder that cannot be written is said before work starts", async ()
   assert.equal(code, 1);
   assert.match(error, /^Cannot write into .*file.results/);
   assert.equal(error.split("\n").length, 1, error);
+});
+
+Deno.test("a folder of images that is not there is named, and not made", async () => {
+  const folder = join(temporaryFolder(), "gone");
+  const { code, error } = await run("reproduce", "--profile", "paper", "--data", folder);
+  assert.match(
+    error,
+    /^Cannot reproduce: expected images.*gone, found no such folder; `deno task doc/,
+  );
+  assert.equal(error.split("\n").length, 1, error);
+  assert.equal(code, 1);
+  assert.equal(await exists(folder), false);
 });
 
 Deno.test("a file that is not there is named in one line", async () => {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { basename, join, resolve } from "node:path";
 import {
   installKernel,
+  isCached,
   jupyterDataFolder,
   type KernelSpec,
   kernelSpec,
@@ -173,6 +174,14 @@ Deno.test("the kernel is installed, replaced and removed in the user's folder al
     assert.match(await removeKernel(folder), /^There is no kernel/);
     assert.deepEqual(await Array.fromAsync(Deno.readDir(join(folder, "kernels"))), []);
   }));
+
+Deno.test("a kernel that starts a Deno of npx's cache is known", () => {
+  const spec = kernelSpec();
+  const started = (deno: string) => isCached({ ...spec, argv: ["/bin/sh", "-c", "cd", deno] });
+  assert.equal(started("/home/a/.npm/_npx/0af3/node_modules/deno/deno"), true);
+  assert.equal(started("C:\\Users\\a\\npm-cache\\_npx\\0af3\\deno.exe"), true);
+  assert.equal(started("/usr/local/lib/node_modules/deno/deno"), false);
+});
 
 Deno.test("the kernel goes where Jupyter looks on each system", () => {
   const folder = (os: typeof Deno.build.os, env: Record<string, string>) =>

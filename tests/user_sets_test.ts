@@ -133,7 +133,7 @@ for (const [what, content, says] of WRONG) {
 Deno.test("a file of own sets that is not there is named", async () => {
   await assert.rejects(readUserSets("nowhere.json", []), {
     name: "RangeError",
-    message: "Cannot read nowhere.json: expected a list of sets, found none",
+    message: "Cannot read nowhere.json: expected a list of sets, found no such file",
   });
 });
 

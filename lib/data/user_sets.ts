@@ -79,7 +79,11 @@ export async function readUserSets(
 async function readList(path: string): Promise<unknown[]> {
   const value = await readJson<unknown>(path);
   if (Array.isArray(value) && value.length > 0) return value;
-  const found = Array.isArray(value) ? "an empty one" : kindOf(value);
+  const found = value === undefined
+    ? "no such file"
+    : Array.isArray(value)
+    ? "an empty one"
+    : kindOf(value);
   throw new RangeError(`Cannot read ${path}: expected a list of sets, found ${found}`);
 }
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { basename, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 import { buildVitGraph, TAPS } from "../lib/backbone/vit_graph.ts";
 import { readVitWeights } from "../lib/backbone/weights.ts";
 import { encodeSafetensors, readSafetensors } from "../lib/io/safetensors.ts";
@@ -79,6 +79,19 @@ Deno.test("missing and unexpected tensors are listed by name", async () => {
   );
 });
 
+Deno.test("a block by a number that no file can hold is unexpected, at once", async () => {
+  const name = "vision_model.encoder.layers.999999999.mlp.fc1.weight";
+  const path = await changedWeights((tensors) => {
+    tensors.set(name, { data: new Float32Array(1), shape: [1] });
+  });
+  await assert.rejects(
+    readVitWeights(path),
+    (error: Error) =>
+      error instanceof RangeError && error.message.includes(path) &&
+      error.message.endsWith(`unexpected ${name}`),
+  );
+});
+
 Deno.test("misshapen tensors are listed with the shape they should have", async () => {
   const name = "vision_model.encoder.layers.0.layer_norm1.bias";
   const path = await changedWeights((tensors) => {
@@ -87,7 +100,7 @@ Deno.test("misshapen tensors are listed with the shape they should have", async 
   await assert.rejects(
     readVitWeights(path),
     (error: Error) =>
-      error instanceof TypeError && error.message.includes(basename(path)) &&
+      error instanceof TypeError && error.message.includes(path) &&
       error.message.includes("blocks.0.norm1.bias [3] for ["),
   );
 });

@@ -5,6 +5,7 @@ import { importBackbone } from "../lib/backbone/import.ts";
 import { quantizedPath, quantizeWeights } from "../lib/backbone/quantize.ts";
 import { buildVitGraph } from "../lib/backbone/vit_graph.ts";
 import { readVitWeights, type VitArchitecture, type VitWeights } from "../lib/backbone/weights.ts";
+import { writePytorchFile } from "../lib/io/pytorch_file.ts";
 import { readSafetensors, writeLargeSafetensors } from "../lib/io/safetensors.ts";
 import { sizeOf, type Tensor } from "../lib/io/tensor.ts";
 import { openSession, ortTensor } from "../lib/onnx/session.ts";
@@ -361,6 +362,19 @@ Deno.test("an import removes the int8 weights that others of its name left behin
     );
     await Deno.remove(path);
   }
+});
+
+Deno.test("an archive with other tensors than a backbone's is refused by its own name", async () => {
+  const folder = temporaryFolder();
+  const file = join(folder, "weights.pt");
+  await writePytorchFile(file, [["visual.conv1", { data: new Float32Array(1), shape: [1] }]]);
+  await assert.rejects(
+    importBackbone(file, { name: "tiny", folder }),
+    (error: Error) =>
+      error instanceof RangeError &&
+      error.message.startsWith(`Cannot read ${file}: expected a vision`),
+  );
+  assert.deepEqual([...Deno.readDirSync(join(folder, "tiny"))], []);
 });
 
 Deno.test("a backbone that could not be opened can be tried again, and freed", async () => {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import {
   encodeSafetensors,
+  readEntryBytes,
   readSafetensors,
   readSafetensorsHeader,
   toFloat32,
@@ -85,16 +86,51 @@ const REFUSED: Readonly<Record<string, { bytes: Uint8Array; says: RegExp }>> = {
     bytes: withHeader({ a: entry("F4", [1], 0, 1) }, new Uint8Array(1)),
     says: /dtype F4/,
   },
+  "a dtype by the name of an object's method": {
+    bytes: withHeader({ a: entry("toString", [1], 0, 1) }, new Uint8Array(1)),
+    says: /dtype toString/,
+  },
+  "metadata that are a list": {
+    bytes: withHeader({ __metadata__: ["q"] }, new Uint8Array(0)),
+    says: /metadata that are not strings by name/,
+  },
+  "metadata with a number": {
+    bytes: withHeader({ __metadata__: { q: 2 } }, new Uint8Array(0)),
+    says: /metadata that are not strings by name/,
+  },
 };
 
 for (const [what, { bytes, says }] of Object.entries(REFUSED)) {
   Deno.test(`${what} is refused before a tensor is read`, async () => {
-    await assert.rejects(
-      readSafetensorsHeader(await fileOf(bytes)),
-      (error: Error) => error instanceof SyntaxError && says.test(error.message),
-    );
+    const path = await fileOf(bytes);
+    await assert.rejects(readSafetensorsHeader(path), (error: Error) => {
+      assert(error instanceof SyntaxError);
+      assert.match(error.message, says);
+      assert(error.message.startsWith(`Cannot read ${path}: `));
+      return true;
+    });
   });
 }
+
+Deno.test("metadata of null are none", async () => {
+  const header = { __metadata__: null, a: entry("F32", [1], 0, 4) };
+  const { metadata, tensors } = await readSafetensors(
+    await fileOf(withHeader(header, new Uint8Array(4))),
+  );
+  assert.deepEqual(metadata, {});
+  assert.deepEqual([...tensors.keys()], ["a"]);
+});
+
+Deno.test("a file that was cut off after its header was read is named", async () => {
+  const path = await fileOf(encodeSafetensors([["a", { data: Float32Array.of(1), shape: [1] }]]));
+  const { tensors } = await readSafetensorsHeader(path);
+  const { size } = await Deno.stat(path);
+  await Deno.truncate(path, size - 1);
+  await assert.rejects(readEntryBytes(path, tensors.get("a")!), {
+    name: "SyntaxError",
+    message: `Cannot read ${path}: expected ${size} bytes, found its end at ${size - 1}`,
+  });
+});
 
 Deno.test("every cut of a file is refused", async () => {
   const whole = encodeSafetensors([["a", { data: Float32Array.of(1, 2, 3), shape: [3] }]]);

@@ -74,6 +74,8 @@ async function convert(file: string, target: string): Promise<void> {
     await readVitWeights(unchecked);
   } catch (error) {
     await Deno.remove(unchecked);
+    // what was wrong lies in the file that was given; the other is gone
+    if (error instanceof Error) error.message = error.message.replace(unchecked, file);
     throw error;
   }
   await Deno.rename(unchecked, target);

@@ -170,7 +170,9 @@ function countBlocks(header: SafetensorsHeader, scheme: NamingScheme): number {
   for (const name of header.tensors.keys()) {
     if (!name.startsWith(before) || !name.endsWith(after)) continue;
     const number = Number(name.slice(before.length, name.length - after.length));
-    if (Number.isInteger(number)) blocks = Math.max(blocks, number + 1);
+    if (!Number.isInteger(number)) continue;
+    // a number that is too large for the file's tensors shows among those left over
+    blocks = Math.max(blocks, Math.min(number + 1, header.tensors.size));
   }
   return blocks;
 }

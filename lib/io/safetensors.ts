@@ -57,21 +57,24 @@ async function headerOf(file: Deno.FsFile, path: string): Promise<SafetensorsHea
   const { size: fileBytes, isFile } = await file.stat();
   if (!isFile) throw bad("a folder");
   if (fileBytes < 8) throw bad(`${fileBytes} bytes`);
-  const head = await readRange(file, 0, 8);
+  const head = await readRange(file, path, 0, 8);
   const headerBytes = Number(new DataView(head.buffer).getBigUint64(0, true));
   if (headerBytes > MAX_HEADER_BYTES || 8 + headerBytes > fileBytes) {
     throw bad(`a header of ${headerBytes} bytes in a file of ${fileBytes}`);
   }
   let json: Record<string, unknown>;
   try {
-    json = JSON.parse(new TextDecoder().decode(await readRange(file, 8, headerBytes)));
+    json = JSON.parse(new TextDecoder().decode(await readRange(file, path, 8, headerBytes)));
   } catch {
     throw bad("a header that is not JSON");
   }
   if (typeof json !== "object" || json === null || Array.isArray(json)) {
     throw bad("a header that is not a JSON object");
   }
-  const { __metadata__: metadata = {}, ...rest } = json;
+  const { __metadata__, ...rest } = json;
+  // null is what some writers put where there is none
+  const metadata = __metadata__ ?? {};
+  if (!isRecordOfStrings(metadata)) throw bad("metadata that are not strings by name");
   const tensors = new Map<string, SafetensorsEntry>();
   for (const [name, value] of Object.entries(rest)) {
     tensors.set(name, checkEntry(name, value, 8 + headerBytes, fileBytes, bad));
@@ -84,7 +87,12 @@ async function headerOf(file: Deno.FsFile, path: string): Promise<SafetensorsHea
       throw bad(`overlapping tensors ${previousName} and ${name}`);
     }
   }
-  return { path, metadata: metadata as Record<string, string>, tensors };
+  return { path, metadata, tensors };
+}
+
+function isRecordOfStrings(value: unknown): value is Record<string, string> {
+  return typeof value === "object" && value !== null && !Array.isArray(value) &&
+    Object.values(value).every((item) => typeof item === "string");
 }
 
 function checkEntry(
@@ -96,7 +104,7 @@ function checkEntry(
 ): SafetensorsEntry {
   const { dtype, shape, data_offsets: range } = (value ?? {}) as Record<string, unknown>;
   const isCount = (n: unknown) => Number.isSafeInteger(n) && (n as number) >= 0;
-  if (typeof dtype !== "string" || !(dtype in BYTES_PER_VALUE)) {
+  if (typeof dtype !== "string" || !Object.hasOwn(BYTES_PER_VALUE, dtype)) {
     throw bad(
       `dtype ${dtype} for ${name}; known are ${Object.keys(BYTES_PER_VALUE).join(", ")}`,
     );
@@ -122,27 +130,34 @@ function checkEntry(
 }
 
 /** Reads the bytes of a range, whole. */
-async function readRange(file: Deno.FsFile, offset: number, length: number) {
+async function readRange(file: Deno.FsFile, path: string, offset: number, length: number) {
   const bytes = new Uint8Array(length);
   await file.seek(offset, Deno.SeekMode.Start);
   let filled = 0;
   while (filled < length) {
     const count = await file.read(bytes.subarray(filled));
     if (count === null) {
-      throw new SyntaxError(`Cannot read file: it ends before byte ${offset + length}`);
+      throw new SyntaxError(
+        `Cannot read ${path}: expected ${offset + length} bytes, found its end at ${
+          offset + filled
+        }`,
+      );
     }
     filled += count;
   }
   return bytes;
 }
 
-/** Reads the bytes of one tensor as they are stored. */
+/**
+ * Reads the bytes of one tensor as they are stored.
+ * @throws {SyntaxError} where the file ends before them
+ */
 export async function readEntryBytes(
   path: string,
   { offset, length }: SafetensorsEntry,
 ): Promise<Uint8Array<ArrayBuffer>> {
   using file = await Deno.open(path);
-  return await readRange(file, offset, length);
+  return await readRange(file, path, offset, length);
 }
 
 /** Tensors of a file, all as float32, with the file's metadata. */
@@ -168,7 +183,7 @@ export async function readSafetensors(
   for (const name of names ?? header.tensors.keys()) {
     const entry = header.tensors.get(name);
     if (!entry) throw new RangeError(`Cannot read ${path}: expected tensor ${name}, found none`);
-    const bytes = await readRange(file, entry.offset, entry.length);
+    const bytes = await readRange(file, path, entry.offset, entry.length);
     tensors.set(name, tensor(toFloat32(bytes, entry.dtype), entry.shape));
   }
   return { metadata: header.metadata, tensors };

@@ -43,7 +43,8 @@ export {
 } from "./data/dataset.ts";
 export { type ExtractOptions, extractTokens } from "./features/extract.ts";
 export type { TokenRequest } from "./features/request.ts";
-export { findTokens, type TokenIndex, TokenReader, type TokenSet } from "./features/token_set.ts";
+export { MemoryBudget, TokenReader } from "./features/token_reader.ts";
+export { findTokens, type TokenIndex, type TokenSet } from "./features/token_set.ts";
 export {
   type Ablation,
   ABLATIONS,

@@ -8,11 +8,13 @@ import { readVitWeights } from "../lib/backbone/weights.ts";
 import { type DatasetSpec, type ImageEntry, listImages } from "../lib/data/dataset.ts";
 import { type ExtractOptions, extractTokens } from "../lib/features/extract.ts";
 import { nameTokens } from "../lib/features/request.ts";
-import { findTokens, tokenPaths, TokenReader, type TokenSet } from "../lib/features/token_set.ts";
+import { MemoryBudget, TokenReader } from "../lib/features/token_reader.ts";
+import { findTokens, tokenPaths, type TokenSet, TokenWriter } from "../lib/features/token_set.ts";
 import { decodeImage } from "../lib/image/image.ts";
 import { PERTURBATIONS } from "../lib/image/perturb.ts";
 import type { Transform } from "../lib/image/transform.ts";
 import { randomStream } from "../lib/random.ts";
+import { TokenRows } from "../lib/run/token_rows.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 const GOLDENS = Deno.env.get("RINE_GOLDENS") ?? join(import.meta.dirname!, "golden");
@@ -422,3 +424,79 @@ Deno.test("a truncated token file is named, not read", () =>
       /expected a whole float16 \.npy file, found 300 bytes where shape \[13, .*takes/,
     );
   }));
+
+/** A set of float16 numbers that count from 0, made without a backbone. */
+async function writeSet(folder: string, key: string, rows = 4): Promise<TokenSet> {
+  const shape = [rows, 2, 3] as const;
+  const images = Array.from({ length: rows }, (_, i) => ({
+    path: `${i}.png`,
+    label: 0 as const,
+    generator: "tiny",
+  }));
+  const index = { source: {}, shape, cropsPerImage: 1, images };
+  const writer = await TokenWriter.open(folder, key, index, 1);
+  await writer.append(Float32Array.from({ length: rows * 6 }, (_, i) => i));
+  await writer.finish();
+  return (await findTokens(folder, key))!;
+}
+
+/** Files that this process has open. */
+function openFiles(): number {
+  return [...Deno.readDirSync("/proc/self/fd")].length;
+}
+
+Deno.test({
+  name: "files are closed where a set turns out damaged or missing",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    const folder = temporaryFolder();
+    const whole = await writeSet(folder, "whole");
+    const cut = await writeSet(folder, "cut");
+    await Deno.truncate(cut.path, (await Deno.stat(cut.path)).size - 1);
+    await Deno.writeTextFile(join(folder, "list.unreadable.json"), "[");
+    const longer: TokenSet = { ...whole, index: { ...whole.index, shape: [40, 2, 3] } };
+    const budget = new MemoryBudget(1000);
+    const before = openFiles(), times = 20;
+    for (let i = 0; i < times; i++) {
+      await assert.rejects(TokenRows.open(folder, ["whole", "cut"]), SyntaxError);
+      await assert.rejects(TokenRows.open(folder, ["whole", "none"]), RangeError);
+      await assert.rejects(TokenReader.open(cut), SyntaxError);
+      await assert.rejects(TokenReader.open(longer, budget), /it ends too early$/);
+      await assert.rejects(TokenWriter.open(folder, "list", whole.index, 1), SyntaxError);
+    }
+    // those of workers of the tests before may go meanwhile
+    assert(openFiles() < before + times);
+    using rows = await TokenRows.open(folder, ["whole", "whole"]);
+    assert.equal(rows.count, 8);
+    assert.equal(budget.take(1000), 1000, "what could not be read takes no memory");
+  },
+});
+
+Deno.test("sets that are open at once share the memory for rows, and read the same without any", async () => {
+  const folder = temporaryFolder();
+  const set = await writeSet(folder, "whole");
+  const bytes = 4 * 6 * 2;
+  const budget = new MemoryBudget(2 * bytes - 1);
+  /** Whether a reader has the rows, or reads them where they no longer are. */
+  const isResident = async (reader: TokenReader) => {
+    const row = new Float32Array(6);
+    reader.copyRow(2, row, 0);
+    assert.deepEqual([...row], [12, 13, 14, 15, 16, 17]);
+    const content = await Deno.readFile(set.path);
+    await Deno.writeFile(set.path, new Uint8Array(content.length));
+    reader.copyRow(2, row, 0);
+    await Deno.writeFile(set.path, content);
+    return row[0] === 12;
+  };
+  const first = await TokenReader.open(set, budget);
+  {
+    using second = await TokenReader.open(set, budget);
+    assert.deepEqual([await isResident(first), await isResident(second)], [true, false]);
+  }
+  first[Symbol.dispose]();
+  first[Symbol.dispose]();
+  assert.throws(() => first.copyRow(0, new Float32Array(6), 0), /found it closed$/);
+  using third = await TokenReader.open(set, budget);
+  using fourth = await TokenReader.open(set, budget);
+  assert.deepEqual([await isResident(third), await isResident(fourth)], [true, false]);
+});

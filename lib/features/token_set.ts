@@ -2,7 +2,6 @@
  * Sets of tokens on disk: a NumPy file of float16 and an index that names its rows.
  * @module
  */
-import { closeSync, openSync, readSync } from "node:fs";
 import { join } from "node:path";
 import type { ImageEntry } from "../data/dataset.ts";
 import { exists, readJson, writeJson } from "../io/files.ts";
@@ -116,19 +115,25 @@ export class TokenWriter {
       write: true,
       create: true,
     });
-    const header = encodeNpyHeader(index.shape);
-    const [rows, blocks, width] = index.shape;
-    const rowBytes = blocks * width * Float16Array.BYTES_PER_ELEMENT;
-    const { size } = await file.stat();
-    const whole = Math.floor(Math.max(0, size - header.length) / rowBytes / batchRows) * batchRows;
-    const rowsDone = size === header.length + rows * rowBytes ? rows : whole;
-    await file.seek(0, Deno.SeekMode.Start);
-    await writeAll(file, header);
-    await file.truncate(header.length + rowsDone * rowBytes);
-    await file.seek(0, Deno.SeekMode.End);
-    const unreadable = await readUnreadable(folder, key);
-    const allPaths = { ...paths, unreadable: unreadablePath(folder, key) };
-    return new TokenWriter(file, allPaths, index, rowsDone, unreadable);
+    try {
+      const header = encodeNpyHeader(index.shape);
+      const [rows, blocks, width] = index.shape;
+      const rowBytes = blocks * width * Float16Array.BYTES_PER_ELEMENT;
+      const { size } = await file.stat();
+      const whole = Math.floor(Math.max(0, size - header.length) / rowBytes / batchRows) *
+        batchRows;
+      const rowsDone = size === header.length + rows * rowBytes ? rows : whole;
+      await file.seek(0, Deno.SeekMode.Start);
+      await writeAll(file, header);
+      await file.truncate(header.length + rowsDone * rowBytes);
+      await file.seek(0, Deno.SeekMode.End);
+      const unreadable = await readUnreadable(folder, key);
+      const allPaths = { ...paths, unreadable: unreadablePath(folder, key) };
+      return new TokenWriter(file, allPaths, index, rowsDone, unreadable);
+    } catch (error) {
+      file.close();
+      throw error;
+    }
   }
 
   /** Positions of the images found so far that cannot be decoded, in rising order. */
@@ -172,65 +177,4 @@ export class TokenWriter {
 async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
   let rest = bytes;
   while (rest.length > 0) rest = rest.subarray(await file.write(rest));
-}
-
-/** Largest token file that is kept in memory once read. */
-const MAX_RESIDENT_BYTES = 256 * 2 ** 20;
-
-/** Reads rows of a set in any order, as float32. */
-export class TokenReader implements Disposable {
-  /** What it reads. */
-  readonly set: TokenSet;
-  /** Values of a row. */
-  readonly rowLength: number;
-  readonly #descriptor: number;
-  readonly #dataOffset: number;
-  readonly #resident: Float16Array | undefined;
-  readonly #row: Float16Array<ArrayBuffer>;
-
-  private constructor(set: TokenSet, dataOffset: number) {
-    const [rows, blocks, width] = set.index.shape;
-    this.set = set;
-    this.rowLength = blocks * width;
-    this.#descriptor = openSync(set.path, "r");
-    this.#dataOffset = dataOffset;
-    this.#row = new Float16Array(this.rowLength);
-    if (rows * this.rowLength * 2 <= MAX_RESIDENT_BYTES) {
-      const resident = new Float16Array(rows * this.rowLength);
-      this.#read(resident, 0);
-      this.#resident = resident;
-    }
-  }
-
-  /** Opens a finished set. */
-  static async open(set: TokenSet): Promise<TokenReader> {
-    return new TokenReader(set, (await readNpyHeader(set.path)).dataOffset);
-  }
-
-  /** Copies one row into `target` from `offset` on. */
-  copyRow(row: number, target: Float32Array, offset: number): void {
-    const length = this.rowLength;
-    if (this.#resident) {
-      target.set(this.#resident.subarray(row * length, (row + 1) * length), offset);
-    } else {
-      this.#read(this.#row, row * length * Float16Array.BYTES_PER_ELEMENT);
-      target.set(this.#row, offset);
-    }
-  }
-
-  #read(target: Float16Array<ArrayBuffer>, offset: number): void {
-    const bytes = new Uint8Array(target.buffer);
-    let filled = 0;
-    while (filled < bytes.length) {
-      const position = this.#dataOffset + offset + filled;
-      const count = readSync(this.#descriptor, bytes, filled, bytes.length - filled, position);
-      if (count === 0) throw new SyntaxError(`Cannot read ${this.set.path}: it ends too early`);
-      filled += count;
-    }
-  }
-
-  /** Closes the file. */
-  [Symbol.dispose](): void {
-    closeSync(this.#descriptor);
-  }
 }

@@ -3,7 +3,8 @@
  * @module
  */
 import type { TokenBatch } from "../head/engine.ts";
-import { findTokens, TokenReader, type TokenSet } from "../features/token_set.ts";
+import { TokenReader } from "../features/token_reader.ts";
+import { findTokens, type TokenSet } from "../features/token_set.ts";
 import { randomStream } from "../random.ts";
 
 /** Token sets laid end to end: the classes of a training set, or one test set. */
@@ -47,21 +48,25 @@ export class TokenRows implements Disposable {
    * @param fraction share of each set's rows that is used, in (0, 1]; which ones depends on the seed
    * and a larger share holds every smaller one
    * @throws {RangeError} where a set is not there
+   * @throws {SyntaxError} where a set's file is damaged
    */
   static async open(
     folder: string,
     keys: readonly string[],
     { fraction = 1, seed = 0 }: { fraction?: number; seed?: number } = {},
   ): Promise<TokenRows> {
+    using opened = new DisposableStack();
     const readers: TokenReader[] = [];
     for (const key of keys) {
       const set = await findTokens(folder, key);
       if (!set) {
         throw new RangeError(`Cannot read tokens: expected ${key}.npy in ${folder}, found none`);
       }
-      readers.push(await TokenReader.open(set));
+      readers.push(opened.use(await TokenReader.open(set)));
     }
-    return new TokenRows(readers, fraction, seed);
+    const rows = new TokenRows(readers, fraction, seed);
+    opened.move(); // whoever asked closes them
+    return rows;
   }
 
   /** Number of rows. */

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import { beside } from "../lib/report/beside.ts";
+import { htmlTable } from "../lib/report/html.ts";
 import type { Figure } from "../lib/report/figure.ts";
 import { type ReportSection, writeReport } from "../lib/report/page.ts";
 import { percentColumn, type Table } from "../lib/report/table.ts";
@@ -57,7 +59,7 @@ Deno.test("beside() lays columns by key, then by place, and rows by what names t
   assert.deepEqual(rows.map((cells) => cells.map(({ ours, paper }) => [ours, paper])), [
     [["RINE", "RINE"], ["8", "128"], ["90.0", "95.0"]],
     [["new", undefined], ["8", undefined], ["80.0", undefined]],
-    [[undefined, "UFD <1>"], [undefined, undefined], [undefined, "90.0"]],
+    [[undefined, "UFD <1>"], [undefined, "–"], [undefined, "90.0"]],
   ]);
 });
 
@@ -68,6 +70,80 @@ Deno.test("beside() gives differences where a column ranks its numbers, in its u
   assert.equal(equal.rows[0]![2]!.difference, "±0.0");
   const better = beside({ ...paper, rows: [{ ...paper.rows[0]!, progan: 0.9511 }] }, paper);
   assert.equal(better.rows[0]![2]!.difference, "+0.1");
+});
+
+Deno.test("beside() takes differences of what stands there, not of what it was rounded from", () => {
+  const scored = (progan: number) => ({ ...paper, rows: [{ method: "RINE", dim: 8, progan }] });
+  fc.assert(
+    fc.property(
+      fc.double({ min: 0, max: 1, noNaN: true }),
+      fc.double({ min: 0, max: 1, noNaN: true }),
+      (a, b) => {
+        const { ours, paper, difference } = beside(scored(a), scored(b)).rows[0]![2]!;
+        const shown = Number(difference!.replace("−", "-").replace("±", ""));
+        assert.equal(
+          shown.toFixed(1),
+          (Number(ours) - Number(paper)).toFixed(1).replace("-0.0", "0.0"),
+        );
+      },
+    ),
+  );
+  const cell = beside(scored(.92351), scored(.93349)).rows[0]![2]!;
+  assert.deepEqual(cell, { ours: "92.4", paper: "93.3", difference: "−0.9" });
+});
+
+Deno.test("beside() sets added columns aside when it counts places, and gives them no counterpart", () => {
+  const added = { ...percentColumn("faces", "faces"), isAdded: true };
+  const [method, dim, set] = ours.columns;
+  const both = beside({ ...ours, columns: [method!, dim!, added, set!] }, paper);
+  assert.deepEqual(both.columns.map(({ paper }) => paper?.key), [
+    "method",
+    "dim",
+    undefined,
+    "progan",
+  ]);
+  assert.equal(both.rows[0]![3]!.difference, "−5.0");
+  const alike = { ...ours, columns: [method!, { ...dim!, isAdded: true }] };
+  assert.equal(beside(alike, paper).columns[1]!.paper, undefined);
+});
+
+Deno.test("a value that there is none of is a dash, ours or the paper's", () => {
+  const none = (table: Table) => ({
+    ...table,
+    rows: table.rows.map((row) => ({ ...row, dim: null })),
+  });
+  assert.deepEqual(beside(none(ours), paper).rows[0]![1]!, {
+    ours: "–",
+    paper: "128",
+    difference: undefined,
+  });
+  assert.equal(beside(ours, none(paper)).rows[0]![1]!.paper, "–");
+});
+
+Deno.test("htmlTable() keeps the columns that name rows in sight, and those that ask for it", () => {
+  const table: Table = {
+    ...paper,
+    rowKeys: ["method", "dim"],
+    columns: [
+      ...paper.columns.slice(0, 2),
+      percentColumn("progan", "ProGAN", "GAN"),
+      { ...percentColumn("AVG", "AVG"), isPinned: true },
+    ],
+  };
+  const html = htmlTable(table);
+  const cells = (name: string) =>
+    [...html.matchAll(new RegExp(`class="[^"]*${name}"`, "g"))].length;
+  // headings of groups, headings, and a cell a row
+  assert.equal(cells("pinned-left"), 1 + 2 + 2 * 2);
+  assert.equal(cells("pinned-right"), 1 + 1 + 2);
+  const [first, second] = [
+    ...html.matchAll(/<th[^>]* style="--left: ([\d.]+)em; --width: ([\d.]+)em">/g),
+  ]
+    .slice(-2);
+  assert.equal(first![1], "0.0");
+  assert.equal(second![1], first![2], "the second column lies beside the first");
+  assert.ok(Number(first![2]) > "UFD <1>".length / 2, "a name does not fit its column");
+  assert.doesNotMatch(htmlTable({ ...table, rowKeys: [] }), /pinned-left/);
 });
 
 Deno.test("beside() sets no column by place where one table has more columns", () => {
@@ -86,6 +162,7 @@ Deno.test("writeReport() writes Markdown and one HTML file that asks for nothing
     const report = {
       title: "Paper & ours",
       notice: "Means leave out added ones (faces).",
+      provenance: "Made by `deno task`: <x>.",
       sections: [section(ours, 0.25)],
       published: [section(paper, 0.5)],
       remark: "Not run yet: §1 <x>; `deno task`",
@@ -93,9 +170,12 @@ Deno.test("writeReport() writes Markdown and one HTML file that asks for nothing
     assert.equal(await writeReport(folder, report), "written");
     assert.equal(await writeReport(folder, report), "up to date");
     const markdown = await Deno.readTextFile(`${folder}/report.md`);
-    assert.match(markdown, /^# Paper & ours\n\n> Means leave out added ones \(faces\)\.\n\n/);
+    assert.match(
+      markdown,
+      /^# Paper & ours\n\n> Means leave out added ones \(faces\)\.\n\nMade by `deno task`: <x>\.\n\n/,
+    );
     assert.ok(markdown.includes("| RINE | 8 (128) | 90.0 (95.0, −5.0) |"), markdown);
-    assert.ok(markdown.includes("| (UFD <1>) |  | (90.0) |"), markdown);
+    assert.ok(markdown.includes("| (UFD <1>) | (–) | (90.0) |"), markdown);
     for (const [, path] of markdown.matchAll(/!\[[^\]]*\]\(([^)]+)\)/g)) {
       assert.ok((await Deno.stat(`${folder}/${path}`)).isFile);
     }
@@ -105,6 +185,9 @@ Deno.test("writeReport() writes Markdown and one HTML file that asks for nothing
 
     const html = await Deno.readTextFile(`${folder}/report.html`);
     assert.ok(html.includes('<p class="notice">Means leave out added ones (faces).</p>'));
+    assert.ok(
+      html.includes('<p class="provenance">Made by <code>deno task</code>: &lt;x&gt;.</p>'),
+    );
     assert.ok(html.includes("<p>Not run yet: §1 &lt;x&gt;; <code>deno task</code></p>"));
     assert.ok(html.includes("UFD &lt;1&gt;"), "text is not escaped");
     assert.ok(html.includes("<small>95.0 −5.0</small>"));
@@ -112,6 +195,7 @@ Deno.test("writeReport() writes Markdown and one HTML file that asks for nothing
     for (const [, target] of html.matchAll(/(?:src|href)="([^"]*)"/g)) {
       assert.match(target!, /^data:/, "the page fetches something");
     }
+    assert.match(html, /@media print \{/);
     assertBalanced(html);
   } finally {
     await Deno.remove(folder, { recursive: true });

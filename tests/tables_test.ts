@@ -55,7 +55,7 @@ By ξ & d′.
 | :-- | --: | --: | --: | --: |
 | a\\|b | 0.1 | **90.1** | **91.0 ± 1.4** | 12 |
 | c_d | 0.2 | <u>90.0</u> | <u>50.0</u> | 12 |
-| e | 0.4 | **90.1** | - | - |
+| e | 0.4 | **90.1** | – | – |
 `,
   );
 });
@@ -86,7 +86,7 @@ Deno.test("tableToLatex() is a booktabs table with groups, symbols in math mode 
     \midrule
     a|b & 0.1 & \textbf{90.1} & \textbf{91.0 $\pm$ 1.4} & 12 \\
     c\_d & 0.2 & \underline{90.0} & \underline{50.0} & 12 \\
-    e & 0.4 & \textbf{90.1} & - & - \\
+    e & 0.4 & \textbf{90.1} & -- & -- \\
     \bottomrule
   \end{tabular}
 \end{table}

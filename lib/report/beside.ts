@@ -10,7 +10,10 @@ export interface BesideCell {
   readonly ours: string | undefined;
   /** `undefined` where the paper has no such cell. */
   readonly paper: string | undefined;
-  /** Ours − the paper's in the column's unit; only where the column ranks its numbers. */
+  /**
+   * Ours − the paper's, both as they are shown, in the column's unit; only where the column ranks its
+   * numbers.
+   */
   readonly difference: string | undefined;
 }
 
@@ -32,15 +35,16 @@ export interface BesideTable {
 
 /**
  * Lays the paper's table over ours. Columns meet by key, and where keys differ by place if both
- * tables have as many: the mini profile's test sets stand where the paper's do. Rows meet by the
- * cells that name them; rows that only the paper has follow.
+ * tables have as many, added ones left out: the mini profile's test sets stand where the paper's do.
+ * Rows meet by the cells that name them; rows that only the paper has follow.
  */
 export function beside(ours: Table, paper: Table): BesideTable {
-  const samePlaces = ours.columns.length === paper.columns.length;
-  const columns = ours.columns.map((column, i) => ({
+  const places = ours.columns.filter(({ isAdded }) => !isAdded);
+  const samePlaces = places.length === paper.columns.length;
+  const columns = ours.columns.map((column) => ({
     ours: column,
-    paper: paper.columns.find(({ key }) => key === column.key) ??
-      (samePlaces ? paper.columns[i] : undefined),
+    paper: column.isAdded ? undefined : paper.columns.find(({ key }) => key === column.key) ??
+      (samePlaces ? paper.columns[places.indexOf(column)] : undefined),
   }));
   const theirs = new Map(paper.rows.map((row) => [rowName(paper, row), row]));
   const rows = ours.rows.map((row) => {
@@ -70,13 +74,16 @@ function cellBeside(
   const own = cellNumber(row?.[ours.key]), theirs = cellNumber(printed);
   return {
     ours: row === undefined ? undefined : formatCell(row[ours.key], ours),
-    paper: paper === undefined || printed === undefined || printed === null
-      ? undefined
-      : formatCell(printed, paper),
+    paper: paper === undefined || printed === undefined ? undefined : formatCell(printed, paper),
     difference: ours.best === undefined || own === undefined || theirs === undefined
       ? undefined
-      : signed((own - theirs) * (ours.scale ?? 1), ours.digits ?? 3),
+      : signed(shown(own, ours) - shown(theirs, paper!), ours.digits ?? 3),
   };
+}
+
+/** A number as people read it, so that differences are those of what stands there. */
+function shown(value: number, { scale = 1, digits = 3 }: Column): number {
+  return Number((value * scale).toFixed(digits));
 }
 
 function signed(value: number, digits: number): string {

@@ -5,7 +5,7 @@
 import type { TopLevelSpec } from "vega-lite";
 import { contentKey } from "../io/files.ts";
 import type { Figure, Spec } from "./figure.ts";
-import { escapeHtml, htmlTable } from "./html.ts";
+import { escapeHtml, htmlTable, PINNED_STYLE } from "./html.ts";
 import { type Table, tableToMarkdown } from "./table.ts";
 import type { ThemeName } from "./theme.ts";
 
@@ -83,6 +83,8 @@ const TABLE_STYLE = ".rine .scroll { overflow-x: auto } .rine .notice { color: #
   ".rine .scroll table td { text-align: left; white-space: nowrap } " +
   ".rine .scroll table .number { text-align: right } " +
   ".rine .scroll table .group { text-align: center; font-weight: normal } " +
+  `${PINNED_STYLE} .rine .pinned-left, .rine .pinned-right ` +
+  "{ background: var(--jp-layout-color0, #fff) } " +
   ".rine .best { font-weight: bold } .rine .second { text-decoration: underline }";
 
 /** A table as HTML and as text. */

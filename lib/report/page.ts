@@ -27,6 +27,8 @@ export interface Report {
   readonly title: string;
   /** Said at its head, in whole sentences. */
   readonly notice?: string;
+  /** How all of it was made, said under the notice; what stands between `` ` `` is code. */
+  readonly provenance?: string;
   /** Ours. */
   readonly sections: readonly ReportSection[];
   /** Said at its end; what stands between `` ` `` is code. */
@@ -45,7 +47,7 @@ const LARGEST_SVG = 400_000;
  * `paper/figures/`. Figures that stand there already are not drawn again.
  */
 export async function writeReport(folder: string, report: Report): Promise<Written> {
-  const { title, notice, sections, remark, published, theme = "default" } = report;
+  const { title, notice, provenance, sections, remark, published, theme = "default" } = report;
   const tables = new Map(published.flatMap(({ tables }) => tables).map((t) => [t.id, t]));
   const figures = new Map(published.flatMap(({ figures }) => figures).map((f) => [f.id, f]));
   const markdown = [`# ${title}`, ""];
@@ -53,6 +55,10 @@ export async function writeReport(folder: string, report: Report): Promise<Writt
   if (notice !== undefined) {
     markdown.push(`> ${notice}`, "");
     html.push(`<p class="notice">${escapeHtml(notice)}</p>`);
+  }
+  if (provenance !== undefined) {
+    markdown.push(provenance, "");
+    html.push(`<p class="provenance">${htmlWithCode(provenance)}</p>`);
   }
   for (const section of sections) {
     if (section.tables.length + section.figures.length === 0) continue;
@@ -92,13 +98,17 @@ export async function writeReport(folder: string, report: Report): Promise<Writt
   }
   if (remark !== undefined) {
     markdown.push(remark, "");
-    html.push(`<p>${escapeHtml(remark).replace(/`([^`]*)`/g, "<code>$1</code>")}</p>`);
+    html.push(`<p>${htmlWithCode(remark)}</p>`);
   }
   const written = await Promise.all([
     writeIfChanged(join(folder, "report.md"), markdown.join("\n")),
     writeIfChanged(join(folder, "report.html"), htmlPage(title, html.join("\n"))),
   ]);
   return written.includes("written") ? "written" : "up to date";
+}
+
+function htmlWithCode(text: string): string {
+  return escapeHtml(text).replace(/`([^`]*)`/g, "<code>$1</code>");
 }
 
 /** Each cell as `ours (paper's, difference)`. */

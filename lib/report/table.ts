@@ -30,6 +30,10 @@ export interface Column {
   readonly digits?: number;
   /** Which of the column's numbers is best, and shown so. */
   readonly best?: "max" | "min";
+  /** Stays in sight where a page is narrower than the table. */
+  readonly isPinned?: boolean;
+  /** Added to the paper's columns: it has no counterpart there. */
+  readonly isAdded?: boolean;
 }
 
 /** Some rows under headings. */
@@ -80,9 +84,9 @@ export function cellNumber(cell: Cell | undefined): number | undefined {
   return cell !== null && typeof cell === "object" ? cell.mean : undefined;
 }
 
-/** A cell as a person reads it. A hyphen stands for no value. */
+/** A cell as a person reads it. A dash stands for no value. */
 export function formatCell(cell: Cell | undefined, column: Column): string {
-  if (cell === null || cell === undefined) return "-";
+  if (cell === null || cell === undefined) return "–";
   if (typeof cell === "string") return cell;
   const show = (value: number) => {
     const scaled = value * (column.scale ?? 1);

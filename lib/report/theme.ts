@@ -43,13 +43,25 @@ const COLOURS: Readonly<
   },
 };
 
+/** Of titles, of labels and values, of axes, of lines behind the marks. */
+const TITLE_INK = "#000", LABEL_INK = "#222", AXIS_INK = "#444", GRID_INK = "#ddd";
+
 /** Text in pixels: 7.5 and 7 pt, what journals ask for at the least. */
 const TEXT_PX = 10, LABEL_PX = 9.4;
 
-/** A look as vega-lite's `config`. */
+/**
+ * A look as vega-lite's `config`. All ink is named: a page with a dark theme of its own, as JupyterLab's,
+ * brings white text, which our white ground would swallow.
+ */
 export function themeConfig(name: ThemeName): Spec {
   const { category, ordinal, median } = COLOURS[name];
-  const text = { labelFontSize: LABEL_PX, titleFontSize: TEXT_PX, titleFontWeight: "normal" };
+  const ink = { labelColor: LABEL_INK, titleColor: TITLE_INK };
+  const text = {
+    labelFontSize: LABEL_PX,
+    titleFontSize: TEXT_PX,
+    titleFontWeight: "normal",
+    ...ink,
+  };
   return {
     background: "white",
     padding: 3,
@@ -59,17 +71,16 @@ export function themeConfig(name: ThemeName): Spec {
     mark: { color: category[0] },
     axis: {
       ...text,
-      labelColor: "#222",
-      titleColor: "#000",
-      domainColor: "#444",
-      tickColor: "#444",
+      domainColor: AXIS_INK,
+      tickColor: AXIS_INK,
       tickSize: 3,
-      gridColor: "#ddd",
+      gridColor: GRID_INK,
       titlePadding: 5,
       labelPadding: 2,
     },
     axisX: { grid: false, labelAngle: 0 },
     header: {
+      ...ink,
       labelFontSize: TEXT_PX,
       titleFontSize: TEXT_PX,
       labelPadding: 4,
@@ -88,6 +99,8 @@ export function themeConfig(name: ThemeName): Spec {
       offset: 4,
     },
     title: {
+      color: TITLE_INK,
+      subtitleColor: LABEL_INK,
       fontSize: TEXT_PX,
       fontWeight: "bold",
       subtitleFontSize: LABEL_PX,

@@ -20,6 +20,7 @@ import {
   testSetNames,
 } from "./heads.ts";
 import type { Profile } from "./profiles/profile.ts";
+import { chosenRemark, seedsRemark } from "./provenance.ts";
 
 /** Names of the variants in the paper, in its order. */
 const PRINTED: readonly (readonly [Variant, string])[] = [
@@ -88,7 +89,8 @@ function ablationTable(profile: Profile, rows: readonly RunRow[]): Table {
     title: "Table 4. Ablations",
     caption:
       "Mean over all test sets, and over those that are not GANs, of the best heads with the " +
-      "contrastive loss, the importance of blocks (TIE) or the intermediate blocks left out.",
+      "contrastive loss, the importance of blocks (TIE) or the intermediate blocks left out." +
+      chosenRemark(profile) + seedsRemark(rows, "spread"),
     ...noticeOf(profile),
     rowKeys: ["variant", "method"],
     rankWithin: "variant",

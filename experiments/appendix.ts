@@ -11,9 +11,10 @@ import type { Table } from "../lib/report/table.ts";
 import { defineExperiment } from "./experiment.ts";
 import { printedRows } from "./comparison.ts";
 import { bestHeads, noticeOf, scoreCells, scoreColumns } from "./heads.ts";
+import { chosenRemark, seedsRemark } from "./provenance.ts";
 
-/** Name of our own row in the paper. */
-const OWN = "RINE 4-cl. (ours)";
+/** Our own row's name: in the paper, whose rows are all its authors', and beside theirs. */
+export const OWN = { printed: "RINE 4-cl. (ours)", shown: "RINE 4-class, ours" } as const;
 
 /** Table 7 */
 export default defineExperiment({
@@ -24,7 +25,7 @@ export default defineExperiment({
   runs: () => [],
   report(profile, rows, { printed = [] } = {}) {
     const others = printedRows(
-      printed.filter(({ table, method }) => table === 7 && method !== OWN),
+      printed.filter(({ table, method }) => table === 7 && method !== OWN.printed),
     );
     const best = bestHeads(profile, rows).find(({ classes }) => classes.length === 4);
     // Without the other methods the table would only repeat a row of Tables 2 and 3.
@@ -32,7 +33,8 @@ export default defineExperiment({
     const table: Table = {
       id: "table_7",
       title: "Table 7. Other backbones and heads",
-      caption: "ACC and AP; results of other methods are those printed in the paper.",
+      caption: "ACC and AP; results of other methods are those printed in the paper." +
+        chosenRemark(profile) + seedsRemark(best.rows, "spread"),
       ...noticeOf(profile),
       rowKeys: ["measure", "method"],
       rankWithin: "metric",
@@ -44,7 +46,7 @@ export default defineExperiment({
       rows: (["acc", "ap"] as const).flatMap((metric) => [
         ...others.filter((row) => row["metric"] === metric),
         {
-          method: OWN,
+          method: OWN.shown,
           trainingClasses: "",
           variant: "",
           metric,

@@ -8,13 +8,14 @@
  * that the paper does not report; nothing is trained. Under a minute in the mini profile.
  * @module
  */
-import { type Cell, type Column, percentColumn, type Table } from "../lib/report/table.ts";
+import { type Cell, type Column, percentColumn, spread, type Table } from "../lib/report/table.ts";
 import type { PrintedCell } from "../lib/results/published.ts";
 import type { RunRow } from "../lib/results/run.ts";
 import { defineExperiment } from "./experiment.ts";
 import {
+  averagedNames,
   bestHeads,
-  classSetName,
+  byClassSet,
   noticeOf,
   retrained,
   scoreCells,
@@ -22,6 +23,7 @@ import {
   testSetNames,
 } from "./heads.ts";
 import type { Profile } from "./profiles/profile.ts";
+import { chosenRemark, seedsRemark } from "./provenance.ts";
 
 /** Resamples of the test images for the 95 % intervals. */
 const BOOTSTRAP = 1000;
@@ -78,9 +80,10 @@ function comparisonTable(
   const measure = metric === "acc" ? "Accuracy" : "Average precision";
   return {
     id: `table_${number}`,
-    title: `Table ${number}. ${measure} on ${profile.testSets.length} test sets`,
+    title: `Table ${number}. ${measure} on ${setCount(profile)}`,
     caption: `${measure} of the best head of each number of training classes` +
-      (others.length > 0 ? "; results of other methods are those printed in the paper." : "."),
+      (others.length > 0 ? "; results of other methods are those printed in the paper." : ".") +
+      chosenRemark(profile) + seedsRemark(rows, "spread"),
     ...noticeOf(profile),
     rowKeys: ["method", "trainingClasses"],
     columns: [
@@ -90,6 +93,13 @@ function comparisonTable(
     ],
     rows: [...others, ...own],
   };
+}
+
+/** How many sets there are: `20 test sets`, `20 test sets and 2 added ones`. */
+function setCount({ testSets }: Profile): string {
+  const paper = averagedNames(testSets).length, added = testSets.length - paper;
+  const says = `${paper} test sets`;
+  return added === 0 ? says : `${says} and ${added} added one${added === 1 ? "" : "s"}`;
 }
 
 /** Printed cells as rows of a table, as fractions; one row a method, classes and variant. */
@@ -122,13 +132,14 @@ const MEASURES: readonly (readonly [string, string, "max" | "min" | undefined])[
 ];
 
 function measuresTable(profile: Profile, rows: readonly RunRow[]): Table {
-  const titles = new Map(profile.testSets.map(({ name, title }) => [name, title]));
-  const cells = rows.flatMap((row) =>
-    Object.entries(row.test).map(([name, scores]) => ({
-      training: classSetName(profile, row.classes),
-      seed: row.seed,
-      set: titles.get(name) ?? name,
-      ...Object.fromEntries(MEASURES.map(([key]) => [key, scores[key] ?? null])),
+  const cells = byClassSet(profile, rows, "comparison").flatMap((heads) =>
+    profile.testSets.map(({ name, title }) => ({
+      training: heads.name,
+      set: title,
+      ...Object.fromEntries(MEASURES.map(([key]) => [
+        key,
+        spread(heads.rows.flatMap(({ test }) => test[name]?.[key] ?? [])),
+      ])),
     }))
   );
   const columns = MEASURES.map(([key, name, best]): Column => {
@@ -141,13 +152,13 @@ function measuresTable(profile: Profile, rows: readonly RunRow[]): Table {
     caption:
       "Beside ACC and AP with their 95 % bootstrap intervals over images: area under the ROC " +
       "curve, balanced accuracy, accuracy on real and on generated images, true positive rate at 1 % " +
-      "and 5 % false positives, and expected calibration error.",
+      "and 5 % false positives, and expected calibration error." +
+      chosenRemark(profile) + seedsRemark(rows, "spread"),
     ...noticeOf(profile),
-    rowKeys: ["training", "seed", "set"],
+    rowKeys: ["training", "set"],
     rankWithin: "set",
     columns: [
       { key: "training", name: "training" },
-      { key: "seed", name: "seed" },
       { key: "set", name: "test set" },
       ...columns,
     ],

@@ -14,6 +14,7 @@ import { meanScore } from "../lib/results/select.ts";
 import { defineExperiment } from "./experiment.ts";
 import { bestHeads, byClassSet, noticeOf, retrained, testSetNames } from "./heads.ts";
 import type { Profile } from "./profiles/profile.ts";
+import { chosenRemark, seedsRemark } from "./provenance.ts";
 
 /** §5.5 */
 export default defineExperiment({
@@ -55,7 +56,8 @@ function sizeTable(profile: Profile, rows: readonly RunRow[]): Table {
   return {
     id: "dataset_size",
     title: "Share of the training images",
-    caption: "Mean over the test sets of the best heads, trained on a share of the images (§5.5).",
+    caption: "Mean over the test sets of the best heads, trained on a share of the images (§5.5)." +
+      chosenRemark(profile) + seedsRemark(rows, "spread"),
     ...noticeOf(profile),
     rowKeys: ["training", "fraction"],
     rankWithin: "training",
@@ -92,7 +94,8 @@ function sizeFigure(profile: Profile, rows: readonly RunRow[]): Figure {
     id: "figure_6",
     title: "Figure 6. ACC and AP by share of the training images",
     caption:
-      "The best heads, trained on a share of the images. The axis begins below chance (50 %).",
+      "The best heads, trained on a share of the images. The axis begins below chance (50 %)." +
+      chosenRemark(profile) + seedsRemark(rows, "mean"),
     ...noticeOf(profile),
     columns: 2,
     rows: data,

@@ -9,7 +9,12 @@
  */
 import { type Figure, type FigureRow, percentAxis, scoreScale } from "../lib/report/figure.ts";
 import type { RunRow } from "../lib/results/run.ts";
-import { type Configuration, meanScore, rankConfigurations } from "../lib/results/select.ts";
+import {
+  type Configuration,
+  configurations,
+  meanScore,
+  rankConfigurations,
+} from "../lib/results/select.ts";
 import { defineExperiment } from "./experiment.ts";
 import {
   byClassSet,
@@ -20,6 +25,7 @@ import {
   testSetNames,
 } from "./heads.ts";
 import type { Profile } from "./profiles/profile.ts";
+import { chosenRemark, seedsRemark } from "./provenance.ts";
 
 /** Configurations trained for longer, of each class set. */
 const BEST = 3;
@@ -53,6 +59,10 @@ function topConfigurations(profile: Profile, rows: readonly RunRow[]): Configura
   );
 }
 
+function average(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
 function epochsFigure(profile: Profile, rows: readonly RunRow[]): Figure {
   const longer = rows.filter(({ experiment }) => experiment === "epochs");
   const top = topConfigurations(profile, rows).flat();
@@ -64,12 +74,13 @@ function epochsFigure(profile: Profile, rows: readonly RunRow[]): Figure {
   const data = [...groups].flatMap(([key, group]) => {
     const [training, epochs] = JSON.parse(key) as [string, number];
     return (["acc", "ap"] as const).flatMap((measure): FigureRow[] => {
-      const values = group.map((row) => meanScore(row, measure));
-      const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+      const values = configurations(group).map((head) =>
+        average(head.map((row) => meanScore(row, measure)))
+      );
       const common = { training, epochs, measure: measure.toUpperCase() };
       return [
         { ...common, statistic: "best", value: Math.max(...values) },
-        { ...common, statistic: "mean", value: mean },
+        { ...common, statistic: "mean", value: average(values) },
       ];
     });
   });
@@ -78,7 +89,8 @@ function epochsFigure(profile: Profile, rows: readonly RunRow[]): Figure {
     title: "Figure 5. ACC and AP by number of epochs",
     caption:
       `Best and mean of the ${BEST} best heads of the grid, trained for longer; the learning ` +
-      `rate falls tenfold at the start of epochs ${profile.epochs.decayEpochs.join(" and ")}.`,
+      `rate falls tenfold at the start of epochs ${profile.epochs.decayEpochs.join(" and ")}.` +
+      chosenRemark(profile) + seedsRemark([...top, ...longer], "mean"),
     ...noticeOf(profile),
     columns: 2,
     rows: data,

@@ -37,6 +37,11 @@ export interface Experiment {
   report(profile: Profile, rows: readonly RunRow[], extras?: ReportExtras): SectionReport;
 }
 
+/** A section as a heading: `§5.3 Backbone, …`, `Appendix. Other backbones and heads`. */
+export function headingOf({ section, title }: Pick<Experiment, "section" | "title">): string {
+  return `${section}${section.startsWith("§") ? "" : "."} ${title}`;
+}
+
 /** Types an experiment; returns it as it is. */
 export function defineExperiment(experiment: Experiment): Experiment {
   return experiment;

@@ -6,7 +6,7 @@
 import { type Figure, type FigureRow, percentAxis, scoreScale } from "../lib/report/figure.ts";
 import type { RunRow } from "../lib/results/run.ts";
 import { meanScore } from "../lib/results/select.ts";
-import { classSetName, noticeOf } from "./heads.ts";
+import { classSetEncoding, classSetName, noticeOf } from "./heads.ts";
 import type { Profile } from "./profiles/profile.ts";
 
 /** What a tooltip tells of a run. */
@@ -72,7 +72,7 @@ export function runsFigure(profile: Profile, rows: readonly RunRow[]): Figure {
           axis: percentAxis("mean ACC over test sets"),
           scale: scoreScale(data),
         },
-        color: { field: "training", type: "ordinal", title: null, sort: null },
+        color: classSetEncoding(profile, data),
         shape: {
           field: "backbone",
           type: "nominal",
@@ -136,7 +136,7 @@ export function setsFigure(profile: Profile, rows: readonly RunRow[]): Figure {
           encoding: {
             y: set,
             x: value,
-            color: { field: "training", type: "ordinal", title: null, sort: null },
+            color: classSetEncoding(profile, data),
             tooltip: TOOLTIP,
           },
         },

@@ -10,10 +10,12 @@
 import type { DatasetSpec } from "../lib/data/dataset.ts";
 import type { Figure, FigureRow } from "../lib/report/figure.ts";
 import type { FeaturePoint } from "../lib/results/published.ts";
+import type { RunRow } from "../lib/results/run.ts";
 import { randomStream } from "../lib/random.ts";
 import { defineExperiment } from "./experiment.ts";
 import { noticeOf } from "./heads.ts";
 import type { Profile } from "./profiles/profile.ts";
+import { chosenRemark, seedsRemark } from "./provenance.ts";
 
 /** Images of a detector that are drawn; more only lie on one another. */
 const DRAWN = 2000;
@@ -27,20 +29,26 @@ export default defineExperiment({
   title: "Feature spaces",
   dependsOn: ["grid"],
   runs: () => [],
-  report(profile, _rows, { points = [] } = {}) {
-    return { tables: [], figures: points.length === 0 ? [] : [spaceFigure(profile, points)] };
+  report(profile, rows, { points = [] } = {}) {
+    return { tables: [], figures: points.length === 0 ? [] : [spaceFigure(profile, rows, points)] };
   },
 });
 
-/** Test sets whose images are drawn: the GANs, and those in the folder of diffusion models. */
+/** Test sets whose images are drawn: the GANs, and those in the folder of diffusion models; none of a user's own. */
 export function drawnSets({ testSets, ganSets }: Profile): DatasetSpec[] {
-  return testSets.filter(({ name, sources }) =>
-    ganSets.includes(name) ||
-    sources.some((source) => "directory" in source && source.directory.includes("diffusion"))
+  return testSets.filter(({ name, sources, isOwn }) =>
+    !isOwn && (
+      ganSets.includes(name) ||
+      sources.some((source) => "directory" in source && source.directory.includes("diffusion"))
+    )
   );
 }
 
-function spaceFigure(profile: Profile, points: readonly FeaturePoint[]): Figure {
+function spaceFigure(
+  profile: Profile,
+  rows: readonly RunRow[],
+  points: readonly FeaturePoint[],
+): Figure {
   const detectors = [...new Set(points.map(({ detector }) => detector))];
   const kindOf = ({ label, generator }: FeaturePoint) =>
     label === 0 ? KINDS[0] : profile.ganSets.includes(generator) ? KINDS[1] : KINDS[2];
@@ -61,7 +69,8 @@ function spaceFigure(profile: Profile, points: readonly FeaturePoint[]): Figure 
     title: "Figure 1. Feature spaces",
     caption:
       "Images in the feature spaces of the detectors, projected to two dimensions by t-SNE, " +
-      `which keeps neighbours together and has no units; at most ${DRAWN} images of each are drawn.`,
+      `which keeps neighbours together and has no units; at most ${DRAWN} images of each are drawn.` +
+      chosenRemark(profile) + seedsRemark(rows, "first"),
     ...noticeOf(profile),
     columns: 2,
     rows: data,

@@ -28,6 +28,7 @@ import {
   trainingConfig,
 } from "./heads.ts";
 import type { Profile } from "./profiles/profile.ts";
+import { seedsRemark } from "./provenance.ts";
 
 /** §5.3 */
 export default defineExperiment({
@@ -113,7 +114,8 @@ function bestTable(profile: Profile, rows: readonly RunRow[]): Table {
       `over the ${
         averagedNames(profile.testSets).length
       } test sets, as in the paper, and the one with the highest ` +
-      "validation accuracy, which has seen no test image. Training time is on cached tokens.",
+      "validation accuracy, which has seen no test image. Training time is on cached tokens." +
+      seedsRemark(rows, "spread"),
     ...noticeOf(profile),
     rowKeys: ["classes", "selection"],
     columns,
@@ -168,7 +170,8 @@ function backboneFigure(profile: Profile, rows: readonly RunRow[]): Figure {
     id: "figure_3",
     title: "Figure 3. ACC and AP by backbone and by ξ",
     caption: "Above, all runs of the grid by backbone; below, those of the deepest backbone " +
-      `(${deepest}) by contrastive weight ξ. Boxes span the quartiles, whiskers 1.5 times as far.`,
+      `(${deepest}) by contrastive weight ξ. Boxes span the quartiles, whiskers 1.5 times as far.` +
+      seedsRemark(rows, "each"),
     ...noticeOf(profile),
     columns: 2,
     rows: data,
@@ -194,14 +197,16 @@ function backboneFigure(profile: Profile, rows: readonly RunRow[]): Figure {
 
 function sizeFigure(profile: Profile, rows: readonly RunRow[]): Figure {
   const deepest = profile.backbones[0]!;
-  const data = rows.filter(({ backbone }) => backbone === deepest).map((row): FigureRow => ({
+  const own = rows.filter(({ backbone }) => backbone === deepest);
+  const shown = countFormat(own.map(({ parameterCount }) => parameterCount));
+  const data = own.map((row): FigureRow => ({
     training: classSetName(profile, row.classes),
     xi: row.contrastiveWeight,
     layers: `q = ${row.projectionLayers}`,
     dim: row.projectionDim,
     seed: row.seed,
     parameters: row.parameterCount,
-    size: `${row.projectionDim}\n${shortCount(row.parameterCount)}`,
+    size: `${row.projectionDim}\n${shown(row.parameterCount)}`,
     value: meanScore(row, "acc"),
   }));
   const sizes = [...data].sort((a, b) => Number(a["dim"]) - Number(b["dim"]))
@@ -211,7 +216,8 @@ function sizeFigure(profile: Profile, rows: readonly RunRow[]): Figure {
     title: "Figure 4. ACC by q and d′",
     caption:
       `All runs of the grid with the deepest backbone (${deepest}); under each d′ the number ` +
-      "of trainable parameters. Boxes span the quartiles, whiskers 1.5 times as far.",
+      "of trainable parameters. Boxes span the quartiles, whiskers 1.5 times as far." +
+      seedsRemark(rows, "each"),
     ...noticeOf(profile),
     columns: 2,
     rows: data,
@@ -250,8 +256,11 @@ function sizeFigure(profile: Profile, rows: readonly RunRow[]): Figure {
   };
 }
 
-/** A count in three digits: `0.18 M`, `10.5 M`, `3.4 k`. */
-function shortCount(count: number): string {
-  const [scale, unit] = count >= 100_000 ? [1e6, "M"] : [1e3, "k"];
-  return `${(count / scale).toPrecision(count / scale < 1 ? 2 : 3)} ${unit}`;
+/** How counts are written in two or three digits, all in the unit of the largest: `0.18 M`, `10.5 M`. */
+function countFormat(counts: readonly number[]): (count: number) => string {
+  const [scale, unit] = Math.max(...counts) >= 1e6 ? [1e6, "M"] : [1e3, "k"];
+  return (count) => {
+    const scaled = count / scale;
+    return `${scaled >= 100 ? Math.round(scaled) : scaled.toPrecision(scaled < 1 ? 2 : 3)} ${unit}`;
+  };
 }

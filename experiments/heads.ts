@@ -4,6 +4,7 @@
  * @module
  */
 import type { DatasetSpec } from "../lib/data/dataset.ts";
+import type { FigureRow, Spec } from "../lib/report/figure.ts";
 import { type Cell, type Column, percentColumn, spread } from "../lib/report/table.ts";
 import type { RunRow, TrainingConfig } from "../lib/results/run.ts";
 import {
@@ -99,8 +100,11 @@ export function bestHeads(
 /** A column for each test set under its family, and one for the mean over all but a user's own. */
 export function scoreColumns(sets: readonly DatasetSpec[]): Column[] {
   return [
-    ...sets.map(({ name, title, family }) => percentColumn(name, title, family)),
-    percentColumn("AVG", "AVG"),
+    ...sets.map(({ name, title, family, isOwn }) => ({
+      ...percentColumn(name, title, family),
+      ...(isOwn ? { isAdded: true } : {}),
+    })),
+    { ...percentColumn("AVG", "AVG"), isPinned: true },
   ];
 }
 
@@ -122,6 +126,23 @@ export function scoreCells(
 /** `notice`, where the profile's numbers are not the paper's, as a field of tables and figures. */
 export function noticeOf({ notice }: Profile): { notice?: string } {
   return notice === undefined ? {} : { notice };
+}
+
+/**
+ * Colour and legend of class sets, named in the rows' field `training`: each has the same colour in every
+ * figure, whichever of them it shows. What is no class set of the profile comes after them.
+ */
+export function classSetEncoding({ classSets }: Profile, rows: readonly FigureRow[]): Spec {
+  const known = classSets.map(({ name }) => name);
+  const shown = new Set(rows.map(({ training }) => String(training)));
+  const domain = [...new Set([...known, ...shown])];
+  return {
+    field: "training",
+    type: "ordinal",
+    title: null,
+    scale: { domain },
+    legend: { values: domain.filter((name) => shown.has(name)) },
+  };
 }
 
 /** Colour, legend and order of ACC and AP in figures. */

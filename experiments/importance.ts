@@ -11,8 +11,9 @@ import type { Figure, FigureRow } from "../lib/report/figure.ts";
 import { percentAxis } from "../lib/report/figure.ts";
 import type { RunRow } from "../lib/results/run.ts";
 import { defineExperiment } from "./experiment.ts";
-import { bestHeads, noticeOf } from "./heads.ts";
+import { bestHeads, classSetEncoding, noticeOf } from "./heads.ts";
 import type { Profile } from "./profiles/profile.ts";
+import { chosenRemark, seedsRemark } from "./provenance.ts";
 
 /** §5.7 */
 export default defineExperiment({
@@ -38,12 +39,14 @@ function importanceFigure(profile: Profile, rows: readonly RunRow[]): Figure {
       value: counted.reduce((sum, shares) => sum + shares[block]!, 0) / counted.length,
     }));
   });
+  const order = profile.classSets.map(({ name }) => name);
   return {
     id: "figure_7",
     title: "Figure 7. Importance of the Transformer blocks",
     caption:
       "Share of the d′ features to which a block is the most important, in the best heads (" +
-      `${[...new Set(data.map(({ training }) => training))].join(", ")}).`,
+      `${[...new Set(data.map(({ training }) => training))].join(", ")}).` +
+      chosenRemark(profile) + seedsRemark(rows, "mean"),
     ...noticeOf(profile),
     columns: 2,
     rows: data,
@@ -58,18 +61,14 @@ function importanceFigure(profile: Profile, rows: readonly RunRow[]): Figure {
           title: "Transformer block",
           scale: { paddingInner: 0.25, paddingOuter: 0.15 },
         },
-        xOffset: { field: "training", type: "nominal", sort: classOrder(profile) },
+        xOffset: { field: "training", type: "nominal", sort: order },
         y: {
           field: "value",
           type: "quantitative",
           axis: { ...percentAxis("features"), tickCount: 5 },
         },
-        color: { field: "training", type: "ordinal", sort: classOrder(profile), title: null },
+        color: classSetEncoding(profile, data),
       },
     },
   };
-}
-
-function classOrder(profile: Profile): string[] {
-  return profile.classSets.map(({ name }) => name);
 }

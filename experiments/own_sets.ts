@@ -9,7 +9,17 @@ import { averagedNames } from "./heads.ts";
 import type { Profile } from "./profiles/profile.ts";
 
 /** Columns of tables that have a test set in each of the others. */
-const COLUMNS = ["method", "training", "trainingClasses", "variant", "metric", "measure"];
+const COLUMNS = [
+  "method",
+  "training",
+  "trainingClasses",
+  "variant",
+  "perturbation",
+  "metric",
+  "measure",
+  "group",
+  "AVG",
+];
 
 /** Own sets that a notice names; of more it says the number. */
 const MAX_NAMED = 3;
@@ -27,7 +37,7 @@ export async function withOwnSets(profile: Profile, path: string): Promise<Profi
     ...testSets,
     ...synthbusterSets,
   ].map(({ name }) => name);
-  const own = await readUserSets(path, [...known, ...COLUMNS, "group", "AVG"]);
+  const own = await readUserSets(path, [...known, ...COLUMNS]);
   const titles = own.length > MAX_NAMED
     ? `${own.length} sets`
     : own.map(({ title }) => title).join(", ");

@@ -21,6 +21,7 @@ import {
   testSetNames,
 } from "./heads.ts";
 import type { Profile } from "./profiles/profile.ts";
+import { chosenRemark, seedsRemark } from "./provenance.ts";
 
 /** §5.6 */
 export default defineExperiment({
@@ -56,6 +57,7 @@ function perturbationTable(profile: Profile, rows: readonly RunRow[]): Table {
         training: name,
         trainingClasses: String(classes.length),
         variant,
+        perturbation: variant === "no" ? "no perturbation" : variant,
         group: `${metric} ${name}`,
         ...scoreCells(
           variant === "no" ? plain : own.filter(({ view }) => view === variant),
@@ -68,14 +70,15 @@ function perturbationTable(profile: Profile, rows: readonly RunRow[]): Table {
   return {
     id: "table_5",
     title: "Table 5. Robustness to perturbations",
-    caption: "ACC and AP of the best heads on test images of which half are perturbed.",
+    caption: "ACC and AP of the best heads on test images of which half are perturbed." +
+      chosenRemark(profile) + seedsRemark(rows, "spread"),
     ...noticeOf(profile),
-    rowKeys: ["measure", "training", "variant"],
+    rowKeys: ["measure", "training", "perturbation"],
     rankWithin: "group",
     columns: [
       { key: "measure", name: "measure" },
       { key: "training", name: "training" },
-      { key: "variant", name: "perturbation" },
+      { key: "perturbation", name: "perturbation" },
       ...scoreColumns(profile.testSets),
     ],
     rows: cells,

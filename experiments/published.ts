@@ -20,7 +20,8 @@ import {
   publishedRows,
 } from "../lib/results/published.ts";
 import { readReleasedLogs } from "../lib/results/released.ts";
-import type { Experiment, SectionReport } from "./experiment.ts";
+import { OWN } from "./appendix.ts";
+import { type Experiment, headingOf, type SectionReport } from "./experiment.ts";
 import { paper } from "./profiles/paper.ts";
 import { SECTIONS } from "./sections.ts";
 
@@ -117,7 +118,7 @@ export function comparePublished(
 
 /** Whether a printed cell is of RINE itself; other methods have no logs to compare with. */
 function isOurs({ table, method }: PrintedCell): boolean {
-  return table === 4 || method === "RINE" || method === "RINE 4-cl. (ours)";
+  return table === 4 || method === "RINE" || method === OWN.printed;
 }
 
 /** The number that stands in our table where the paper prints a cell. */
@@ -126,7 +127,7 @@ function counterpart(tables: readonly Table[], cell: PrintedCell): number | unde
   const { method, variant, trainingClasses, metric, generator } = cell;
   // Table 4 has training classes and measures side by side, the others one below the other.
   const row = rows.find((row) =>
-    row["method"] === method && row["variant"] === variant &&
+    row["method"] === (method === OWN.printed ? OWN.shown : method) && row["variant"] === variant &&
     (cell.table === 4 || row["trainingClasses"] === trainingClasses && row["metric"] === metric)
   );
   return cellNumber(row?.[cell.table === 4 ? `${metric}_${trainingClasses}` : generator]);
@@ -154,7 +155,7 @@ export async function runPublished(
   const lines: string[] = [];
   for (const { experiment, report } of sections) {
     const { tables, figures } = report;
-    if (tables.length + figures.length > 0) lines.push(`${experiment.section} ${experiment.title}`);
+    if (tables.length + figures.length > 0) lines.push(headingOf(experiment));
     for (const table of tables) {
       const written = await writeTable(join(out, "tables"), table);
       lines.push(`  ${join(out, "tables", table.id)}.md  ${table.title} (${written})`);

@@ -9,11 +9,12 @@ import { writeFigure, writeTable } from "../lib/report/write.ts";
 import { printedCells } from "../lib/results/published.ts";
 import type { RunRecord } from "../lib/results/record.ts";
 import { reproduceCommand } from "./command.ts";
-import type { Experiment, ReportExtras, SectionReport } from "./experiment.ts";
+import { type Experiment, headingOf, type ReportExtras, type SectionReport } from "./experiment.ts";
 import { featurePoints, keptPoints } from "./feature_points.ts";
 import { bestRecords, type FinishedRuns } from "./finished.ts";
 import type { Profile } from "./profiles/profile.ts";
-import { publishedReport } from "./published.ts";
+import { provenance, underConditions } from "./provenance.ts";
+import { publishedReport, type ReportedSection } from "./published.ts";
 import type { ReproduceOptions } from "./reproduce.ts";
 import { SECTIONS } from "./sections.ts";
 
@@ -21,6 +22,8 @@ import { SECTIONS } from "./sections.ts";
 export interface Done {
   readonly experiment: Experiment;
   readonly report: SectionReport;
+  /** What trained its heads, as its records say. */
+  readonly engines: readonly string[];
   /** What was done for it; absent where it was not asked for, and had been done before. */
   readonly line?: string;
 }
@@ -32,7 +35,7 @@ export interface Done {
 export async function doneSections(
   finished: FinishedRuns,
   lines: ReadonlyMap<string, string>,
-  { profile, skipCorrupt }: ReproduceOptions,
+  { profile, skipCorrupt, ...conditions }: ReproduceOptions,
   source: Omit<ExtrasSource, "records" | "makePoints">,
 ): Promise<Done[]> {
   const done: Done[] = [];
@@ -49,8 +52,15 @@ export async function doneSections(
       makePoints: line !== undefined,
     });
     if (!extras) continue;
-    const report = experiment.report(profile, section.rows, extras);
-    done.push({ experiment, report, ...(line === undefined ? {} : { line }) });
+    done.push({
+      experiment,
+      report: underConditions(experiment.report(profile, section.rows, extras), {
+        ...conditions,
+        ...source,
+      }),
+      engines: [...new Set(section.records.map(({ engine }) => engine))],
+      ...(line === undefined ? {} : { line }),
+    });
   }
   return done;
 }
@@ -110,12 +120,14 @@ export async function writeSections(
     }
     if (line !== undefined) said.push(...lines);
   }
-  const withHeading = ({ experiment: { section, title }, report }: Pick<Done, "report"> & {
-    experiment: Pick<Experiment, "section" | "title">;
-  }) => ({ heading: `${section} ${title}`, ...report });
+  const withHeading = ({ experiment, report }: ReportedSection) => ({
+    heading: headingOf(experiment),
+    ...report,
+  });
   await writeReport(folder, {
     title: `RINE, the ${profile.name} profile`,
     ...reportNotice(profile),
+    provenance: provenance(profile, options, [...new Set(done.flatMap(({ engines }) => engines))]),
     sections: done.map(withHeading),
     ...missingRemark(done, options),
     published: (await publishedReport()).map(withHeading),
@@ -135,8 +147,7 @@ function missingRemark(
   if (missing.length === 0) return {};
   const names = missing.map(({ name }) => name);
   return {
-    remark:
-      `Not run yet: ${missing.map(({ section, title }) => `${section} ${title}`).join(", ")}; ` +
+    remark: `Not run yet: ${missing.map(headingOf).join(", ")}; ` +
       `\`${reproduceCommand(options.profile, options, names)}\``,
   };
 }

@@ -18,6 +18,7 @@ import type { SectionReport } from "./experiment.ts";
 import { bestRecords, findSection, FinishedRuns, type FinishedSection } from "./finished.ts";
 import { averagedRows, withOwnSets } from "./own_sets.ts";
 import type { Profile } from "./profiles/profile.ts";
+import { underConditions } from "./provenance.ts";
 import { publishedReport, type ReportedSection } from "./published.ts";
 import { extrasOf } from "./report.ts";
 import { BATCH_SIZE, PROFILES } from "./reproduce.ts";
@@ -97,7 +98,10 @@ export class Session {
         engine: this.#options.engine,
         makePoints: true,
       });
-      return experiment.report(this.profile, rows.filter(where), extras);
+      return underConditions(
+        experiment.report(this.profile, rows.filter(where), extras),
+        this.#options,
+      );
     });
   }
 

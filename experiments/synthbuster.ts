@@ -20,6 +20,7 @@ import {
   trainingConfig,
 } from "./heads.ts";
 import type { Profile } from "./profiles/profile.ts";
+import { chosenRemark, seedsRemark } from "./provenance.ts";
 
 /** Epochs after which heads are tried. Released: scripts/diffusion.py */
 const AT_EPOCHS = [1, 3, 5];
@@ -90,7 +91,8 @@ function synthbusterTable(profile: Profile, rows: readonly RunRow[]): Table {
     id: "table_6",
     title: "Table 6. Training on latent-diffusion images",
     caption: "The best heads trained on images of ProGAN and of latent diffusion, on the " +
-      `${profile.synthbusterSets.length} sets of larger images; the mean logit of ten crops decides.`,
+      `${profile.synthbusterSets.length} sets of larger images; the mean logit of ten crops decides.` +
+      chosenRemark(profile) + seedsRemark(own, "spread"),
     ...noticeOf(profile),
     rowKeys: ["measure", "training"],
     rankWithin: "measure",

@@ -1,15 +1,42 @@
 import assert from "node:assert/strict";
+import * as vega from "vega";
+import { compile, type TopLevelSpec } from "vega-lite";
+import { runsFigure, setsFigure } from "../experiments/explore.ts";
 import grid from "../experiments/grid.ts";
+import importance from "../experiments/importance.ts";
 import { paper } from "../experiments/profiles/paper.ts";
 import { publishedReport } from "../experiments/published.ts";
-import type { Figure } from "../lib/report/figure.ts";
+import type { Figure, Spec } from "../lib/report/figure.ts";
 import { completeSpec, renderFigure } from "../lib/report/render.ts";
+import type { RunRow } from "../lib/results/run.ts";
 import { themeConfig, THEMES } from "../lib/report/theme.ts";
 import { assertSnapshot, roundedJson } from "./snapshot.ts";
 
 const sections = await publishedReport();
 const figures = sections.flatMap(({ report }) => report.figures);
 const tables = sections.flatMap(({ report }) => report.tables);
+
+/** A head of the grid, as good on every set. */
+function rowOf(classes: readonly string[]): RunRow {
+  return {
+    experiment: "grid",
+    trainingSet: "progan",
+    classes,
+    fraction: 1,
+    backbone: "ViT-L/14",
+    contrastiveWeight: 0.1,
+    projectionLayers: 1,
+    projectionDim: 128,
+    variant: "full",
+    epochs: 1,
+    seed: 0,
+    view: "center",
+    parameterCount: 1,
+    valLoss: 1,
+    valAcc: 1,
+    test: Object.fromEntries(paper.testSets.map(({ name }) => [name, { acc: 0.9, ap: 0.95 }])),
+  };
+}
 
 /** A figure in short: its specification, and of its rows the number, some, and the means. */
 function summary({ rows, ...figure }: Figure) {
@@ -34,14 +61,78 @@ Deno.test("the paper's figures are all there", () => {
   ]);
 });
 
+const PERCENT = "mean over test sets (%)";
+
+/** Titles of the axes, layer by layer; `null` where the labels say what they are. */
+const AXES: Readonly<Record<string, readonly string[]>> = {
+  figure_1: ["x: t-SNE 1", "y: t-SNE 2"],
+  figure_3: ["x: backbone", `y: ${PERCENT}`, "x: contrastive weight ξ", `y: ${PERCENT}`],
+  figure_4: ["x: d′ and trainable parameters", "y: mean ACC over test sets (%)"],
+  figure_5: ["x: epochs", `y: ${PERCENT}`],
+  figure_6: ["1-class", "2-class", "4-class"].flatMap((training) =>
+    ["ACC", "AP"].flatMap((measure) => ["x: null", `y: ${training} ${measure} (%)`])
+  ),
+  figure_7: ["x: Transformer block", "y: features (%)"],
+  runs: ["x: trainable parameters", "y: mean ACC over test sets (%)"],
+  sets: ["y: null", "x: ACC (%)", "y: null", "x: ACC (%)"],
+};
+
+/** Titles of a specification's axes, down to its last layer. */
+function axes(spec: Spec): string[] {
+  const parts: Spec[] = ["spec", "layer", "concat", "hconcat", "vconcat"]
+    .flatMap((key) => (spec[key] ?? []) as Spec | readonly Spec[]);
+  const encoding = (spec["encoding"] ?? {}) as Record<string, Spec>;
+  const own = Object.entries(encoding).filter(([channel]) => channel === "x" || channel === "y")
+    .map(([channel, { title, axis }]) =>
+      `${channel}: ${(axis as Spec | undefined)?.["title"] ?? title}`
+    );
+  return [...own, ...parts.flatMap(axes)];
+}
+
+Deno.test("figures to look around in name their axes in every layer", () => {
+  const rows = paper.classSets.map(({ classes }) => rowOf(classes));
+  for (const figure of [runsFigure(paper, rows), setsFigure(paper, rows)]) {
+    assert.deepEqual(axes(figure.spec), AXES[figure.id]);
+  }
+});
+
+Deno.test("a class set has the same colour in every figure, alone or among others", () => {
+  const rowsOf = (names: readonly string[]) =>
+    paper.classSets.filter(({ name }) => names.includes(name)).map(({ classes }) => ({
+      ...rowOf(classes),
+      blockImportance: [1],
+      projectionDim: 1,
+    }));
+  for (const names of [["2-class"], ["1-class", "2-class", "4-class"]]) {
+    const rows = rowsOf(names);
+    const shown = [...importance.report(paper, rows).figures, runsFigure(paper, rows)];
+    for (const { spec } of shown) {
+      const { color } = spec["encoding"] as { color: { scale: Spec; legend: Spec } };
+      assert.deepEqual(color.scale, { domain: ["1-class", "2-class", "4-class"] });
+      assert.deepEqual(color.legend, { values: names });
+    }
+  }
+});
+
+Deno.test("Figure 4 writes all counts in the unit of the largest", () => {
+  const sizes = (counts: readonly number[]) => {
+    const rows = counts.map((parameterCount) => ({
+      ...rowOf(paper.classSets[0]!.classes),
+      parameterCount,
+    }));
+    return grid.report(paper, rows).figures[1]!.rows.map(({ size }) => String(size).split("\n")[1]);
+  };
+  assert.deepEqual(sizes([180_224, 1_330_000, 10_521_600]), ["0.18 M", "1.33 M", "10.5 M"]);
+  assert.deepEqual(sizes([840, 3_020, 99_960, 165_700]), ["0.84 k", "3.02 k", "100 k", "166 k"]);
+});
+
 for (const figure of figures) {
   Deno.test(`${figure.id} has the specification and the rows of its snapshot`, () => {
     assertSnapshot(`${figure.id}.json`, roundedJson(summary(figure)));
   });
 
   Deno.test(`${figure.id} names its axes and is drawn without warning about as wide as its columns`, async () => {
-    const named = JSON.stringify(figure.spec);
-    assert.match(named, /"title":"[^"]+"/);
+    assert.deepEqual(axes(figure.spec), AXES[figure.id]);
     const every = Math.ceil(figure.rows.length / 1000);
     const { svg } = await renderFigure({
       ...figure,
@@ -59,6 +150,44 @@ for (const theme of THEMES) {
     assertSnapshot(`theme_${theme}.json`, roundedJson(themeConfig(theme)));
   });
 }
+
+/** What a dark page brings along: vega-embed's theme `dark`, with all text white that may be. */
+const DARK = {
+  background: "#333",
+  view: { stroke: "#888" },
+  title: { color: "#fff", subtitleColor: "#fff" },
+  style: {
+    "guide-label": { fill: "#fff" },
+    "guide-title": { fill: "#fff" },
+    "group-title": { fill: "#fff" },
+    "group-subtitle": { fill: "#fff" },
+  },
+  axis: { domainColor: "#fff", gridColor: "#888", tickColor: "#fff" },
+  legend: { labelColor: "#fff", titleColor: "#fff" },
+  header: { labelColor: "#fff", titleColor: "#fff" },
+};
+
+Deno.test("a dark page that shows a figure as vega-lite or as Vega does not recolour it", async () => {
+  const draw = async (spec: vega.Spec, config?: vega.Config) => {
+    const view = new vega.View(vega.parse(spec, config), { renderer: "none" });
+    const svg = await view.toSVG();
+    view.finalize();
+    return svg.replace(/clip\d+/g, "clip"); // numbered through the process
+  };
+  for (const figure of figures) {
+    const rows = figure.rows.filter((_, i) => i % Math.ceil(figure.rows.length / 300) === 0);
+    const noticed = { ...figure, rows, notice: "in red" };
+    const spec = completeSpec(noticed, "default", { values: rows }) as unknown as TopLevelSpec;
+    const ours = await draw(compile(spec).spec);
+    assert.equal(await draw(compile(spec).spec, DARK), ours, `${figure.id} as Vega`);
+    assert.equal(
+      await draw(compile(spec, { config: DARK }).spec),
+      ours,
+      `${figure.id} as vega-lite`,
+    );
+    assert.ok(!/fill="#fff"/i.test(ours), "there is white ink");
+  }
+});
 
 Deno.test("the default theme's colours fall apart in grey", () => {
   const { range } = themeConfig("default") as { range: Record<string, string[]> };
@@ -85,24 +214,7 @@ for (const table of tables) {
 
 Deno.test("a profile's notice is on every table and figure and in the picture's specification", () => {
   const notice = "mini profile: not comparable";
-  const rows = paper.classSets.map(({ classes }) => ({
-    experiment: "grid",
-    trainingSet: "progan",
-    classes,
-    fraction: 1,
-    backbone: "ViT-L/14",
-    contrastiveWeight: 0.1,
-    projectionLayers: 1,
-    projectionDim: 128,
-    variant: "full" as const,
-    epochs: 1,
-    seed: 0,
-    view: "center",
-    parameterCount: 1,
-    valLoss: 1,
-    valAcc: 1,
-    test: Object.fromEntries(paper.testSets.map(({ name }) => [name, { acc: 0.9, ap: 0.95 }])),
-  }));
+  const rows = paper.classSets.map(({ classes }) => rowOf(classes));
   const report = grid.report({ ...paper, notice }, rows);
   for (const { notice: found } of [...report.tables, ...report.figures]) {
     assert.equal(found, notice);

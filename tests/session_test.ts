@@ -232,6 +232,11 @@ Deno.test("a session in a small world", (t) =>
           [...report.matchAll(/^## (\S+)/gm)].map(([, one]) => one);
         const first = await write();
         assert.deepEqual(headings(first), ["§5.3", "§5.7"]);
+        assert.ok(
+          first.includes(`\n\nMade by \`deno task reproduce --data ${options.data} --results`) &&
+            first.includes("; heads trained by onnx (onnxruntime "),
+          first,
+        );
         const [last] = first.split("\n").slice(-1);
         assert.match(last!, /^Not run yet: §5\.1 Comparison with other methods, §5\.2 Ablations, /);
         assert.ok(

@@ -1,5 +1,11 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import comparison from "../experiments/comparison.ts";
+import { drawnSets } from "../experiments/feature_space.ts";
+import { scoreColumns } from "../experiments/heads.ts";
+import type { Profile } from "../experiments/profiles/profile.ts";
+import { beside } from "../lib/report/beside.ts";
+import type { Table } from "../lib/report/table.ts";
 import { SECTIONS } from "../experiments/sections.ts";
 import { averagedRows, withOwnSets } from "../experiments/own_sets.ts";
 import { mini } from "../experiments/profiles/mini.ts";
@@ -162,8 +168,55 @@ Deno.test("own sets stand in every table of test sets, and in no mean", () =>
         const [table] = after.tables;
         assert(table!.columns.some(({ key, name }) => key === "faces" && name === "faces"));
         assert(table!.rows.every((row) => row["faces"] === .25 || row["faces"] === .125));
+        const both = beside(table!, before.tables[0]!);
+        const counterparts = both.columns.map(({ paper }) => paper?.key);
+        assert.deepEqual(
+          counterparts,
+          table!.columns.map(({ key }) => key === "faces" ? undefined : key),
+        );
       }
     }
+  }));
+
+Deno.test("beside the paper's columns stand those of the mini profile, with or without own sets", () =>
+  withFolder(async (folder) => {
+    const whole = await withOwnSets(mini, await writeSets(folder, [FACES]));
+    const table = (profile: Profile): Table => ({
+      id: "table_2",
+      title: "",
+      caption: "",
+      columns: scoreColumns(profile.testSets),
+      rows: [],
+    });
+    const { columns } = beside(table(whole), table(paper));
+    assert.deepEqual(
+      columns.map(({ paper }) => paper?.key),
+      [...paper.testSets.map(({ name }) => name), undefined, "AVG"],
+    );
+  }));
+
+Deno.test("titles count the paper's test sets and own ones apart", () =>
+  withFolder(async (folder) => {
+    const titleOf = async (...sets: unknown[]) => {
+      const profile = await withOwnSets(paper, await writeSets(folder, sets));
+      return comparison.report(profile, []).tables[0]!.title;
+    };
+    assert.equal(
+      comparison.report(paper, []).tables[0]!.title,
+      "Table 2. Accuracy on 20 test sets",
+    );
+    assert.equal(await titleOf(FACES), "Table 2. Accuracy on 20 test sets and 1 added one");
+    assert.equal(
+      await titleOf(FACES, { ...FACES, name: "b" }),
+      "Table 2. Accuracy on 20 test sets and 2 added ones",
+    );
+  }));
+
+Deno.test("Figure 1 leaves own sets out, wherever they lie", () =>
+  withFolder(async (folder) => {
+    await Deno.rename(join(folder, "made by x"), join(folder, "diffusion"));
+    const sets = await writeSets(folder, [{ ...FACES, generated: "diffusion" }]);
+    assert.deepEqual(drawnSets(await withOwnSets(paper, sets)), drawnSets(paper));
   }));
 
 Deno.test("only the mini profile's report says that differences mean nothing, own sets or not", () =>

@@ -1,0 +1,110 @@
+import assert from "node:assert/strict";
+import type { CommandOptions } from "../experiments/command.ts";
+import { mini } from "../experiments/profiles/mini.ts";
+import { paper } from "../experiments/profiles/paper.ts";
+import type { Profile } from "../experiments/profiles/profile.ts";
+import { provenance, underConditions } from "../experiments/provenance.ts";
+import { SECTIONS } from "../experiments/sections.ts";
+import {
+  printedCells,
+  publishedLogs,
+  publishedPoints,
+  publishedRows,
+} from "../lib/results/published.ts";
+import type { RunRow } from "../lib/results/run.ts";
+
+const rows = publishedRows(await publishedLogs(), () => 1);
+const extras = { printed: await printedCells(), points: await publishedPoints() };
+
+/** Captions of all tables and figures, by their ids. */
+function captions(profile: Profile, rows: readonly RunRow[]): Map<string, string> {
+  const shown = SECTIONS.flatMap((section) => {
+    const { tables, figures } = section.report(profile, rows, extras);
+    return [...tables, ...figures];
+  });
+  return new Map(shown.map(({ id, caption }) => [id, caption]));
+}
+
+/** Ids of what says something. */
+function saying(captions: ReadonlyMap<string, string>, words: RegExp): string[] {
+  return [...captions].filter(([, caption]) => words.test(caption)).map(([id]) => id).sort();
+}
+
+const usual = captions(paper, rows);
+
+Deno.test("a report says the command that makes it and what that leaves unsaid", () => {
+  assert.equal(
+    provenance(mini, {}, []),
+    "Made by `deno task reproduce`: mini profile; best heads chosen by the test sets, as in the " +
+      "paper; released protocol; backbones on cpu in full precision; heads trained by onnx; seed 0.",
+  );
+  const options: CommandOptions = {
+    seed: 3,
+    seeds: [1, 2],
+    engine: "auto",
+    device: "cuda",
+    precision: "full",
+    protocol: "paper",
+    skipCorrupt: true,
+  };
+  assert.equal(
+    provenance({ ...paper, selection: "val" }, options, ["tensorflow (native gpu)"]),
+    "Made by `deno task reproduce --profile paper --seed 3 --seeds 1,2 --engine auto --device cuda " +
+      "--protocol paper --select val --skip-corrupt`: paper profile; best heads chosen by " +
+      "validation; paper protocol; backbones on cuda in full precision; heads trained by " +
+      "tensorflow (native gpu); seeds 1, 2; images drawn with seed 3; images that cannot be " +
+      "decoded left out.",
+  );
+});
+
+Deno.test("captions say where the protocol, the precision or the engine is not the usual one", () => {
+  const report = { tables: [], figures: [] };
+  assert.deepEqual(underConditions(report, {}), report);
+  const section = SECTIONS[0]!.report(paper, rows);
+  assert.deepEqual(
+    underConditions(section, { engine: "onnx", precision: "full", protocol: "released" }),
+    section,
+  );
+  const { tables, figures } = underConditions(section, {
+    engine: "tensorflow",
+    precision: "int8",
+    protocol: "paper",
+  });
+  const says = " Images treated as the paper's text says; backbones in int8; heads trained by " +
+    "tensorflow.";
+  for (const { id, caption } of [...tables, ...figures]) {
+    assert.equal(caption, usual.get(id) + says);
+  }
+});
+
+Deno.test("captions of what the best heads did say where validation has chosen them", () => {
+  const chosen = captions({ ...paper, selection: "val" }, rows);
+  // Table 1 shows both choices, Figures 3 and 4 show all heads
+  const others = ["figure_3", "figure_4", "table_1"];
+  assert.deepEqual(
+    saying(chosen, /chosen by validation accuracy/),
+    [...chosen.keys()].filter((id) => !others.includes(id)).sort(),
+  );
+  assert.deepEqual(saying(usual, /chosen by validation accuracy/), []);
+});
+
+Deno.test("captions say what is shown of several seeds", () => {
+  const several = captions(
+    paper,
+    [0, 1, 2].flatMap((seed) => rows.map((row) => ({ ...row, seed }))),
+  );
+  assert.deepEqual(
+    saying(several, / Numbers are mean ± standard deviation over 3 seeds\.$/),
+    [...usual.keys()].filter((id) => !id.startsWith("figure")).sort(),
+  );
+  assert.deepEqual(
+    saying(several, / Values are means over 3 seeds\.$/),
+    ["figure_5", "figure_6", "figure_7"],
+  );
+  assert.deepEqual(
+    saying(several, / Every head counts once for each of 3 seeds\.$/),
+    ["figure_3", "figure_4"],
+  );
+  assert.deepEqual(saying(several, / The head is that of the first of 3 seeds\.$/), ["figure_1"]);
+  assert.deepEqual(saying(usual, /seeds/), []);
+});

@@ -12,7 +12,8 @@ export const TAPS = ["ln2", "block"] as const;
 
 /**
  * `ln2`: the CLS row of the second layer normalisation's output, before the MLP, as the released
- * code has it. `block`: the CLS row of the block's output. Paper: eq. 1 and 2.
+ * code has it. `block`: the CLS row of the block's output. Paper: eq. 1 and 2. Released:
+ * src/models.py, `Hook`, which `Model` registers on `ln_2` of every block.
  */
 export type Tap = typeof TAPS[number];
 
@@ -44,7 +45,7 @@ const STORED: Readonly<Record<string, ElementType>> = {
  * [N, blocks, width].
  *
  * Work that no token depends on is left out: in the last block only the CLS query attends, and at
- * tap `ln2` its MLP is not there. Paper: §3.1. Released: `src/model.py`, the hooks on `ln_2`.
+ * tap `ln2` its MLP is not there. Paper: §3.1. Released: src/models.py, `Hook`.
  *
  * @throws {RangeError} where an embedding is asked of weights that hold no projection
  */

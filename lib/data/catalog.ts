@@ -120,7 +120,7 @@ function folders({ name, layout = "plain" }: TestSet): Source[] {
   ];
 }
 
-/** The 20 test sets, in the order of the paper's tables. Paper: §4.1. */
+/** The 20 test sets, in the order of the paper's tables. Paper: §4.1. Released: src/utils.py, `get_generators`. */
 export const TEST_SETS_20: readonly DatasetSpec[] = TEST_SETS.map((set) => ({
   name: set.name,
   title: set.title,
@@ -147,7 +147,7 @@ const SYNTHBUSTER_TITLES: Readonly<Record<string, string>> = {
   "midjourney-v5": "Midjourney v5",
 };
 
-/** The 9 sets of Synthbuster, in the released order. Paper: §5.8. */
+/** The 9 sets of Synthbuster. Paper: §5.8. Released: src/utils.py, `get_generators`. */
 export const SYNTHBUSTER_SETS: readonly DatasetSpec[] = Object.entries(SYNTHBUSTER_TITLES).map((
   [name, title],
 ) => ({

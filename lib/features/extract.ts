@@ -40,8 +40,9 @@ export interface ExtractOptions {
 /**
  * Finds or makes sets of tokens. A set is named by a hash of all that its content depends on:
  * weights, tap, images (path, label and size in bytes), transform and, where that is random, seed
- * and epoch. Killed at any moment, the next call goes on from the last whole batch and ends with
- * the same bytes.
+ * and epoch. An image that is replaced by another of the same size is not noticed: delete the set's
+ * `.npy` file to have its tokens made again. Killed at any moment, the next call goes on from the
+ * last whole batch and ends with the same bytes.
  *
  * @returns for each request, one set for each of its backbones, in their order
  * @throws {SyntaxError} where an image cannot be decoded and may not be left out, or a token file is

@@ -42,7 +42,10 @@ export async function nameTokens(
 
 /** One set of one backbone, named. */
 export interface Wanted {
-  /** A hash of all that the tokens depend on. */
+  /**
+   * A hash of all that the tokens depend on: weights, tap, precision, transform, seed and epoch, and
+   * the images as {@linkcode Listed} knows them.
+   */
   readonly key: string;
   /** What asked for it. */
   readonly request: TokenRequest;
@@ -94,7 +97,11 @@ export async function describe(request: TokenRequest, root: string): Promise<Wan
 
 /** A list of images as it is on disk. */
 export interface Listed {
-  /** A hash of the images by path, label and size in bytes. */
+  /**
+   * A hash of the images by path, label and size in bytes. Their content is not read: it takes longer
+   * than all else that a finished experiment does. So an image that is replaced by another of the
+   * same size keeps the tokens of the first one, until the set's `.npy` file is deleted.
+   */
   readonly key: string;
   /** Positions of images that are not there. */
   readonly missing: readonly number[];

@@ -10,7 +10,7 @@ import type { TokenSet } from "./token_set.ts";
 export class MemoryBudget {
   #left: number;
 
-  /** @param bytes what there is in all */
+  /** Holds so many bytes in all. */
   constructor(bytes: number) {
     this.#left = bytes;
   }

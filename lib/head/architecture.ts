@@ -14,7 +14,7 @@ export const ABLATIONS = ["none", "tie", "intermediate"] as const;
 /** A part of the head that is left out. */
 export type Ablation = typeof ABLATIONS[number];
 
-/** Sizes of a head. Paper: §3.2 and §3.3. */
+/** Sizes of a head. Paper: §3.2 and §3.3. Released: src/models.py, `Model`. */
 export interface HeadArchitecture {
   /** Number of Transformer blocks whose tokens come in (n). */
   readonly blocks: number;
@@ -92,7 +92,7 @@ export function trainedParameters(architecture: HeadArchitecture): string[] {
 
 /**
  * Parameters before training: `alpha` from the standard normal distribution; weights and biases of a
- * linear layer uniform within ±1/√inputs, PyTorch's default.
+ * linear layer uniform within ±1/√inputs, PyTorch's default. Released: src/models.py, `Model`.
  */
 export function initialParameters(architecture: HeadArchitecture, random: Random): Parameters {
   const parameters = new Map<string, Tensor>();

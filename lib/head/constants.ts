@@ -3,7 +3,7 @@
  * @module
  */
 
-/** Adam's constants; PyTorch's defaults. */
+/** Adam's constants; PyTorch's defaults. Released: src/utils.py, `train_one_experiment`. */
 export const ADAM = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 } as const;
 
 /** Temperature of the contrastive loss (τ). Released: src/utils.py, `SupConLoss`. */

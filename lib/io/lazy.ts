@@ -8,7 +8,7 @@ export class Lazy<T> {
   readonly #make: () => Promise<T>;
   #value: Promise<T> | undefined;
 
-  /** @param make called when the value is first asked for */
+  /** Makes nothing yet; `make` is called when the value is first asked for. */
   constructor(make: () => Promise<T>) {
     this.#make = make;
   }

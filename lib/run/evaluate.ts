@@ -22,7 +22,7 @@ export interface HeadToTry {
 
 /**
  * Scores test sets. The score of an image is the sigmoid of its logit; of an image with ten crops,
- * the sigmoid of their mean logit. Paper: §5.8.
+ * the sigmoid of their mean logit. Paper: §5.8. Released: src/utils.py, `evaluation`.
  * @param bootstrap number of resamples for intervals of ACC and AP; none where it is undefined
  * @param tokens keys of each test set's tokens, by name
  * @param onRows told of rows that a head has scored
@@ -97,7 +97,7 @@ function assertFinite(parameters: Parameters, path: string): void {
   }
 }
 
-/** Probabilities that images are generated, as float32 like the released code's. */
+/** Probabilities that images are generated, as float32. Released: src/utils.py, `evaluation`. */
 export function scoresOf(logits: Float32Array, cropsPerImage: number): Float32Array {
   return Float32Array.from({ length: logits.length / cropsPerImage }, (_, image) => {
     let sum = 0;

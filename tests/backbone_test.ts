@@ -5,9 +5,9 @@ import { readVitWeights } from "../lib/backbone/weights.ts";
 import { encodeSafetensors, readSafetensors } from "../lib/io/safetensors.ts";
 import type { Tensor } from "../lib/io/tensor.ts";
 import { openSession, ortTensor } from "../lib/onnx/session.ts";
+import { GOLDENS } from "./goldens.ts";
 import { temporaryFile } from "./temporary.ts";
 
-const GOLDENS = Deno.env.get("RINE_GOLDENS") ?? join(import.meta.dirname!, "golden");
 const TOLERANCE = 2e-4;
 
 /** Largest difference, in parts of the largest expected value. */

@@ -18,7 +18,8 @@ import { exists } from "../lib/io/files.ts";
 import { readSafetensors, writeSafetensors } from "../lib/io/safetensors.ts";
 import { tensor } from "../lib/io/tensor.ts";
 import { randomStream } from "../lib/random.ts";
-import { assertClose, GOLDENS, PUBLISHED } from "./head_golden.ts";
+import { GOLDENS, PUBLISHED } from "./goldens.ts";
+import { assertClose } from "./head_golden.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 const architecture: HeadArchitecture = {

@@ -15,9 +15,9 @@ import { PERTURBATIONS } from "../lib/image/perturb.ts";
 import type { Transform } from "../lib/image/transform.ts";
 import { randomStream } from "../lib/random.ts";
 import { TokenRows } from "../lib/run/token_rows.ts";
+import { GOLDENS } from "./goldens.ts";
 import { temporaryFolder } from "./temporary.ts";
 
-const GOLDENS = Deno.env.get("RINE_GOLDENS") ?? join(import.meta.dirname!, "golden");
 const REAL = 7, GENERATED = 6;
 
 const SPEC: DatasetSpec = {

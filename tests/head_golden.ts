@@ -8,12 +8,7 @@ import type { TokenBatch, TrainerOptions, TrainingState } from "../lib/head/engi
 import { zeroParameters } from "../lib/head/architecture.ts";
 import { readSafetensors } from "../lib/io/safetensors.ts";
 import type { Tensor } from "../lib/io/tensor.ts";
-
-/** Where the goldens lie. */
-export const GOLDENS: string = Deno.env.get("RINE_GOLDENS") ?? "tests/golden";
-
-/** Where the published checkpoints lie, which are no part of the project. */
-export const PUBLISHED: string = Deno.env.get("RINE_PUBLISHED") ?? "../shared/published";
+import { GOLDENS } from "./goldens.ts";
 
 /** One file of goldens. */
 export interface HeadGolden {

@@ -21,6 +21,7 @@ import { openTensorflowEngine } from "../lib/head/tensorflow_engine.ts";
 import { hasNativeTensorflow } from "../lib/head/tensorflow_library.ts";
 import { tensor } from "../lib/io/tensor.ts";
 import { randomStream } from "../lib/random.ts";
+import { EXPECTED_GOLDENS, GOLDENS } from "./goldens.ts";
 import { assertClose, headGoldens, stateOf } from "./head_golden.ts";
 import { referenceLoss, valuesOf } from "./head_reference.ts";
 
@@ -36,6 +37,12 @@ if (!native) {
     "`deno task tensorflow install` builds it)";
   Deno.test({ name, ignore: true, fn() {} });
 }
+
+Deno.test("no golden is missing, of heads, of backbones, of images and of measures", () => {
+  const found = [...Deno.readDirSync(GOLDENS)].map(({ name }) => name);
+  const missing = EXPECTED_GOLDENS.filter((name) => !found.includes(name));
+  assert.deepEqual(missing, [], `missing in ${GOLDENS}`);
+});
 
 // rounding alone keeps a gradient that is zero in exact arithmetic from being zero in a golden
 const ROUNDING = 1e-6;

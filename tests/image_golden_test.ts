@@ -7,14 +7,10 @@ import { jpegRoundTrip } from "../lib/image/jpeg.ts";
 import { compress, cropAndResize } from "../lib/image/perturb.ts";
 import { resizeBilinear } from "../lib/image/resize.ts";
 import { readSafetensors, readSafetensorsHeader } from "../lib/io/safetensors.ts";
+import { GOLDENS, PUBLISHED } from "./goldens.ts";
 import { concat } from "./image_samples.ts";
 
-const GOLDENS = join(
-  Deno.env.get("RINE_GOLDENS") ?? join(import.meta.dirname!, "golden"),
-  "transforms.safetensors",
-);
-const PUBLISHED = Deno.env.get("RINE_PUBLISHED") ??
-  join(import.meta.dirname!, "../../shared/published");
+const TRANSFORMS = join(GOLDENS, "transforms.safetensors");
 
 /** Largest of all differences, and their mean, that a correct implementation may have. */
 interface Tolerance {
@@ -58,7 +54,7 @@ const DEMO_FILES: Readonly<Record<string, string>> = {
 };
 
 async function readGolden(name: string) {
-  return (await readSafetensors(GOLDENS, [name])).tensors.get(name)!;
+  return (await readSafetensors(TRANSFORMS, [name])).tensors.get(name)!;
 }
 
 async function readInput(name: string): Promise<RgbImage> {
@@ -76,7 +72,16 @@ function isThere(path: string): boolean {
   }
 }
 
-for (const golden of (await readSafetensorsHeader(GOLDENS)).tensors.keys()) {
+const names = [...(await readSafetensorsHeader(TRANSFORMS)).tensors.keys()];
+
+Deno.test("every operation on images has a golden", () => {
+  for (const [pattern] of OPERATIONS) {
+    const isHeld = names.some((golden) => pattern.test(golden.slice(golden.indexOf(".") + 1)));
+    assert(isHeld, `none of ${TRANSFORMS} matches ${pattern.source}`);
+  }
+});
+
+for (const golden of names) {
   const [, name, operation] = /^(\w+)\.(.+)$/.exec(golden)!;
   if (INPUTS.test(operation!)) continue;
   const missing = name! in DEMO_FILES && !isThere(join(PUBLISHED, DEMO_FILES[name!]!));

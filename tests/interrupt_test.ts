@@ -3,10 +3,10 @@ import { join, resolve } from "node:path";
 import sharp from "sharp";
 import { openBackbone } from "../lib/backbone/backbone.ts";
 import { noiseImage } from "./image_samples.ts";
+import { GOLDENS } from "./goldens.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 const ROOT = resolve(import.meta.dirname!, "..");
-const GOLDENS = resolve(Deno.env.get("RINE_GOLDENS") ?? join(import.meta.dirname!, "golden"));
 const BACKBONE = join(GOLDENS, "clip_hf.safetensors");
 const IMAGES = 500;
 

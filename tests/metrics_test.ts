@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { averagePrecision, evaluateScores, rocAuc } from "../lib/metrics.ts";
+import { GOLDENS } from "./goldens.ts";
 
 interface Golden {
   readonly labels: number[];
@@ -11,7 +12,7 @@ interface Golden {
 }
 
 const goldens: Golden[] = JSON.parse(
-  Deno.readTextFileSync(`${Deno.env.get("RINE_GOLDENS") ?? "tests/golden"}/metrics.json`),
+  Deno.readTextFileSync(`${GOLDENS}/metrics.json`),
 );
 
 function close(found: number, expected: number, what: string) {

@@ -8,9 +8,9 @@ import type { RunConfig } from "../lib/results/run.ts";
 import { execute } from "../lib/run/execute.ts";
 import type { World } from "../lib/run/plan.ts";
 import { noiseImage, waveImage } from "./image_samples.ts";
+import { GOLDENS } from "./goldens.ts";
 import { temporaryFolder } from "./temporary.ts";
 
-const GOLDENS = Deno.env.get("RINE_GOLDENS") ?? join(import.meta.dirname!, "golden");
 const COUNTS = { train: 10, val: 4, test: 5 } as const;
 
 function spec(name: string): DatasetSpec {

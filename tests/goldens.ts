@@ -1,0 +1,31 @@
+/** Where the numbers lie that the reference implementation computed. */
+import { join, resolve } from "node:path";
+
+/** Folder of the goldens; RINE_GOLDENS names another. */
+export const GOLDENS: string = resolve(
+  Deno.env.get("RINE_GOLDENS") ?? join(import.meta.dirname!, "golden"),
+);
+
+/** Folder of the published checkpoints, which are no part of the project. */
+export const PUBLISHED: string = resolve(
+  Deno.env.get("RINE_PUBLISHED") ?? join(import.meta.dirname!, "../../shared/published"),
+);
+
+/** What the folder must hold; the names of heads tell their sizes, which are others elsewhere. */
+export const EXPECTED_GOLDENS: readonly string[] = [
+  "clip_expected.safetensors",
+  "clip_hf.safetensors",
+  "clip_openai.safetensors",
+  "metrics.json",
+  "released.safetensors",
+  "transforms.safetensors",
+  ...Deno.env.has("RINE_GOLDENS") ? [] : [
+    "head_ablate_contrastive.safetensors",
+    "head_ablate_intermediate.safetensors",
+    "head_ablate_tie.safetensors",
+    "head_q1_d16.safetensors",
+    "head_q1_d16_single.safetensors",
+    "head_q2_d32.safetensors",
+    "head_q4_d8.safetensors",
+  ],
+];

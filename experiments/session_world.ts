@@ -4,9 +4,7 @@
  */
 import { join } from "node:path";
 import type { Precision } from "../lib/backbone/backbone.ts";
-import type { MiniManifest } from "../lib/data/mini.ts";
 import type { EngineName } from "../lib/head/open_engine.ts";
-import { readJson } from "../lib/io/files.ts";
 import type { OnProgress } from "../lib/io/progress.ts";
 import { CellProgress, isNotebook } from "../lib/notebook.ts";
 import type { Device } from "../lib/onnx/session.ts";
@@ -15,7 +13,7 @@ import type { Selection } from "../lib/results/select.ts";
 import { PROJECT, reproduceCommand } from "./command.ts";
 import type { Profile } from "./profiles/profile.ts";
 import { ProgressDisplay } from "./progress_bar.ts";
-import { openWorld } from "./world.ts";
+import { miniWorldSeed, openWorld, worldRoot } from "./world.ts";
 
 /** What a session is opened on. Results are found where `reproduce` was run with the same. */
 export interface SessionOptions {
@@ -86,11 +84,10 @@ export async function openSeededWorld(
 /** The seed of the mini world that is there; opening one of another would make it anew. */
 async function miniSeed(profile: Profile, data: string, options: SessionOptions): Promise<number> {
   const { seed: wanted } = options;
-  const folder = join(data, "mini");
-  const seed = (await readJson<MiniManifest>(join(folder, "manifest.json")))?.seed;
+  const seed = await miniWorldSeed(data);
   if (seed !== undefined && (wanted ?? seed) === seed) return seed;
   throw new RangeError(
-    `Cannot open the mini profile: expected its images in ${folder}, found ${
+    `Cannot open the mini profile: expected its images in ${worldRoot(profile, data)}, found ${
       seed === undefined ? "none" : `those of seed ${seed}`
     }; run \`${reproduceCommand(profile, options)}\` first`,
   );

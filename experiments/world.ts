@@ -5,9 +5,10 @@
 import { join } from "node:path";
 import { type Backbone, openBackbone, type Precision } from "../lib/backbone/backbone.ts";
 import { makeMiniBackbones } from "../lib/backbone/mini.ts";
-import { makeMiniWorld } from "../lib/data/mini.ts";
+import { makeMiniWorld, type MiniManifest } from "../lib/data/mini.ts";
 import { type Perturbation, PERTURBATIONS, type Perturbing } from "../lib/image/perturb.ts";
 import type { Transform } from "../lib/image/transform.ts";
+import { readJson } from "../lib/io/files.ts";
 import type { OnProgress } from "../lib/io/progress.ts";
 import type { Device } from "../lib/onnx/session.ts";
 import type { World } from "../lib/run/plan.ts";
@@ -32,12 +33,17 @@ export function worldRoot({ name }: Profile, data: string): string {
   return name === "mini" ? join(data, "mini") : data;
 }
 
+/** The seed of the mini world in a data folder, where there is one. */
+export async function miniWorldSeed(data: string): Promise<number | undefined> {
+  return (await readJson<MiniManifest>(join(data, "mini", "manifest.json")))?.seed;
+}
+
 /**
  * Opens a profile's world. The mini world is made where it is not there yet.
  * @throws {RangeError} where the weights of a backbone are not there
  */
 export async function openWorld(profile: Profile, options: OpenWorldOptions): Promise<World> {
-  const { data, seed, device, precision, protocol, onProgress, onWait } = options;
+  const { data, seed, onProgress, onWait } = options;
   const root = worldRoot(profile, data);
   if (profile.name === "mini") {
     await makeMiniWorld({
@@ -48,6 +54,18 @@ export async function openWorld(profile: Profile, options: OpenWorldOptions): Pr
     });
     await makeMiniBackbones({ root, seed, onWait });
   }
+  return await openMadeWorld(profile, options);
+}
+
+/**
+ * Opens a profile's world as it is; nothing is made.
+ * @throws {RangeError} where the weights of a backbone are not there
+ */
+export async function openMadeWorld(
+  profile: Profile,
+  { data, device, precision, protocol }: Omit<OpenWorldOptions, "onProgress" | "onWait">,
+): Promise<World> {
+  const root = worldRoot(profile, data);
   const folder = join(root, "backbones");
   const backbones = new Map<string, Backbone>();
   for (const name of profile.backbones) {

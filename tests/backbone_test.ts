@@ -58,15 +58,15 @@ Deno.test("the architecture is read from the shapes, as the goldens' metadata ha
 
 /** The golden weights with something changed, as a file of their own. */
 async function changedWeights(change: (tensors: Map<string, Tensor>) => void): Promise<string> {
-  const { tensors } = await readSafetensors(join(GOLDENS, "clip_hf.safetensors"));
+  const { tensors, metadata } = await readSafetensors(join(GOLDENS, "clip_hf.safetensors"));
   change(tensors);
   const path = temporaryFile(".safetensors");
-  await Deno.writeFile(path, encodeSafetensors(tensors));
+  await Deno.writeFile(path, encodeSafetensors(tensors, metadata));
   return path;
 }
 
 Deno.test("missing and unexpected tensors are listed by name", async () => {
-  const missing = "vision_model.encoder.layers.1.mlp.fc2.bias";
+  const missing = "vision_model.encoder.layers.0.mlp.fc2.bias";
   const path = await changedWeights((tensors) => {
     tensors.delete(missing);
     tensors.set("vision_model.surprise", { data: new Float32Array(2), shape: [2] });

@@ -50,16 +50,27 @@ class NaiveVit {
 
   #attention(x: Matrix, block: string): Matrix {
     const [q, k, v] = ["q", "k", "v"].map((part) => this.#linear(x, `${block}.${part}`));
-    const mixed = q!.map((query) => {
-      const logits = k!.map((key) => key.reduce((sum, value, i) => sum + value * query[i]!, 0) / 8);
+    const size = WIDTH / this.architecture.heads;
+    const heads = Array.from({ length: this.architecture.heads }, (_, head) => {
+      const part = (rows: Matrix) => rows.map((row) => row.slice(head * size, (head + 1) * size));
+      return this.#mix(part(q!), part(k!), part(v!));
+    });
+    return this.#linear(x.map((_, t) => heads.flatMap((rows) => rows[t]!)), `${block}.out`);
+  }
+
+  /** One head: softmax(q kᵀ / √size) v. */
+  #mix(q: Matrix, k: Matrix, v: Matrix): Matrix {
+    return q.map((query) => {
+      const logits = k.map((key) =>
+        key.reduce((sum, value, i) => sum + value * query[i]!, 0) / Math.sqrt(query.length)
+      );
       const largest = Math.max(...logits);
       const weights = logits.map((logit) => Math.exp(logit - largest));
       const total = weights.reduce((a, b) => a + b);
       return query.map((_, i) =>
-        weights.reduce((sum, weight, t) => sum + weight / total * v![t]![i]!, 0)
+        weights.reduce((sum, weight, t) => sum + weight / total * v[t]![i]!, 0)
       );
     });
-    return this.#linear(mixed, `${block}.out`);
   }
 
   #scaled(x: Matrix, name: string): Matrix {
@@ -176,7 +187,7 @@ async function writeTimm(
   path: string,
   ls: boolean,
   dtype: Dtype = "F32",
-  seed = "variant",
+  { seed = "variant", metadata = {} }: { seed?: string; metadata?: Record<string, string> } = {},
 ): Promise<void> {
   const tensors = Object.entries(timmShapes(ls)).map(([name, shape]) => ({
     name,
@@ -191,7 +202,7 @@ async function writeTimm(
       return Promise.resolve(encode(values, dtype));
     },
   }));
-  await writeLargeSafetensors(path, tensors);
+  await writeLargeSafetensors(path, tensors, metadata);
 }
 
 /** Weights under this project's names, as the naive transformer reads them. */
@@ -270,6 +281,23 @@ Deno.test("LayerScale, as DINOv2 has it, scales both branches", async () => {
   await assertEqualsNaive(weights);
 });
 
+Deno.test("heads are 64 wide, or as many as the metadata say", async () => {
+  const path = join(temporaryFolder(), "model.safetensors");
+  await writeTimm(path, false);
+  assert.equal((await readVitWeights(path)).architecture.heads, WIDTH / 64);
+  await writeTimm(path, false, "F32", { metadata: { heads: "4" } });
+  const weights = await readVitWeights(path);
+  assert.equal(weights.architecture.heads, 4);
+  await assertEqualsNaive(weights);
+  for (const heads of ["5", "0", "-1", "1.5", "two"]) {
+    await writeTimm(path, false, "F32", { metadata: { heads } });
+    await assert.rejects(readVitWeights(path), {
+      name: "TypeError",
+      message: /expected heads that divide a width of 64, found /,
+    });
+  }
+});
+
 Deno.test("without a class token, as in SigLIP, the mean over patches is the token", async () => {
   const path = join(temporaryFolder(), "model.safetensors");
   await writeTimm(path, false);
@@ -320,7 +348,7 @@ Deno.test("int8 weights made of other weights than those beside them are refused
   await quantizeWeights(await readVitWeights(path), quantizedPath(path));
   const open = () => openBackbone("Tiny/4", { folder, precision: "int8" });
   await using _made = await open();
-  await writeTimm(path, false, "F32", "others");
+  await writeTimm(path, false, "F32", { seed: "others" });
   await assert.rejects(open(), {
     name: "RangeError",
     message: `Cannot read ${

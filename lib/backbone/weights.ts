@@ -22,7 +22,7 @@ export interface VitArchitecture {
   readonly width: number;
   /** Number of Transformer blocks (n). */
   readonly blocks: number;
-  /** Attention heads; their width is 64 in all models of the paper. */
+  /** Attention heads: `heads` of the file's metadata, else as many as are 64 wide. */
   readonly heads: number;
   /** Width of the layer inside the MLP. */
   readonly mlpWidth: number;
@@ -82,12 +82,12 @@ export interface VitWeights {
 /** Names that a file may lack; what they stand for is then left out of the graph. */
 const OPTIONAL = /^(pre_norm\.|post_norm\.|projection|patch\.bias$|class$|blocks\.\d+\.scale[12]$)/;
 
-/** Width of one attention head in every model of the paper. */
+/** Width of an attention head in every model of the paper; no tensor's shape tells it. */
 const HEAD_WIDTH = 64;
 
 /**
  * Reads a weights file's header and finds the vision transformer in it. The architecture comes from
- * the tensors' shapes, never from the file's name.
+ * the tensors' shapes, never from the file's name; only a number of heads may stand in the metadata.
  * @throws {SyntaxError} where the file is not whole
  * @throws {RangeError} where its names follow no known scheme, or tensors are missing or left over
  * @throws {TypeError} where tensors have other shapes than the architecture asks for
@@ -113,7 +113,7 @@ export async function readVitWeights(path: string): Promise<VitWeights> {
       `Cannot read ${path}: expected the weights of ${scheme.name}, found ${parts.join("; ")}`,
     );
   }
-  const architecture = architectureOf(path, tensors, scheme);
+  const architecture = architectureOf(header, tensors, scheme);
   assertShapes(path, tensors, architecture);
   return { header, scheme: scheme.name, architecture, tensors };
 }
@@ -208,7 +208,7 @@ function blockCount(tensors: ReadonlyMap<string, SafetensorsEntry>): number {
 }
 
 function architectureOf(
-  path: string,
+  { path, metadata }: SafetensorsHeader,
   tensors: ReadonlyMap<string, SafetensorsEntry>,
   scheme: NamingScheme,
 ): VitArchitecture {
@@ -217,9 +217,15 @@ function architectureOf(
   const classToken = tensors.has("class");
   const positions = shapeOf("positions").at(-2) ?? 0;
   const grid = Math.sqrt(positions - (classToken ? 1 : 0));
-  if (!Number.isInteger(grid) || grid < 1 || width % HEAD_WIDTH !== 0 || width === 0) {
+  const heads = Number(metadata["heads"] ?? width / HEAD_WIDTH);
+  if (!Number.isInteger(grid) || grid < 1) {
     throw new TypeError(
-      `Cannot read ${path}: expected a square grid of positions and a width divisible by ${HEAD_WIDTH}, found ${positions} positions and width ${width}`,
+      `Cannot read ${path}: expected a square grid of positions, found ${positions} positions`,
+    );
+  }
+  if (!Number.isInteger(heads) || heads < 1 || width % heads !== 0) {
+    throw new TypeError(
+      `Cannot read ${path}: expected heads that divide a width of ${width}, found ${heads}; metadata \`heads\` tells where they are not ${HEAD_WIDTH} wide`,
     );
   }
   const embeddingWidth = shapeOf("projection")[0] ?? shapeOf("projection.transposed")[1];
@@ -228,7 +234,7 @@ function architectureOf(
     patchPx,
     width,
     blocks: blockCount(tensors),
-    heads: width / HEAD_WIDTH,
+    heads,
     mlpWidth: shapeOf("blocks.0.fc1.weight")[0] ?? 0,
     ...(embeddingWidth === undefined ? {} : { embeddingWidth }),
     preNorm: tensors.has("pre_norm.weight"),

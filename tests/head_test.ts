@@ -166,6 +166,9 @@ for (const engine of engines) {
       checkGradients({ ...small, ablation, projectionLayers: 1 }, [0, 1, 1, 0], {}, true));
   }
 
+  Deno.test(`${engine.backend}: gradients are those of finite differences: one block`, () =>
+    checkGradients({ ...small, blocks: 1 }, [0, 1, 1, 0], {}, true));
+
   const checkGradients = async (
     architecture: HeadArchitecture,
     labels: readonly number[],
@@ -307,11 +310,17 @@ for (const engine of engines) {
     await trainer.dispose();
   });
 
-  Deno.test(`${engine.backend}: without TIE, or without intermediate tokens, alpha stays`, async () => {
-    for (const ablation of ["tie", "intermediate"] as const) {
-      const options = trainerOptions({ ...small, ablation });
+  Deno.test(`${engine.backend}: without TIE, or with tokens of one block, alpha stays`, async () => {
+    const changes: Partial<HeadArchitecture>[] = [
+      { ablation: "tie" },
+      { ablation: "intermediate" },
+      { blocks: 1 },
+    ];
+    for (const change of changes) {
+      const architecture = { ...small, ...change };
+      const options = trainerOptions(architecture);
       const trainer = await engine.trainer(options);
-      await trainer.step(randomBatch(small, [0, 1, 0]), 1e-2);
+      await trainer.step(randomBatch(architecture, [0, 1, 0]), 1e-2);
       const { parameters } = trainer.state();
       assert.deepEqual(parameters.get("alpha"), options.state.parameters.get("alpha"));
       assert.notDeepEqual(

@@ -83,10 +83,13 @@ export function parameterCount(architecture: HeadArchitecture): number {
   );
 }
 
-/** Names of the parameters that training moves: all but `alpha` where the ablation leaves TIE out. */
+/**
+ * Names of the parameters that training moves: all but `alpha` where the ablation leaves TIE out, or
+ * where there is a single block, whose weight is 1 whatever `alpha` is.
+ */
 export function trainedParameters(architecture: HeadArchitecture): string[] {
   return [...parameterShapes(architecture).keys()].filter((name) =>
-    name !== "alpha" || architecture.ablation === "none"
+    name !== "alpha" || (architecture.ablation === "none" && architecture.blocks > 1)
   );
 }
 

@@ -41,7 +41,8 @@ export function provenance(
 export function chosenRemark({ selection = "test" }: Profile): string {
   return selection === "test"
     ? ""
-    : " Heads are chosen by validation accuracy, which has seen no test image.";
+    : " Heads are chosen by validation accuracy, which has seen no test image; the paper's by the " +
+      "test sets.";
 }
 
 /** What is shown of several seeds. */

@@ -147,5 +147,6 @@ export function setsFigure(profile: Profile, rows: readonly RunRow[]): Figure {
 
 /** What a head was trained on: the number of classes, or the other training set. */
 function trainingName(profile: Profile, { trainingSet, classes }: RunRow): string {
-  return trainingSet === "ldm" ? "latent diffusion" : classSetName(profile, classes);
+  const { latent } = profile.trainedOn;
+  return trainingSet === latent.name ? latent.title : classSetName(profile, classes);
 }

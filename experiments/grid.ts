@@ -43,7 +43,7 @@ export default defineExperiment({
         contrastiveWeights.flatMap((contrastiveWeight) =>
           projectionLayers.flatMap((layers) =>
             projectionDims.map((projectionDim) => ({
-              trainingSet: "progan",
+              trainingSet: profile.trainedOn.main.name,
               classes,
               fraction: 1,
               backbone,

@@ -115,7 +115,10 @@ program.command("reproduce")
       const seeds = given ?? [options.seed];
       console.log(
         options.dryRun
-          ? await dryRun(profile, inOrder(options.only), seeds, options)
+          ? await dryRun(profile, inOrder(options.only), seeds, {
+            ...options,
+            device: await resolveDevice(device),
+          })
           : await reproduce({ ...options, profile, seeds, device: await resolveDevice(device) }),
       );
     },

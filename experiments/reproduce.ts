@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import type { Precision } from "../lib/backbone/backbone.ts";
-import { type EngineName, openEngine } from "../lib/head/open_engine.ts";
+import { type EngineName, resolveEngine } from "../lib/head/open_engine.ts";
 import { assertWritable, exists } from "../lib/io/files.ts";
 import type { Device } from "../lib/onnx/session.ts";
 import type { ThemeName } from "../lib/report/theme.ts";
@@ -14,7 +14,7 @@ import { bestConfiguration, meanScore } from "../lib/results/select.ts";
 import { execute } from "../lib/run/execute.ts";
 import { reproduceCommand } from "./command.ts";
 import { keepBestHeads } from "./best_heads.ts";
-import type { Experiment } from "./experiment.ts";
+import { type Experiment, headingOf } from "./experiment.ts";
 import { FinishedRuns } from "./finished.ts";
 import { averagedNames } from "./heads.ts";
 import { averagedRows } from "./own_sets.ts";
@@ -76,7 +76,7 @@ export async function reproduce(options: ReproduceOptions): Promise<string> {
   const onWait = once(() =>
     display.say(`Another process works in ${data} or ${folder}; waiting for it`)
   );
-  const engine = await resolveEngine(options);
+  const engine = await resolveEngine(options.engine, { device });
   const world = await openWorld(profile, {
     ...{ data, seed, device, precision, protocol, onProgress, onWait },
   });
@@ -89,7 +89,7 @@ export async function reproduce(options: ReproduceOptions): Promise<string> {
   const lines = new Map<string, string>();
   const forced = new Set<string>();
   for (const experiment of inOrder(options.only)) {
-    const { name, section, title } = experiment;
+    const { name } = experiment;
     const executed = await execute(name, experiment.runs(profile, seeds, rows), world, {
       store: new RecordStore(folder),
       tokensFolder,
@@ -110,7 +110,7 @@ export async function reproduce(options: ReproduceOptions): Promise<string> {
     const count = executed.records.length;
     lines.set(
       name,
-      `${section} ${title}: ` +
+      `${headingOf(experiment)}: ` +
         (count === 0
           ? "no runs of its own"
           : `${count} runs, ${executed.reused} of them done before`),
@@ -139,14 +139,6 @@ function once(action: () => void): () => void {
     if (!isDone) action();
     isDone = true;
   };
-}
-
-/** `auto` as what it stands for here, so that names of runs say what ran them. */
-async function resolveEngine({ engine, device }: ReproduceOptions): Promise<EngineName> {
-  if (engine !== "auto") return engine;
-  const opened = await openEngine(engine, { device });
-  await opened.dispose();
-  return opened.name as EngineName;
 }
 
 /** The sections asked for and those they depend on, each after what it depends on. */

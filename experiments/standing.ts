@@ -5,7 +5,7 @@
 import { join } from "node:path";
 import type { Precision } from "../lib/backbone/backbone.ts";
 import { tokenPaths } from "../lib/features/token_set.ts";
-import { type EngineName, openEngine } from "../lib/head/open_engine.ts";
+import { type EngineName, resolveEngine } from "../lib/head/open_engine.ts";
 import { exists } from "../lib/io/files.ts";
 import type { Device } from "../lib/onnx/session.ts";
 import { RecordStore, rowsOf, type RunRecord } from "../lib/results/record.ts";
@@ -73,7 +73,11 @@ export class Standing {
     const world = isMade
       ? await unlessMissing(() => openMadeWorld(profile, { ...options, device }))
       : undefined;
-    return new Standing(profile, { ...options, engine: await resolved(engine, device) }, world);
+    return new Standing(
+      profile,
+      { ...options, engine: await resolveEngine(engine, { device }) },
+      world,
+    );
   }
 
   /** Folder of the profile's results. */
@@ -148,12 +152,4 @@ async function unlessMissing<T>(find: () => Promise<T>): Promise<T | undefined> 
     if (error instanceof RangeError) return undefined;
     throw error;
   }
-}
-
-/** `auto` as what it stands for here. */
-async function resolved(engine: EngineName, device: Device): Promise<EngineName> {
-  if (engine !== "auto") return engine;
-  const opened = await openEngine(engine, { device });
-  await opened.dispose();
-  return opened.name as EngineName;
 }

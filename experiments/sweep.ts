@@ -51,7 +51,7 @@ export function sweepRuns(profile: Profile, sweep: Sweep, seeds: readonly number
           projectionLayers.flatMap((layers) =>
             projectionDims.map((projectionDim) => ({
               training: trainingConfig(profile, {
-                trainingSet: "progan",
+                trainingSet: profile.trainedOn.main.name,
                 classes,
                 fraction: 1,
                 backbone,

@@ -32,13 +32,14 @@ export default defineExperiment({
   title: "Training on latent-diffusion images",
   dependsOn: ["grid"],
   runs(profile, seeds, rows) {
-    const testSets = profile.synthbusterSets.map(({ name }) => name);
+    const { synthbusterSets, trainedOn: { latent } } = profile;
+    const testSets = synthbusterSets.map(({ name }) => name);
     const { contrastiveWeights, projectionLayers, projectionDims } = profile.ldmGrid;
     const choices = contrastiveWeights.flatMap((contrastiveWeight) =>
       projectionLayers.flatMap((layers) =>
         projectionDims.map((projectionDim) => ({
-          trainingSet: "ldm",
-          classes: Object.keys(profile.trainingSets["ldm"] ?? {}),
+          trainingSet: latent.name,
+          classes: Object.keys(profile.trainingSets[latent.name] ?? {}),
           fraction: 1,
           backbone: profile.backbones[0]!,
           contrastiveWeight,
@@ -70,10 +71,10 @@ export default defineExperiment({
 
 function synthbusterTable(profile: Profile, rows: readonly RunRow[]): Table {
   const own = rows.filter(({ experiment }) => experiment === "synthbuster");
-  const trainings = [["progan", "ProGAN"], ["ldm", "latent diffusion"]] as const;
+  const { main, latent } = profile.trainedOn;
   const cells = (["acc", "ap"] as const).flatMap((metric) =>
-    trainings.flatMap(([trainingSet, training]) => {
-      const trained = own.filter((row) => row.trainingSet === trainingSet);
+    [main, latent].flatMap(({ name, title: training }) => {
+      const trained = own.filter((row) => row.trainingSet === name);
       if (trained.length === 0) return [];
       const best = bestConfiguration(trained, profile.selection ?? "test");
       const [{ contrastiveWeight, projectionLayers, projectionDim, epochs }] = best;
@@ -90,7 +91,7 @@ function synthbusterTable(profile: Profile, rows: readonly RunRow[]): Table {
   return {
     id: "table_6",
     title: "Table 6. Training on latent-diffusion images",
-    caption: "The best heads trained on images of ProGAN and of latent diffusion, on the " +
+    caption: `The best heads trained on images of ${main.title} and of ${latent.title}, on the ` +
       `${profile.synthbusterSets.length} sets of larger images; the mean logit of ten crops decides.` +
       chosenRemark(profile) + seedsRemark(own, "spread"),
     ...noticeOf(profile),

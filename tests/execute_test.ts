@@ -27,7 +27,7 @@ const EPOCHS = 3;
 function run(changes: Partial<RunConfig["training"]> = {}, view = "center"): RunConfig {
   return {
     training: {
-      trainingSet: "progan",
+      trainingSet: smallProfile.trainedOn.main.name,
       classes: smallProfile.classSets[0]!.classes,
       fraction: 1,
       backbone: SMALL_BACKBONE,

@@ -26,8 +26,12 @@ export const mini: Profile = {
     { name: "4-class", classes: [third, fourth, second, first] },
   ],
   trainingSets: {
-    progan: MINI_TRAINING_SETS,
-    ldm: { latent: MINI_LATENT_TRAINING_SET },
+    zero_insertion: MINI_TRAINING_SETS,
+    latent_dct: { latent: MINI_LATENT_TRAINING_SET },
+  },
+  trainedOn: {
+    main: { name: "zero_insertion", title: "zero insertion" },
+    latent: { name: "latent_dct", title: "latent DCT" },
   },
   testSets: MINI_TEST_SETS,
   ganSets: MINI_TEST_SETS.filter(({ family }) => family === "GAN-like").map(({ name }) => name),

@@ -31,6 +31,10 @@ export const paper: Profile = {
     ),
     ldm: { latent: { train: ldmSet("train"), val: ldmSet("valid") } },
   },
+  trainedOn: {
+    main: { name: "progan", title: "ProGAN" },
+    latent: { name: "ldm", title: "latent diffusion" },
+  },
   testSets: TEST_SETS_20,
   ganSets: GAN_SETS,
   synthbusterSets: SYNTHBUSTER_SETS,

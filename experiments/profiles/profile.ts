@@ -18,6 +18,12 @@ export interface ClassImages {
   readonly val: DatasetSpec;
 }
 
+/** A training set by name, and what people call its generator. */
+export interface NamedSet {
+  readonly name: string;
+  readonly title: string;
+}
+
 /** Everything an experiment needs to know of the world it runs in. */
 export interface Profile {
   readonly name: "mini" | "paper";
@@ -29,6 +35,8 @@ export interface Profile {
   readonly classSets: readonly { readonly name: string; readonly classes: readonly string[] }[];
   /** By training set (`progan`, `ldm`), then by class. */
   readonly trainingSets: Readonly<Record<string, Readonly<Record<string, ClassImages>>>>;
+  /** The training set of all sections, and the one that §5.8 sets beside it. */
+  readonly trainedOn: { readonly main: NamedSet; readonly latent: NamedSet };
   /** The 20 test sets, in the order of the paper's tables, and a user's own after them. */
   readonly testSets: readonly DatasetSpec[];
   /** File that names a user's own sets, where there are some. */

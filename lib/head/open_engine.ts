@@ -25,6 +25,15 @@ export interface EngineOptions {
   readonly threads?: number;
 }
 
+/** `auto` as what it stands for here: names of runs say what ran them. */
+export async function resolveEngine(
+  name: EngineName,
+  options: EngineOptions = {},
+): Promise<Exclude<EngineName, "auto">> {
+  if (name !== "auto") return name;
+  return await seesGpu(options) ? "tensorflow" : "onnx";
+}
+
 /**
  * Opens an engine; its `backend` says what really runs.
  * @throws {RangeError} where the device is not there, or is none of the engine's
@@ -33,8 +42,7 @@ export async function openEngine(
   name: EngineName,
   options: EngineOptions = {},
 ): Promise<HeadEngine> {
-  if (name === "auto") name = await seesGpu(options) ? "tensorflow" : "onnx";
-  if (name === "onnx") return await openOnnxEngine(options);
+  if (await resolveEngine(name, options) === "onnx") return await openOnnxEngine(options);
   const { device, ...rest } = options;
   if (device === "webgpu") {
     throw new RangeError("Cannot run tensorflow on webgpu: expected --device cpu or cuda");

@@ -17,6 +17,7 @@ import { type RecordStore, rowsOf, type RunRecord } from "../results/record.ts";
 import type { RunConfig, RunRow, TrainingConfig } from "../results/run.ts";
 import type { HeadResult, HeadsJob } from "./heads_worker.ts";
 import { type PlannedRun, planRuns, requestsOf, type World } from "./plan.ts";
+import { pickedCount } from "./token_rows.ts";
 import { architectureOf, checkpointPath, type FailedHead, statePath } from "./train.ts";
 
 /** Where results go and how hard to work. */
@@ -220,9 +221,11 @@ function rowCounter(requests: ReadonlyMap<string, TokenRequest>): (run: PlannedR
     return images.length * cropsPerImage(transform);
   };
   return ({ config: { training, evaluation }, tokens, testTokens }) => {
-    const learned = tokens.train.flat().reduce((sum, key) => sum + rows(key), 0);
+    const { fraction } = training;
+    const learned = tokens.train.flat()
+      .reduce((sum, key) => sum + pickedCount(rows(key), fraction), 0);
     const scored = Object.values(testTokens).flat().reduce((sum, key) => sum + rows(key), 0);
-    return Math.round(learned * training.fraction) + scored * evaluation.atEpochs.length;
+    return learned + scored * evaluation.atEpochs.length;
   };
 }
 

@@ -99,6 +99,11 @@ export class TokenRows implements Disposable {
   }
 }
 
+/** How many of a set's rows a share of them is: one at least. */
+export function pickedCount(rows: number, fraction: number): number {
+  return Math.max(1, Math.round(rows * fraction));
+}
+
 /** Rows of images that could be decoded: all, or a share drawn as if there were no others. */
 function pickRows({ index, unreadable }: TokenSet, fraction: number, seed: number): Uint32Array {
   const { shape: [count], cropsPerImage, images } = index;
@@ -108,6 +113,6 @@ function pickRows({ index, unreadable }: TokenSet, fraction: number, seed: numbe
   if (fraction >= 1) return rows;
   // named by the images, not by their tokens: every epoch and backbone has the same images
   const order = randomStream(seed, "fraction", images[0]!.path).permutation(rows.length);
-  const picked = Math.max(1, Math.round(rows.length * fraction));
+  const picked = pickedCount(rows.length, fraction);
   return order.subarray(0, picked).map((place) => rows[place]!);
 }

@@ -2,9 +2,17 @@
 import { serveJobs } from "../lib/io/worker_pool.ts";
 
 /** What it can be told to do. */
-export type PoolJob = "answer" | "hang" | "die" | "read what is not there" | "raise";
+export type PoolJob = "answer" | "count" | "hang" | "die" | "read what is not there" | "raise";
+
+let underWay = 0;
 
 serveJobs(async (job: PoolJob) => {
+  if (job === "count") {
+    const count = ++underWay;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    underWay--;
+    return { result: `${count}` };
+  }
   // outside the job: nothing answers for it
   if (job === "die") setTimeout(() => Promise.reject("out of order"));
   if (job === "hang" || job === "die") await new Promise(() => {});

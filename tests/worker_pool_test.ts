@@ -6,13 +6,14 @@ import { temporaryFolder } from "./temporary.ts";
 
 const MODULE = new URL("./pool_worker.ts", import.meta.url);
 const DEATH = /^A worker stopped: Uncaught .*"out of order"$/;
+const DEATH_OF = { message: DEATH };
 const DISPOSED_OF = { message: "Cannot finish a job: its pool was disposed of" };
 
 /** More than a pool may take to start, and less than anybody waits for one that hangs. */
 const LIMIT_MS = 20_000;
 
-function openPool(size: number): WorkerPool<PoolJob, string> {
-  return new WorkerPool(MODULE, size);
+function openPool(size: number, atOnce?: number): WorkerPool<PoolJob, string> {
+  return new WorkerPool(MODULE, size, atOnce);
 }
 
 /** Fails where something takes for ever. */
@@ -29,9 +30,28 @@ async function inTime<T>(promise: Promise<T>): Promise<T> {
 Deno.test("a worker that stops fails its jobs, and the others do those that come after", async () => {
   const pool = openPool(2);
   const [dies, hangs] = [pool.run("die"), pool.run("hang")];
-  await inTime(assert.rejects(dies, { message: DEATH }));
+  await inTime(assert.rejects(dies, DEATH_OF));
   for (let i = 0; i < 3; i++) assert.equal(await inTime(pool.run("answer")), "answer");
   await inTime(Promise.all([assert.rejects(hangs, DISPOSED_OF), pool[Symbol.asyncDispose]()]));
+});
+
+Deno.test("a worker is given as many jobs at once as it is to have", async () => {
+  for (const [atOnce, most] of [[1, 1], [2, 2], [undefined, 3]] as const) {
+    await using pool = openPool(2, atOnce);
+    const counts = await inTime(Promise.all(Array.from({ length: 6 }, () => pool.run("count"))));
+    assert.equal(Math.max(...counts.map(Number)), most);
+  }
+});
+
+Deno.test("jobs that wait are done by another worker where one stops, and fail with the last", async () => {
+  const pool = openPool(2, 1);
+  const jobs = (["die", "answer", "answer", "answer"] as const).map((job) => pool.run(job));
+  const [dies, ...answers] = jobs;
+  await inTime(assert.rejects(dies!, DEATH_OF));
+  assert.deepEqual(await inTime(Promise.all(answers)), ["answer", "answer", "answer"]);
+  const [last, waits] = [pool.run("die"), pool.run("answer")];
+  await inTime(Promise.all([assert.rejects(last, DEATH_OF), assert.rejects(waits, DEATH_OF)]));
+  await inTime(pool[Symbol.asyncDispose]());
 });
 
 Deno.test("a pool without a living worker says why they stopped, and is disposed of at once", async () => {
@@ -39,10 +59,10 @@ Deno.test("a pool without a living worker says why they stopped, and is disposed
     await using pool = openPool(1);
     await Promise.all([pool.run("die"), pool.run("hang")]);
   };
-  await inTime(assert.rejects(work(), { message: DEATH }));
+  await inTime(assert.rejects(work(), DEATH_OF));
   await using pool = openPool(1);
   await assert.rejects(pool.run("die"));
-  await inTime(assert.rejects(pool.run("answer"), { message: DEATH }));
+  await inTime(assert.rejects(pool.run("answer"), DEATH_OF));
 });
 
 Deno.test("a pool that is disposed of fails the jobs under way and takes no others", async () => {

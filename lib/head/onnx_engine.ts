@@ -127,8 +127,8 @@ class OnnxTrainer implements HeadTrainer {
   readonly #options: Omit<TrainerOptions, "state">;
   readonly #model: SharedModel;
   readonly #release: () => void;
-  /** What training leaves alone. */
-  readonly #rest: TrainingState;
+  /** What training leaves alone; the rest is in the arrays. */
+  readonly #rest: Omit<TrainingState, "steps">;
   readonly #parameters: Float32Array;
   readonly #first: Float32Array;
   readonly #second: Float32Array;
@@ -142,7 +142,7 @@ class OnnxTrainer implements HeadTrainer {
     this.#options = options;
     this.#model = model;
     this.#release = release;
-    this.#rest = state;
+    this.#rest = untrained(state, model);
     this.#steps = state.steps;
     this.#parameters = model.flatten(state.parameters);
     this.#first = model.flatten(state.firstMoment);
@@ -237,6 +237,16 @@ class OnnxPredictor implements HeadPredictor {
     this.#release();
     return Promise.resolve();
   }
+}
+
+function untrained(state: TrainingState, { layout }: SharedModel): Omit<TrainingState, "steps"> {
+  const rest = (parameters: Parameters): Parameters =>
+    new Map([...parameters].filter(([name]) => !layout.spans.has(name)));
+  return {
+    parameters: rest(state.parameters),
+    firstMoment: rest(state.firstMoment),
+    secondMoment: rest(state.secondMoment),
+  };
 }
 
 function floats(fetched: Feeds, name: string): Float32Array {

@@ -17,8 +17,10 @@ type JobReply<Result> =
     | { readonly error: { name: string; message: string } }
   );
 
-interface Pending<Result> {
-  readonly thread: Thread;
+interface Pending<Job, Result> {
+  readonly job: Job;
+  /** The one that does it; until there is one, the job waits. */
+  thread?: Thread;
   resolve(result: Result): void;
   reject(error: Error): void;
   onDone(count: number): void;
@@ -60,7 +62,8 @@ export async function restWorkers(limitMs: number): Promise<void> {
 /** Worker threads, each running one module that calls {@linkcode serveJobs}. */
 export class WorkerPool<Job, Result> implements Disposable, AsyncDisposable {
   readonly #threads: readonly Thread[];
-  readonly #pending = new Map<number, Pending<Result>>();
+  readonly #atOnce: number;
+  readonly #pending = new Map<number, Pending<Job, Result>>();
   #nextId = 0;
   #isClosed = false;
   #resting: Promise<void> | undefined;
@@ -68,8 +71,11 @@ export class WorkerPool<Job, Result> implements Disposable, AsyncDisposable {
   /**
    * @param module the workers' module
    * @param size number of threads
+   * @param atOnce how many jobs a thread is given before it has finished one; the others wait for the
+   * first that has
    */
-  constructor(module: URL, size: number) {
+  constructor(module: URL, size: number, atOnce = Infinity) {
+    this.#atOnce = atOnce;
     this.#threads = Array.from({ length: size }, () => this.#start(module));
     openPools.add(this);
   }
@@ -83,10 +89,15 @@ export class WorkerPool<Job, Result> implements Disposable, AsyncDisposable {
     thread.worker.onerror = (event) => {
       event.preventDefault();
       thread.death = new Error(`A worker stopped: ${event.message.split("\n", 1)[0]}`);
-      this.#reject(thread.death, thread);
+      this.#reject(thread.death, this.#alive.length > 0 ? thread : undefined);
       thread.onRest?.();
+      this.#dispatch();
     };
     return thread;
+  }
+
+  get #alive(): Thread[] {
+    return this.#threads.filter(({ death }) => death === undefined);
   }
 
   /** Number of threads. */
@@ -107,14 +118,26 @@ export class WorkerPool<Job, Result> implements Disposable, AsyncDisposable {
       if (this.#isClosed) {
         throw new Error("Cannot run a job: expected a pool, found it disposed of");
       }
-      const alive = this.#threads.filter(({ death }) => death === undefined);
-      const [thread] = alive.toSorted((a, b) => a.load - b.load);
-      if (!thread) throw this.#threads[0]?.death ?? new Error("Cannot run a job without workers");
-      const id = this.#nextId++;
-      thread.worker.postMessage({ id, job } satisfies Envelope<Job>);
-      thread.load += 1;
-      this.#pending.set(id, { thread, resolve, reject, onDone });
+      if (this.#alive.length === 0) {
+        throw this.#threads[0]?.death ?? new Error("Cannot run a job without workers");
+      }
+      this.#pending.set(this.#nextId++, { job, resolve, reject, onDone });
+      this.#dispatch();
     });
+  }
+
+  /** Gives jobs that wait to the threads that have the fewest to do. */
+  #dispatch(): void {
+    if (this.#resting) return;
+    for (const [id, pending] of this.#pending) {
+      if (pending.thread) continue;
+      const [thread] = this.#alive.filter(({ load }) => load < this.#atOnce)
+        .toSorted((a, b) => a.load - b.load);
+      if (!thread) return;
+      thread.worker.postMessage({ id, job: pending.job } satisfies Envelope<Job>);
+      thread.load += 1;
+      pending.thread = thread;
+    }
   }
 
   /**
@@ -181,7 +204,8 @@ export class WorkerPool<Job, Result> implements Disposable, AsyncDisposable {
     if (!pending) return;
     if ("done" in reply) return pending.onDone(reply.done);
     this.#pending.delete(reply.id);
-    pending.thread.load -= 1;
+    pending.thread!.load -= 1;
+    this.#dispatch();
     if ("result" in reply) return pending.resolve(reply.result);
     const { name, message } = reply.error;
     pending.reject(new (ERRORS.get(name) ?? Error)(message));

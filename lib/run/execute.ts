@@ -269,6 +269,7 @@ async function runHeads(
   await using pool = new WorkerPool<HeadsJob, (HeadResult | FailedHead)[]>(
     module,
     Math.min(workers, groups.length),
+    1,
   );
   // a head that several groups try is trained by one of them before any tries it
   await Promise.all(

@@ -2,6 +2,7 @@
  * How a report's numbers were made: all of it at its head, and in a caption what is not as usual.
  * @module
  */
+import { type DatasetSpec, listImages } from "../lib/data/dataset.ts";
 import type { RunRow } from "../lib/results/run.ts";
 import { type CommandOptions, reproduceCommand } from "./command.ts";
 import type { SectionReport } from "./experiment.ts";
@@ -35,6 +36,42 @@ export function provenance(
     ...(skipCorrupt ? ["images that cannot be decoded left out"] : []),
   ];
   return `Made by \`${reproduceCommand(profile, options)}\`: ${says.join("; ")}.`;
+}
+
+/**
+ * Says how many images are there of test sets that hold fewer than were published. Sets that are not
+ * there are not counted: nothing is shown of them.
+ * @param root folder that the sets lie in
+ */
+export async function fewerImages(
+  { testSets, synthbusterSets }: Profile,
+  root: string,
+): Promise<string | undefined> {
+  let sets = 0, found = 0, published = 0;
+  for (const spec of [...testSets, ...synthbusterSets]) {
+    if (!spec.expected) continue;
+    const expected = spec.expected.real + spec.expected.generated;
+    const count = await countImages(root, spec);
+    if (count === 0 || count >= expected) continue;
+    sets++;
+    found += count;
+    published += expected;
+  }
+  if (sets === 0) return undefined;
+  const format = (count: number) => count.toLocaleString("en");
+  return `${
+    sets === 1 ? "A test set holds" : `${sets} test sets hold`
+  } fewer images than published, ` +
+    `${format(found)} of ${format(published)}: not comparable with the paper`;
+}
+
+async function countImages(root: string, spec: DatasetSpec): Promise<number> {
+  try {
+    return (await listImages(root, spec)).length;
+  } catch (error) {
+    if (error instanceof RangeError) return 0;
+    throw error;
+  }
 }
 
 /** For captions of what the best heads did: a sentence where they are not chosen as in the paper. */

@@ -5,7 +5,7 @@
 import { join } from "node:path";
 import { type EngineName, openEngine } from "../lib/head/open_engine.ts";
 import { writeReport } from "../lib/report/page.ts";
-import { writeFigure, writeTable } from "../lib/report/write.ts";
+import { writeFigure, writeTable, type Written } from "../lib/report/write.ts";
 import { printedCells } from "../lib/results/published.ts";
 import type { RunRecord } from "../lib/results/record.ts";
 import { reproduceCommand } from "./command.ts";
@@ -13,10 +13,11 @@ import { type Experiment, headingOf, type ReportExtras, type SectionReport } fro
 import { featurePoints, keptPoints } from "./feature_points.ts";
 import { bestRecords, type FinishedRuns } from "./finished.ts";
 import type { Profile } from "./profiles/profile.ts";
-import { provenance, underConditions } from "./provenance.ts";
+import { fewerImages, provenance, underConditions } from "./provenance.ts";
 import { publishedReport, type ReportedSection } from "./published.ts";
 import type { ReproduceOptions } from "./reproduce.ts";
 import { SECTIONS } from "./sections.ts";
+import { worldRoot } from "./world.ts";
 
 /** A section whose runs are all there. */
 export interface Done {
@@ -100,23 +101,37 @@ export async function extrasOf(
   }
 }
 
+/** Where {@linkcode writeSections} writes. */
+export interface WrittenTo {
+  /** Of the profile's results. */
+  readonly folder: string;
+  /** What has been written, in this call and in those before. */
+  readonly written: Set<string>;
+}
+
 /** Writes tables, figures and report; returns what to say of the sections that were asked for. */
 export async function writeSections(
   done: readonly Done[],
   options: ReproduceOptions,
-  folder: string,
+  { folder, written }: WrittenTo,
 ): Promise<string[]> {
   const { profile, theme } = options;
+  const lineOf = (path: string, title: string, what: Written) => {
+    if (what === "written") written.add(path);
+    return `  ${path}  ${title} (${written.has(path) ? "written" : "up to date"})`;
+  };
   const said: string[] = [];
   for (const { report: { tables, figures }, line } of done) {
     const lines = line === undefined ? [] : [line];
     for (const table of tables) {
-      const written = await writeTable(join(folder, "tables"), table);
-      lines.push(`  ${join(folder, "tables", table.id)}.md  ${table.title} (${written})`);
+      const path = join(folder, "tables");
+      const what = await writeTable(path, table);
+      lines.push(lineOf(join(path, `${table.id}.md`), table.title, what));
     }
     for (const figure of figures) {
-      const written = await writeFigure(join(folder, "figures"), figure, { theme });
-      lines.push(`  ${join(folder, "figures", figure.id)}.svg  ${figure.title} (${written})`);
+      const path = join(folder, "figures");
+      const what = await writeFigure(path, figure, { theme });
+      lines.push(lineOf(join(path, `${figure.id}.svg`), figure.title, what));
     }
     if (line !== undefined) said.push(...lines);
   }
@@ -126,7 +141,7 @@ export async function writeSections(
   });
   await writeReport(folder, {
     title: `RINE, the ${profile.name} profile`,
-    ...reportNotice(profile),
+    ...reportNotice(profile, await fewerImages(profile, worldRoot(profile, options.data))),
     provenance: provenance(profile, options, [...new Set(done.flatMap(({ engines }) => engines))]),
     sections: done.map(withHeading),
     ...missingRemark(done, options),
@@ -152,13 +167,20 @@ function missingRemark(
   };
 }
 
-/** What stands at the head of the report: only the mini profile's numbers are no measure of RINE. */
-export function reportNotice({ name, notice }: Profile): { notice?: string } {
-  if (notice === undefined) return {};
-  return {
-    notice: name !== "mini"
-      ? `${notice}.`
-      : `${notice}. Its numbers stand beside the paper's to show the same tables and figures from ` +
-        "the same code; their differences say nothing about the method.",
-  };
+/**
+ * What stands at the head of the report: only the mini profile's numbers are no measure of RINE.
+ * @param fewer that some sets are not whole
+ */
+export function reportNotice(
+  { name, notice }: Profile,
+  fewer?: string,
+): { notice?: string } {
+  const sentences = [notice, fewer].filter((one) => one !== undefined).map((one) => `${one}.`);
+  if (name === "mini") {
+    sentences.push(
+      "Its numbers stand beside the paper's to show the same tables and figures from the same code; " +
+        "their differences say nothing about the method.",
+    );
+  }
+  return sentences.length === 0 ? {} : { notice: sentences.join(" ") };
 }

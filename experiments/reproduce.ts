@@ -87,6 +87,13 @@ export async function reproduce(options: ReproduceOptions): Promise<string> {
   const rows: RunRow[] = [];
   const records: RunRecord[] = [];
   const lines = new Map<string, string>();
+  const written = new Set<string>();
+  const source = { folder, tokensFolder, engine };
+  const write = async () =>
+    await writeSections(await doneSections(finished, lines, options, source), options, {
+      folder,
+      written,
+    });
   const forced = new Set<string>();
   for (const experiment of inOrder(options.only)) {
     const { name } = experiment;
@@ -115,17 +122,18 @@ export async function reproduce(options: ReproduceOptions): Promise<string> {
           ? "no runs of its own"
           : `${count} runs, ${executed.reused} of them done before`),
     );
+    // what is done can be read while the rest is under way, and if that comes to nothing
+    if (executed.reused < count) await write();
   }
-  const done = await doneSections(finished, lines, options, { folder, tokensFolder, engine });
-  for (const backbone of world.backbones.values()) await backbone[Symbol.asyncDispose]();
-  const written = await writeSections(done, options, folder);
   const heads = await keepBestHeads(profile, records, folder);
+  const said = await write();
+  for (const backbone of world.backbones.values()) await backbone[Symbol.asyncDispose]();
   return [
     ...(profile.notice === undefined ? [] : ["", profile.notice]),
     "",
     ...bestLines(profile, rows, heads),
     "",
-    ...written,
+    ...said,
     "",
     ...skippedLines(records),
     `Done in ${duration((performance.now() - started) / 1000)}. ` +

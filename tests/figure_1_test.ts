@@ -48,7 +48,7 @@ Deno.test("projectFeatures() refuses rows that do not fit, and too few of them",
     name: "TypeError",
     message: "Cannot project features: expected rows of 3 images, found 10 numbers",
   });
-  assert.throws(() => projectFeatures(new Float32Array(80), 40), {
+  assert.throws(() => projectFeatures(new Float32Array(80), 40, { perplexity: 30 }), {
     name: "RangeError",
     message: "Cannot project features: expected at least 90 images, found 40",
   });

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import type { CommandOptions } from "../experiments/command.ts";
 import { mini } from "../experiments/profiles/mini.ts";
 import { paper } from "../experiments/profiles/paper.ts";
 import type { Profile } from "../experiments/profiles/profile.ts";
-import { provenance, underConditions } from "../experiments/provenance.ts";
+import { fewerImages, provenance, underConditions } from "../experiments/provenance.ts";
 import { SECTIONS } from "../experiments/sections.ts";
 import {
   printedCells,
@@ -12,6 +13,7 @@ import {
   publishedRows,
 } from "../lib/results/published.ts";
 import type { RunRow } from "../lib/results/run.ts";
+import { temporaryFolder } from "./temporary.ts";
 
 const rows = publishedRows(await publishedLogs(), () => 1);
 const extras = { printed: await printedCells(), points: await publishedPoints() };
@@ -55,6 +57,26 @@ Deno.test("a report says the command that makes it and what that leaves unsaid",
       "tensorflow (native gpu); seeds 1, 2; images drawn with seed 3; images that cannot be " +
       "decoded left out.",
   );
+});
+
+Deno.test("test sets that are not whole are counted; those that are not there are not", async () => {
+  const root = temporaryFolder();
+  const add = async (folder: string, count: number) => {
+    await Deno.mkdir(join(root, folder), { recursive: true });
+    for (let i = 0; i < count; i++) await Deno.writeTextFile(join(root, folder, `${i}.png`), "");
+  };
+  assert.equal(await fewerImages(paper, root), undefined);
+  await add("test/seeingdark/0_real", 180);
+  await add("test/seeingdark/1_fake", 180);
+  assert.equal(await fewerImages(paper, root), undefined);
+  await add("test/san/0_real", 2);
+  await add("test/san/1_fake", 3);
+  assert.equal(
+    await fewerImages(paper, root),
+    "A test set holds fewer images than published, 5 of 438: not comparable with the paper",
+  );
+  await Deno.remove(join(root, "test/seeingdark/1_fake/0.png"));
+  assert.match((await fewerImages(paper, root))!, /^2 test sets hold .*, 364 of 798: /);
 });
 
 Deno.test("captions say where the protocol, the precision or the engine is not the usual one", () => {

@@ -223,7 +223,7 @@ Deno.test("a session in a small world", (t) =>
           const said = await writeSections(
             await doneSections(finished, lines, options, source),
             options,
-            folder,
+            { folder, written: new Set() },
           );
           assert.deepEqual(said.filter((line) => !line.startsWith("  ")), ["just run"]);
           return (await Deno.readTextFile(join(folder, "report.md"))).trimEnd();

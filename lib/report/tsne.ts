@@ -6,7 +6,7 @@ import { TSNE } from "@saehrimnir/druidjs";
 
 /** How {@linkcode projectFeatures} looks for neighbours. */
 export interface ProjectionOptions {
-  /** About how many neighbours count; default 30, as released. */
+  /** About how many neighbours count; default 30, as released, or a third of the images where fewer. */
   readonly perplexity?: number;
   /** Steps of gradient descent; default 500. */
   readonly iterations?: number;
@@ -28,7 +28,7 @@ export interface ProjectionOptions {
 export function projectFeatures(
   features: Float32Array,
   count: number,
-  { perplexity = 30, iterations = 500, seed = 0 }: ProjectionOptions = {},
+  { perplexity = Math.min(30, count / 3), iterations = 500, seed = 0 }: ProjectionOptions = {},
 ): Float64Array {
   const width = features.length / count;
   if (!Number.isInteger(width)) {

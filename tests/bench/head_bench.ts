@@ -17,11 +17,15 @@ import { GraphBuilder } from "../../lib/onnx/graph.ts";
 import { openSession, ortTensor } from "../../lib/onnx/session.ts";
 import { randomStream } from "../../lib/random.ts";
 
-const COUNT = 128, TURNS = 12;
-const PAPER = { blocks: 24, width: 1024, ablation: "none" } as const;
-const MINI = { blocks: 12, width: 128, ablation: "none" } as const;
+const TURNS = 12;
+const PAPER = { count: 128, blocks: 24, width: 1024, ablation: "none" } as const;
+/** As in the mini profile: what a step costs beside its arithmetic. */
+const MINI = { count: 16, blocks: 8, width: 128, ablation: "none" } as const;
 
-const architectures: HeadArchitecture[] = [
+/** A head, and how many rows of tokens it learns from in one step. */
+type Case = HeadArchitecture & { readonly count: number };
+
+const cases: Case[] = [
   ...[1, 2, 4].flatMap((projectionLayers) =>
     [128, 1024].map((projectionDim) => ({ ...PAPER, projectionLayers, projectionDim }))
   ),
@@ -30,13 +34,13 @@ const architectures: HeadArchitecture[] = [
 
 const random = randomStream("bench");
 const values = (length: number) => Float32Array.from({ length }, () => random.normal());
-const tokens = values(COUNT * PAPER.blocks * PAPER.width);
-const labels = Uint8Array.from({ length: COUNT }, (_, i) => i % 2);
+const tokens = values(PAPER.count * PAPER.blocks * PAPER.width);
+const labels = Uint8Array.from({ length: PAPER.count }, (_, i) => i % 2);
 
 /** A step of one implementation; gives its milliseconds. */
 type Step = () => Promise<number>;
 
-async function engineStep(engine: HeadEngine, architecture: HeadArchitecture) {
+async function engineStep(engine: HeadEngine, { count, ...architecture }: Case) {
   const trainer: HeadTrainer = await engine.trainer({
     architecture,
     contrastiveWeight: 0.2,
@@ -44,8 +48,8 @@ async function engineStep(engine: HeadEngine, architecture: HeadArchitecture) {
     dropoutKey: ["bench"],
     state: initialState(architecture, random),
   });
-  const length = COUNT * architecture.blocks * architecture.width;
-  const batch = { tokens: tokens.subarray(0, length), labels, count: COUNT };
+  const length = count * architecture.blocks * architecture.width;
+  const batch = { tokens: tokens.subarray(0, length), labels: labels.subarray(0, count), count };
   const step = async () => {
     const start = performance.now();
     await trainer.step(batch, 1e-3);
@@ -72,8 +76,8 @@ function openTorch() {
   }
   const input = process.stdin.getWriter();
   const answers = process.stdout.pipeThrough(new TextDecoderStream()).getReader();
-  const step = async ({ blocks, width, projectionLayers, projectionDim }: HeadArchitecture) => {
-    const line = [blocks, width, projectionLayers, projectionDim, COUNT].join(" ");
+  const step = async ({ blocks, width, projectionLayers, projectionDim, count }: Case) => {
+    const line = [blocks, width, projectionLayers, projectionDim, count].join(" ");
     await input.write(new TextEncoder().encode(`${line}\n`));
     let answer = "";
     while (!answer.endsWith("\n")) {
@@ -92,11 +96,11 @@ function openTorch() {
 }
 
 /** Operations of a step's matrix products: forward, gradients of weights, gradients of inputs. */
-function operations({ blocks, width, projectionLayers, projectionDim: d }: HeadArchitecture) {
-  const rows = COUNT * blocks;
+function operations({ blocks, width, projectionLayers, projectionDim: d, count }: Case) {
+  const rows = count * blocks;
   // the first product's input needs no gradient
   const tokens = 2 * rows * width * d * 2 + 2 * rows * d * d * 3 * (projectionLayers - 1);
-  return tokens + 2 * COUNT * d * d * 3 * (projectionLayers + 2);
+  return tokens + 2 * count * d * d * 3 * (projectionLayers + 2);
 }
 
 /** Operations a second of ONNX Runtime's matrix product at the size of the head's largest. */
@@ -145,17 +149,18 @@ print(
   `${onnx.backend}; ${tensorflow?.backend ?? "no native TensorFlow"}; ${torch ? "" : "no "}PyTorch`,
 );
 print(`matrix products run at ${(rate / 1e9).toFixed(0)} GFLOP/s; milliseconds of one step:`);
-print("  n    d q   d′    onnx   torch  ratio  tensorflow  GFLOP   floor");
-for (const architecture of architectures) {
+print("batch  n    d q   d′    onnx   torch  ratio  tensorflow  GFLOP   floor");
+for (const one of cases) {
   const engines = [onnx, ...(tensorflow ? [tensorflow] : [])];
-  const ours = await Promise.all(engines.map((engine) => engineStep(engine, architecture)));
+  const ours = await Promise.all(engines.map((engine) => engineStep(engine, one)));
   const steps = ours.map(({ step }) => step);
-  if (torch) steps.push(() => torch.step(architecture));
+  if (torch) steps.push(() => torch.step(one));
   const [fastest = NaN, ...others] = await fastestOf(steps);
   const ofTorch = torch ? others.at(-1)! : NaN, ofTensorflow = tensorflow ? others[0]! : NaN;
-  const { blocks, width, projectionLayers, projectionDim } = architecture;
-  const work = operations(architecture);
+  const { blocks, width, projectionLayers, projectionDim, count } = one;
+  const work = operations(one);
   const cells: [string | number, number][] = [
+    [count, 5],
     [blocks, 3],
     [width, 5],
     [projectionLayers, 2],

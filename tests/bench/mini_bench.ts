@@ -20,7 +20,6 @@ const BATCH = 64;
 const RESOLUTION_PX = 64;
 
 const root = temporaryFolder("mini_bench_");
-globalThis.addEventListener("unload", () => Deno.removeSync(root, { recursive: true }));
 await makeMiniBackbones({ root, seed: 0 });
 
 const material = sceneMaterial(0);

@@ -27,6 +27,7 @@ import {
   type SeededWorld,
   type SessionOptions,
   showingProgress,
+  withBackbones,
   withDefaults,
 } from "./session_world.ts";
 import { type Sweep, sweepRuns } from "./sweep.ts";
@@ -115,15 +116,21 @@ export class Session {
   }
 
   /**
-   * Trains and tries heads of the reader's choice; what has been done before is reused.
+   * Trains and tries heads of the reader's choice; what has been done before is reused. Backbones may
+   * be any that have been imported into the folder of the profile's.
    * @returns their rows
-   * @throws {RangeError} where a value is out of range, or a name is not the profile's
+   * @throws {RangeError} where a value is out of range, a name is not the profile's, or a backbone has
+   * not been imported
    */
   sweep(values: Sweep): Promise<readonly RunRow[]> {
     return inOneLine(async () => {
-      const { world, seed, seeds } = await this.#open();
+      const opened = await this.#open();
+      const { seed, seeds } = opened;
+      const runs = sweepRuns(this.profile, values, seeds);
+      const world = await withBackbones(opened.world, values.backbones ?? [], this.#options);
+      this.#opened = Promise.resolve({ ...opened, world });
       const { rows } = await showingProgress((onProgress) =>
-        execute("sweep", sweepRuns(this.profile, values, seeds), world, {
+        execute("sweep", runs, world, {
           store: new RecordStore(this.folder),
           tokensFolder: this.#tokensFolder,
           engine: this.#options.engine,

@@ -3,7 +3,7 @@
  * @module
  */
 import { join } from "node:path";
-import type { Precision } from "../lib/backbone/backbone.ts";
+import { openBackbone, type Precision } from "../lib/backbone/backbone.ts";
 import type { EngineName } from "../lib/head/open_engine.ts";
 import type { OnProgress } from "../lib/io/progress.ts";
 import { CellProgress, isNotebook } from "../lib/notebook.ts";
@@ -79,6 +79,26 @@ export async function openSeededWorld(
     openWorld(profile, { data, seed, device, precision, protocol, onProgress })
   );
   return { world, seed };
+}
+
+/**
+ * A world with imported backbones besides its own.
+ * @throws {RangeError} where one has not been imported, with what does it
+ */
+export async function withBackbones(
+  world: World,
+  names: readonly string[],
+  options: SessionOptions,
+): Promise<World> {
+  const missing = names.filter((name) => !world.backbones.has(name));
+  if (missing.length === 0) return world;
+  const { device, precision = "full" } = withDefaults(options);
+  const folder = join(world.root, "backbones");
+  const backbones = new Map(world.backbones);
+  for (const name of missing) {
+    backbones.set(name, await openBackbone(name, { folder, device, precision }));
+  }
+  return { ...world, backbones };
 }
 
 /** The seed of the mini world that is there; opening one of another would make it anew. */

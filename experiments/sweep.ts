@@ -16,7 +16,7 @@ export interface Sweep {
   readonly projectionDims: readonly number[];
   /** Names of class sets: `1-class`, `2-class`, `4-class`. */
   readonly classSets: readonly string[];
-  /** Default the profile's first. */
+  /** The profile's, or imported ones; default the profile's first. */
   readonly backbones?: readonly string[];
   /** Names of test sets, the generators that heads are tried on; default all. */
   readonly testSets?: readonly string[];

@@ -10,7 +10,7 @@ import { doneSections, writeSections } from "../experiments/report.ts";
 import type { ReproduceOptions } from "../experiments/reproduce.ts";
 import { openSession, Session } from "../experiments/session.ts";
 import { type Sweep, sweepRuns } from "../experiments/sweep.ts";
-import { openBackbone } from "../lib/backbone/backbone.ts";
+import { openBackbone, weightsPath } from "../lib/backbone/backbone.ts";
 import { makeMiniBackbones } from "../lib/backbone/mini.ts";
 import { makeMiniWorld } from "../lib/data/mini.ts";
 import { loadCheckpoint, saveCheckpoint } from "../lib/head/checkpoint.ts";
@@ -176,6 +176,24 @@ Deno.test("a session in a small world", (t) =>
           rows[0]!.test[profile.testSets[1]!.name],
           "the head that the grid trained is the sweep's",
         );
+
+        // a backbone of the reader's own: the same weights under another name
+        const own: Sweep = {
+          contrastiveWeights: [.1],
+          projectionLayers: [1],
+          projectionDims: [8],
+          classSets: ["1-class"],
+          backbones: ["Own/1"],
+          testSets: [profile.testSets[1]!.name],
+        };
+        await assert.rejects(session.sweep(own), /expected .*Own-1.model\.safetensors, found none/);
+        const folder = join(world.root, "backbones");
+        await Deno.mkdir(join(folder, "Own-1"));
+        await Deno.copyFile(weightsPath(folder, NAME), weightsPath(folder, "Own/1"));
+        const [{ backbone, test }] = await session.sweep(own) as [RunRow];
+        const [{ test: same }] = await session.sweep({ ...own, backbones: [NAME] }) as [RunRow];
+        assert.equal(backbone, "Own/1");
+        assert.deepEqual(test, same);
 
         const [real, generated] = await session.examples(profile.testSets[0]!.name);
         assert.deepEqual([real!.label, generated!.label], [0, 1]);

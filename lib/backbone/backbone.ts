@@ -207,7 +207,7 @@ async function notFound(path: string, folder: string, isFile: boolean): Promise<
   for await (const { name, isDirectory } of readFolder(folder)) if (isDirectory) names.push(name);
   return `Cannot open backbone: expected ${path}, found none; ${
     names.length > 0 ? `there are ${names.sort().join(", ")}` : `${folder} holds none`
-  }; \`deno task backbone import FILE --name NAME\` adds one`;
+  }; \`deno task backbone import FILE --name NAME --backbones ${folder}\` adds one`;
 }
 
 async function* readFolder(folder: string): AsyncGenerator<Deno.DirEntry> {

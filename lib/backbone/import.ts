@@ -46,9 +46,16 @@ export async function importBackbone(file: string, options: ImportOptions): Prom
       `Cannot import ${name}: expected a new name, found weights at ${target}; remove that folder first or choose another name`,
     );
   }
-  await Deno.mkdir(dirname(target), { recursive: true });
-  if (await isPytorchFile(file)) await convert(file, target);
-  else await take(file, target, mode);
+  const own = dirname(target);
+  await Deno.mkdir(own, { recursive: true });
+  try {
+    if (await isPytorchFile(file)) await convert(file, target);
+    else await take(file, target, mode);
+  } catch (error) {
+    // goes only where nothing is in it
+    await Deno.remove(own).catch(() => {});
+    throw error;
+  }
   await Deno.remove(quantizedPath(target)).catch(() => {});
   return await readVitWeights(target);
 }

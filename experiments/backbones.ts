@@ -2,10 +2,10 @@
  * Backbones on disk: what there is, and int8 versions of them.
  * @module
  */
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { weightsPath } from "../lib/backbone/backbone.ts";
 import { describeBackbone } from "../lib/backbone/import.ts";
-import { quantizeWeights } from "../lib/backbone/quantize.ts";
+import { quantizedPath, quantizeWeights } from "../lib/backbone/quantize.ts";
 import { readVitWeights } from "../lib/backbone/weights.ts";
 import { exists } from "../lib/io/files.ts";
 
@@ -19,7 +19,7 @@ export async function quantizeBackbone(name: string, folder: string): Promise<st
   if (!await exists(path)) {
     throw new RangeError(`Cannot quantize ${name}: expected weights at ${path}, found none`);
   }
-  const target = join(dirname(path), "int8.safetensors");
+  const target = quantizedPath(path);
   await quantizeWeights(await readVitWeights(path), target);
   const { size } = await Deno.stat(target);
   return `${target}: ${(size / 1e6).toFixed(1)} MB`;
@@ -30,7 +30,8 @@ export async function showBackbones(folder: string): Promise<string> {
   const lines: string[] = [];
   if (await exists(folder)) {
     for await (const { name } of Deno.readDir(folder)) {
-      const path = join(folder, name, "model.safetensors");
+      const path = weightsPath(folder, name);
+      if (!(await Deno.stat(join(folder, name))).isDirectory) continue;
       if (await exists(path)) lines.push(describeBackbone(await readVitWeights(path)));
     }
   }

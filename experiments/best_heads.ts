@@ -10,20 +10,22 @@ import { bestRecords } from "./finished.ts";
 import type { Profile } from "./profiles/profile.ts";
 
 /**
- * Copies the best head of each class set to `FOLDER/best_CLASS-SET.safetensors`; of several seeds,
+ * Copies the best head of each class set to `TARGET/best_CLASS-SET.safetensors`; of several seeds,
  * the first one's.
  * @param folder of the profile's results
+ * @param target folder of the copies
  * @returns paths of the copies by class set
  */
 export async function keepBestHeads(
   profile: Profile,
   records: readonly RunRecord[],
   folder: string,
+  target = folder,
 ): Promise<Map<string, string>> {
   const kept = new Map<string, string>();
   for (const { name, records: [record] } of bestRecords(profile, records)) {
     const head = join(folder, record!.evaluations.at(-1)!.checkpoint);
-    const copy = join(folder, `best_${name}.safetensors`);
+    const copy = join(target, `best_${name}.safetensors`);
     const bytes = await Deno.readFile(head);
     if (!await exists(copy) || Buffer.compare(await Deno.readFile(copy), bytes) !== 0) {
       await writeFileAtomic(copy, bytes);

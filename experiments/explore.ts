@@ -16,8 +16,22 @@ const TOOLTIP = [
   { field: "AP", format: ".1%" },
 ];
 
+/** Cells are not checked for types before they run. */
+function assertRows(rows: unknown): void {
+  if (Array.isArray(rows) && rows.length > 0) return;
+  const found = rows instanceof Promise
+    ? "a promise; write await before it"
+    : Array.isArray(rows)
+    ? "none"
+    : `${rows}`;
+  throw new TypeError(
+    `Cannot draw runs: expected a profile and rows, as in runsFigure(session.profile, rows); found ${found}`,
+  );
+}
+
 /** Every run by its size and mean ACC, with a menu for each value that runs differ in. */
 export function runsFigure(profile: Profile, rows: readonly RunRow[]): Figure {
+  assertRows(rows);
   const data = rows.map((row): FigureRow => ({
     training: trainingName(profile, row),
     backbone: row.backbone,
@@ -87,6 +101,7 @@ export function runsFigure(profile: Profile, rows: readonly RunRow[]): Figure {
 
 /** The runs' accuracy on each test set, a line from the worst to the best run. */
 export function setsFigure(profile: Profile, rows: readonly RunRow[]): Figure {
+  assertRows(rows);
   const sets = [...profile.testSets, ...profile.synthbusterSets];
   const data = rows.flatMap((row) =>
     Object.entries(row.test).map(([name, { acc, ap }]): FigureRow => ({

@@ -71,6 +71,13 @@ export class FinishedRuns {
     }
   }
 
+  /** Names of the sections whose runs are all there. */
+  async names(): Promise<Set<string>> {
+    const names = SECTIONS.map(({ name }) => name);
+    const found = await Promise.all(names.map((name) => this.find(name)));
+    return new Set(names.filter((_, i) => found[i]));
+  }
+
   /** Takes a section's records from who has just run it, rather than from disk. */
   add({ name, dependsOn }: Experiment, records: readonly RunRecord[]): void {
     this.#sections.set(name, this.#before(dependsOn).then((rows) => this.#with(records, rows)));
@@ -88,7 +95,7 @@ export class FinishedRuns {
   }
 
   #with(records: readonly RunRecord[], before: readonly RunRow[]): FinishedSection {
-    const own = averagedRows(this.#profile, records.flatMap(rowsOf));
+    const own = averagedRows(this.#profile, records.flatMap(rowsOf)).map(frozen);
     return { records, rows: [...own, ...before] };
   }
 
@@ -104,6 +111,15 @@ export class FinishedRuns {
         `run \`${this.#options.command(name)}\` first`,
     );
   }
+}
+
+/** A value that nobody can change by mistake, `=` for `===` in a filter: all cells read the same. */
+export function frozen<T>(value: T): T {
+  if (typeof value === "object" && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    Object.values(value).forEach(frozen);
+  }
+  return value;
 }
 
 /**

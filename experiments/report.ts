@@ -31,16 +31,18 @@ export interface Done {
 
 /**
  * Reports of the sections that have just been run, and of those that had been run before.
+ * @param names which sections, where they are done
  * @param lines what was done for those that have just been run
  */
 export async function doneSections(
   finished: FinishedRuns,
+  names: ReadonlySet<string>,
   lines: ReadonlyMap<string, string>,
   { profile, skipCorrupt, ...conditions }: ReproduceOptions,
   source: Omit<ExtrasSource, "records" | "makePoints">,
 ): Promise<Done[]> {
   const done: Done[] = [];
-  for (const experiment of SECTIONS) {
+  for (const experiment of SECTIONS.filter(({ name }) => names.has(name))) {
     const line = lines.get(experiment.name);
     const section = await finished.find(experiment.name);
     if (!section) continue;

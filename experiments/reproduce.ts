@@ -10,13 +10,13 @@ import type { Device } from "../lib/onnx/session.ts";
 import type { ThemeName } from "../lib/report/theme.ts";
 import { RecordStore, type RunRecord } from "../lib/results/record.ts";
 import type { RunRow } from "../lib/results/run.ts";
-import { bestConfiguration, meanScore } from "../lib/results/select.ts";
+import { meanScore } from "../lib/results/select.ts";
 import { execute } from "../lib/run/execute.ts";
 import { reproduceCommand } from "./command.ts";
 import { keepBestHeads } from "./best_heads.ts";
 import { type Experiment, headingOf } from "./experiment.ts";
 import { FinishedRuns } from "./finished.ts";
-import { averagedNames } from "./heads.ts";
+import { averagedNames, bestHeads } from "./heads.ts";
 import { averagedRows } from "./own_sets.ts";
 import { duration, ProgressDisplay } from "./progress_bar.ts";
 import { mini } from "./profiles/mini.ts";
@@ -89,14 +89,22 @@ export async function reproduce(options: ReproduceOptions): Promise<string> {
   const lines = new Map<string, string>();
   const written = new Set<string>();
   const source = { folder, tokensFolder, engine };
-  const write = async () =>
-    await writeSections(await doneSections(finished, lines, options, source), options, {
-      folder,
+  // other best heads are another report
+  const report = profile.selection === "val" ? join(folder, "val") : folder;
+  const write = async (names: ReadonlySet<string>) =>
+    await writeSections(await doneSections(finished, names, lines, options, source), options, {
+      folder: report,
       written,
     });
+  let before: ReadonlySet<string> | undefined;
+  let heads: ReadonlyMap<string, string> = new Map();
   const forced = new Set<string>();
-  for (const experiment of inOrder(options.only)) {
+  const wanted = inOrder(options.only);
+  for (const [index, experiment] of wanted.entries()) {
     const { name } = experiment;
+    const announce = once(() =>
+      display.say(`${headingOf(experiment)} (${index + 1} of ${wanted.length})`)
+    );
     const executed = await execute(name, experiment.runs(profile, seeds, rows), world, {
       store: new RecordStore(folder),
       tokensFolder,
@@ -108,7 +116,10 @@ export async function reproduce(options: ReproduceOptions): Promise<string> {
       force: options.force,
       forced,
       skipCorrupt: options.skipCorrupt,
-      onProgress,
+      onProgress: (progress) => {
+        announce();
+        onProgress(progress);
+      },
       onWait,
     });
     rows.push(...averagedRows(profile, executed.rows));
@@ -122,11 +133,14 @@ export async function reproduce(options: ReproduceOptions): Promise<string> {
           ? "no runs of its own"
           : `${count} runs, ${executed.reused} of them done before`),
     );
+    if (name === "grid") heads = await keepBestHeads(profile, records, folder, report);
     // what is done can be read while the rest is under way, and if that comes to nothing
-    if (executed.reused < count) await write();
+    if (executed.reused < count) {
+      before ??= await finished.names();
+      await write(new Set([...before, ...lines.keys()]));
+    }
   }
-  const heads = await keepBestHeads(profile, records, folder);
-  const said = await write();
+  const said = await write(await finished.names());
   for (const backbone of world.backbones.values()) await backbone[Symbol.asyncDispose]();
   return [
     ...(profile.notice === undefined ? [] : ["", profile.notice]),
@@ -137,7 +151,7 @@ export async function reproduce(options: ReproduceOptions): Promise<string> {
     "",
     ...skippedLines(records),
     `Done in ${duration((performance.now() - started) / 1000)}. ` +
-    `Everything is in ${folder}; begin with ${join(folder, "report.html")}`,
+    `Everything is in ${report}; begin with ${join(report, "report.html")}`,
   ].join("\n");
 }
 
@@ -184,20 +198,20 @@ function bestLines(
   rows: readonly RunRow[],
   heads: ReadonlyMap<string, string>,
 ): string[] {
-  const percent = (fraction: number) => `${(100 * fraction).toFixed(1)} %`;
-  return profile.classSets.flatMap(({ name, classes }) => {
-    const own = rows.filter((row) =>
-      row.experiment === "grid" && row.classes.join() === classes.join()
-    );
-    if (own.length === 0) return [];
-    const [row] = bestConfiguration(own, profile.selection ?? "test");
-    const { backbone, contrastiveWeight, projectionLayers, projectionDim } = row;
+  const percent = (measure: "acc" | "ap", rows: readonly RunRow[]) => {
+    const scores = rows.map((row) => meanScore(row, measure));
+    const mean = scores.reduce((sum, score) => sum + score, 0) / scores.length;
+    return `${(100 * mean).toFixed(1)} %`;
+  };
+  return bestHeads(profile, rows).flatMap(({ name, rows: best }) => {
+    const [{ backbone, contrastiveWeight, projectionLayers, projectionDim }] = best;
+    const seeds = best.length === 1 ? "" : `, mean of ${best.length} seeds`;
     return [
       `Best ${name}: ${backbone}, ξ ${contrastiveWeight}, q ${projectionLayers}, d′ ${projectionDim}: ` +
-      `ACC ${percent(meanScore(row, "acc"))}, AP ${percent(meanScore(row, "ap"))} over ${
+      `ACC ${percent("acc", best)}, AP ${percent("ap", best)} over ${
         averagedNames(profile.testSets).length
-      } test sets`,
-      `  ${heads.get(name)}  its head`,
+      } test sets${seeds}`,
+      `  ${heads.get(name)}  its head${best.length === 1 ? "" : `, of seed ${best[0].seed}`}`,
     ];
   });
 }

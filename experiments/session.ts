@@ -15,7 +15,13 @@ import { type Detector, openDetector, verdictText } from "../lib/run/detect.ts";
 import { execute } from "../lib/run/execute.ts";
 import { reproduceCommand } from "./command.ts";
 import type { SectionReport } from "./experiment.ts";
-import { bestRecords, findSection, FinishedRuns, type FinishedSection } from "./finished.ts";
+import {
+  bestRecords,
+  findSection,
+  FinishedRuns,
+  type FinishedSection,
+  frozen,
+} from "./finished.ts";
 import { averagedRows, withOwnSets } from "./own_sets.ts";
 import type { Profile } from "./profiles/profile.ts";
 import { underConditions } from "./provenance.ts";
@@ -92,6 +98,13 @@ export class Session {
     return inOneLine(async () => {
       const experiment = findSection(name);
       const { rows } = await this.#finished(name);
+      const chosen = rows.filter(where);
+      if (rows.length > 0 && chosen.length === 0) {
+        throw new RangeError(
+          `Cannot show ${name}: expected rows that meet the condition, found 0 of ${rows.length}; ` +
+            `a row has ${Object.keys(rows[0]!).join(", ")}`,
+        );
+      }
       const extras = await extrasOf(experiment, this.profile, {
         records: (await this.#finished("grid")).records,
         folder: this.folder,
@@ -100,7 +113,7 @@ export class Session {
         makePoints: true,
       });
       return underConditions(
-        experiment.report(this.profile, rows.filter(where), extras),
+        experiment.report(this.profile, chosen, extras),
         this.#options,
       );
     });
@@ -142,7 +155,7 @@ export class Session {
           onProgress,
         })
       );
-      return averagedRows(this.profile, rows);
+      return averagedRows(this.profile, rows).map(frozen);
     });
   }
 

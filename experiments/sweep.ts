@@ -37,7 +37,12 @@ export function sweepRuns(profile: Profile, sweep: Sweep, seeds: readonly number
   } = sweep;
   assertKnown(sweep);
   const isCount = (value: number) => Number.isInteger(value) && value >= 1;
-  assertAll("contrastiveWeights", contrastiveWeights, "0 or more", (value) => value >= 0);
+  assertAll(
+    "contrastiveWeights",
+    contrastiveWeights,
+    "numbers from 0",
+    (value) => Number.isFinite(value) && value >= 0,
+  );
   assertAll("projectionLayers", projectionLayers, "whole numbers from 1", isCount);
   assertAll("projectionDims", projectionDims, "whole numbers from 1", isCount);
   for (const [name, values] of Object.entries({ classSets, backbones, testSets })) {
@@ -97,6 +102,10 @@ function assertList(name: keyof Sweep, values: unknown): void {
   if (values.length === 0) {
     throw new RangeError(`Cannot sweep: expected values in ${name}, found none`);
   }
+  const twice = values.find((value, i) => values.indexOf(value) < i);
+  if (twice !== undefined) {
+    throw new RangeError(`Cannot sweep: expected different ${name}, found ${twice} twice`);
+  }
 }
 
 function assertAll(
@@ -108,7 +117,9 @@ function assertAll(
   assertList(name, values);
   const wrong = values.find((value) => !fits(value));
   if (wrong !== undefined) {
-    throw new RangeError(`Cannot sweep: expected ${name} of ${wanted}, found ${wrong}`);
+    throw new RangeError(
+      `Cannot sweep: expected ${name} of ${wanted}, found ${JSON.stringify(wrong)}`,
+    );
   }
 }
 

@@ -166,7 +166,7 @@ export {
 } from "./results/select.ts";
 export { Detector, openDetector, type Verdict, verdictText } from "./run/detect.ts";
 export { scoresOf } from "./run/evaluate.ts";
-export { TokenRows } from "./run/token_rows.ts";
+export { TokenRows, type TokensOf } from "./run/token_rows.ts";
 export {
   type FailedHead,
   type HeadToTrain,

@@ -12,6 +12,8 @@ import { figureMedia, type MediaBundle, tableMedia } from "./report/media.ts";
 import { recordsTable } from "./report/records.ts";
 import type { Table } from "./report/table.ts";
 import type { ThemeName } from "./report/theme.ts";
+import type { RunRow } from "./results/run.ts";
+import { meanScore } from "./results/select.ts";
 
 /** An image and what stands under it. */
 export interface CaptionedImage {
@@ -102,15 +104,44 @@ export async function mediaBundles(
     const parts = [...thing.tables, ...thing.figures].map((part) => mediaBundles(part, theme));
     return (await Promise.all(parts)).flat();
   }
-  return [isGallery(thing) ? await galleryMedia(thing) : tableMedia(recordsTable(thing))];
+  if (isGallery(thing)) return [await galleryMedia(thing)];
+  if (isParts(thing)) {
+    return (await Promise.all(thing.map((part) => mediaBundles(part, theme)))).flat();
+  }
+  return [tableMedia(recordsTable(thing.map(withMeans)))];
 }
+
+/** A row of results with its mean ACC and AP, for which its scores are too many. */
+function withMeans(row: object): object {
+  if (!("test" in row && "experiment" in row)) return row;
+  const [acc, ap] = ["acc", "ap"].map((measure) => meanScore(row as RunRow, measure));
+  return { ...row, acc, ap };
+}
+
+/** What is shown, the field that tells it, and those that it must have. */
+const KINDS = [
+  ["figure", "spec", ["id", "title", "caption", "columns", "rows", "spec"]],
+  ["report", "tables", ["tables", "figures"]],
+  ["tensor", "shape", ["shape", "data"]],
+  ["image", "data", ["data"]],
+] as const;
 
 /** Cells are not checked for types before they run. */
 function assertShowable(thing: unknown): asserts thing is object {
   const wanted =
     "expected a figure, a table, a report, an image, images with captions, rows or text";
-  if (thing instanceof Promise) {
+  if (
+    thing instanceof Promise || Array.isArray(thing) && thing.some((one) => one instanceof Promise)
+  ) {
     throw new TypeError(`Cannot show: ${wanted}; found a promise; write await before it`);
+  }
+  for (const [kind, field, fields] of KINDS) {
+    if (typeof thing !== "object" || thing === null || !(field in thing)) continue;
+    const missing = fields.filter((name) => (thing as Record<string, unknown>)[name] === undefined);
+    if (missing.length === 0) continue;
+    throw new TypeError(
+      `Cannot show a ${kind}: expected ${fields.join(", ")}; found no ${missing.join(", ")}`,
+    );
   }
   const isRows = Array.isArray(thing) && thing.every((one) => typeof one === "object" && one);
   const isOne = typeof thing === "object" && thing !== null && !Array.isArray(thing) &&
@@ -122,6 +153,11 @@ function assertShowable(thing: unknown): asserts thing is object {
     ? `an object of ${Object.keys(thing).join(", ") || "nothing"}; in [ ] it is shown as a row`
     : `${thing}`;
   throw new TypeError(`Cannot show: ${wanted}; found ${found}`);
+}
+
+/** Tables or figures, as a report holds them. */
+function isParts(things: readonly object[]): things is readonly (Figure | Table)[] {
+  return things.length > 0 && things.every((thing) => "title" in thing && "rows" in thing);
 }
 
 function isGallery(things: readonly object[]): things is readonly CaptionedImage[] {

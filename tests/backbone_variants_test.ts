@@ -353,7 +353,7 @@ Deno.test("int8 weights made of other weights than those beside them are refused
     name: "RangeError",
     message: `Cannot read ${
       quantizedPath(path)
-    }: expected int8 weights made of ${path}, found those of an earlier file; run \`deno task backbone quantize --name Tiny-4\` again`,
+    }: expected int8 weights made of ${path}, found those of an earlier file; run \`deno task backbone quantize --name Tiny-4 --backbones ${folder}\` again`,
   });
   await quantizeWeights(await readVitWeights(path), quantizedPath(path));
   await using _again = await open();
@@ -370,7 +370,8 @@ Deno.test("int8 weights made of other weights than those beside them are refused
   );
   await assert.rejects(open(), {
     name: "SyntaxError",
-    message: /expected int8 weights of format 2, found 1; run `.* --name Tiny-4` again$/,
+    message:
+      /expected int8 weights of format 2, found 1; run `.* --name Tiny-4 --backbones .*` again$/,
   });
 });
 

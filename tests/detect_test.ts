@@ -1,12 +1,15 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import sharp from "sharp";
 import { detections, findJudge } from "../experiments/detect.ts";
 import { openBackbone } from "../lib/backbone/backbone.ts";
 import { makeMiniBackbones } from "../lib/backbone/mini.ts";
-import { saveCheckpoint } from "../lib/head/checkpoint.ts";
+import { type Checkpoint, loadCheckpoint, saveCheckpoint } from "../lib/head/checkpoint.ts";
 import { initialParameters } from "../lib/head/architecture.ts";
 import { randomStream } from "../lib/random.ts";
+import { openDetector } from "../lib/run/detect.ts";
+import { trainedConfig } from "../lib/run/train.ts";
+import { decodeImage, type RgbImage } from "../lib/image/image.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 const folder = temporaryFolder("detect ");
@@ -71,6 +74,86 @@ Deno.test("a head brings its backbone, from the folder that has it; a released o
   assert.deepEqual([released.backbone, released.folder], ["ViT-L/14", folders[0]]);
   const given = await findJudge({ head: knowing, backbone: "X", backbones: folders, device });
   assert.equal(given.backbone, "X");
+});
+
+Deno.test("what is no image has no verdict", async () => {
+  await using opened = await openBackbone(backbone, { folder: backbones });
+  await using detector = await openDetector(opened, head);
+  const image = await decodeImage(join(images, "a.png"));
+  assert.equal((await detector.detect([image])).length, 1);
+  for (
+    const [given, found] of [
+      [image, "one image; put it in [ ]"],
+      [[decodeImage(join(images, "a.png"))], "a promise; write await before it"],
+      [["a.png"], 'the text "a.png"; await decodeImage(path) reads a file'],
+      [[image, undefined], "undefined"],
+      [[{ ...image, width: 7 }], "[object Object]"],
+    ] as const
+  ) {
+    const expected = {
+      name: "TypeError",
+      message: /^Cannot .*: expected a list of images, found /,
+    };
+    const list = given as unknown as RgbImage[];
+    for (const call of [() => detector.detect(list), () => opened.tokens(list)]) {
+      await assert.rejects(call(), expected);
+      await assert.rejects(call(), (error: Error) => error.message.endsWith(`found ${found}`));
+    }
+  }
+  await assert.rejects(decodeImage("nowhere.png"), (error: Error) => {
+    assert.ok(error instanceof Deno.errors.NotFound);
+    assert.equal(
+      error.message,
+      `Cannot decode nowhere.png: expected an image at ${resolve("nowhere.png")}, found none`,
+    );
+    return true;
+  });
+});
+
+Deno.test("a head is used on the weights that it was trained on, and only where it is of numbers", async () => {
+  await using opened = await openBackbone(backbone, { folder: backbones });
+  const path = join(folder, "trained.safetensors");
+  const { architecture, parameters } = await loadCheckpoint(head);
+  const weights = await opened.fingerprint();
+  const save = (tokens: object, changed = parameters) =>
+    saveCheckpoint(path, architecture, changed, { tokens: JSON.stringify(tokens) });
+  const trained = { backbone, weights, tap: "ln2", precision: "full" };
+  await save(trained);
+  await using _own = await openDetector(opened, path);
+  await save({ ...trained, weights: `${"0".repeat(64)} float32` });
+  await assert.rejects(openDetector(opened, path), {
+    name: "RangeError",
+    message:
+      `Cannot detect with ${path}: expected the weights of ${backbone} that it was trained ` +
+      `on (SHA-256 000000000000…), found others (${weights.slice(0, 12)}…); ` +
+      "name the folder of the right ones",
+  });
+  await save({ ...trained, tap: "block" });
+  await assert.rejects(openDetector(opened, path), /expected tokens at block, on which it was/);
+  // of another precision the weights are in another file
+  await save({ ...trained, weights: "0", precision: "int8" });
+  await using _int8 = await openDetector(opened, path);
+  const alpha = parameters.get("alpha")!;
+  await save(
+    trained,
+    new Map([...parameters, ["alpha", { ...alpha, data: alpha.data.with(3, NaN) }]]),
+  );
+  await assert.rejects(openDetector(opened, path), {
+    name: "RangeError",
+    message: `Cannot detect with ${path}: expected numbers in alpha, found others`,
+  });
+});
+
+Deno.test("what a head says of its training is read, or named", async () => {
+  const metadata = (config: string) => ({ ...{} as Checkpoint, metadata: { config } });
+  assert.equal(trainedConfig(metadata('{"backbone":"a"}'))?.backbone, "a");
+  assert.equal(trainedConfig(await loadCheckpoint(head)), undefined);
+  assert.throws(() => trainedConfig(metadata("x y")), /^SyntaxError: Cannot read how a head was/);
+  assert.throws(
+    () => trainedConfig(metadata('{"backbone":7}')),
+    /its backbone by name, found \{"b/,
+  );
+  assert.throws(() => trainedConfig(metadata("null")), /its backbone by name, found null$/);
 });
 
 Deno.test("verdicts of a mini backbone carry the notice, those of CLIP none", async () => {

@@ -198,6 +198,40 @@ Deno.test("a list of objects is shown as a table of what is plain in them", asyn
   assert.match(many!["text/plain"] as string, /60 rows[^]*The first 50\.[^]*\| 49 \|\n$/);
 });
 
+Deno.test("rows of results are shown with their means, whole numbers as they are", async () => {
+  const row = { experiment: "grid", parameterCount: 263_681, seed: 20_251_122 };
+  const test = { a: { acc: .5, ap: .6 }, b: { acc: 1, ap: .8 } };
+  const [bundle] = await mediaBundles([{ ...row, test }]);
+  assert.match(
+    bundle!["text/plain"] as string,
+    /\| grid \| 263681 \| 20251122 \| 0\.75 \| 0\.7 \|\n$/,
+  );
+});
+
+Deno.test("a list of tables and figures is shown one by one", async () => {
+  const bundles = await mediaBundles([table, figure]);
+  assert.deepEqual(bundles.map((bundle) => Object.keys(bundle)[0]), [
+    "text/html",
+    VEGA,
+    "text/markdown",
+  ]);
+});
+
+Deno.test("what lacks a field that is shown is refused by it", async () => {
+  const { caption: _caption, columns: _columns, ...rest } = figure;
+  const says = (thing: object, message: string) =>
+    assert.rejects(show(thing as Figure), { name: "TypeError", message });
+  await says(
+    rest,
+    "Cannot show a figure: expected id, title, caption, columns, rows, spec; found no caption, columns",
+  );
+  await says(
+    { tables: [table] },
+    "Cannot show a report: expected tables, figures; found no figures",
+  );
+  await says({ shape: [1] }, "Cannot show a tensor: expected shape, data; found no data");
+});
+
 Deno.test("a tensor is shown by its shape", async () => {
   const [bundle] = await mediaBundles({ shape: [2, 3], data: new Float32Array(6) });
   assert.equal(bundle!["text/plain"], "tensor of shape [2, 3]");
@@ -211,6 +245,7 @@ Deno.test("what cannot be shown is named, with what to do", async () => {
       [Promise.resolve(table), "a promise; write await before it"],
       [undefined, "undefined"],
       [3, "3"],
+      [[Promise.resolve(3)], "a promise; write await before it"],
       [[1, 2], "a list of something else"],
       [
         { score: .5, isGenerated: false },

@@ -27,7 +27,10 @@ Deno.test("what a cell gives amiss is named, with what was wanted", () => {
   says({ classSets: "1-class" }, "classSets as a list, [1-class]; found 1-class");
   says({ testSets: [] }, "values in testSets, found none");
   says({ projectionLayers: [0] }, "projectionLayers of whole numbers from 1, found 0");
-  says({ contrastiveWeights: [-1] }, "contrastiveWeights of 0 or more, found -1");
+  says({ contrastiveWeights: [-1] }, "contrastiveWeights of numbers from 0, found -1");
+  says({ contrastiveWeights: ["0.2"] }, 'contrastiveWeights of numbers from 0, found "0.2"');
+  says({ contrastiveWeights: [Infinity] }, "contrastiveWeights of numbers from 0, found null");
+  says({ contrastiveWeights: [.1, .1] }, "different contrastiveWeights, found 0.1 twice");
   says({ classSets: ["3-class"] }, "a class set of 1-class, 2-class, 4-class; found 3-class");
   says(
     { projectionDim: [16] },

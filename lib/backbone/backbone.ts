@@ -4,7 +4,7 @@
  */
 import { basename, dirname, join } from "node:path";
 import { centerCrop } from "../image/crop.ts";
-import type { RgbImage } from "../image/image.ts";
+import { assertImages, type RgbImage } from "../image/image.ts";
 import { exists } from "../io/files.ts";
 import { Lazy } from "../io/lazy.ts";
 import type { Tensor } from "../io/tensor.ts";
@@ -123,13 +123,15 @@ export class Backbone implements AsyncDisposable {
   /**
    * Tokens of images of any size, by their centre crops.
    * @returns float32 [images, blocks, width]
+   * @throws {TypeError} where one is no image
    */
-  tokens(images: readonly RgbImage[]): Promise<Tensor> {
+  async tokens(images: readonly RgbImage[]): Promise<Tensor> {
+    assertImages(images, `Cannot compute tokens with ${this.name}`);
     const { resolutionPx } = this.architecture;
     const bytes = resolutionPx * resolutionPx * 3;
     const rgb = new Uint8Array(images.length * bytes);
     images.forEach((image, i) => rgb.set(centerCrop(image, resolutionPx).data, i * bytes));
-    return this.tokensOfCrops(rgb, images.length);
+    return await this.tokensOfCrops(rgb, images.length);
   }
 
   /**
@@ -190,7 +192,7 @@ export async function openBackbone(
   const quantized = quantizedPath(path);
   if (!await exists(quantized)) {
     throw new RangeError(
-      `Cannot open ${name} as int8: expected ${quantized}, found none; \`deno task backbone quantize --name ${name}\` makes it`,
+      `Cannot open ${name} as int8: expected ${quantized}, found none; \`deno task backbone quantize --name ${name} --backbones ${folder}\` makes it`,
     );
   }
   return new Backbone(name, await readQuantizedWeights(quantized, path), options);

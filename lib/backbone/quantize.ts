@@ -125,5 +125,8 @@ export async function readQuantizedWeights(path: string, sourcePath: string): Pr
 
 /** A backbone is named by its folder. */
 function quantizeAdvice(path: string): string {
-  return `run \`deno task backbone quantize --name ${basename(dirname(path))}\` again`;
+  const own = dirname(path);
+  return `run \`deno task backbone quantize --name ${basename(own)} --backbones ${
+    dirname(own)
+  }\` again`;
 }

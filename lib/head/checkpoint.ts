@@ -60,6 +60,28 @@ export async function loadCheckpoint(
   return checkpointOf(path, tensors, metadata, expected);
 }
 
+/**
+ * Makes sure that a head is made of numbers, which one that diverged is not.
+ * @param doing what the error says first: `Cannot try the head in PATH`
+ * @param advice what to do then
+ * @throws {RangeError} naming the first tensor that is not
+ */
+export function assertFinite(parameters: Parameters, doing: string, advice?: string): void {
+  const name = notFinite(parameters);
+  if (name === undefined) return;
+  const then = advice === undefined ? "" : `; ${advice}`;
+  throw new RangeError(`${doing}: expected numbers in ${name}, found others${then}`);
+}
+
+/** The first tensor that holds something else than numbers. */
+export function notFinite(parameters: Parameters): string | undefined {
+  for (const [name, { data }] of parameters) {
+    // of anything but a number, the difference with itself is none
+    for (const value of data) if (value - value !== 0) return name;
+  }
+  return undefined;
+}
+
 /** Reads a checkpoint's tensors, of whichever format and model; Adam's moments stay aside. */
 export async function readTensors(path: string): Promise<SafetensorsFile> {
   if (await isPytorchFile(path)) return { tensors: await readPytorchFile(path), metadata: {} };

@@ -6,6 +6,7 @@
  * Released: `Image.open(path).convert("RGB")` in every dataset class.
  * @module
  */
+import { resolve } from "node:path";
 import sharp from "sharp";
 import { type ImageHeader, readImageHeader } from "./header.ts";
 
@@ -34,19 +35,56 @@ export const MAX_PIXELS = 89_478_485;
 export const MAX_FILE_BYTES = 2 ** 30;
 
 /**
+ * Makes sure that all are images: cells of a notebook are not checked for types before they run, and
+ * what is none would have tokens too.
+ * @param doing what the error says first: `Cannot detect`
+ * @throws {TypeError} saying what was found, and what to do about it
+ */
+export function assertImages(images: unknown, doing: string): asserts images is RgbImage[] {
+  if (Array.isArray(images) && images.every(isImage)) return;
+  const wrong = Array.isArray(images) ? images.find((image) => !isImage(image)) : images;
+  const found = isImage(wrong)
+    ? "one image; put it in [ ]"
+    : wrong instanceof Promise
+    ? "a promise; write await before it"
+    : typeof wrong === "string"
+    ? `the text ${JSON.stringify(wrong)}; await decodeImage(path) reads a file`
+    : `${wrong}`;
+  throw new TypeError(`${doing}: expected a list of images, found ${found}`);
+}
+
+function isImage(value: unknown): value is RgbImage {
+  if (typeof value !== "object" || value === null) return false;
+  const { width, height, data } = value as Partial<RgbImage>;
+  return data instanceof Uint8Array && typeof width === "number" && typeof height === "number" &&
+    data.length === width * height * 3;
+}
+
+/**
  * Reads and decodes an image file.
  * @throws {SyntaxError} in one line that names the file and what was found, where it is not an
  * image, is cut off or damaged, is larger than {@linkcode MAX_PIXELS}, or is stored in a way that
  * has no 8-bit RGB equal to Pillow's
- * @throws {Deno.errors.NotFound} where there is no such file
+ * @throws {Deno.errors.NotFound} where there is no such file, with where it was looked for
  */
 export async function decodeImage(path: string): Promise<RgbImage> {
-  const { isFile, size } = await Deno.stat(path);
+  const { isFile, size } = await statOf(path);
   if (!isFile) throw cannotDecode(path, "something that is not a file");
   if (size > MAX_FILE_BYTES) {
     throw cannotDecode(path, `${size} bytes; at most ${MAX_FILE_BYTES} are read`);
   }
   return await decodeImageBytes(await Deno.readFile(path), path);
+}
+
+async function statOf(path: string): Promise<Deno.FileInfo> {
+  try {
+    return await Deno.stat(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new Deno.errors.NotFound(
+      `Cannot decode ${path}: expected an image at ${resolve(path)}, found none`,
+    );
+  }
 }
 
 /**

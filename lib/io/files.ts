@@ -74,10 +74,19 @@ export async function readJson<T>(path: string): Promise<T | undefined> {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
   }
+  return parseJson(text, path);
+}
+
+/**
+ * Reads JSON.
+ * @param what it is, for the error
+ * @throws {SyntaxError} saying what is not JSON
+ */
+export function parseJson<T>(text: string, what: string): T {
   try {
     return JSON.parse(text) as T;
   } catch (error) {
-    throw new SyntaxError(`Cannot read ${path}: expected JSON, found ${(error as Error).message}`);
+    throw new SyntaxError(`Cannot read ${what}: expected JSON, found ${(error as Error).message}`);
   }
 }
 

@@ -91,7 +91,6 @@ export class WorkerPool<Job, Result> implements Disposable, AsyncDisposable {
       thread.death = new Error(`A worker stopped: ${event.message.split("\n", 1)[0]}`);
       this.#reject(thread.death, this.#alive.length > 0 ? thread : undefined);
       thread.onRest?.();
-      this.#dispatch();
     };
     return thread;
   }
@@ -134,7 +133,14 @@ export class WorkerPool<Job, Result> implements Disposable, AsyncDisposable {
       const [thread] = this.#alive.filter(({ load }) => load < this.#atOnce)
         .toSorted((a, b) => a.load - b.load);
       if (!thread) return;
-      thread.worker.postMessage({ id, job: pending.job } satisfies Envelope<Job>);
+      try {
+        thread.worker.postMessage({ id, job: pending.job } satisfies Envelope<Job>);
+      } catch (error) {
+        // it cannot be sent to any
+        this.#pending.delete(id);
+        pending.reject(error as Error);
+        continue;
+      }
       thread.load += 1;
       pending.thread = thread;
     }

@@ -60,6 +60,7 @@ export async function writeReport(folder: string, report: Report): Promise<Writt
     markdown.push(provenance, "");
     html.push(`<p class="provenance">${htmlWithCode(provenance)}</p>`);
   }
+  html.push('<p class="provenance">In tables, grey is the paper\'s, and ours − it.</p>');
   for (const section of sections) {
     if (section.tables.length + section.figures.length === 0) continue;
     markdown.push(`## ${section.heading}`, "");

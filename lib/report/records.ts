@@ -44,6 +44,8 @@ function isPlain(value: unknown): boolean {
 
 function cell(value: unknown): Cell {
   if (value === undefined || value === null) return null;
-  if (typeof value === "number") return Number(value.toPrecision(4));
+  if (typeof value === "number") {
+    return Number.isInteger(value) ? value : Number(value.toPrecision(4));
+  }
   return Array.isArray(value) ? value.map(cell).join(", ") : `${value}`;
 }

@@ -28,9 +28,10 @@ export function meanScore(row: RunRow, measure: string, sets?: readonly string[]
   for (const name of names) {
     const value = row.test[name]?.[measure];
     if (value === undefined) {
+      const known = row.test[name] ?? row.test;
       throw new RangeError(
         `Cannot average ${measure}: expected it for ${name}, found ${
-          Object.keys(row.test).join(", ") || "no test sets"
+          Object.keys(known).join(", ") || "no test sets"
         }`,
       );
     }

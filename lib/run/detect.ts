@@ -4,12 +4,14 @@
  */
 import type { Backbone } from "../backbone/backbone.ts";
 import type { HeadArchitecture } from "../head/architecture.ts";
-import { blockImportance, loadCheckpoint } from "../head/checkpoint.ts";
+import { assertFinite, blockImportance, loadCheckpoint } from "../head/checkpoint.ts";
 import type { HeadEngine, HeadPredictor } from "../head/engine.ts";
 import { openEngine } from "../head/open_engine.ts";
-import type { RgbImage } from "../image/image.ts";
+import { assertImages, type RgbImage } from "../image/image.ts";
+import { parseJson } from "../io/files.ts";
 import { THRESHOLD } from "../metrics.ts";
 import { scoresOf } from "./evaluate.ts";
+import type { TokensOf } from "./token_rows.ts";
 
 /** What a detector says of one image. */
 export interface Verdict {
@@ -51,8 +53,10 @@ export class Detector implements AsyncDisposable {
   /**
    * Looks at the centre crop of each image.
    * @returns a verdict for each image, in their order
+   * @throws {TypeError} where one is no image
    */
   async detect(images: readonly RgbImage[]): Promise<Verdict[]> {
+    assertImages(images, "Cannot detect");
     const verdicts: Verdict[] = [];
     for (let first = 0; first < images.length; first += BATCH_SIZE) {
       const batch = images.slice(first, first + BATCH_SIZE);
@@ -76,10 +80,11 @@ export class Detector implements AsyncDisposable {
  * Opens a detector.
  * @param head path of a checkpoint: safetensors, or `.pth` as released
  * @throws {TypeError} where the head was trained on tokens of other sizes than the backbone's
+ * @throws {RangeError} where it was trained on tokens of other weights, or holds what is no number
  * @throws {SyntaxError} where the checkpoint is damaged
  */
 export async function openDetector(backbone: Backbone, head: string): Promise<Detector> {
-  const { architecture, parameters } = await loadCheckpoint(head);
+  const { architecture, parameters, metadata } = await loadCheckpoint(head);
   const { blocks, width } = backbone.architecture;
   if (architecture.blocks !== blocks || architecture.width !== width) {
     throw new TypeError(
@@ -87,6 +92,8 @@ export async function openDetector(backbone: Backbone, head: string): Promise<De
         `(${backbone.name}), found ${architecture.blocks} of width ${architecture.width}`,
     );
   }
+  assertFinite(parameters, `Cannot detect with ${head}`);
+  await assertTrainedOn(backbone, head, metadata["tokens"]);
   const engine = await openEngine("onnx");
   try {
     const predictor = await engine.predictor(architecture, parameters);
@@ -95,6 +102,31 @@ export async function openDetector(backbone: Backbone, head: string): Promise<De
     await engine.dispose();
     throw error;
   }
+}
+
+/** What a head's tokens were computed with, as its checkpoint says where it was trained here. */
+async function assertTrainedOn(
+  backbone: Backbone,
+  head: string,
+  tokens: string | undefined,
+): Promise<void> {
+  if (tokens === undefined) return;
+  const trained = parseJson<TokensOf>(tokens, `the tokens that ${head} was trained on`);
+  if (trained.tap !== backbone.tap) {
+    throw new RangeError(
+      `Cannot detect with ${head}: expected tokens at ${trained.tap}, on which it was trained, ` +
+        `found a backbone opened for ${backbone.tap}`,
+    );
+  }
+  // of other precisions the weights lie in another file
+  if (trained.precision !== backbone.precision) return;
+  const [expected, found] = [trained.weights, await backbone.fingerprint()]
+    .map((weights) => weights.split(" ", 1)[0]!.slice(0, 12));
+  if (expected === found) return;
+  throw new RangeError(
+    `Cannot detect with ${head}: expected the weights of ${trained.backbone} that it was trained on ` +
+      `(SHA-256 ${expected}…), found others (${found}…); name the folder of the right ones`,
+  );
 }
 
 /** A verdict for people: `generated (score 0.97)`. */

@@ -3,15 +3,14 @@
  * @module
  */
 import { join } from "node:path";
-import type { Parameters } from "../head/architecture.ts";
-import { blockImportance, loadCheckpoint } from "../head/checkpoint.ts";
+import { assertFinite, blockImportance } from "../head/checkpoint.ts";
 import type { HeadEngine, HeadPredictor } from "../head/engine.ts";
 import { writeSafetensors } from "../io/safetensors.ts";
 import { evaluateScores } from "../metrics.ts";
 import type { Evaluation } from "../results/record.ts";
 import type { SetScores } from "../results/run.ts";
 import { TokenRows } from "./token_rows.ts";
-import { PREDICTION_BATCH } from "./train.ts";
+import { loadKept, PREDICTION_BATCH } from "./train.ts";
 
 /** A trained head on disk, and where its scores go. Paths relative to the results folder. */
 export interface HeadToTry {
@@ -43,8 +42,8 @@ export async function evaluateHeads(
   try {
     for (const { checkpoint } of heads) {
       const path = join(folder, checkpoint);
-      const { architecture, parameters } = await loadCheckpoint(path);
-      assertFinite(parameters, path);
+      const { architecture, parameters } = await loadKept(path);
+      assertFinite(parameters, `Cannot try the head in ${path}`, "delete the file and run again");
       predictors.push(await engine.predictor(architecture, parameters));
       importance.push(blockImportance(parameters));
     }
@@ -85,16 +84,6 @@ export async function evaluateHeads(
     blockImportance: importance[h]!,
     test: results[h]!,
   }));
-}
-
-function assertFinite(parameters: Parameters, path: string): void {
-  for (const [name, { data }] of parameters) {
-    if (data.every(Number.isFinite)) continue;
-    throw new RangeError(
-      `Cannot try the head in ${path}: expected numbers in ${name}, found others; ` +
-        "delete the file and run again",
-    );
-  }
 }
 
 /** Probabilities that images are generated, as float32. Released: src/utils.py, `evaluation`. */

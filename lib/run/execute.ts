@@ -277,10 +277,20 @@ async function runHeads(
       .map((group) => pool.run({ ...jobOf(group), testTokens: {} })),
   );
   await Promise.all(groups.map(async (group) => {
-    const results = await pool.run(jobOf(group), (rows) => {
+    const running = pool.run(jobOf(group), (rows) => {
       underWay.set(group, (underWay.get(group) ?? 0) + rows);
       report();
     });
+    const results = await running.catch((error) => {
+      // a damaged file costs its group and no other
+      if (
+        !(error instanceof SyntaxError || error instanceof TypeError || error instanceof RangeError)
+      ) {
+        throw error;
+      }
+      problems.push(error.message);
+    });
+    if (!results) return;
     for (const [index, run] of group.entries()) {
       const result = results[index]!;
       if ("problem" in result) {

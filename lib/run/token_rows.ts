@@ -15,6 +15,8 @@ export class TokenRows implements Disposable {
   readonly cropsPerImage: number;
   /** Number of Transformer blocks (n). */
   readonly blocks: number;
+  /** What computed them. */
+  readonly source: TokensOf;
   /** Width of a token (d). */
   readonly width: number;
   readonly #readers: readonly TokenReader[];
@@ -33,6 +35,7 @@ export class TokenRows implements Disposable {
     this.cropsPerImage = cropsPerImage;
     this.blocks = blocks;
     this.width = width;
+    this.source = tokensOf(readers[0]!.set);
     let next = 0;
     readers.forEach(({ set }, source) => {
       for (const row of picked[source]!) {
@@ -97,6 +100,28 @@ export class TokenRows implements Disposable {
   [Symbol.dispose](): void {
     for (const reader of this.#readers) reader[Symbol.dispose]();
   }
+}
+
+/** What tokens were computed with, as their index says. */
+export interface TokensOf {
+  /** Name of the backbone. */
+  readonly backbone: string;
+  /** SHA-256 of the backbone's weights, and the kind of arithmetic. */
+  readonly weights: string;
+  /** Where in a block: `ln2`, `block`. */
+  readonly tap: string;
+  /** `full`, `int8`. */
+  readonly precision: string;
+}
+
+function tokensOf({ index: { source } }: TokenSet): TokensOf {
+  const text = (name: string) => String(source[name]);
+  return {
+    backbone: text("backbone"),
+    weights: text("weights"),
+    tap: text("tap"),
+    precision: text("precision"),
+  };
 }
 
 /** How many of a set's rows a share of them is: one at least. */

@@ -8,11 +8,12 @@ import {
   type Checkpoint,
   loadCheckpoint,
   loadTrainingState,
+  notFinite,
   saveCheckpoint,
   saveTrainingState,
 } from "../head/checkpoint.ts";
 import { type HeadEngine, type HeadTrainer, initialState } from "../head/engine.ts";
-import { exists } from "../io/files.ts";
+import { exists, parseJson } from "../io/files.ts";
 import { randomStream } from "../random.ts";
 import type { EpochLog } from "../results/record.ts";
 import type { TrainingConfig } from "../results/run.ts";
@@ -98,8 +99,12 @@ export function learningRateAt(
 }
 
 /** How a head was trained, where its checkpoint says so: those made here do. */
-export function trainedConfig({ metadata }: Checkpoint): TrainingConfig | undefined {
-  return metadata["config"] === undefined ? undefined : JSON.parse(metadata["config"]);
+export function trainedConfig({ metadata: { config } }: Checkpoint): TrainingConfig | undefined {
+  if (config === undefined) return undefined;
+  const what = "how a head was trained";
+  const found = parseJson<TrainingConfig | null>(config, what);
+  if (typeof found?.backbone === "string") return found;
+  throw new SyntaxError(`Cannot read ${what}: expected its backbone by name, found ${config}`);
 }
 
 /** What is kept of a head in training, besides its parameters and moments. */
@@ -158,10 +163,25 @@ async function finishedTraining(
   const paths = keepEpochs.map((epoch) => join(folder, checkpointPath(key, epoch)));
   const there = await Promise.all(paths.map(exists));
   if (!there.every(Boolean)) return undefined;
-  const { metadata } = await loadCheckpoint(paths.at(-1)!);
+  const { metadata } = await loadKept(paths.at(-1)!);
   // left by a process that was killed between its last head and this
   await Deno.remove(join(folder, statePath(key))).catch(ignoreMissing);
   return JSON.parse(metadata["training"]!) as TrainedHead;
+}
+
+/**
+ * Reads a head that was trained here.
+ * @throws {SyntaxError} {@linkcode TypeError} where it is damaged, with what to do
+ */
+export async function loadKept(path: string): Promise<Checkpoint> {
+  try {
+    return await loadCheckpoint(path);
+  } catch (error) {
+    if (error instanceof SyntaxError || error instanceof TypeError) {
+      error.message += "; delete the file and run again";
+    }
+    throw error;
+  }
 }
 
 async function trainTogether(
@@ -286,6 +306,11 @@ async function endEpoch(
     const { head, architecture, trainer, journal } = lane;
     const { parameters } = trainer.state();
     const validation = await validate(val, engine, architecture, parameters);
+    const { valLoss } = validation;
+    if (!Number.isFinite(valLoss) || notFinite(parameters) !== undefined) {
+      lane.problem = divergence(head, epoch, steps, NaN);
+      continue;
+    }
     journal.epochs.push({
       epoch,
       learningRate: learningRateAt(head.config, epoch),
@@ -297,8 +322,11 @@ async function endEpoch(
       const { epochs, trainingSeconds } = journal;
       const training = JSON.stringify({ epochs, trainingSeconds } satisfies TrainedHead);
       const path = join(folder, checkpointPath(head.key, epoch));
-      const config = JSON.stringify(head.config);
-      await saveCheckpoint(path, architecture, parameters, { training, config });
+      await saveCheckpoint(path, architecture, parameters, {
+        training,
+        config: JSON.stringify(head.config),
+        tokens: JSON.stringify(val.source),
+      });
     }
     if (epoch < head.config.epochs) await saveLane(lane, folder);
   }

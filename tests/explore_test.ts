@@ -1,0 +1,30 @@
+import assert from "node:assert/strict";
+import { runsFigure, setsFigure } from "../experiments/explore.ts";
+import { frozen } from "../experiments/finished.ts";
+import { mini } from "../experiments/profiles/mini.ts";
+import { meanScore } from "../lib/results/select.ts";
+import type { RunRow } from "../lib/results/run.ts";
+
+Deno.test("figures of no rows, or of a promise, are refused with what to do", () => {
+  for (const draw of [runsFigure, setsFigure]) {
+    assert.throws(() => draw(mini, []), /^TypeError: Cannot draw runs: .*; found none$/);
+    assert.throws(
+      () => draw(mini, Promise.resolve([]) as unknown as RunRow[]),
+      /found a promise; write await before it$/,
+    );
+  }
+});
+
+Deno.test("rows cannot be changed by mistake", () => {
+  const row = frozen({ q: 1, classes: ["a"], test: { set: { acc: .5 } } });
+  assert.throws(() => row.q = 4, TypeError);
+  assert.throws(() => row.classes.length = 4, TypeError);
+  assert.throws(() => row.test.set.acc = 1, TypeError);
+  assert.deepEqual(row, { q: 1, classes: ["a"], test: { set: { acc: .5 } } });
+});
+
+Deno.test("a measure that is not there is named beside those that are", () => {
+  const row = { test: { set: { acc: .5, ap: .5 } } } as unknown as RunRow;
+  assert.throws(() => meanScore(row, "accuracy"), /expected it for set, found acc, ap$/);
+  assert.throws(() => meanScore(row, "acc", ["other"]), /expected it for other, found set$/);
+});

@@ -94,16 +94,16 @@ function line(
 }
 
 function remarks(
-  { isWorldThere }: Standing,
+  { problem }: Standing,
   unnamed: readonly string[],
   { isEstimated }: ImageCounts,
 ): string[] {
   return [
-    ...(isWorldThere
+    ...(problem === undefined
       ? unnamed.length === 0
         ? []
         : [`Images are missing, so that nothing counts as done of ${unnamed.join(", ")}`]
-      : ["Images or backbones are not there, so that nothing counts as done"]),
+      : [`${problem}; so nothing counts as done`]),
     ...(isEstimated ? ["Images that are not on disk are counted as published"] : []),
   ];
 }

@@ -8,8 +8,9 @@
  * and relative paths in cells are relative to it.
  * @module
  */
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { assertWritable, exists, readJson, writeJson } from "../lib/io/files.ts";
+import { PROJECT } from "./command.ts";
 
 /** Name of the kernel, as notebooks have it. */
 export const KERNEL_NAME = "rine";
@@ -27,8 +28,6 @@ export interface KernelSpec {
   /** What it works on, for people who have several copies of the project. */
   readonly metadata: { readonly project: string };
 }
-
-const PROJECT = resolve(import.meta.dirname!, "..");
 
 /** Starts Deno in a folder where there is no `cd` and no `exec` to do it. */
 const START_IN_FOLDER = "const [cwd, ...args] = Deno.args; " +

@@ -11,7 +11,7 @@ import { describeBackbone, IMPORT_MODES, importBackbone } from "../lib/backbone/
 import { convertCheckpoint, describeCheckpoint } from "../lib/head/checkpoint_tools.ts";
 import { type EngineName, ENGINES } from "../lib/head/open_engine.ts";
 import { installTensorflow } from "../lib/head/tensorflow_install.ts";
-import { isSystemError } from "../lib/io/files.ts";
+import { isForPeople } from "../lib/io/files.ts";
 import { restWorkers } from "../lib/io/worker_pool.ts";
 import { DEVICE_CHOICES, resolveDevice } from "../lib/onnx/session.ts";
 import { type ThemeName, THEMES } from "../lib/report/theme.ts";
@@ -396,13 +396,6 @@ function current(): Command {
     command = next;
   }
   return command;
-}
-
-/** Errors that are about the user's data or machine, and need no stack trace. */
-function isForPeople(error: unknown): error is Error {
-  return error instanceof RangeError || error instanceof SyntaxError ||
-    error instanceof TypeError || error instanceof Deno.errors.PermissionDenied ||
-    error instanceof Deno.errors.NotCapable || isSystemError(error);
 }
 
 /** Deno says `No such file or directory (os error 2): open 'PATH'`. */

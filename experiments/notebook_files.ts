@@ -2,9 +2,10 @@
  * Notebooks as files: what is in them, and what keeps them from being committed.
  * @module
  */
-import { basename, join, resolve } from "node:path";
+import { basename, join } from "node:path";
 import { readJson, writeFileAtomic } from "../lib/io/files.ts";
 import { KERNEL_NAME } from "./kernel.ts";
+import { PROJECT } from "./command.ts";
 
 /** A cell as the file has it; text is a list of lines that keep their ends. */
 interface Cell {
@@ -21,7 +22,6 @@ interface Notebook {
   readonly nbformat: number;
 }
 
-const PROJECT = resolve(import.meta.dirname!, "..");
 const CONFIG = join(PROJECT, "deno.json");
 
 /** The project's notebooks. */

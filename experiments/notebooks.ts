@@ -16,8 +16,7 @@ import {
   typeFaults,
 } from "./notebook_files.ts";
 import { duration } from "./progress_bar.ts";
-
-const PROJECT = resolve(import.meta.dirname!, "..");
+import { PROJECT } from "./command.ts";
 
 /**
  * Checks that notebooks can be committed: no outputs, formatted, and every cell has right types.

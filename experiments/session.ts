@@ -142,7 +142,7 @@ export class Session {
       const runs = sweepRuns(this.profile, values, seeds);
       const world = await withBackbones(opened.world, values.backbones ?? [], this.#options);
       this.#opened = Promise.resolve({ ...opened, world });
-      const { rows } = await showingProgress((onProgress) =>
+      const { rows } = await showingProgress((onProgress, onWait) =>
         execute("sweep", runs, world, {
           store: new RecordStore(this.folder),
           tokensFolder: this.#tokensFolder,
@@ -152,7 +152,9 @@ export class Session {
           batchSize: BATCH_SIZE[this.profile.name],
           cores: navigator.hardwareConcurrency,
           force: false,
+          skipCorrupt: this.#options.skipCorrupt ?? false,
           onProgress,
+          onWait,
         })
       );
       return averagedRows(this.profile, rows).map(frozen);

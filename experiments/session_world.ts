@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { openBackbone, type Precision } from "../lib/backbone/backbone.ts";
 import type { EngineName } from "../lib/head/open_engine.ts";
 import type { OnProgress } from "../lib/io/progress.ts";
-import { CellProgress, isNotebook } from "../lib/notebook.ts";
+import { CellProgress, isNotebook, show } from "../lib/notebook.ts";
 import type { Device } from "../lib/onnx/session.ts";
 import type { World } from "../lib/run/plan.ts";
 import type { Selection } from "../lib/results/select.ts";
@@ -37,6 +37,8 @@ export interface SessionOptions {
   readonly protocol?: "released" | "paper";
   /** By what the best heads are chosen; default `test`. */
   readonly select?: Selection;
+  /** Leave out images that cannot be decoded; default `false`. */
+  readonly skipCorrupt?: boolean;
   /** JSON file that names sets of the reader's own; default none. */
   readonly datasets?: string;
 }
@@ -115,12 +117,13 @@ async function miniSeed(profile: Profile, data: string, options: SessionOptions)
 
 /** Does long work and shows its progress, in the cell or on the terminal. */
 export async function showingProgress<T>(
-  work: (onProgress: OnProgress) => Promise<T>,
+  work: (onProgress: OnProgress, onWait: () => void) => Promise<T>,
 ): Promise<T> {
+  const waits = "Another process works in the same folder; waiting for it";
   if (isNotebook()) {
     await using progress = new CellProgress();
-    return await work(progress.onProgress);
+    return await work(progress.onProgress, () => void show(waits));
   }
   using display = new ProgressDisplay();
-  return await work(display.onProgress);
+  return await work(display.onProgress, () => display.say(waits));
 }

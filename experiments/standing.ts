@@ -52,31 +52,35 @@ export interface SectionStanding {
 
 /** Looks at sections one after the other, each after those whose rows it reads. */
 export class Standing {
-  /** Whether the images and backbones are there, which name what is done. */
-  readonly isWorldThere: boolean;
+  /** What is wrong with the images and backbones, which name what is done; absent where nothing is. */
+  readonly problem?: string;
   readonly #world: World | undefined;
   readonly #profile: Profile;
   readonly #options: StandingOptions;
   readonly #isThere = new Map<string, Promise<boolean>>();
 
-  private constructor(profile: Profile, options: StandingOptions, world: World | undefined) {
+  private constructor(profile: Profile, options: StandingOptions, world: World | string) {
     this.#profile = profile;
     this.#options = options;
-    this.#world = world;
-    this.isWorldThere = world !== undefined;
+    if (typeof world === "string") this.problem = world;
+    this.#world = typeof world === "string" ? undefined : world;
   }
 
   /** Opens the profile's world, where it is there. */
   static async open(profile: Profile, options: StandingOptions): Promise<Standing> {
     const { data, seed, engine, device = "cpu" } = options;
     const isMade = profile.name !== "mini" || await miniWorldSeed(data) === seed;
+    let problem = "The mini world has not been made";
     const world = isMade
-      ? await unlessMissing(() => openMadeWorld(profile, { ...options, device }))
+      ? await unlessMissing(
+        () => openMadeWorld(profile, { ...options, device }),
+        (message) => problem = message,
+      )
       : undefined;
     return new Standing(
       profile,
       { ...options, engine: await resolveEngine(engine, { device }) },
-      world,
+      world ?? problem,
     );
   }
 
@@ -144,12 +148,15 @@ export class Standing {
   }
 }
 
-/** `undefined` where images or weights are not there. */
-async function unlessMissing<T>(find: () => Promise<T>): Promise<T | undefined> {
+/** `undefined` where images or weights are not there, or not as they should be. */
+async function unlessMissing<T>(
+  find: () => Promise<T>,
+  onMissing: (message: string) => void = () => {},
+): Promise<T | undefined> {
   try {
     return await find();
   } catch (error) {
-    if (error instanceof RangeError) return undefined;
+    if (error instanceof RangeError) return void onMissing(error.message);
     throw error;
   }
 }

@@ -4,6 +4,7 @@
  */
 import sharp from "sharp";
 import type { RgbImage } from "./image/image.ts";
+import { isForPeople } from "./io/files.ts";
 import type { OnProgress, Progress } from "./io/progress.ts";
 import type { Tensor } from "./io/tensor.ts";
 import type { Figure } from "./report/figure.ts";
@@ -264,12 +265,6 @@ export async function inOneLine<T>(work: () => Promise<T>): Promise<T> {
     if (isNotebook() && isForPeople(error)) error.stack = `${error.name}: ${error.message}`;
     throw error;
   }
-}
-
-function isForPeople(error: unknown): error is Error {
-  return error instanceof RangeError || error instanceof SyntaxError ||
-    error instanceof TypeError || error instanceof Deno.errors.NotFound ||
-    error instanceof Deno.errors.PermissionDenied;
 }
 
 interface DisplayOptions {

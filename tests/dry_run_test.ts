@@ -48,7 +48,7 @@ Deno.test("from nothing all is left, the images that will be made included, and 
     assert.deepEqual(comparison, [3, 0, 0, 0, 0], "its heads are the grid's");
     assert.deepEqual(left, [345, 323, 330, 58760]);
     assert.deepEqual(whole, left);
-    assert.match(plan, /\nImages or backbones are not there, so that nothing counts as done$/);
+    assert.match(plan, /\nThe mini world has not been made; so nothing counts as done$/);
     assert.equal(await exists(options.data), false);
     assert.equal(await exists(options.results), false);
   }));

@@ -48,6 +48,18 @@ export function isSystemError(error: unknown): error is Error {
   return error instanceof Error && /\(os error \d+\)/.test(error.message);
 }
 
+/** Whether an error is about a user's data, words or machine: its message says all there is to say. */
+export function isForPeople(error: unknown): error is Error {
+  return [
+    RangeError,
+    SyntaxError,
+    TypeError,
+    Deno.errors.NotFound,
+    Deno.errors.PermissionDenied,
+    Deno.errors.NotCapable,
+  ].some((kind) => error instanceof kind) || isSystemError(error);
+}
+
 /** The system's error about writing a file, for people. */
 export function cannotWrite(path: string, error: Error): Error {
   const advice = /os error 28\b/.test(error.message)

@@ -13,7 +13,7 @@ Deno.test("the best head of a class set lies under a name that stays", async () 
   const data = temporaryFolder("best_"), results = join(data, "results");
   await makeSmallWorld(data);
   const configs = findSection("grid").runs(smallProfile, [0], []);
-  const records = await executeSmall(data, configs, results);
+  const { records } = await executeSmall(data, configs, results);
   const sums = records.flatMap(rowsOf).map((row) => meanScore(row, "acc") + meanScore(row, "ap"));
   const best = records[sums.indexOf(Math.max(...sums))]!;
   const path = join(results, "best_1-class.safetensors");

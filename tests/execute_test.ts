@@ -3,18 +3,20 @@ import { join } from "node:path";
 import { loadCheckpoint } from "../lib/head/checkpoint.ts";
 import type { HeadEngine, HeadTrainer } from "../lib/head/engine.ts";
 import { openEngine } from "../lib/head/open_engine.ts";
-import { exists } from "../lib/io/files.ts";
+import { exists, withLock } from "../lib/io/files.ts";
 import { readSafetensors, writeSafetensors } from "../lib/io/safetensors.ts";
 import { tensor } from "../lib/io/tensor.ts";
 import { RecordStore, type RunRecord } from "../lib/results/record.ts";
 import type { RunConfig } from "../lib/results/run.ts";
 import { planRuns } from "../lib/run/plan.ts";
+import { TokenRows } from "../lib/run/token_rows.ts";
 import { checkpointPath, statePath, trainHeads } from "../lib/run/train.ts";
 import {
   executeSmall,
   makeSmallWorld,
   openSmallWorld,
   SMALL_BACKBONE,
+  type SmallChanges,
   smallProfile,
 } from "./small_world.ts";
 import { temporaryFolder } from "./temporary.ts";
@@ -23,6 +25,8 @@ const data = temporaryFolder("execute_");
 await makeSmallWorld(data);
 const tokensFolder = join(data, "tokens");
 const EPOCHS = 3;
+/** More than two small processes take. */
+const LIMIT_MS = 60_000;
 
 function run(changes: Partial<RunConfig["training"]> = {}, view = "center"): RunConfig {
   return {
@@ -52,8 +56,11 @@ function run(changes: Partial<RunConfig["training"]> = {}, view = "center"): Run
 
 const RUNS = [run(), run({ projectionDim: 16 })];
 
-const executeRuns = (configs: readonly RunConfig[], results: string, force = false) =>
-  executeSmall(data, configs, results, force);
+const executeRuns = async (
+  configs: readonly RunConfig[],
+  results: string,
+  changes: SmallChanges = {},
+) => (await executeSmall(data, configs, results, changes)).records;
 
 /** What does not differ from one execution to the next. */
 const lasting = (records: readonly RunRecord[]) =>
@@ -70,8 +77,8 @@ async function headsIn(results: string): Promise<Map<string, unknown>> {
   );
 }
 
-const whole = temporaryFolder("whole_");
-const wholeRecords = await executeRuns(RUNS, whole);
+const wholeFolder = temporaryFolder("whole_");
+const wholeRecords = await executeRuns(RUNS, wholeFolder);
 
 /** An engine whose process dies at the nth step. */
 function dying(engine: HeadEngine, steps: number): HeadEngine {
@@ -95,7 +102,8 @@ function dying(engine: HeadEngine, steps: number): HeadEngine {
   };
 }
 
-Deno.test("a training that is killed in any epoch goes on to the heads of one that was not", async () => {
+/** The two heads as they are trained, their tokens, and an engine. */
+async function openTraining() {
   const { world, backbone } = await openSmallWorld(data);
   await using _ = backbone;
   const { runs } = await planRuns(RUNS, world, { engine: "onnx", seed: 0, tokensFolder });
@@ -105,24 +113,71 @@ Deno.test("a training that is killed in any epoch goes on to the heads of one th
     keepEpochs: config.evaluation.atEpochs,
   }));
   const tokens = { folder: tokensFolder, ...runs[0]!.tokens };
+  using rows = await TokenRows.open(tokensFolder, tokens.train[0]!);
+  const batches = Array.from(rows.batches(run().training.batchSize), ({ count }) => count);
   const engine = await openEngine("onnx");
-  const expected = await headsIn(whole);
-  const steps = 2 * EPOCHS; // of the two heads in one epoch, at least
-  for (const [saveIntervalMs, deaths] of [[0, [1, 3, steps]], [1e9, [steps + 1]]] as const) {
-    for (const death of deaths) {
-      const folder = temporaryFolder("killed_");
-      const mortal = dying(engine, death);
-      await assert.rejects(
-        trainHeads(heads, tokens, mortal, folder, () => {}, saveIntervalMs),
-        /killed/,
+  return {
+    heads,
+    /** Of the images that both learn from in each epoch. */
+    batches,
+    /** Trains until a step at which the process dies. */
+    killAt: async (step: number, folder: string, saveIntervalMs: number) => {
+      const killed = trainHeads(
+        heads,
+        tokens,
+        dying(engine, step),
+        folder,
+        () => {},
+        saveIntervalMs,
       );
+      await assert.rejects(killed, /killed/);
+    },
+    /** Trains to the end, and returns how many rows were learned from. */
+    finish: async (folder: string) => {
       let rows = 0;
-      const trained = await trainHeads(heads, tokens, engine, folder, (n) => rows += n);
+      const trained = await trainHeads(heads, tokens, engine, folder, (count) => rows += count);
       assert.ok(trained.every((head) => !("problem" in head)));
-      assert.deepEqual(await headsIn(folder), expected, `killed at step ${death}`);
-    }
+      return rows;
+    },
+    [Symbol.asyncDispose]: () => engine.dispose(),
+  };
+}
+
+Deno.test("a training that is killed in any epoch goes on to the heads of one that was not", async () => {
+  await using training = await openTraining();
+  const { heads: { length: heads }, batches } = training;
+  const rowsOf = (counts: readonly number[]) => heads * counts.reduce((sum, n) => sum + n, 0);
+  const whole = EPOCHS * rowsOf(batches), steps = heads * batches.length;
+  assert.equal(await training.finish(temporaryFolder("unkilled_")), whole);
+  const expected = await headsIn(wholeFolder);
+  // a batch is behind when all heads have learned from it
+  for (
+    const [saveIntervalMs, death, behind] of [
+      [0, 1, 0],
+      [0, heads + 1, rowsOf(batches.slice(0, 1))],
+      [0, steps - 1, rowsOf(batches.slice(0, -1))],
+      [0, steps + heads, rowsOf([...batches, batches[0]!])],
+      [1e9, steps - 1, 0],
+      [1e9, steps + heads, rowsOf(batches)],
+      [1e9, 2 * steps + 1, 2 * rowsOf(batches)],
+    ] as const
+  ) {
+    const folder = temporaryFolder("killed_"), what = `killed at step ${death}`;
+    await training.killAt(death, folder, saveIntervalMs);
+    assert.equal(await training.finish(folder), whole - behind, what);
+    assert.deepEqual(await headsIn(folder), expected, what);
   }
-  await engine.dispose();
+});
+
+Deno.test("a killed training begins again where a head is wanted that it has behind it and is gone", async () => {
+  await using training = await openTraining();
+  const { heads, batches } = training;
+  const rows = batches.reduce((sum, count) => sum + count);
+  const folder = temporaryFolder("lost_");
+  await training.killAt(heads.length * batches.length + 1, folder, 1e9);
+  await Deno.remove(join(folder, checkpointPath(heads[0]!.key, 1)));
+  assert.equal(await training.finish(folder), (EPOCHS + EPOCHS - 1) * rows);
+  assert.deepEqual(await headsIn(folder), await headsIn(wholeFolder));
 });
 
 Deno.test("--force makes every head again, also where a state or an older head lies there", async () => {
@@ -136,42 +191,74 @@ Deno.test("--force makes every head again, also where a state or an older head l
   );
   await writeSafetensors(path, zeros, metadata);
   await Deno.writeTextFile(join(results, statePath(head!.replace(/-epoch.*/, ""))), "no state");
-  assert.deepEqual(lasting(await executeRuns(RUNS, results, true)), lasting(records));
-  assert.deepEqual(await headsIn(results), await headsIn(whole));
+  assert.deepEqual(lasting(await executeRuns(RUNS, results, { force: true })), lasting(records));
+  assert.deepEqual(await headsIn(results), await headsIn(wholeFolder));
 });
+
+/** Seconds of training that records tell of: no two trainings take equally long. */
+const trainings = (records: readonly RunRecord[]) =>
+  new Set(records.map(({ timings }) => timings.trainingSeconds));
 
 Deno.test("a head that several views try is trained once, whatever is missing", async () => {
   const results = temporaryFolder("views_");
   const views = ["center", "blur", "noise"].map((view) => run({}, view));
-  const records = await executeRuns(views, results, true);
+  const records = await executeRuns(views, results, { force: true });
   const checkpoints = new Set(
     records.flatMap(({ evaluations }) => evaluations.map(({ checkpoint }) => checkpoint)),
   );
   assert.equal(checkpoints.size, 2);
+  assert.equal(trainings(records).size, 1, "views trained heads of their own");
   assert.deepEqual(records[0]!.evaluations, wholeRecords[0]!.evaluations);
   const epochs = new Set(records.map(({ epochs }) => JSON.stringify(epochs)));
   assert.equal(epochs.size, 1);
 });
 
-Deno.test("two processes on one folder end with the records and heads of one alone", async () => {
+Deno.test("--force trains a head once, however many experiments try it", async () => {
+  const results = temporaryFolder("forced_");
+  const before = await executeRuns(RUNS, results);
+  const changes = { force: true, forced: new Set<string>() };
+  const grid = await executeRuns(RUNS, results, changes);
+  const ablations = await executeRuns(RUNS, results, { ...changes, experiment: "ablations" });
+  assert.equal(trainings([...before, ...grid]).size, 2 * RUNS.length);
+  assert.deepEqual(trainings(ablations), trainings(grid));
+});
+
+Deno.test("two processes on one folder do each thing once, and say that they wait", async () => {
   const results = temporaryFolder("two_");
   const module = new URL("./small_world.ts", import.meta.url).href;
   const words = [data, RUNS, results].map((word) => JSON.stringify(word)).join();
-  const start = () =>
-    new Deno.Command(Deno.execPath(), {
-      args: [
-        "eval",
-        "--quiet",
-        `import { executeSmall } from "${module}"; await executeSmall(${words}); Deno.exit();`,
-      ],
+  const program = `import { executeSmall } from "${module}";
+    const onWait = () => console.log("waiting");
+    const { records, reused } = await executeSmall(${words}, { onWait });
+    console.log(JSON.stringify({ reused, dates: records.map(({ date }) => date) }));
+    Deno.exit();`;
+  const start = () => {
+    const { stdout } = new Deno.Command(Deno.execPath(), {
+      args: ["eval", "--quiet", program],
       cwd: import.meta.dirname!,
-      stderr: "piped",
-    }).output();
-  const outputs = await Promise.all([start(), start()]);
-  for (const { code, stderr } of outputs) {
-    assert.equal(code, 0, new TextDecoder().decode(stderr));
-  }
-  assert.deepEqual(await headsIn(results), await headsIn(whole));
+      stdout: "piped",
+      // one that does not say that it waits would wait for ever
+      signal: AbortSignal.timeout(LIMIT_MS),
+    }).spawn();
+    return stdout.pipeThrough(new TextDecoderStream()).getReader();
+  };
+  let freed = "";
+  // neither can begin before both wait
+  const processes = await withLock(join(results, "running.lock"), async () => {
+    const outputs = [start(), start()];
+    for (const output of outputs) assert.equal((await output.read()).value, "waiting\n");
+    freed = new Date().toISOString();
+    return outputs;
+  });
+  const said = await Promise.all(processes.map(async (output) => {
+    const { value } = await output.read();
+    assert.equal((await output.read()).done, true);
+    return JSON.parse(value!) as { reused: number; dates: string[] };
+  }));
+  assert.deepEqual(said.map(({ reused }) => reused).sort(), [0, RUNS.length]);
+  assert.deepEqual(said[0]!.dates, said[1]!.dates);
+  for (const date of said[0]!.dates) assert.ok(date >= freed, "it was not waited");
+  assert.deepEqual(await headsIn(results), await headsIn(wholeFolder));
   const store = new RecordStore(results);
   const found = await Promise.all(wholeRecords.map(({ key }) => store.find("grid", key)));
   assert.deepEqual(lasting(found as RunRecord[]), lasting(wholeRecords));
@@ -207,7 +294,7 @@ Deno.test("epochs to keep that a training does not have are refused before it st
   const results = temporaryFolder("epochs_");
   for (const atEpochs of [[EPOCHS + 1], [2, 1], []]) {
     const config = { ...run(), evaluation: { ...run().evaluation, atEpochs } };
-    await assert.rejects(executeRuns([config], results), /expected atEpochs rising in 1…3/);
+    await assert.rejects(executeRuns([config], results), /expected atEpochs rising to 3, found/);
   }
   assert.equal(await exists(join(results, checkpointPath("x", 1))), false);
 });

@@ -5,13 +5,11 @@ import { reproduceCommand } from "../experiments/command.ts";
 import { findSection, FinishedRuns } from "../experiments/finished.ts";
 import { mini } from "../experiments/profiles/mini.ts";
 import { paper } from "../experiments/profiles/paper.ts";
-import type { Profile } from "../experiments/profiles/profile.ts";
 import { doneSections, writeSections } from "../experiments/report.ts";
 import type { ReproduceOptions } from "../experiments/reproduce.ts";
 import { openSession, Session } from "../experiments/session.ts";
 import { type Sweep, sweepRuns } from "../experiments/sweep.ts";
-import { openBackbone, weightsPath } from "../lib/backbone/backbone.ts";
-import { makeMiniBackbones } from "../lib/backbone/mini.ts";
+import { weightsPath } from "../lib/backbone/backbone.ts";
 import { makeMiniWorld } from "../lib/data/mini.ts";
 import { loadCheckpoint, saveCheckpoint } from "../lib/head/checkpoint.ts";
 import { initialParameters } from "../lib/head/architecture.ts";
@@ -19,23 +17,17 @@ import { decodeImage } from "../lib/image/image.ts";
 import { PERTURBATIONS } from "../lib/image/perturb.ts";
 import { randomStream } from "../lib/random.ts";
 import { renderFigure } from "../lib/report/render.ts";
-import { RecordStore } from "../lib/results/record.ts";
 import type { RunRow } from "../lib/results/run.ts";
 import { openDetector, verdictText } from "../lib/run/detect.ts";
-import { execute } from "../lib/run/execute.ts";
 import type { World } from "../lib/run/plan.ts";
+import {
+  executeSmall,
+  makeSmallWorld,
+  openSmallWorld,
+  SMALL_BACKBONE,
+  smallProfile,
+} from "./small_world.ts";
 import { temporaryFile, temporaryFolder } from "./temporary.ts";
-
-const NAME = "Mini-B/16";
-
-/** The mini profile with one backbone, one class set, two heads and two test sets. */
-const profile: Profile = {
-  ...mini,
-  backbones: [NAME],
-  classSets: mini.classSets.slice(0, 1),
-  testSets: mini.testSets.slice(0, 2),
-  grid: { contrastiveWeights: [.1, .2], projectionLayers: [1], projectionDims: [8] },
-};
 
 interface SmallWorld {
   readonly world: World;
@@ -46,55 +38,27 @@ interface SmallWorld {
   run(name: string, rows?: readonly RunRow[]): Promise<void>;
 }
 
-/** The least of a mini world: a few images in each folder. */
 async function withSmallWorld(action: (small: SmallWorld) => Promise<void>): Promise<void> {
-  const data = temporaryFolder();
-  const root = join(data, "mini"), results = join(data, "results");
-  await makeMiniWorld({ root, seed: 0, scale: .04, workers: 2 });
-  await makeMiniBackbones({ root, seed: 0 });
-  const options = { folder: join(root, "backbones"), threads: 1 };
-  await using backbone = await openBackbone(NAME, options);
-  const world: World = {
-    profile: "mini",
-    root,
-    backbones: new Map([[NAME, backbone]]),
-    trainingSets: profile.trainingSets,
-    testSets: new Map(profile.testSets.map((spec) => [spec.name, spec])),
-    augmentations: 1,
-    trainTransform: (size) => ({ kind: "center", size }),
-    viewTransform: (view, size) =>
-      view === "center" ? { kind: "center", size } : {
-        kind: "perturbed",
-        size,
-        perturbation: view as typeof PERTURBATIONS[number],
-        ...profile.perturbation,
-        protocol: "released",
-      },
-  };
+  const data = temporaryFolder(), results = join(data, "results");
+  await makeSmallWorld(data);
+  const { world, backbone } = await openSmallWorld(data);
+  await using _ = backbone;
   try {
     await action({
       world,
       session: new Session(
-        profile,
+        smallProfile,
         { data, results },
         () => Promise.resolve({ world, seed: 0 }),
       ),
       options: {
-        ...{ profile, data, results, only: [], seed: 0, seeds: [0], engine: "onnx" },
+        ...{ profile: smallProfile, data, results, only: [], seed: 0, seeds: [0], engine: "onnx" },
         ...{ device: "cpu", precision: "full", protocol: "released", theme: "default" },
         ...{ force: false, skipCorrupt: false },
       },
-      run: async (name, rows = []) => {
-        await execute(name, findSection(name).runs(profile, [0], rows), world, {
-          store: new RecordStore(join(results, "mini")),
-          tokensFolder: join(data, "tokens"),
-          engine: "onnx",
-          device: "cpu",
-          seed: 0,
-          batchSize: 32,
-          cores: 2,
-          force: false,
-        });
+      run: async (experiment, rows = []) => {
+        const configs = findSection(experiment).runs(smallProfile, [0], rows);
+        await executeSmall(data, configs, join(results, "mini"), { experiment });
       },
     });
   } finally {
@@ -121,7 +85,7 @@ Deno.test("a session in a small world", (t) =>
     });
 
     await t.step("openDetector() refuses a head for tokens of other sizes", async () => {
-      const backbone = world.backbones.get(NAME)!;
+      const backbone = world.backbones.get(SMALL_BACKBONE)!;
       const { blocks, width } = backbone.architecture;
       const path = temporaryFile(".safetensors");
       const architecture = {
@@ -151,7 +115,7 @@ Deno.test("a session in a small world", (t) =>
         await run("grid");
         const rows = await session.rows("grid");
         assert.deepEqual(rows.map(({ contrastiveWeight }) => contrastiveWeight), [.1, .2]);
-        assert.deepEqual(Object.keys(rows[0]!.test), profile.testSets.map(({ name }) => name));
+        assert.deepEqual(Object.keys(rows[0]!.test), smallProfile.testSets.map(({ name }) => name));
 
         const { tables, figures } = await session.report("grid");
         assert.deepEqual(tables.map(({ id }) => id), ["table_1"]);
@@ -168,12 +132,12 @@ Deno.test("a session in a small world", (t) =>
           projectionLayers: [1],
           projectionDims: [8],
           classSets: ["1-class"],
-          testSets: [profile.testSets[1]!.name],
+          testSets: [smallProfile.testSets[1]!.name],
         });
         assert.deepEqual(swept.map(({ contrastiveWeight }) => contrastiveWeight), [.1, .3]);
         assert.deepEqual(
-          swept[0]!.test[profile.testSets[1]!.name],
-          rows[0]!.test[profile.testSets[1]!.name],
+          swept[0]!.test[smallProfile.testSets[1]!.name],
+          rows[0]!.test[smallProfile.testSets[1]!.name],
           "the head that the grid trained is the sweep's",
         );
 
@@ -184,18 +148,20 @@ Deno.test("a session in a small world", (t) =>
           projectionDims: [8],
           classSets: ["1-class"],
           backbones: ["Own/1"],
-          testSets: [profile.testSets[1]!.name],
+          testSets: [smallProfile.testSets[1]!.name],
         };
         await assert.rejects(session.sweep(own), /expected .*Own-1.model\.safetensors, found none/);
         const folder = join(world.root, "backbones");
         await Deno.mkdir(join(folder, "Own-1"));
-        await Deno.copyFile(weightsPath(folder, NAME), weightsPath(folder, "Own/1"));
+        await Deno.copyFile(weightsPath(folder, SMALL_BACKBONE), weightsPath(folder, "Own/1"));
         const [{ backbone, test }] = await session.sweep(own) as [RunRow];
-        const [{ test: same }] = await session.sweep({ ...own, backbones: [NAME] }) as [RunRow];
+        const [{ test: same }] = await session.sweep({ ...own, backbones: [SMALL_BACKBONE] }) as [
+          RunRow,
+        ];
         assert.equal(backbone, "Own/1");
         assert.deepEqual(test, same);
 
-        const [real, generated] = await session.examples(profile.testSets[0]!.name);
+        const [real, generated] = await session.examples(smallProfile.testSets[0]!.name);
         assert.deepEqual([real!.label, generated!.label], [0, 1]);
         assert.equal(real!.caption, "real");
         assert.deepEqual(await decodeImage(real!.file), real!.image);
@@ -208,7 +174,7 @@ Deno.test("a session in a small world", (t) =>
         const verdicts = await detector.detect([real!.image, generated!.image]);
         const [alone] = await detector.detect([generated!.image]);
         assert.ok(Math.abs(alone!.score - verdicts[1]!.score) < 1e-5);
-        assert.equal(detector.backbone, world.backbones.get(NAME));
+        assert.equal(detector.backbone, world.backbones.get(SMALL_BACKBONE));
         assert.equal(detector.blockImportance.reduce((a, b) => a + b), 8);
         await assert.rejects(
           session.detector("5-class"),
@@ -233,13 +199,13 @@ Deno.test("a session in a small world", (t) =>
         const { folder } = session, tokensFolder = join(options.data, "tokens");
         const source = { folder, tokensFolder, engine: "onnx" } as const;
         const write = async () => {
-          const finished = new FinishedRuns(profile, world, {
+          const finished = new FinishedRuns(smallProfile, world, {
             ...{ ...source, seed: 0, seeds: [0] },
-            command: (section) => reproduceCommand(profile, options, [section]),
+            command: (section) => reproduceCommand(smallProfile, options, [section]),
           });
           const lines = new Map([["grid", "just run"]]);
           const said = await writeSections(
-            await doneSections(finished, lines, options, source),
+            await doneSections(finished, await finished.names(), lines, options, source),
             options,
             { folder, written: new Set() },
           );
@@ -381,7 +347,7 @@ Deno.test("a sweep with values of the grid plans the grid's own heads", () => {
 
 Deno.test("a sweep of impossible values is refused with what is possible", () => {
   const refused: readonly (readonly [Partial<Sweep>, RegExp])[] = [
-    [{ contrastiveWeights: [-1] }, /contrastiveWeights of 0 or more, found -1/],
+    [{ contrastiveWeights: [-1] }, /contrastiveWeights of numbers from 0, found -1/],
     [{ projectionLayers: [0] }, /projectionLayers of whole numbers from 1, found 0/],
     [{ projectionDims: [1.5] }, /projectionDims of whole numbers from 1, found 1.5/],
     [{ projectionDims: [] }, /values in projectionDims, found none/],

@@ -7,9 +7,9 @@ import { type Backbone, openBackbone } from "../lib/backbone/backbone.ts";
 import { makeMiniBackbones } from "../lib/backbone/mini.ts";
 import { makeMiniWorld } from "../lib/data/mini.ts";
 import type { Perturbation } from "../lib/image/perturb.ts";
-import { RecordStore, type RunRecord } from "../lib/results/record.ts";
+import { RecordStore } from "../lib/results/record.ts";
 import type { RunConfig } from "../lib/results/run.ts";
-import { execute } from "../lib/run/execute.ts";
+import { execute, type Executed, type ExecuteOptions } from "../lib/run/execute.ts";
 import type { World } from "../lib/run/plan.ts";
 
 export const SMALL_BACKBONE = "Mini-B/16";
@@ -57,16 +57,22 @@ export async function openSmallWorld(
   return { world, backbone };
 }
 
+/** What is done otherwise than `executeSmall` does by itself. */
+export interface SmallChanges extends Partial<ExecuteOptions> {
+  /** Name of the section; default `grid`. */
+  readonly experiment?: string;
+}
+
 /** Executes runs in a small world, as `reproduce` does. */
 export async function executeSmall(
   data: string,
   configs: readonly RunConfig[],
   results: string,
-  force = false,
-): Promise<readonly RunRecord[]> {
+  { experiment = "grid", ...changes }: SmallChanges = {},
+): Promise<Executed> {
   const { world, backbone } = await openSmallWorld(data);
   await using _ = backbone;
-  const { records } = await execute("grid", configs, world, {
+  return await execute(experiment, configs, world, {
     store: new RecordStore(results),
     tokensFolder: join(data, "tokens"),
     engine: "onnx",
@@ -74,8 +80,7 @@ export async function executeSmall(
     seed: 0,
     batchSize: 32,
     cores: 2,
-    force,
-    forced: new Set(),
+    force: false,
+    ...changes,
   });
-  return records;
 }

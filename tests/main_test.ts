@@ -12,18 +12,22 @@ interface Outcome {
   readonly error: string;
 }
 
-async function run(...args: string[]): Promise<Outcome> {
+/** Runs the command line in the project's folder, wherever the tests were called. */
+function run(...args: string[]): Promise<Outcome> {
+  return runDeno(
+    ["run", "--frozen", "--quiet", ...PERMISSIONS, join(ROOT, "experiments/main.ts"), ...args],
+    { cwd: ROOT, env: { INIT_CWD: ROOT } },
+  );
+}
+
+async function runDeno(
+  args: string[],
+  { cwd, env }: { cwd: string; env: Record<string, string> },
+): Promise<Outcome> {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: [
-      "run",
-      "--frozen",
-      "--quiet",
-      ...PERMISSIONS,
-      join(ROOT, "experiments/main.ts"),
-      ...args,
-    ],
-    cwd: ROOT,
-    env: { NO_COLOR: "1" },
+    args,
+    cwd,
+    env: { NO_COLOR: "1", ...env },
   }).output();
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).trim();
   return { code, out: text(stdout), error: text(stderr) };
@@ -95,6 +99,19 @@ Deno.test("a file that is not there is named in one line", async () => {
   const { code, error } = await run("checkpoint", "show", "no/head.safetensors");
   assert.equal(error, "Expected a file at no/head.safetensors, found none");
   assert.equal(code, 1);
+});
+
+Deno.test("paths are relative to the folder in which a task is called", async () => {
+  const cwd = join(ROOT, "tests");
+  const task = (...args: string[]) =>
+    runDeno(["task", "--quiet", ...args], { cwd, env: { INIT_CWD: cwd } });
+  assert.deepEqual(await task("checkpoint", "show", "../no/head.safetensors"), {
+    code: 1,
+    out: "",
+    error: `Expected a file at ${join(ROOT, "no/head.safetensors")}, found none`,
+  });
+  const { out } = await task("backbone", "show", "--backbones", "none");
+  assert.equal(out, `${join(cwd, "none")} holds no backbone`);
 });
 
 Deno.test("a checkpoint of another format is one line and exit code 1", async () => {

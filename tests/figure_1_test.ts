@@ -60,7 +60,7 @@ Deno.test("drawnSets() are the seven GANs and the eight sets of diffusion models
   assert.ok(names.includes("gaugan") && names.includes("dalle") && !names.includes("san"));
 });
 
-Deno.test("featurePoints() draws equally many images of each set in both spaces, and keeps them", async () => {
+Deno.test("featurePoints() draws equally many images of each set in both spaces, and keeps them for the head", async () => {
   const folder = temporaryFolder();
   const blocks = 2, width = 4, images = 50;
   const architecture = {
@@ -140,6 +140,8 @@ Deno.test("featurePoints() draws equally many images of each set in both spaces,
     );
     assert.deepEqual(await featurePoints(profile, source), points);
     assert.equal(predicted, 600, "points on disk were made again");
+    await featurePoints(profile, { ...source, record: { ...record, key: "another head's" } });
+    assert.equal(predicted, 1200, "another head's points were shown");
 
     const { figures } = featureSpace.report(profile, [], { points });
     assert.equal(figures[0]!.rows.length, points.length);

@@ -275,6 +275,36 @@ Deno.test("a head that diverges is named, and the others are kept", async () => 
   assert.deepEqual(lasting(await executeRuns(RUNS, results)), lasting(wholeRecords));
 });
 
+Deno.test("a head that its last step made no numbers is named, and not kept", async () => {
+  const results = temporaryFolder("last_step_");
+  const { training, evaluation } = run({ learningRate: 1e30, batchSize: 10_000, epochs: 1 });
+  const config = { training, evaluation: { ...evaluation, atEpochs: [1] } };
+  for (let times = 0; times < 2; times++) {
+    await assert.rejects(
+      executeRuns([config], results),
+      /its loss is NaN at step 1, in epoch 1; try/,
+    );
+  }
+  assert.equal(await exists(join(results, "heads")), false);
+});
+
+Deno.test("a head that is cut off is named, and costs no other", async () => {
+  const results = temporaryFolder("cut_");
+  const records = await executeRuns(RUNS, results);
+  const store = new RecordStore(results);
+  for (const { key } of records) await store.remove("grid", key);
+  const [cut, whole] = records as [RunRecord, RunRecord];
+  const path = join(results, cut.evaluations.at(-1)!.checkpoint);
+  await Deno.truncate(path, 1000);
+  await assert.rejects(executeRuns(RUNS, results), (error: Error) => {
+    assert.ok(error.message.includes(path), error.message);
+    assert.match(error.message, /; delete the file and run again$/);
+    return true;
+  });
+  assert.deepEqual(lasting([(await store.find("grid", whole.key))!]), lasting([whole]));
+  assert.equal(await store.find("grid", cut.key), undefined);
+});
+
 Deno.test("a damaged head is named, with what to do", async () => {
   const results = temporaryFolder("damaged_");
   const [{ key, evaluations }] = await executeRuns(RUNS.slice(0, 1), results) as [RunRecord];

@@ -54,6 +54,14 @@ Deno.test("jobs that wait are done by another worker where one stops, and fail w
   await inTime(pool[Symbol.asyncDispose]());
 });
 
+Deno.test("a job that cannot be sent fails alone", async () => {
+  await using pool = openPool(1, 1);
+  const cannot = pool.run((() => {}) as unknown as PoolJob);
+  const can = pool.run("answer");
+  await assert.rejects(cannot, { name: "DataCloneError" });
+  assert.equal(await inTime(can), "answer");
+});
+
 Deno.test("a pool without a living worker says why they stopped, and is disposed of at once", async () => {
   const work = async () => {
     await using pool = openPool(1);

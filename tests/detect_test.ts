@@ -10,6 +10,7 @@ import { randomStream } from "../lib/random.ts";
 import { openDetector } from "../lib/run/detect.ts";
 import { trainedConfig } from "../lib/run/train.ts";
 import { decodeImage, type RgbImage } from "../lib/image/image.ts";
+import { noiseImage } from "./image_samples.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 const folder = temporaryFolder("detect ");
@@ -33,10 +34,9 @@ const head = join(folder, "head.safetensors"), knowing = join(folder, "knowing.s
 const judge = await findJudge({ backbone, backbones: [backbones], head, device: "cpu" });
 const images = join(folder, "images");
 await Deno.mkdir(join(images, "below"), { recursive: true });
-for (const [name, red] of [["a.png", 250], ["below/b.jpg", 10]] as const) {
-  const background = { r: red, g: 90, b: 90 };
-  await sharp({ create: { width: 80, height: 70, channels: 3, background } })
-    .toFile(join(images, name));
+for (const [name, blur] of [["a.png", 1], ["below/b.jpg", 3]] as const) {
+  const { width, height, data } = noiseImage(80, 70);
+  await sharp(data, { raw: { width, height, channels: 3 } }).blur(blur).toFile(join(images, name));
 }
 await Deno.writeTextFile(join(images, "broken.png"), "this is no image, but a line of text");
 

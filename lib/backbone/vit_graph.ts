@@ -87,19 +87,42 @@ export function buildVitGraph(
     g.op("Reshape", [x, g.int([-1, size, width])]); // [N, size, W]
   const scaled = (x: Value, name: string): Value =>
     architecture.layerScale ? g.op("Mul", [x, weight(name)]) : x;
-  /** Adds a branch to the residual stream and normalises: [normalised, sum]. */
-  const addAndNormalise = (branch: Value, residual: Value, norm: string): [Value, Value] => {
+  /**
+   * On the CPU, ONNX Runtime's layer normalisation adds up one number after the other; its instance
+   * normalisation, of rows that are instances of one channel, takes a seventh of the time.
+   */
+  const normaliseRows = (x: Value, size: number, norm: string): Value => {
+    const instances = g.op("Reshape", [x, g.int([-1, 1, width])]);
+    const standard = g.op("InstanceNormalization", [instances, g.float([1]), g.float([0])], {
+      epsilon: { float: epsilon },
+    });
+    const weighed = g.op("Mul", [sequences(standard, size), weight(`${norm}.weight`)]);
+    return g.op("Add", [weighed, weight(`${norm}.bias`)]); // [N, size, W]
+  };
+  /** Adds a branch to the residual stream and normalises, both [N, size, W]: [normalised, sum]. */
+  const addAndNormalise = (
+    branch: Value,
+    residual: Value,
+    size: number,
+    norm: string,
+  ): [Value, Value] => {
+    if (compute === "float32") {
+      const sum = g.op("Add", [branch, residual]);
+      return [normaliseRows(sum, size, norm), sum];
+    }
     const inputs = [branch, residual, weight(`${norm}.weight`), weight(`${norm}.bias`)];
     const [normalised, , , sum] = g.ops("SkipLayerNormalization", 4, inputs, {
       epsilon: { float: epsilon },
     }, { domain: "com.microsoft" });
     return [normalised!, sum!];
   };
-  const normalise = (x: Value, norm: string): Value =>
-    g.op("LayerNormalization", [x, weight(`${norm}.weight`), weight(`${norm}.bias`)], {
-      axis: -1,
-      epsilon: { float: epsilon },
-    });
+  const normalise = (x: Value, size: number, norm: string): Value =>
+    compute === "float32"
+      ? normaliseRows(x, size, norm)
+      : g.op("LayerNormalization", [x, weight(`${norm}.weight`), weight(`${norm}.bias`)], {
+        axis: -1,
+        epsilon: { float: epsilon },
+      });
   /** What stands for the image in a sequence: its CLS row, or the mean where there is none. */
   const pool = (x: Value): Value =>
     classToken
@@ -126,8 +149,8 @@ export function buildVitGraph(
     x = g.op("Concat", [g.op("Expand", [weight("class"), shape]), x], { axis: 1 }); // [N, S, W]
   }
   x = g.op("Add", [x, weight("positions")]);
-  if (architecture.preNorm) x = normalise(x, "pre_norm");
-  let normalised = normalise(x, "blocks.0.norm1");
+  if (architecture.preNorm) x = normalise(x, length, "pre_norm");
+  let normalised = normalise(x, length, "blocks.0.norm1");
 
   const tokens: Value[] = [];
   let last = x;
@@ -153,14 +176,14 @@ export function buildVitGraph(
       scaled(linear(rows(attended), `${block}.out`), `${block}.scale1`),
       size,
     );
-    const [normalised2, sum] = addAndNormalise(branch, x, `${block}.norm2`);
+    const [normalised2, sum] = addAndNormalise(branch, x, size, `${block}.norm2`);
     if (tap === "ln2") tokens.push(pool(normalised2));
     if (isLast && tap === "ln2" && !embedding) break;
     const branch2 = sequences(mlp(normalised2, block), size);
     if (isLast) {
       last = g.op("Add", [sum, branch2]);
     } else {
-      [normalised, x] = addAndNormalise(branch2, sum, `blocks.${index + 1}.norm1`);
+      [normalised, x] = addAndNormalise(branch2, sum, size, `blocks.${index + 1}.norm1`);
       last = x;
     }
     if (tap === "block") tokens.push(pool(last));
@@ -170,7 +193,7 @@ export function buildVitGraph(
   const stacked = g.op("Concat", tokens, { axis: 1 });
   g.output("tokens", result(stacked), "float32", ["N", blocks, width]);
   if (embedding) {
-    const pooled = rows(normalise(pool(last), "post_norm")); // [N, W]
+    const pooled = rows(normalise(pool(last), 1, "post_norm")); // [N, W]
     const transposed = tensors.has("projection.transposed");
     const matrix = weight(transposed ? "projection.transposed" : "projection");
     const projected = g.op("Gemm", [pooled, matrix], { transB: transposed ? 0 : 1 });

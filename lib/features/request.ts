@@ -24,8 +24,8 @@ export interface TokenRequest {
   readonly backbones: readonly Backbone[];
 }
 
-/** Layout of the token files; raised when what a row means changes. */
-const FORMAT = 1;
+/** Layout of the token files; raised when what a row means changes, or its last digits. */
+const FORMAT = 2;
 
 /**
  * Names sets of tokens without making them.

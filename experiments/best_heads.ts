@@ -2,9 +2,8 @@
  * The best heads under names that stay: what `deno task detect --head` is given.
  * @module
  */
-import { Buffer } from "node:buffer";
 import { join } from "node:path";
-import { exists, writeFileAtomic } from "../lib/io/files.ts";
+import { writeIfChanged } from "../lib/report/write.ts";
 import type { RunRecord } from "../lib/results/record.ts";
 import { bestRecords } from "./finished.ts";
 import type { Profile } from "./profiles/profile.ts";
@@ -26,10 +25,7 @@ export async function keepBestHeads(
   for (const { name, records: [record] } of bestRecords(profile, records)) {
     const head = join(folder, record!.evaluations.at(-1)!.checkpoint);
     const copy = join(target, `best_${name}.safetensors`);
-    const bytes = await Deno.readFile(head);
-    if (!await exists(copy) || Buffer.compare(await Deno.readFile(copy), bytes) !== 0) {
-      await writeFileAtomic(copy, bytes);
-    }
+    await writeIfChanged(copy, await Deno.readFile(head));
     kept.set(name, copy);
   }
   return kept;

@@ -7,6 +7,7 @@ import type { RunConfig, RunRow } from "../lib/results/run.ts";
 import { type PlanOptions, planRuns, type World } from "../lib/run/plan.ts";
 import type { Experiment } from "./experiment.ts";
 import { bestHeads } from "./heads.ts";
+import { unlessMissing } from "./missing.ts";
 import { averagedRows } from "./own_sets.ts";
 import type { Profile } from "./profiles/profile.ts";
 import { SECTIONS } from "./sections.ts";
@@ -62,13 +63,8 @@ export class FinishedRuns {
    * A section whose runs are all there.
    * @returns `undefined` where some are missing, or the images that would name them
    */
-  async find(name: string): Promise<FinishedSection | undefined> {
-    try {
-      return await this.section(name);
-    } catch (error) {
-      if (error instanceof RangeError) return undefined;
-      throw error;
-    }
+  find(name: string): Promise<FinishedSection | undefined> {
+    return unlessMissing(() => this.section(name));
   }
 
   /** Names of the sections whose runs are all there. */

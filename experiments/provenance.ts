@@ -2,10 +2,11 @@
  * How a report's numbers were made: all of it at its head, and in a caption what is not as usual.
  * @module
  */
-import { type DatasetSpec, listImages } from "../lib/data/dataset.ts";
+import { listImages } from "../lib/data/dataset.ts";
 import type { RunRow } from "../lib/results/run.ts";
 import { type CommandOptions, reproduceCommand } from "./command.ts";
 import type { SectionReport } from "./experiment.ts";
+import { unlessMissing } from "./missing.ts";
 import type { Profile } from "./profiles/profile.ts";
 
 /** Choices that all numbers of a report hang on. */
@@ -51,8 +52,8 @@ export async function fewerImages(
   for (const spec of [...testSets, ...synthbusterSets]) {
     if (!spec.expected) continue;
     const expected = spec.expected.real + spec.expected.generated;
-    const count = await countImages(root, spec);
-    if (count === 0 || count >= expected) continue;
+    const count = (await unlessMissing(() => listImages(root, spec)))?.length;
+    if (count === undefined || count >= expected) continue;
     sets++;
     found += count;
     published += expected;
@@ -63,15 +64,6 @@ export async function fewerImages(
     sets === 1 ? "A test set holds" : `${sets} test sets hold`
   } fewer images than published, ` +
     `${format(found)} of ${format(published)}: not comparable with the paper`;
-}
-
-async function countImages(root: string, spec: DatasetSpec): Promise<number> {
-  try {
-    return (await listImages(root, spec)).length;
-  } catch (error) {
-    if (error instanceof RangeError) return 0;
-    throw error;
-  }
 }
 
 /** For captions of what the best heads did: a sentence where they are not chosen as in the paper. */

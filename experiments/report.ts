@@ -13,11 +13,10 @@ import { type Experiment, headingOf, type ReportExtras, type SectionReport } fro
 import { featurePoints, keptPoints } from "./feature_points.ts";
 import { bestRecords, type FinishedRuns } from "./finished.ts";
 import type { Profile } from "./profiles/profile.ts";
-import { fewerImages, provenance, underConditions } from "./provenance.ts";
+import { provenance, underConditions } from "./provenance.ts";
 import { publishedReport, type ReportedSection } from "./published.ts";
 import type { ReproduceOptions } from "./reproduce.ts";
 import { SECTIONS } from "./sections.ts";
-import { worldRoot } from "./world.ts";
 
 /** A section whose runs are all there. */
 export interface Done {
@@ -109,13 +108,15 @@ export interface WrittenTo {
   readonly folder: string;
   /** What has been written, in this call and in those before. */
   readonly written: Set<string>;
+  /** That some test sets are not whole. */
+  readonly fewer?: string | undefined;
 }
 
 /** Writes tables, figures and report; returns what to say of the sections that were asked for. */
 export async function writeSections(
   done: readonly Done[],
   options: ReproduceOptions,
-  { folder, written }: WrittenTo,
+  { folder, written, fewer }: WrittenTo,
 ): Promise<string[]> {
   const { profile, theme } = options;
   const lineOf = (path: string, title: string, what: Written) => {
@@ -143,7 +144,7 @@ export async function writeSections(
   });
   await writeReport(folder, {
     title: `RINE, the ${profile.name} profile`,
-    ...reportNotice(profile, await fewerImages(profile, worldRoot(profile, options.data))),
+    ...reportNotice(profile, fewer),
     provenance: provenance(profile, options, [...new Set(done.flatMap(({ engines }) => engines))]),
     sections: done.map(withHeading),
     ...missingRemark(done, options),

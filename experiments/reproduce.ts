@@ -22,6 +22,7 @@ import { duration, ProgressDisplay } from "./progress_bar.ts";
 import { mini } from "./profiles/mini.ts";
 import { paper } from "./profiles/paper.ts";
 import type { Profile } from "./profiles/profile.ts";
+import { fewerImages } from "./provenance.ts";
 import { doneSections, writeSections } from "./report.ts";
 import { SECTIONS } from "./sections.ts";
 import { openWorld } from "./world.ts";
@@ -95,7 +96,9 @@ export async function reproduce(options: ReproduceOptions): Promise<string> {
     await writeSections(await doneSections(finished, names, lines, options, source), options, {
       folder: report,
       written,
+      fewer: await (fewer ??= fewerImages(profile, world.root)),
     });
+  let fewer: Promise<string | undefined> | undefined;
   let before: ReadonlySet<string> | undefined;
   let heads: ReadonlyMap<string, string> = new Map();
   const forced = new Set<string>();

@@ -13,6 +13,7 @@ import type { RunConfig, RunRow } from "../lib/results/run.ts";
 import { type PlannedRun, planRuns, type World } from "../lib/run/plan.ts";
 import { checkpointPath } from "../lib/run/train.ts";
 import type { Experiment } from "./experiment.ts";
+import { unlessMissing } from "./missing.ts";
 import { untriedRow } from "./needs.ts";
 import { averagedRows } from "./own_sets.ts";
 import type { Profile } from "./profiles/profile.ts";
@@ -145,18 +146,5 @@ export class Standing {
     let known = this.#isThere.get(path);
     if (!known) this.#isThere.set(path, known = exists(path));
     return known;
-  }
-}
-
-/** `undefined` where images or weights are not there, or not as they should be. */
-async function unlessMissing<T>(
-  find: () => Promise<T>,
-  onMissing: (message: string) => void = () => {},
-): Promise<T | undefined> {
-  try {
-    return await find();
-  } catch (error) {
-    if (error instanceof RangeError) return void onMissing(error.message);
-    throw error;
   }
 }

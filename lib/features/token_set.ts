@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import type { ImageEntry } from "../data/dataset.ts";
-import { exists, readJson, writeJson } from "../io/files.ts";
+import { exists, readJson, removeIfThere, writeJson } from "../io/files.ts";
 import { encodeNpyHeader, readNpyHeader } from "../io/npy.ts";
 import { readUnreadable, unreadablePath } from "./unreadable.ts";
 
@@ -62,9 +62,7 @@ export async function removeTokens(folder: string, key: string): Promise<void> {
   const { tokens, index } = tokenPaths(folder, key);
   // the list of unreadable images goes last: rows without it would count as images
   for (const path of [tokens, `${tokens}.partial`, index, unreadablePath(folder, key)]) {
-    await Deno.remove(path).catch((error) => {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    });
+    await removeIfThere(path);
   }
 }
 

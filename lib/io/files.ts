@@ -44,7 +44,7 @@ async function writeThenRename(path: string, content: FileContent): Promise<void
 }
 
 /** Whether the operating system refused something: no such file, no permission, a full disk. */
-export function isSystemError(error: unknown): error is Error {
+function isSystemError(error: unknown): error is Error {
   return error instanceof Error && /\(os error \d+\)/.test(error.message);
 }
 
@@ -61,7 +61,7 @@ export function isForPeople(error: unknown): error is Error {
 }
 
 /** The system's error about writing a file, for people. */
-export function cannotWrite(path: string, error: Error): Error {
+function cannotWrite(path: string, error: Error): Error {
   const advice = /os error 28\b/.test(error.message)
     ? "; free some space, the same command goes on from here"
     : "";
@@ -110,6 +110,15 @@ export async function exists(path: string): Promise<boolean> {
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
     throw error;
+  }
+}
+
+/** Removes a file, where it is there. */
+export async function removeIfThere(path: string): Promise<void> {
+  try {
+    await Deno.remove(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }
 

@@ -2,6 +2,7 @@
  * Tables and figures as files.
  * @module
  */
+import { Buffer } from "node:buffer";
 import { contentKey, readJson, writeFileAtomic, writeJson } from "../io/files.ts";
 import { type Figure, figureToCsv } from "./figure.ts";
 import { FONT_VERSION } from "./font.ts";
@@ -77,8 +78,13 @@ async function isDrawn(path: (extension: string) => string, drawing: string): Pr
 }
 
 /** Writes a file, unless it holds the same already. */
-export async function writeIfChanged(path: string, content: string): Promise<Written> {
-  if (await Deno.readTextFile(path).catch(() => undefined) === content) return "up to date";
-  await writeFileAtomic(path, content);
+export async function writeIfChanged(
+  path: string,
+  content: string | Uint8Array,
+): Promise<Written> {
+  const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+  const held = await Deno.readFile(path).catch(() => undefined);
+  if (held && Buffer.compare(held, bytes) === 0) return "up to date";
+  await writeFileAtomic(path, bytes);
   return "written";
 }

@@ -3,7 +3,7 @@
  * @module
  */
 import { join } from "node:path";
-import { exists, readJson, writeJson } from "../io/files.ts";
+import { readJson, removeIfThere, writeJson } from "../io/files.ts";
 import type { RunConfig, RunRow, SetScores } from "./run.ts";
 
 /** What training said at the end of an epoch. */
@@ -102,9 +102,8 @@ export class RecordStore {
   }
 
   /** Removes a record, where there is one; the run counts as not done. */
-  async remove(experiment: string, key: string): Promise<void> {
-    const path = this.#path(experiment, key);
-    if (await exists(path)) await Deno.remove(path);
+  remove(experiment: string, key: string): Promise<void> {
+    return removeIfThere(this.#path(experiment, key));
   }
 
   #path(experiment: string, key: string): string {

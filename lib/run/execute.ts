@@ -9,7 +9,7 @@ import type { TokenRequest } from "../features/request.ts";
 import { parameterCount } from "../head/architecture.ts";
 import type { EngineName } from "../head/open_engine.ts";
 import { cropsPerImage } from "../image/transform.ts";
-import { exists, withLock } from "../io/files.ts";
+import { exists, removeIfThere, withLock } from "../io/files.ts";
 import type { OnProgress } from "../io/progress.ts";
 import { WorkerPool } from "../io/worker_pool.ts";
 import { type Device, ONNX_RUNTIME_VERSION } from "../onnx/session.ts";
@@ -130,16 +130,13 @@ async function forget(
   runs: readonly PlannedRun[],
   { store, forced }: ExecuteOptions,
 ): Promise<void> {
-  const remove = async (path: string) => {
-    if (await exists(path)) await Deno.remove(path);
-  };
   // the record first: without it nothing counts as done
   for (const { key } of runs) await store.remove(experiment, key);
   for (const { trainingKey, config } of runs) {
     if (forced?.has(trainingKey)) continue;
-    await remove(join(store.folder, statePath(trainingKey)));
+    await removeIfThere(join(store.folder, statePath(trainingKey)));
     for (const epoch of config.evaluation.atEpochs) {
-      await remove(join(store.folder, checkpointPath(trainingKey, epoch)));
+      await removeIfThere(join(store.folder, checkpointPath(trainingKey, epoch)));
     }
   }
   for (const { trainingKey } of runs) forced?.add(trainingKey);

@@ -13,7 +13,7 @@ import {
   saveTrainingState,
 } from "../head/checkpoint.ts";
 import { type HeadEngine, type HeadTrainer, initialState } from "../head/engine.ts";
-import { exists, parseJson } from "../io/files.ts";
+import { exists, parseJson, removeIfThere } from "../io/files.ts";
 import { randomStream } from "../random.ts";
 import type { EpochLog } from "../results/record.ts";
 import type { TrainingConfig } from "../results/run.ts";
@@ -165,7 +165,7 @@ async function finishedTraining(
   if (!there.every(Boolean)) return undefined;
   const { metadata } = await loadKept(paths.at(-1)!);
   // left by a process that was killed between its last head and this
-  await Deno.remove(join(folder, statePath(key))).catch(ignoreMissing);
+  await removeIfThere(join(folder, statePath(key)));
   return JSON.parse(metadata["training"]!) as TrainedHead;
 }
 
@@ -234,7 +234,7 @@ async function trainTogether(
       await endEpoch(active, epoch, epochSteps, val, engine, folder);
     }
     for (const { head } of lanes) {
-      await Deno.remove(join(folder, statePath(head.key))).catch(ignoreMissing);
+      await removeIfThere(join(folder, statePath(head.key)));
     }
     return new Map(lanes.map(({ head, problem, journal: { epochs, trainingSeconds } }) => [
       head.key,
@@ -362,8 +362,4 @@ async function saveLane({ head, architecture, trainer, journal }: Lane, folder: 
   await saveTrainingState(join(folder, statePath(head.key)), architecture, trainer.state(), {
     journal: JSON.stringify(journal),
   });
-}
-
-function ignoreMissing(error: unknown): void {
-  if (!(error instanceof Deno.errors.NotFound)) throw error;
 }

@@ -1,0 +1,21 @@
+/**
+ * What is not there yet, as nothing rather than as an error.
+ * @module
+ */
+
+/**
+ * What is found; `undefined` where images, weights or runs are missing or not as they should be,
+ * which libraries say by a {@linkcode RangeError}.
+ * @param onMissing told what is wrong
+ */
+export async function unlessMissing<T>(
+  find: () => Promise<T>,
+  onMissing: (message: string) => void = () => {},
+): Promise<T | undefined> {
+  try {
+    return await find();
+  } catch (error) {
+    if (error instanceof RangeError) return void onMissing(error.message);
+    throw error;
+  }
+}

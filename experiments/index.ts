@@ -2,17 +2,17 @@
  * Every section of the paper, in the order in which they are run.
  * @module
  */
-import ablations from "./ablations.ts";
-import appendix from "./appendix.ts";
-import comparison from "./comparison.ts";
-import datasetSize from "./dataset_size.ts";
-import epochs from "./epochs.ts";
-import type { Experiment } from "./experiment.ts";
-import featureSpace from "./feature_space.ts";
-import grid from "./grid.ts";
-import importance from "./importance.ts";
-import perturbations from "./perturbations.ts";
-import synthbuster from "./synthbuster.ts";
+import ablations from "./rine/ablations.ts";
+import appendix from "./rine/appendix.ts";
+import comparison from "./rine/comparison.ts";
+import datasetSize from "./rine/dataset_size.ts";
+import epochs from "./rine/epochs.ts";
+import type { Experiment } from "../lib/runs/section.ts";
+import featureSpace from "./rine/feature_space.ts";
+import grid from "./rine/grid.ts";
+import importance from "./rine/importance.ts";
+import perturbations from "./rine/perturbations.ts";
+import synthbuster from "./rine/synthbuster.ts";
 
 /** Every section, each after those whose rows it reads. */
 export const SECTIONS: readonly Experiment[] = [

@@ -2,35 +2,36 @@
  * The command line.
  * @module
  */
+import { UserError } from "../lib/io/errors.ts";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { relative, resolve } from "node:path";
 import process from "node:process";
-import { openBackbone, type Precision, PRECISIONS } from "../lib/backbone/backbone.ts";
-import type { ImportMode } from "../lib/backbone/import.ts";
-import { describeBackbone, IMPORT_MODES, importBackbone } from "../lib/backbone/import.ts";
-import { convertCheckpoint, describeCheckpoint } from "../lib/head/checkpoint_tools.ts";
-import { type EngineName, ENGINES } from "../lib/head/open_engine.ts";
-import { installTensorflow } from "../lib/head/tensorflow_install.ts";
-import { isForPeople } from "../lib/io/files.ts";
+import { openBackbone, type Precision, PRECISIONS } from "../lib/backbones/backbone.ts";
+import type { ImportMode } from "../lib/backbones/import.ts";
+import { describeBackbone, IMPORT_MODES, importBackbone } from "../lib/backbones/import.ts";
+import { convertCheckpoint, describeCheckpoint } from "../lib/cli/checkpoint.ts";
+import { type EngineName, ENGINES } from "../lib/detectors/rine/open_engine.ts";
+import { installTensorflow } from "../lib/detectors/rine/tensorflow/install.ts";
+import { isForPeople } from "../lib/io/errors.ts";
 import { restWorkers } from "../lib/io/worker_pool.ts";
 import { DEVICE_CHOICES, resolveDevice } from "../lib/onnx/session.ts";
 import { type ThemeName, THEMES } from "../lib/report/theme.ts";
-import { verdictText } from "../lib/run/detect.ts";
-import { type Selection, SELECTIONS } from "../lib/results/select.ts";
-import { quantizeBackbone, showBackbones } from "./backbones.ts";
-import { detections, findJudge } from "./detect.ts";
-import { examineShown } from "./doctor.ts";
-import { formatReport } from "./doctor_text.ts";
-import { dryRun } from "./dry_run.ts";
-import { writeFeatures } from "./features.ts";
-import { installKernel, removeKernel } from "./kernel.ts";
-import { checkNotebooks, runNotebooks } from "./notebooks.ts";
-import { runPublished } from "./published.ts";
-import { withOwnSets } from "./own_sets.ts";
-import type { Profile } from "./profiles/profile.ts";
-import { ProgressDisplay } from "./progress_bar.ts";
-import { inOrder, PROFILES, reproduce } from "./reproduce.ts";
-import { SECTIONS } from "./sections.ts";
+import { verdictText } from "../lib/detectors/open.ts";
+import { type Selection, SELECTIONS } from "../lib/runs/select.ts";
+import { quantizeBackbone, showBackbones } from "../lib/cli/backbone.ts";
+import { detections, findJudge } from "../lib/cli/detect.ts";
+import { examineShown } from "../lib/doctor/profile.ts";
+import { formatReport } from "../lib/doctor/text.ts";
+import { dryRun } from "../lib/cli/dry_run.ts";
+import { writeFeatures } from "../lib/cli/features.ts";
+import { installKernel, removeKernel } from "../lib/cli/kernel.ts";
+import { checkNotebooks, runNotebooks } from "../lib/cli/notebooks.ts";
+import { runPublished } from "../lib/report/paper/published.ts";
+import { withOwnSets } from "../lib/runs/own_sets.ts";
+import type { Profile } from "../lib/runs/profile.ts";
+import { ProgressDisplay } from "../lib/io/progress_bar.ts";
+import { inOrder, PROFILES, reproduce } from "../lib/cli/reproduce.ts";
+import { SECTIONS } from "./index.ts";
 
 /** Exit codes: the user's words were off; the work could not be done; the user stopped it. */
 const EXIT_USAGE = 2, EXIT_FAILURE = 1, EXIT_INTERRUPTED = 130;
@@ -303,7 +304,7 @@ async function assertBackbone(name: string, folder: string): Promise<void> {
   try {
     await openBackbone(name, { folder });
   } catch (error) {
-    const isMissing = error instanceof RangeError &&
+    const isMissing = error instanceof UserError &&
       error.message.startsWith("Cannot open backbone");
     throw isMissing ? new InvalidArgumentError(error.message) : error;
   }

@@ -5,8 +5,9 @@
  * generated; every measure is a fraction in [0, 1].
  * @module
  */
+import { UserError } from "./io/errors.ts";
 import { randomStream } from "./random.ts";
-import type { SetScores } from "./results/run.ts";
+import type { SetScores } from "./runs/config.ts";
 
 /** Scores as they come from an engine, or as numbers. */
 export type Scores = Float32Array | Float64Array | readonly number[];
@@ -32,8 +33,8 @@ const CALIBRATION_BINS = 15;
  * error over 15 bins of equal width, of the probability of being generated). With `bootstrap` also
  * the 95 % percentile interval over images of ACC and AP: `accLow`, `accHigh`, `apLow`, `apHigh`.
  *
- * @throws {TypeError} where there is not one score a label
- * @throws {RangeError} where a score is not a probability, or one of the two labels is missing
+ * @throws {UserError} where there is not one score a label
+ * @throws {UserError} where a score is not a probability, or one of the two labels is missing
  *
  * @example
  * ```ts
@@ -97,7 +98,8 @@ interface Ranking {
 function rank(labels: Uint8Array, scores: Scores): Ranking {
   const count = labels.length;
   if (scores.length !== count) {
-    throw new TypeError(
+    throw new UserError(
+      "usage",
       `Cannot measure scores: expected one for each of ${count} labels, found ${scores.length}`,
     );
   }
@@ -105,19 +107,22 @@ function rank(labels: Uint8Array, scores: Scores): Ranking {
   for (let i = 0; i < count; i++) {
     const label = labels[i]!, score = scores[i]!;
     if (label > 1) {
-      throw new RangeError(
+      throw new UserError(
+        "usage",
         `Cannot measure scores: expected labels 0 and 1, found ${label} at ${i}`,
       );
     }
     if (!(score >= 0 && score <= 1)) {
-      throw new RangeError(
+      throw new UserError(
+        "usage",
         `Cannot measure scores: expected probabilities in [0, 1], found ${score} at ${i}`,
       );
     }
     generated += label;
   }
   if (generated === 0 || generated === count) {
-    throw new RangeError(
+    throw new UserError(
+      "usage",
       `Cannot measure scores: expected real and generated images, found ${
         count - generated
       } real and ${generated} generated`,

@@ -29,9 +29,9 @@ export {
   openBackbone,
   type Precision,
   PRECISIONS,
-} from "./backbone/backbone.ts";
-export { type Tap, TAPS } from "./backbone/vit_graph.ts";
-export type { VitArchitecture } from "./backbone/weights.ts";
+} from "./backbones/backbone.ts";
+export { type Tap, TAPS } from "./backbones/vit/graph.ts";
+export type { VitArchitecture } from "./backbones/vit/weights.ts";
 export { GAN_SETS, PROGAN_CLASSES, SYNTHBUSTER_SETS, TEST_SETS_20 } from "./data/catalog.ts";
 export {
   type DatasetSpec,
@@ -41,10 +41,10 @@ export {
   type Origin,
   type Source,
 } from "./data/dataset.ts";
-export { type ExtractOptions, extractTokens } from "./features/extract.ts";
-export type { TokenRequest } from "./features/request.ts";
-export { MemoryBudget, TokenReader } from "./features/token_reader.ts";
-export { findTokens, type TokenIndex, type TokenSet } from "./features/token_set.ts";
+export { type ExtractOptions, extractTokens } from "./tokens/extract.ts";
+export type { TokenRequest } from "./tokens/request.ts";
+export { MemoryBudget, TokenReader } from "./tokens/reader.ts";
+export { findTokens, type TokenIndex, type TokenSet } from "./tokens/store.ts";
 export {
   type Ablation,
   ABLATIONS,
@@ -53,13 +53,13 @@ export {
   parameterCount,
   type Parameters,
   parameterShapes,
-} from "./head/architecture.ts";
+} from "./detectors/rine/architecture.ts";
 export {
   blockImportance,
   type Checkpoint,
   loadCheckpoint,
   saveCheckpoint,
-} from "./head/checkpoint.ts";
+} from "./detectors/rine/checkpoint.ts";
 export {
   type HeadEngine,
   type HeadGradients,
@@ -71,9 +71,14 @@ export {
   type TokenBatch,
   type TrainerOptions,
   type TrainingState,
-} from "./head/engine.ts";
-export { type LinearProbe, loadLinearProbe, probeLogits } from "./head/linear_probe.ts";
-export { type EngineName, type EngineOptions, ENGINES, openEngine } from "./head/open_engine.ts";
+} from "./detectors/rine/engine.ts";
+export { type LinearProbe, loadLinearProbe, probeLogits } from "./detectors/ufd/probe.ts";
+export {
+  type EngineName,
+  type EngineOptions,
+  ENGINES,
+  openEngine,
+} from "./detectors/rine/open_engine.ts";
 export { augment, type Augmentation, type Protocol } from "./image/augment.ts";
 export { centerCrop, tenCrop } from "./image/crop.ts";
 export { decodeImage, decodeImageBytes, type RgbImage } from "./image/image.ts";
@@ -100,7 +105,7 @@ export {
   show,
   type Showable,
   type ShownReport,
-} from "./notebook.ts";
+} from "./session/show.ts";
 export {
   type Device,
   DEVICE_CHOICES,
@@ -110,9 +115,9 @@ export {
 } from "./onnx/session.ts";
 export { Random, randomStream } from "./random.ts";
 export { type Figure, type FigureRow, figureToCsv, type Spec } from "./report/figure.ts";
-export { tableToLatex } from "./report/latex.ts";
-export type { MediaBundle } from "./report/media.ts";
-export { type RenderedFigure, renderFigure } from "./report/render.ts";
+export { tableToLatex } from "./report/write/latex.ts";
+export type { MediaBundle } from "./report/write/media.ts";
+export { type RenderedFigure, renderFigure } from "./report/write/render.ts";
 export {
   type Cell,
   type Column,
@@ -125,7 +130,7 @@ export {
 } from "./report/table.ts";
 export { type ThemeName, THEMES } from "./report/theme.ts";
 export { projectFeatures, type ProjectionOptions } from "./report/tsne.ts";
-export { type FigureOptions, writeFigure, writeTable, type Written } from "./report/write.ts";
+export { type FigureOptions, writeFigure, writeTable, type Written } from "./report/write/files.ts";
 export {
   type CountParameters,
   type FeaturePoint,
@@ -137,7 +142,7 @@ export {
   publishedPoints,
   publishedRows,
   type PublishedRun,
-} from "./results/published.ts";
+} from "./published/published.ts";
 export {
   type EpochLog,
   type Evaluation,
@@ -145,7 +150,7 @@ export {
   rowsOf,
   type RunRecord,
   type SkippedImages,
-} from "./results/record.ts";
+} from "./runs/record.ts";
 export {
   type EvaluationConfig,
   type RunConfig,
@@ -154,7 +159,7 @@ export {
   type TrainingConfig,
   type Variant,
   VARIANTS,
-} from "./results/run.ts";
+} from "./runs/config.ts";
 export {
   bestConfiguration,
   type Configuration,
@@ -163,10 +168,10 @@ export {
   rankConfigurations,
   type Selection,
   SELECTIONS,
-} from "./results/select.ts";
-export { Detector, openDetector, type Verdict, verdictText } from "./run/detect.ts";
-export { scoresOf } from "./run/evaluate.ts";
-export { TokenRows, type TokensOf } from "./run/token_rows.ts";
+} from "./runs/select.ts";
+export { Detector, openDetector, type Verdict, verdictText } from "./detectors/open.ts";
+export { scoresOf } from "./runs/score.ts";
+export { TokenRows, type TokensOf } from "./tokens/rows.ts";
 export {
   type FailedHead,
   type HeadToTrain,
@@ -174,4 +179,4 @@ export {
   type TrainedHead,
   trainHeads,
   type TrainingTokens,
-} from "./run/train.ts";
+} from "./detectors/rine/train.ts";

@@ -1,7 +1,8 @@
+import { UserError } from "../lib/io/errors.ts";
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
-import { buildVitGraph, TAPS } from "../lib/backbone/vit_graph.ts";
-import { readVitWeights } from "../lib/backbone/weights.ts";
+import { buildVitGraph, TAPS } from "../lib/backbones/vit/graph.ts";
+import { readVitWeights } from "../lib/backbones/vit/weights.ts";
 import { encodeSafetensors, readSafetensors } from "../lib/io/safetensors.ts";
 import type { Tensor } from "../lib/io/tensor.ts";
 import { openSession, ortTensor } from "../lib/onnx/session.ts";
@@ -74,7 +75,7 @@ Deno.test("missing and unexpected tensors are listed by name", async () => {
   await assert.rejects(
     readVitWeights(path),
     (error: Error) =>
-      error instanceof RangeError && error.message.includes(`missing ${missing}`) &&
+      error instanceof UserError && error.message.includes(`missing ${missing}`) &&
       error.message.includes("unexpected vision_model.surprise"),
   );
 });
@@ -87,7 +88,7 @@ Deno.test("a block by a number that no file can hold is unexpected, at once", as
   await assert.rejects(
     readVitWeights(path),
     (error: Error) =>
-      error instanceof RangeError && error.message.includes(path) &&
+      error instanceof UserError && error.message.includes(path) &&
       error.message.endsWith(`unexpected ${name}`),
   );
 });
@@ -100,7 +101,7 @@ Deno.test("misshapen tensors are listed with the shape they should have", async 
   await assert.rejects(
     readVitWeights(path),
     (error: Error) =>
-      error instanceof TypeError && error.message.includes(path) &&
+      error instanceof UserError && error.message.includes(path) &&
       error.message.includes("blocks.0.norm1.bias [3] for ["),
   );
 });

@@ -1,10 +1,15 @@
+import { UserError } from "../lib/io/errors.ts";
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
-import { openBackbone } from "../lib/backbone/backbone.ts";
-import { importBackbone } from "../lib/backbone/import.ts";
-import { quantizedPath, quantizeWeights } from "../lib/backbone/quantize.ts";
-import { buildVitGraph } from "../lib/backbone/vit_graph.ts";
-import { readVitWeights, type VitArchitecture, type VitWeights } from "../lib/backbone/weights.ts";
+import { openBackbone } from "../lib/backbones/backbone.ts";
+import { importBackbone } from "../lib/backbones/import.ts";
+import { quantizedPath, quantizeWeights } from "../lib/backbones/quantize.ts";
+import { buildVitGraph } from "../lib/backbones/vit/graph.ts";
+import {
+  readVitWeights,
+  type VitArchitecture,
+  type VitWeights,
+} from "../lib/backbones/vit/weights.ts";
 import { writePytorchFile } from "../lib/io/pytorch_file.ts";
 import { readSafetensors, writeLargeSafetensors } from "../lib/io/safetensors.ts";
 import { sizeOf, type Tensor } from "../lib/io/tensor.ts";
@@ -292,7 +297,7 @@ Deno.test("heads are 64 wide, or as many as the metadata say", async () => {
   for (const heads of ["5", "0", "-1", "1.5", "two"]) {
     await writeTimm(path, false, "F32", { metadata: { heads } });
     await assert.rejects(readVitWeights(path), {
-      name: "TypeError",
+      name: "UserError",
       message: /expected heads that divide a width of 64, found /,
     });
   }
@@ -350,7 +355,7 @@ Deno.test("int8 weights made of other weights than those beside them are refused
   await using _made = await open();
   await writeTimm(path, false, "F32", { seed: "others" });
   await assert.rejects(open(), {
-    name: "RangeError",
+    name: "UserError",
     message: `Cannot read ${
       quantizedPath(path)
     }: expected int8 weights made of ${path}, found those of an earlier file; run \`deno task backbone quantize --name Tiny-4 --backbones ${folder}\` again`,
@@ -369,7 +374,7 @@ Deno.test("int8 weights made of other weights than those beside them are refused
     },
   );
   await assert.rejects(open(), {
-    name: "SyntaxError",
+    name: "UserError",
     message:
       /expected int8 weights of format 2, found 1; run `.* --name Tiny-4 --backbones .*` again$/,
   });
@@ -400,7 +405,7 @@ Deno.test("an archive with other tensors than a backbone's is refused by its own
   await assert.rejects(
     importBackbone(file, { name: "tiny", folder }),
     (error: Error) =>
-      error instanceof RangeError &&
+      error instanceof UserError &&
       error.message.startsWith(`Cannot read ${file}: expected a vision`),
   );
   const left = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { keepBestHeads } from "../experiments/best_heads.ts";
-import { findSection } from "../experiments/finished.ts";
-import { loadCheckpoint } from "../lib/head/checkpoint.ts";
-import { meanScore } from "../lib/results/select.ts";
-import { rowsOf } from "../lib/results/record.ts";
-import { trainedConfig } from "../lib/run/train.ts";
+import { keepBestHeads } from "../lib/runs/best_heads.ts";
+import { findSection } from "../lib/runs/finished.ts";
+import { loadCheckpoint } from "../lib/detectors/rine/checkpoint.ts";
+import { meanScore } from "../lib/runs/select.ts";
+import { rowsOf } from "../lib/runs/record.ts";
+import { trainedConfig } from "../lib/detectors/rine/train.ts";
 import { executeSmall, makeSmallWorld, smallProfile } from "./small_world.ts";
 import { temporaryFolder } from "./temporary.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { unzipSync, zipSync } from "fflate";
-import { type HeadArchitecture, initialParameters } from "../lib/head/architecture.ts";
+import { type HeadArchitecture, initialParameters } from "../lib/detectors/rine/architecture.ts";
 import {
   blockImportance,
   loadCheckpoint,
@@ -8,11 +8,11 @@ import {
   readTensors,
   saveCheckpoint,
   saveTrainingState,
-} from "../lib/head/checkpoint.ts";
-import { convertCheckpoint, describeCheckpoint } from "../lib/head/checkpoint_tools.ts";
-import { initialState } from "../lib/head/engine.ts";
-import { loadLinearProbe, probeLogits } from "../lib/head/linear_probe.ts";
-import { openOnnxEngine } from "../lib/head/onnx_engine.ts";
+} from "../lib/detectors/rine/checkpoint.ts";
+import { convertCheckpoint, describeCheckpoint } from "../lib/cli/checkpoint.ts";
+import { initialState } from "../lib/detectors/rine/engine.ts";
+import { loadLinearProbe, probeLogits } from "../lib/detectors/ufd/probe.ts";
+import { openOnnxEngine } from "../lib/detectors/rine/onnx/engine.ts";
 import { writePytorchFile } from "../lib/io/pytorch_file.ts";
 import { exists } from "../lib/io/files.ts";
 import { readSafetensors, writeSafetensors } from "../lib/io/safetensors.ts";
@@ -55,15 +55,15 @@ Deno.test("a checkpoint of another shape is refused with file, tensor and both s
     const path = `${folder}/head.safetensors`;
     await saveCheckpoint(path, architecture, initialParameters(architecture, randomStream(1)));
     await assert.rejects(loadCheckpoint(path, { ...architecture, projectionDim: 8 }), {
-      name: "TypeError",
+      name: "UserError",
       message: `Cannot load ${path}: expected alpha [1, 3, 8], found [1, 3, 4]`,
     });
     await assert.rejects(loadCheckpoint(path, { ...architecture, projectionLayers: 1 }), {
-      name: "TypeError",
+      name: "UserError",
       message: `Cannot load ${path}: expected no proj1.4.weight with 1 projection layers`,
     });
     await assert.rejects(loadCheckpoint(path, { ...architecture, ablation: "none" }), {
-      name: "TypeError",
+      name: "UserError",
       message: `Cannot load ${path}: expected ablation none, found tie`,
     });
   }));
@@ -82,7 +82,7 @@ Deno.test("a file without a head, or with part of one, is refused by what is mis
       message: `Cannot load ${path}: expected head.3.bias [4], found none`,
     });
     await Deno.truncate(path, (await Deno.stat(path)).size - 1);
-    await assert.rejects(loadCheckpoint(path), { name: "SyntaxError", message: /cut off at/ });
+    await assert.rejects(loadCheckpoint(path), { name: "UserError", message: /cut off at/ });
   }));
 
 Deno.test("a training state comes back whole, and serves as a checkpoint too", () =>
@@ -98,7 +98,7 @@ Deno.test("a training state comes back whole, and serves as a checkpoint too", (
     assert.deepEqual((await loadCheckpoint(path)).parameters, state.parameters);
     await saveCheckpoint(path, architecture, state.parameters);
     await assert.rejects(loadTrainingState(path), {
-      name: "SyntaxError",
+      name: "UserError",
       message: `Cannot load ${path}: expected a number of steps, found none`,
     });
   }));
@@ -187,7 +187,7 @@ Deno.test("a head converts to .pth and back, and shows the same", () =>
     assert.ok(lines.includes("\n training\n epochs epoch 1, valLoss 0.1235\n"), lines);
     assert.ok(lines.includes("\n note by hand\n"), lines);
     await assert.rejects(convertCheckpoint(a, `${folder}/c.onnx`), {
-      name: "RangeError",
+      name: "UserError",
       message: /expected a name ending in \.pth or \.safetensors$/,
     });
   }));
@@ -199,7 +199,7 @@ Deno.test("an ablated head is not converted to .pth, which would make it another
       const ablated = { ...architecture, ablation };
       await saveCheckpoint(a, ablated, initialParameters(ablated, randomStream(1)));
       await assert.rejects(convertCheckpoint(a, b), {
-        name: "RangeError",
+        name: "UserError",
         message:
           `Cannot convert ${a} to ${b}: expected a whole head, found one with ablation ${ablation}, which .pth cannot say; convert it to .safetensors`,
       });
@@ -229,7 +229,7 @@ Deno.test("a pickle that names anything but tensors is refused by that name", ()
     for (const [pickle, name] of pickles) {
       await Deno.writeFile(path, archiveOf(pickle));
       await assert.rejects(loadCheckpoint(path), (error: Error) => {
-        assert.equal(error.name, "SyntaxError");
+        assert.equal(error.name, "UserError");
         assert(error.message.startsWith(`Cannot load ${path}: `), error.message);
         assert(error.message.includes(`a pickle that calls ${name};`), error.message);
         return true;
@@ -371,7 +371,7 @@ for (const [what, [pickle, says]] of Object.entries(HOSTILE)) {
 
 async function assertRefused(path: string, says: RegExp): Promise<void> {
   await assert.rejects(loadCheckpoint(path), (error: Error) => {
-    assert.equal(error.name, "SyntaxError");
+    assert.equal(error.name, "UserError");
     assert.match(error.message, says);
     assert(error.message.startsWith(`Cannot load ${path}: `) && !error.message.includes("\n"));
     return true;

@@ -230,7 +230,7 @@ Deno.test("links count as what they lead to; an image whose link leads nowhere i
 
     await link(join(root, "gone"), "classes/gone");
     await assert.rejects(listImages(root, plain("own", "classes/*/0_real", "own/1_fake")), {
-      name: "RangeError",
+      name: "UserError",
       message: `Cannot use own: expected a folder at ${root}/classes/gone/0_real, found none`,
     });
   }));
@@ -275,7 +275,7 @@ Deno.test("what a list needs and the disk has not is named in one line", () =>
     const spec = ldmSet("train");
     const folder = `${root}/latent_diffusion_trainingset/train`;
     const rejects = (message: string) =>
-      assert.rejects(listImages(root, spec), { name: "RangeError", message });
+      assert.rejects(listImages(root, spec), { name: "UserError", message });
     await rejects(
       `Cannot use ldm_train: expected a list at ${folder}/real_lsun.txt, found none`,
     );
@@ -303,7 +303,7 @@ Deno.test("a folder that is missing, empty or no folder is named in one line", (
     await write(root, { "real/1.png": png, "empty/note.txt": "", "file": "" });
     const rejects = (generated: string, message: string) =>
       assert.rejects(listImages(root, plain("own", "real", generated)), {
-        name: "RangeError",
+        name: "UserError",
         message: `Cannot use own: ${message}`,
       });
     await rejects("gone", `expected a folder at ${root}/gone, found none`);
@@ -361,7 +361,7 @@ Deno.test({
       await Deno.chmod(join(root, "locked"), 0o000);
       assert.equal(
         await listAsUser(root, "locked"),
-        `RangeError Cannot use own: expected a folder at ${root}/locked, found one that may not be read`,
+        `UserError Cannot use own: expected a folder at ${root}/locked, found one that may not be read`,
       );
       await Deno.chmod(join(root, "locked"), 0o755);
     }),

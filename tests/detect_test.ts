@@ -1,14 +1,18 @@
 import assert from "node:assert/strict";
 import { join, resolve } from "node:path";
 import sharp from "sharp";
-import { detections, findJudge } from "../experiments/detect.ts";
-import { openBackbone } from "../lib/backbone/backbone.ts";
-import { makeMiniBackbones } from "../lib/backbone/mini.ts";
-import { type Checkpoint, loadCheckpoint, saveCheckpoint } from "../lib/head/checkpoint.ts";
-import { initialParameters } from "../lib/head/architecture.ts";
+import { detections, findJudge } from "../lib/cli/detect.ts";
+import { openBackbone } from "../lib/backbones/backbone.ts";
+import { makeMiniBackbones } from "../lib/mini/backbones.ts";
+import {
+  type Checkpoint,
+  loadCheckpoint,
+  saveCheckpoint,
+} from "../lib/detectors/rine/checkpoint.ts";
+import { initialParameters } from "../lib/detectors/rine/architecture.ts";
 import { randomStream } from "../lib/random.ts";
-import { openDetector } from "../lib/run/detect.ts";
-import { trainedConfig } from "../lib/run/train.ts";
+import { openDetector } from "../lib/detectors/open.ts";
+import { trainedConfig } from "../lib/detectors/rine/train.ts";
 import { decodeImage, type RgbImage } from "../lib/image/image.ts";
 import { noiseImage } from "./image_samples.ts";
 import { temporaryFolder } from "./temporary.ts";
@@ -55,7 +59,7 @@ Deno.test("each image of a folder has a verdict or what is wrong with it", async
 Deno.test("a path that is not there, and a folder without images, are named", async () => {
   const refused = (path: string, says: RegExp) =>
     assert.rejects(Array.fromAsync(detections([path], judge)), (error: Error) => {
-      assert.equal(error.name, "RangeError");
+      assert.equal(error.name, "UserError");
       assert.match(error.message, says);
       return true;
     });
@@ -91,7 +95,7 @@ Deno.test("what is no image has no verdict", async () => {
     ] as const
   ) {
     const expected = {
-      name: "TypeError",
+      name: "UserError",
       message: /^Cannot .*: expected a list of images, found /,
     };
     const list = given as unknown as RgbImage[];
@@ -122,7 +126,7 @@ Deno.test("a head is used on the weights that it was trained on, and only where 
   await using _own = await openDetector(opened, path);
   await save({ ...trained, weights: `${"0".repeat(64)} float32` });
   await assert.rejects(openDetector(opened, path), {
-    name: "RangeError",
+    name: "UserError",
     message:
       `Cannot detect with ${path}: expected the weights of ${backbone} that it was trained ` +
       `on (SHA-256 000000000000…), found others (${weights.slice(0, 12)}…); ` +
@@ -139,7 +143,7 @@ Deno.test("a head is used on the weights that it was trained on, and only where 
     new Map([...parameters, ["alpha", { ...alpha, data: alpha.data.with(3, NaN) }]]),
   );
   await assert.rejects(openDetector(opened, path), {
-    name: "RangeError",
+    name: "UserError",
     message: `Cannot detect with ${path}: expected numbers in alpha, found others`,
   });
 });
@@ -148,7 +152,7 @@ Deno.test("what a head says of its training is read, or named", async () => {
   const metadata = (config: string) => ({ ...{} as Checkpoint, metadata: { config } });
   assert.equal(trainedConfig(metadata('{"backbone":"a"}'))?.backbone, "a");
   assert.equal(trainedConfig(await loadCheckpoint(head)), undefined);
-  assert.throws(() => trainedConfig(metadata("x y")), /^SyntaxError: Cannot read how a head was/);
+  assert.throws(() => trainedConfig(metadata("x y")), /^UserError: Cannot read how a head was/);
   assert.throws(
     () => trainedConfig(metadata('{"backbone":7}')),
     /its backbone by name, found \{"b/,

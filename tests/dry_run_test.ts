@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { dryRun } from "../experiments/dry_run.ts";
+import { dryRun } from "../lib/cli/dry_run.ts";
 import { mini } from "../experiments/profiles/mini.ts";
-import { inOrder } from "../experiments/reproduce.ts";
-import type { StandingOptions } from "../experiments/standing.ts";
-import { openMadeWorld } from "../experiments/world.ts";
+import { inOrder } from "../lib/cli/reproduce.ts";
+import type { StandingOptions } from "../lib/runs/standing.ts";
+import { openMadeWorld } from "../lib/runs/world.ts";
 import { exists } from "../lib/io/files.ts";
-import { RecordStore } from "../lib/results/record.ts";
-import { execute } from "../lib/run/execute.ts";
+import { RecordStore } from "../lib/runs/record.ts";
+import { execute } from "../lib/runs/execute.ts";
 import { makeSmallWorld, smallProfile } from "./small_world.ts";
 import { temporaryFolder } from "./temporary.ts";
 

@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { loadCheckpoint } from "../lib/head/checkpoint.ts";
-import type { HeadEngine, HeadTrainer } from "../lib/head/engine.ts";
-import { openEngine } from "../lib/head/open_engine.ts";
+import { loadCheckpoint } from "../lib/detectors/rine/checkpoint.ts";
+import type { HeadEngine, HeadTrainer } from "../lib/detectors/rine/engine.ts";
+import { openEngine } from "../lib/detectors/rine/open_engine.ts";
 import { exists, withLock } from "../lib/io/files.ts";
 import { readSafetensors, writeSafetensors } from "../lib/io/safetensors.ts";
 import { tensor } from "../lib/io/tensor.ts";
-import { RecordStore, type RunRecord } from "../lib/results/record.ts";
-import type { RunConfig } from "../lib/results/run.ts";
-import { planRuns } from "../lib/run/plan.ts";
-import { TokenRows } from "../lib/run/token_rows.ts";
-import { checkpointPath, statePath, trainHeads } from "../lib/run/train.ts";
+import { RecordStore, type RunRecord } from "../lib/runs/record.ts";
+import type { RunConfig } from "../lib/runs/config.ts";
+import { planRuns } from "../lib/runs/plan.ts";
+import { TokenRows } from "../lib/tokens/rows.ts";
+import { checkpointPath, statePath, trainHeads } from "../lib/detectors/rine/train.ts";
 import {
   executeSmall,
   makeSmallWorld,
@@ -268,7 +268,7 @@ Deno.test("a head that diverges is named, and the others are kept", async () => 
   const results = temporaryFolder("diverged_");
   const mad = run({ learningRate: 1e30 });
   await assert.rejects(executeRuns([mad, ...RUNS], results), (error: Error) => {
-    assert.equal(error.name, "RangeError");
+    assert.equal(error.name, "UserError");
     assert.match(error.message, /ξ 0.2, q 1, d′ 8, seed 0: its loss is (NaN|Infinity) at step \d/);
     return true;
   });

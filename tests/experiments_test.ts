@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { paper } from "../experiments/profiles/paper.ts";
-import { SECTIONS } from "../experiments/sections.ts";
+import { SECTIONS } from "../experiments/index.ts";
 import { GAN_SETS, SYNTHBUSTER_SETS, TEST_SETS_20 } from "../lib/data/catalog.ts";
-import { publishedLogs, publishedRows } from "../lib/results/published.ts";
-import type { RunConfig, RunRow } from "../lib/results/run.ts";
-import { bestConfiguration, configurations, rankConfigurations } from "../lib/results/select.ts";
+import { publishedLogs, publishedRows } from "../lib/published/published.ts";
+import type { RunConfig, RunRow } from "../lib/runs/config.ts";
+import { bestConfiguration, configurations, rankConfigurations } from "../lib/runs/select.ts";
 
 const rows = publishedRows(await publishedLogs(), () => 1);
 const grid = rows.filter(({ experiment }) => experiment === "grid");

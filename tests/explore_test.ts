@@ -1,13 +1,14 @@
+import { UserError } from "../lib/io/errors.ts";
 import assert from "node:assert/strict";
-import { runsFigure, setsFigure } from "../experiments/explore.ts";
-import { frozen } from "../experiments/finished.ts";
+import { runsFigure, setsFigure } from "../lib/session/explore.ts";
+import { frozen } from "../lib/runs/finished.ts";
 import { mini } from "../experiments/profiles/mini.ts";
-import { meanScore } from "../lib/results/select.ts";
-import type { RunRow } from "../lib/results/run.ts";
+import { meanScore } from "../lib/runs/select.ts";
+import type { RunRow } from "../lib/runs/config.ts";
 
 Deno.test("figures of no rows, or of a promise, are refused with what to do", () => {
   for (const draw of [runsFigure, setsFigure]) {
-    assert.throws(() => draw(mini, []), /^TypeError: Cannot draw runs: .*; found none$/);
+    assert.throws(() => draw(mini, []), /^UserError: Cannot draw runs: .*; found none$/);
     assert.throws(
       () => draw(mini, Promise.resolve([]) as unknown as RunRow[]),
       /found a promise; write await before it$/,
@@ -17,9 +18,9 @@ Deno.test("figures of no rows, or of a promise, are refused with what to do", ()
 
 Deno.test("rows cannot be changed by mistake", () => {
   const row = frozen({ q: 1, classes: ["a"], test: { set: { acc: .5 } } });
-  assert.throws(() => row.q = 4, TypeError);
-  assert.throws(() => row.classes.length = 4, TypeError);
-  assert.throws(() => row.test.set.acc = 1, TypeError);
+  assert.throws(() => row.q = 4, UserError);
+  assert.throws(() => row.classes.length = 4, UserError);
+  assert.throws(() => row.test.set.acc = 1, UserError);
   assert.deepEqual(row, { q: 1, classes: ["a"], test: { set: { acc: .5 } } });
 });
 

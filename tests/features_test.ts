@@ -1,20 +1,21 @@
+import { UserError } from "../lib/io/errors.ts";
 import assert from "node:assert/strict";
 import { basename, join } from "node:path";
 import fc from "fast-check";
 import sharp from "sharp";
-import { type Backbone, openBackbone, PRECISIONS } from "../lib/backbone/backbone.ts";
-import { quantizedPath, quantizeWeights } from "../lib/backbone/quantize.ts";
-import { readVitWeights } from "../lib/backbone/weights.ts";
+import { type Backbone, openBackbone, PRECISIONS } from "../lib/backbones/backbone.ts";
+import { quantizedPath, quantizeWeights } from "../lib/backbones/quantize.ts";
+import { readVitWeights } from "../lib/backbones/vit/weights.ts";
 import { type DatasetSpec, type ImageEntry, listImages } from "../lib/data/dataset.ts";
-import { type ExtractOptions, extractTokens } from "../lib/features/extract.ts";
-import { nameTokens } from "../lib/features/request.ts";
-import { MemoryBudget, TokenReader } from "../lib/features/token_reader.ts";
-import { findTokens, tokenPaths, type TokenSet, TokenWriter } from "../lib/features/token_set.ts";
+import { type ExtractOptions, extractTokens } from "../lib/tokens/extract.ts";
+import { nameTokens } from "../lib/tokens/request.ts";
+import { MemoryBudget, TokenReader } from "../lib/tokens/reader.ts";
+import { findTokens, tokenPaths, type TokenSet, TokenWriter } from "../lib/tokens/store.ts";
 import { decodeImage } from "../lib/image/image.ts";
 import { PERTURBATIONS } from "../lib/image/perturb.ts";
 import type { Transform } from "../lib/image/transform.ts";
 import { randomStream } from "../lib/random.ts";
-import { TokenRows } from "../lib/run/token_rows.ts";
+import { TokenRows } from "../lib/tokens/rows.ts";
 import { GOLDENS } from "./goldens.ts";
 import { temporaryFolder } from "./temporary.ts";
 
@@ -288,7 +289,7 @@ Deno.test("an image that cannot be decoded stops extraction and leaves nothing t
     const path = join(options.root, "tiny/1_fake/9.png");
     await Deno.writeTextFile(path, "not an image");
     await assert.rejects(extract({ kind: "center", size }), {
-      name: "SyntaxError",
+      name: "UserError",
       message: `Cannot decode ${path}: expected an image, found 12 bytes; ` +
         "`deno task doctor` lists them, --skip-corrupt leaves them out",
     });
@@ -399,7 +400,7 @@ Deno.test("a set of which no image can be decoded is refused even with skipCorru
     for (const { path } of images) await Deno.writeTextFile(join(options.root, path), "");
     const request = { images, transform: train(size), seed: 3, epoch: 1, backbones: [backbone] };
     await assert.rejects(extractTokens([request], { ...options, skipCorrupt: true }), {
-      name: "RangeError",
+      name: "UserError",
       message: `Cannot compute tokens: expected images that can be decoded beside ${
         join(options.root, "tiny/1_fake/0.png")
       }, found none`,
@@ -460,11 +461,11 @@ Deno.test({
     const before = openFiles(), times = 20;
     assert(before > 3, `${before}`);
     for (let i = 0; i < times; i++) {
-      await assert.rejects(TokenRows.open(folder, ["whole", "cut"]), SyntaxError);
-      await assert.rejects(TokenRows.open(folder, ["whole", "none"]), RangeError);
-      await assert.rejects(TokenReader.open(cut), SyntaxError);
+      await assert.rejects(TokenRows.open(folder, ["whole", "cut"]), UserError);
+      await assert.rejects(TokenRows.open(folder, ["whole", "none"]), UserError);
+      await assert.rejects(TokenReader.open(cut), UserError);
       await assert.rejects(TokenReader.open(longer, budget), /it ends too early$/);
-      await assert.rejects(TokenWriter.open(folder, "list", whole.index, 1), SyntaxError);
+      await assert.rejects(TokenWriter.open(folder, "list", whole.index, 1), UserError);
     }
     // those of workers of the tests before may go meanwhile
     assert(openFiles() < before + times);

@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import featureSpace, { drawnSets } from "../experiments/feature_space.ts";
-import { featurePoints } from "../experiments/feature_points.ts";
+import featureSpace, { drawnSets } from "../experiments/rine/feature_space.ts";
+import { featurePoints } from "../lib/report/paper/feature_points.ts";
 import { paper } from "../experiments/profiles/paper.ts";
-import { TokenWriter } from "../lib/features/token_set.ts";
-import { initialParameters } from "../lib/head/architecture.ts";
-import { saveCheckpoint } from "../lib/head/checkpoint.ts";
-import type { HeadEngine } from "../lib/head/engine.ts";
+import { TokenWriter } from "../lib/tokens/store.ts";
+import { initialParameters } from "../lib/detectors/rine/architecture.ts";
+import { saveCheckpoint } from "../lib/detectors/rine/checkpoint.ts";
+import type { HeadEngine } from "../lib/detectors/rine/engine.ts";
 import { randomStream } from "../lib/random.ts";
 import { projectFeatures } from "../lib/report/tsne.ts";
-import type { RunRecord } from "../lib/results/record.ts";
+import type { RunRecord } from "../lib/runs/record.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 /** Features in two clouds far apart. */
@@ -45,11 +45,11 @@ Deno.test("projectFeatures() keeps two clouds apart, and equal seeds give equal 
 
 Deno.test("projectFeatures() refuses rows that do not fit, and too few of them", () => {
   assert.throws(() => projectFeatures(new Float32Array(10), 3), {
-    name: "TypeError",
+    name: "UserError",
     message: "Cannot project features: expected rows of 3 images, found 10 numbers",
   });
   assert.throws(() => projectFeatures(new Float32Array(80), 40, { perplexity: 30 }), {
-    name: "RangeError",
+    name: "UserError",
     message: "Cannot project features: expected at least 90 images, found 40",
   });
 });

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import * as vega from "vega";
 import { compile, type TopLevelSpec } from "vega-lite";
-import { runsFigure, setsFigure } from "../experiments/explore.ts";
-import grid from "../experiments/grid.ts";
-import importance from "../experiments/importance.ts";
+import { runsFigure, setsFigure } from "../lib/session/explore.ts";
+import grid from "../experiments/rine/grid.ts";
+import importance from "../experiments/rine/importance.ts";
 import { paper } from "../experiments/profiles/paper.ts";
-import { publishedReport } from "../experiments/published.ts";
+import { publishedReport } from "../lib/report/paper/published.ts";
 import type { Figure, Spec } from "../lib/report/figure.ts";
-import { completeSpec, renderFigure } from "../lib/report/render.ts";
-import type { RunRow } from "../lib/results/run.ts";
+import { completeSpec, renderFigure } from "../lib/report/write/render.ts";
+import type { RunRow } from "../lib/runs/config.ts";
 import { themeConfig, THEMES } from "../lib/report/theme.ts";
 import { assertSnapshot, roundedJson } from "./snapshot.ts";
 

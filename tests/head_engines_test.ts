@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
 import { InferenceSession } from "onnxruntime-node";
-import type { HeadArchitecture } from "../lib/head/architecture.ts";
-import { initialState, type TrainerOptions } from "../lib/head/engine.ts";
-import { ENGINES, openEngine } from "../lib/head/open_engine.ts";
-import { openOnnxEngine } from "../lib/head/onnx_engine.ts";
-import { openTensorflowEngine } from "../lib/head/tensorflow_engine.ts";
-import { installTensorflow } from "../lib/head/tensorflow_install.ts";
+import type { HeadArchitecture } from "../lib/detectors/rine/architecture.ts";
+import { initialState, type TrainerOptions } from "../lib/detectors/rine/engine.ts";
+import { ENGINES, openEngine } from "../lib/detectors/rine/open_engine.ts";
+import { openOnnxEngine } from "../lib/detectors/rine/onnx/engine.ts";
+import { openTensorflowEngine } from "../lib/detectors/rine/tensorflow/engine.ts";
+import { installTensorflow } from "../lib/detectors/rine/tensorflow/install.ts";
 import {
   hasNativeTensorflow,
   loadTensorflow,
   TENSORFLOW_LIBRARIES,
-} from "../lib/head/tensorflow_library.ts";
+} from "../lib/detectors/rine/tensorflow/library.ts";
 import { randomStream } from "../lib/random.ts";
 import { temporaryFolder } from "./temporary.ts";
 
@@ -34,7 +34,7 @@ Deno.test("auto takes tensorflow where its native library sees a GPU, else onnx"
 
 Deno.test("a device that an engine does not have is refused with what to do", async () => {
   await assert.rejects(openEngine("tensorflow", { device: "webgpu" }), {
-    name: "RangeError",
+    name: "UserError",
     message: "Cannot run tensorflow on webgpu: expected --device cpu or cuda",
   });
 });
@@ -46,7 +46,7 @@ Deno.test({
   ignore: seesGpu,
   fn: () =>
     assert.rejects(openEngine("tensorflow", { device: "cuda" }), {
-      name: "RangeError",
+      name: "UserError",
       message: native ? /it finds no GPU/ : /run `deno task tensorflow install`$/,
     }),
 });
@@ -58,7 +58,7 @@ Deno.test({
     const folder = temporaryFolder();
     await Deno.writeTextFile(`${folder}/libtensorflow_cc.so.2`, "");
     await assert.rejects(installTensorflow({ library: folder }), {
-      name: "RangeError",
+      name: "UserError",
       message: /^Cannot (find TensorFlow in .*: expected libtensorflow_cc|run g\+\+: )/,
     });
     await Deno.remove(folder, { recursive: true });

@@ -3,9 +3,9 @@
  * @module
  */
 import assert from "node:assert/strict";
-import type { Ablation, HeadArchitecture, Parameters } from "../lib/head/architecture.ts";
-import type { TokenBatch, TrainerOptions, TrainingState } from "../lib/head/engine.ts";
-import { zeroParameters } from "../lib/head/architecture.ts";
+import type { Ablation, HeadArchitecture, Parameters } from "../lib/detectors/rine/architecture.ts";
+import type { TokenBatch, TrainerOptions, TrainingState } from "../lib/detectors/rine/engine.ts";
+import { zeroParameters } from "../lib/detectors/rine/architecture.ts";
 import { readSafetensors } from "../lib/io/safetensors.ts";
 import type { Tensor } from "../lib/io/tensor.ts";
 import { GOLDENS } from "./goldens.ts";

@@ -3,8 +3,12 @@
  * are taken of where no golden reaches.
  * @module
  */
-import { blocksRead, type HeadArchitecture, type Parameters } from "../lib/head/architecture.ts";
-import type { StepLoss, TokenBatch } from "../lib/head/engine.ts";
+import {
+  blocksRead,
+  type HeadArchitecture,
+  type Parameters,
+} from "../lib/detectors/rine/architecture.ts";
+import type { StepLoss, TokenBatch } from "../lib/detectors/rine/engine.ts";
 
 /** A parameter's values by name. */
 export type Values = ReadonlyMap<string, ArrayLike<number>>;

@@ -8,17 +8,17 @@ import {
   type Parameters,
   parameterShapes,
   trainedParameters,
-} from "../lib/head/architecture.ts";
-import { DropoutMasks } from "../lib/head/dropout.ts";
+} from "../lib/detectors/rine/architecture.ts";
+import { DropoutMasks } from "../lib/detectors/rine/dropout.ts";
 import {
   initialState,
   type TokenBatch,
   type TrainerOptions,
   type TrainingState,
-} from "../lib/head/engine.ts";
-import { openOnnxEngine } from "../lib/head/onnx_engine.ts";
-import { openTensorflowEngine } from "../lib/head/tensorflow_engine.ts";
-import { hasNativeTensorflow } from "../lib/head/tensorflow_library.ts";
+} from "../lib/detectors/rine/engine.ts";
+import { openOnnxEngine } from "../lib/detectors/rine/onnx/engine.ts";
+import { openTensorflowEngine } from "../lib/detectors/rine/tensorflow/engine.ts";
+import { hasNativeTensorflow } from "../lib/detectors/rine/tensorflow/library.ts";
 import { tensor } from "../lib/io/tensor.ts";
 import { randomStream } from "../lib/random.ts";
 import { EXPECTED_GOLDENS, GOLDENS } from "./goldens.ts";
@@ -361,15 +361,15 @@ for (const engine of engines) {
     const options = trainerOptions(small);
     const other = initialState({ ...small, projectionDim: 4 }, randomStream(0));
     await assert.rejects(engine.trainer({ ...options, state: other }), {
-      name: "TypeError",
+      name: "UserError",
       message: "Cannot train head: expected alpha [1, 3, 6], found [1, 3, 4]",
     });
     const trainer = await engine.trainer(options);
     const batch = randomBatch(small, [0, 1]);
     const steps: [Partial<TokenBatch>, string, string][] = [
-      [{ count: 3 }, "TypeError", "expected tokens [3, 3, 10], found 60 values"],
-      [{ labels: new Uint8Array(3) }, "TypeError", "expected 2 labels, found 3"],
-      [{ count: 0, tokens: new Float32Array() }, "RangeError", "expected images, found 0"],
+      [{ count: 3 }, "UserError", "expected tokens [3, 3, 10], found 60 values"],
+      [{ labels: new Uint8Array(3) }, "UserError", "expected 2 labels, found 3"],
+      [{ count: 0, tokens: new Float32Array() }, "UserError", "expected images, found 0"],
     ];
     for (const [change, name, message] of steps) {
       await assert.rejects(trainer.step({ ...batch, ...change }, 1e-3), {

@@ -1,3 +1,4 @@
+import { UserError } from "../lib/io/errors.ts";
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { deflateSync } from "node:zlib";
@@ -79,7 +80,7 @@ Deno.test("of 16-bit colour the high byte is kept", async () => {
 Deno.test("16-bit grey is refused by name", async () => {
   const png = pngFile({ width: 1, bits: 16, type: "grey", rows: [[1, 2]] });
   await assert.rejects(decodeImageBytes(png, "depth.png"), {
-    name: "SyntaxError",
+    name: "UserError",
     message: /^Cannot decode depth\.png: expected an image, found a 16-bit grey PNG/,
   });
 });
@@ -188,7 +189,7 @@ Deno.test("what is not an image is reported in one line with the file's name", a
     await Deno.writeFile(path, content);
     const expected = `Cannot decode ${path}: expected an image, found ${found}`;
     await assert.rejects(decodeImage(path), (error: Error) => {
-      assert.equal(error.name, "SyntaxError");
+      assert.equal(error.name, "UserError");
       assert.equal(error.message.slice(0, expected.length), expected);
       assert(!error.message.includes("\n"));
       return true;
@@ -207,7 +208,7 @@ Deno.test("an image that claims more pixels than the limit is refused before it 
   for (const [width, height] of [[60_000, 60_000], [2 ** 31 - 1, 2 ** 31 - 1], [9460, 9459]]) {
     assert(width! * height! > MAX_PIXELS);
     await assert.rejects(decodeImageBytes(claim(width!, height!), "bomb.png"), {
-      name: "SyntaxError",
+      name: "UserError",
       message: `Cannot decode bomb.png: expected an image, found ${width} × ${height} pixels; ` +
         "at most 89478485 are decoded",
     });
@@ -242,7 +243,7 @@ Deno.test("2,000 mutated JPEG, PNG and WebP files are decoded or reported", asyn
       assert(width * height <= MAX_PIXELS);
       decoded++;
     } catch (error) {
-      assert(error instanceof SyntaxError, `file ${i}: ${error}`);
+      assert(error instanceof UserError, `file ${i}: ${error}`);
       assert(error.message.startsWith(`Cannot decode file ${i}: expected an image, found `));
       assert(!error.message.includes("\n"), error.message);
     }

@@ -126,11 +126,11 @@ Deno.test("bootstrap intervals are seeded, hold the value, and shrink with more 
 
 Deno.test("evaluateScores() refuses what it cannot measure, saying what it found", () => {
   assert.throws(() => evaluateScores(Uint8Array.of(0, 1), [0.5]), {
-    name: "TypeError",
+    name: "UserError",
     message: "Cannot measure scores: expected one for each of 2 labels, found 1",
   });
   assert.throws(() => evaluateScores(Uint8Array.of(1, 1), [0.5, 0.6]), {
-    name: "RangeError",
+    name: "UserError",
     message:
       "Cannot measure scores: expected real and generated images, found 0 real and 2 generated",
   });

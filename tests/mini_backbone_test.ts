@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { openBackbone, weightsPath } from "../lib/backbone/backbone.ts";
-import { makeMiniBackbones, MINI_BACKBONES } from "../lib/backbone/mini.ts";
-import { photograph, sceneMaterial } from "../lib/data/mini_scene.ts";
-import { GENERATORS } from "../lib/data/mini_generators.ts";
-import { MINI_CLASSES, MINI_SIZE_PX, MINI_TRAINING_GENERATOR } from "../lib/data/mini_sets.ts";
+import { openBackbone, weightsPath } from "../lib/backbones/backbone.ts";
+import { makeMiniBackbones, MINI_BACKBONES } from "../lib/mini/backbones.ts";
+import { photograph, sceneMaterial } from "../lib/mini/scene.ts";
+import { GENERATORS } from "../lib/mini/generators.ts";
+import { MINI_CLASSES, MINI_SIZE_PX, MINI_TRAINING_GENERATOR } from "../lib/mini/sets.ts";
 import type { RgbImage } from "../lib/image/image.ts";
 import { randomStream } from "../lib/random.ts";
 import { temporaryFolder } from "./temporary.ts";

@@ -1,17 +1,18 @@
+import { UserError } from "../lib/io/errors.ts";
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import sharp from "sharp";
 import { type DatasetSpec, listImages } from "../lib/data/dataset.ts";
-import { makeMiniWorld, type MiniWorldOptions } from "../lib/data/mini.ts";
+import { makeMiniWorld, type MiniWorldOptions } from "../lib/mini/make.ts";
 import {
   MINI_CLASSES,
   MINI_LATENT_TRAINING_SET,
   MINI_SYNTHBUSTER_SETS,
   MINI_TEST_SETS,
   MINI_TRAINING_SETS,
-} from "../lib/data/mini_sets.ts";
-import { miniFileName, miniFolders, miniJpegQuality } from "../lib/data/mini_layout.ts";
+} from "../lib/mini/sets.ts";
+import { miniFileName, miniFolders, miniJpegQuality } from "../lib/mini/layout.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 /** Two images in every folder. */
@@ -77,7 +78,7 @@ Deno.test("a mini world whose making was killed goes on where it was", async () 
 
 /** Starts making a world in another process and kills that once some images are there. */
 async function killWhileMaking(options: MiniWorldOptions): Promise<void> {
-  const module = new URL("../lib/data/mini.ts", import.meta.url).href;
+  const module = new URL("../lib/mini/make.ts", import.meta.url).href;
   const code = `import { makeMiniWorld } from ${JSON.stringify(module)};
     const options = ${JSON.stringify(options)};
     await makeMiniWorld({ ...options, onProgress: (done) => console.log(done) });`;
@@ -134,7 +135,7 @@ Deno.test("a mini world is not made over somebody's own images", async () => {
     await Deno.mkdir(join(root, "train/horse"), { recursive: true });
     await assert.rejects(
       makeMiniWorld({ root, seed: 0, scale: SCALE }),
-      (error: Error) => error instanceof RangeError && error.message.includes(join(root, "train")),
+      (error: Error) => error instanceof UserError && error.message.includes(join(root, "train")),
     );
     assert.deepEqual([...Deno.readDirSync(root)].map(({ name }) => name), ["train"]);
   });
@@ -142,7 +143,7 @@ Deno.test("a mini world is not made over somebody's own images", async () => {
 
 Deno.test("a mini world's scale is in (0, 1]", async () => {
   for (const scale of [0, -1, 1.5, NaN]) {
-    await assert.rejects(makeMiniWorld({ root: "nowhere", seed: 0, scale }), RangeError);
+    await assert.rejects(makeMiniWorld({ root: "nowhere", seed: 0, scale }), UserError);
   }
 });
 

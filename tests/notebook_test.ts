@@ -1,3 +1,4 @@
+import { UserError } from "../lib/io/errors.ts";
 import assert from "node:assert/strict";
 import { decodeImageBytes } from "../lib/image/image.ts";
 import {
@@ -7,7 +8,7 @@ import {
   mediaBundles,
   progressMedia,
   show,
-} from "../lib/notebook.ts";
+} from "../lib/session/show.ts";
 import type { Figure } from "../lib/report/figure.ts";
 import { percentColumn, type Table } from "../lib/report/table.ts";
 import { noiseImage } from "./image_samples.ts";
@@ -220,7 +221,7 @@ Deno.test("a list of tables and figures is shown one by one", async () => {
 Deno.test("what lacks a field that is shown is refused by it", async () => {
   const { caption: _caption, columns: _columns, ...rest } = figure;
   const says = (thing: object, message: string) =>
-    assert.rejects(show(thing as Figure), { name: "TypeError", message });
+    assert.rejects(show(thing as Figure), { name: "UserError", message });
   await says(
     rest,
     "Cannot show a figure: expected id, title, caption, columns, rows, spec; found no caption, columns",
@@ -254,7 +255,7 @@ Deno.test("what cannot be shown is named, with what to do", async () => {
     ] as const
   ) {
     await assert.rejects(show(thing as unknown as string), {
-      name: "TypeError",
+      name: "UserError",
       message: `${wanted}found ${found}`,
     });
   }
@@ -322,21 +323,21 @@ Deno.test("progress is a bar and a line for each stage", () => {
 
 Deno.test("an error for people is one line in a notebook; others keep their stack trace", async () => {
   const fail = (error: Error) => inOneLine(() => Promise.reject(error)).catch((caught) => caught);
-  const forPeople = new RangeError("Cannot show: expected runs, found none");
+  const forPeople = new UserError("missing", "Cannot show: expected runs, found none");
   const fault = new Error("a fault of the program");
-  const outside = new RangeError("outside");
+  const outside = new UserError("usage", "outside");
   await fail(outside);
   assert.match(outside.stack!, /\n +at /);
   await inKernel(async () => {
     assert.equal(await fail(forPeople), forPeople);
     assert.equal(await fail(fault), fault);
   });
-  assert.equal(forPeople.stack, "RangeError: Cannot show: expected runs, found none");
+  assert.equal(forPeople.stack, "UserError: Cannot show: expected runs, found none");
   assert.match(fault.stack!, /\n +at /);
 });
 
 Deno.test("outside a notebook show() prints text", async () => {
-  const script = `import { show } from "${new URL("../lib/notebook.ts", import.meta.url)}";
+  const script = `import { show } from "${new URL("../lib/session/show.ts", import.meta.url)}";
     await show("hello", { width: 2, height: 1, data: new Uint8Array(6) });`;
   const { stdout, success, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["eval", "--config", new URL("../deno.json", import.meta.url).pathname, script],

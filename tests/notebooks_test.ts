@@ -7,7 +7,7 @@ import {
   type KernelSpec,
   kernelSpec,
   removeKernel,
-} from "../experiments/kernel.ts";
+} from "../lib/cli/kernel.ts";
 import {
   cleanNotebook,
   formatFaults,
@@ -15,9 +15,9 @@ import {
   notebookPaths,
   notebookScript,
   typeFaults,
-} from "../experiments/notebook_files.ts";
-import { checkNotebooks, executeNotebook, hasJupyter } from "../experiments/notebooks.ts";
-import { SECTIONS } from "../experiments/sections.ts";
+} from "../lib/cli/notebook_files.ts";
+import { checkNotebooks, executeNotebook, hasJupyter } from "../lib/cli/notebooks.ts";
+import { SECTIONS } from "../experiments/index.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 const ROOT = resolve(import.meta.dirname!, "..");
@@ -156,7 +156,7 @@ Deno.test("a file that is no notebook is refused by name", () =>
   inFolder(async (folder) => {
     const path = join(folder, "other.ipynb");
     await Deno.writeTextFile(path, "{}");
-    await assert.rejects(notebookFaults(path), /^SyntaxError: Cannot read .*other\.ipynb/);
+    await assert.rejects(notebookFaults(path), /^UserError: Cannot read .*other\.ipynb/);
   }));
 
 Deno.test("the kernel is installed, replaced and removed in the user's folder alone", () =>
@@ -190,7 +190,7 @@ Deno.test("the kernel goes where Jupyter looks on each system", () => {
   assert.equal(folder("linux", { HOME: "/home/a", XDG_DATA_HOME: "/data" }), "/data/jupyter");
   assert.equal(folder("darwin", { HOME: "/Users/a" }), "/Users/a/Library/Jupyter");
   assert.equal(folder("darwin", { HOME: "/Users/a", JUPYTER_DATA_DIR: "/j" }), "/j");
-  assert.throws(() => folder("linux", {}), /^RangeError: Cannot find Jupyter's data folder/);
+  assert.throws(() => folder("linux", {}), /^UserError: Cannot find Jupyter's data folder/);
 });
 
 for (const os of ["linux", "windows"] as const) {

@@ -1,18 +1,18 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import type { CommandOptions } from "../experiments/command.ts";
+import type { CommandOptions } from "../lib/runs/setup.ts";
 import { mini } from "../experiments/profiles/mini.ts";
 import { paper } from "../experiments/profiles/paper.ts";
-import type { Profile } from "../experiments/profiles/profile.ts";
-import { fewerImages, provenance, underConditions } from "../experiments/provenance.ts";
-import { SECTIONS } from "../experiments/sections.ts";
+import type { Profile } from "../lib/runs/profile.ts";
+import { fewerImages, provenance, underConditions } from "../lib/report/paper/captions.ts";
+import { SECTIONS } from "../experiments/index.ts";
 import {
   printedCells,
   publishedLogs,
   publishedPoints,
   publishedRows,
-} from "../lib/results/published.ts";
-import type { RunRow } from "../lib/results/run.ts";
+} from "../lib/published/published.ts";
+import type { RunRow } from "../lib/runs/config.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 const rows = publishedRows(await publishedLogs(), () => 1);

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { isDeepStrictEqual } from "node:util";
-import { comparePublished, publishedReport } from "../experiments/published.ts";
-import { printedCells, publishedLogs, publishedPoints } from "../lib/results/published.ts";
-import { readReleasedLogs } from "../lib/results/released.ts";
+import { comparePublished, publishedReport } from "../lib/report/paper/published.ts";
+import { printedCells, publishedLogs, publishedPoints } from "../lib/published/published.ts";
+import { readReleasedLogs } from "../lib/published/released.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 const sections = await publishedReport();
@@ -90,7 +90,7 @@ Deno.test("readReleasedLogs() reads the authors' pickles: the same runs as the p
 
 Deno.test("readReleasedLogs() refuses what is no clone, and a pickle that calls anything else", async () => {
   await assert.rejects(readReleasedLogs("/nowhere"), {
-    name: "RangeError",
+    name: "UserError",
     message: "Cannot read the authors' logs: expected a clone of mever-team/rine with " +
       "/nowhere/results/grid, found none",
   });
@@ -100,7 +100,7 @@ Deno.test("readReleasedLogs() refuses what is no clone, and a pickle that calls 
     // os.system("true"), protocol 0
     await Deno.writeTextFile(`${clone}/results/grid/x.pickle`, "cos\nsystem\n(S'true'\ntR.");
     await assert.rejects(readReleasedLogs(clone), {
-      name: "SyntaxError",
+      name: "UserError",
       message:
         `Cannot read ${clone}/results/grid/x.pickle: expected a pickled log, found a call of ` +
         "os.system",

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { beside } from "../lib/report/beside.ts";
-import { htmlTable } from "../lib/report/html.ts";
+import { htmlTable } from "../lib/report/write/html.ts";
 import type { Figure } from "../lib/report/figure.ts";
 import { type ReportSection, writeReport } from "../lib/report/page.ts";
 import { percentColumn, type Table } from "../lib/report/table.ts";

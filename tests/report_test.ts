@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { inflateSync } from "node:zlib";
 import sharp from "sharp";
 import { type Figure, figureToCsv, scoreScale } from "../lib/report/figure.ts";
-import { textWidth } from "../lib/report/font.ts";
-import { svgToPdf } from "../lib/report/pdf.ts";
-import { renderFigure } from "../lib/report/render.ts";
+import { textWidth } from "../lib/report/write/font.ts";
+import { svgToPdf } from "../lib/report/write/pdf.ts";
+import { renderFigure } from "../lib/report/write/render.ts";
 import { THEMES } from "../lib/report/theme.ts";
-import { writeFigure, writeTable } from "../lib/report/write.ts";
+import { writeFigure, writeTable } from "../lib/report/write/files.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 const figure: Figure = {
@@ -120,7 +120,7 @@ Deno.test("svgToPdf() draws groups, clips, curves and opacity with PDF's operato
   assert.match(text, /\/MediaBox \[0 0 100 200\]/);
   assert.match(text, /\/G0 << \/ca 0.5 \/CA 1 >> \/G1 << \/ca 0.25 \/CA 0.25 >>/);
   assert.throws(() => svgToPdf(`<svg viewBox="0 0 1 1"><image/></svg>`, 10, "T"), {
-    name: "RangeError",
+    name: "UserError",
     message: "Cannot write PDF: expected groups and paths, found <image>",
   });
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import type { Profile } from "../experiments/profiles/profile.ts";
-import { reproduce } from "../experiments/reproduce.ts";
+import type { Profile } from "../lib/runs/profile.ts";
+import { reproduce } from "../lib/cli/reproduce.ts";
 import { exists } from "../lib/io/files.ts";
 import { makeSmallWorld, smallProfile } from "./small_world.ts";
 import { temporaryFolder } from "./temporary.ts";

@@ -1,3 +1,4 @@
+import { UserError } from "../lib/io/errors.ts";
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import {
@@ -104,7 +105,7 @@ for (const [what, { bytes, says }] of Object.entries(REFUSED)) {
   Deno.test(`${what} is refused before a tensor is read`, async () => {
     const path = await fileOf(bytes);
     await assert.rejects(readSafetensorsHeader(path), (error: Error) => {
-      assert(error instanceof SyntaxError);
+      assert(error instanceof UserError);
       assert.match(error.message, says);
       assert(error.message.startsWith(`Cannot read ${path}: `));
       return true;
@@ -127,7 +128,7 @@ Deno.test("a file that was cut off after its header was read is named", async ()
   const { size } = await Deno.stat(path);
   await Deno.truncate(path, size - 1);
   await assert.rejects(readEntryBytes(path, tensors.get("a")!), {
-    name: "SyntaxError",
+    name: "UserError",
     message: `Cannot read ${path}: expected ${size} bytes, found its end at ${size - 1}`,
   });
 });
@@ -135,7 +136,7 @@ Deno.test("a file that was cut off after its header was read is named", async ()
 Deno.test("every cut of a file is refused", async () => {
   const whole = encodeSafetensors([["a", { data: Float32Array.of(1, 2, 3), shape: [3] }]]);
   for (let length = 0; length < whole.length; length++) {
-    await assert.rejects(readSafetensorsHeader(await fileOf(whole.slice(0, length))), SyntaxError);
+    await assert.rejects(readSafetensorsHeader(await fileOf(whole.slice(0, length))), UserError);
   }
 });
 

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
-import { bestRecords } from "../experiments/finished.ts";
-import { bestHeads } from "../experiments/heads.ts";
+import { bestRecords } from "../lib/runs/finished.ts";
+import { bestHeads } from "../lib/report/paper/heads.ts";
 import { paper } from "../experiments/profiles/paper.ts";
-import { SECTIONS } from "../experiments/sections.ts";
+import { SECTIONS } from "../experiments/index.ts";
 import { evaluateScores } from "../lib/metrics.ts";
 import { tableToMarkdown } from "../lib/report/table.ts";
-import { publishedLogs, publishedRows } from "../lib/results/published.ts";
-import type { RunRecord } from "../lib/results/record.ts";
-import type { RunRow } from "../lib/results/run.ts";
+import { publishedLogs, publishedRows } from "../lib/published/published.ts";
+import type { RunRecord } from "../lib/runs/record.ts";
+import type { RunRow } from "../lib/runs/config.ts";
 
 const rows = publishedRows(await publishedLogs(), () => 1);
 

@@ -1,25 +1,25 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { runsFigure, setsFigure } from "../experiments/explore.ts";
-import { reproduceCommand } from "../experiments/command.ts";
-import { findSection, FinishedRuns } from "../experiments/finished.ts";
+import { runsFigure, setsFigure } from "../lib/session/explore.ts";
+import { reproduceCommand } from "../lib/runs/setup.ts";
+import { findSection, FinishedRuns } from "../lib/runs/finished.ts";
 import { mini } from "../experiments/profiles/mini.ts";
 import { paper } from "../experiments/profiles/paper.ts";
-import { doneSections, writeSections } from "../experiments/report.ts";
-import type { ReproduceOptions } from "../experiments/reproduce.ts";
-import { openSession, Session } from "../experiments/session.ts";
-import { type Sweep, sweepRuns } from "../experiments/sweep.ts";
-import { weightsPath } from "../lib/backbone/backbone.ts";
-import { makeMiniWorld } from "../lib/data/mini.ts";
-import { loadCheckpoint, saveCheckpoint } from "../lib/head/checkpoint.ts";
-import { initialParameters } from "../lib/head/architecture.ts";
+import { doneSections, writeSections } from "../lib/report/paper/report.ts";
+import type { ReproduceOptions } from "../lib/cli/reproduce.ts";
+import { openSession, Session } from "../lib/session/session.ts";
+import { type Sweep, sweepRuns } from "../lib/session/sweep.ts";
+import { weightsPath } from "../lib/backbones/backbone.ts";
+import { makeMiniWorld } from "../lib/mini/make.ts";
+import { loadCheckpoint, saveCheckpoint } from "../lib/detectors/rine/checkpoint.ts";
+import { initialParameters } from "../lib/detectors/rine/architecture.ts";
 import { decodeImage } from "../lib/image/image.ts";
 import { PERTURBATIONS } from "../lib/image/perturb.ts";
 import { randomStream } from "../lib/random.ts";
-import { renderFigure } from "../lib/report/render.ts";
-import type { RunRow } from "../lib/results/run.ts";
-import { openDetector, verdictText } from "../lib/run/detect.ts";
-import type { World } from "../lib/run/plan.ts";
+import { renderFigure } from "../lib/report/write/render.ts";
+import type { RunRow } from "../lib/runs/config.ts";
+import { openDetector, verdictText } from "../lib/detectors/open.ts";
+import type { World } from "../lib/runs/plan.ts";
 import {
   executeSmall,
   makeSmallWorld,
@@ -98,7 +98,7 @@ Deno.test("a session in a small world", (t) =>
       await saveCheckpoint(path, architecture, initialParameters(architecture, randomStream(0)));
       assert.equal((await loadCheckpoint(path)).architecture.blocks, blocks + 1);
       await assert.rejects(openDetector(backbone, path), (error: Error) => {
-        assert.equal(error.name, "TypeError");
+        assert.equal(error.name, "UserError");
         assert.match(error.message, new RegExp(`expected a head for ${blocks} blocks`));
         return true;
       });
@@ -110,7 +110,7 @@ Deno.test("a session in a small world", (t) =>
       async () => {
         await assert.rejects(
           session.rows("grid"),
-          /^RangeError: Cannot show grid: expected 2 runs in .*mini, found 0; run `deno task reproduce --only grid --data [^ ]+ --results [^ ]+` first$/,
+          /^UserError: Cannot show grid: expected 2 runs in .*mini, found 0; run `deno task reproduce --only grid --data [^ ]+ --results [^ ]+` first$/,
         );
         await run("grid");
         const rows = await session.rows("grid");
@@ -245,17 +245,17 @@ Deno.test("a session makes nothing: every call says what does, until it is there
   for (const call of [() => session.rows("grid"), () => session.examples("bilinear_2x")]) {
     await assert.rejects(
       call,
-      /^RangeError: Cannot open the mini profile: expected its images in .*, found none; run `deno task reproduce --data [^ ]+` first$/,
+      /^UserError: Cannot open the mini profile: expected its images in .*, found none; run `deno task reproduce --data [^ ]+` first$/,
     );
   }
   const unopened = await openSession({ profile: "paper", data });
   await assert.rejects(
     unopened.detector(),
-    /^RangeError: Cannot open backbone: expected .*ViT-L-14.*backbone import/,
+    /^UserError: Cannot open backbone: expected .*ViT-L-14.*backbone import/,
   );
   await assert.rejects(
     openSession({ profile: "maxi" as "mini", data }),
-    /^RangeError: Cannot open a session: expected a profile of mini, paper; found maxi$/,
+    /^UserError: Cannot open a session: expected a profile of mini, paper; found maxi$/,
   );
   assert.deepEqual(await Array.fromAsync(Deno.readDir(data)), []);
 

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import sharp from "sharp";
-import { openBackbone } from "../lib/backbone/backbone.ts";
+import { openBackbone } from "../lib/backbones/backbone.ts";
 import type { DatasetSpec } from "../lib/data/dataset.ts";
-import { RecordStore } from "../lib/results/record.ts";
-import type { RunConfig } from "../lib/results/run.ts";
-import { execute } from "../lib/run/execute.ts";
-import type { World } from "../lib/run/plan.ts";
+import { RecordStore } from "../lib/runs/record.ts";
+import type { RunConfig } from "../lib/runs/config.ts";
+import { execute } from "../lib/runs/execute.ts";
+import type { World } from "../lib/runs/plan.ts";
 import { noiseImage, waveImage } from "./image_samples.ts";
 import { GOLDENS } from "./goldens.ts";
 import { temporaryFolder } from "./temporary.ts";

@@ -2,15 +2,15 @@
 
 import { join } from "node:path";
 import { mini } from "../experiments/profiles/mini.ts";
-import type { Profile } from "../experiments/profiles/profile.ts";
-import { type Backbone, openBackbone } from "../lib/backbone/backbone.ts";
-import { makeMiniBackbones } from "../lib/backbone/mini.ts";
-import { makeMiniWorld } from "../lib/data/mini.ts";
+import type { Profile } from "../lib/runs/profile.ts";
+import { type Backbone, openBackbone } from "../lib/backbones/backbone.ts";
+import { makeMiniBackbones } from "../lib/mini/backbones.ts";
+import { makeMiniWorld } from "../lib/mini/make.ts";
 import type { Perturbation } from "../lib/image/perturb.ts";
-import { RecordStore } from "../lib/results/record.ts";
-import type { RunConfig } from "../lib/results/run.ts";
-import { execute, type Executed, type ExecuteOptions } from "../lib/run/execute.ts";
-import type { World } from "../lib/run/plan.ts";
+import { RecordStore } from "../lib/runs/record.ts";
+import type { RunConfig } from "../lib/runs/config.ts";
+import { execute, type Executed, type ExecuteOptions } from "../lib/runs/execute.ts";
+import type { World } from "../lib/runs/plan.ts";
 
 export const SMALL_BACKBONE = "Mini-B/16";
 

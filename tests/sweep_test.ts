@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { mini } from "../experiments/profiles/mini.ts";
-import { type Sweep, sweepRuns } from "../experiments/sweep.ts";
+import { type Sweep, sweepRuns } from "../lib/session/sweep.ts";
 
 const SWEEP: Sweep = {
   contrastiveWeights: [0, .3],
@@ -19,7 +19,7 @@ Deno.test("a sweep combines all values with each other, and with each seed", () 
 Deno.test("what a cell gives amiss is named, with what was wanted", () => {
   const says = (changes: object, message: string) =>
     assert.throws(() => sweepRuns(mini, { ...SWEEP, ...changes }, [0]), {
-      name: "RangeError",
+      name: "UserError",
       message: `Cannot sweep: expected ${message}`,
     });
   says({ projectionDims: 16 }, "projectionDims as a list, [16]; found 16");

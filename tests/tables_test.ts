@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { latexText, tableToLatex } from "../lib/report/latex.ts";
+import { latexText, tableToLatex } from "../lib/report/write/latex.ts";
 import {
   formatCell,
   percentColumn,

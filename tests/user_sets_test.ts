@@ -1,20 +1,21 @@
+import { UserError } from "../lib/io/errors.ts";
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import comparison from "../experiments/comparison.ts";
-import { drawnSets } from "../experiments/feature_space.ts";
-import { scoreColumns } from "../experiments/heads.ts";
-import type { Profile } from "../experiments/profiles/profile.ts";
+import comparison from "../experiments/rine/comparison.ts";
+import { drawnSets } from "../experiments/rine/feature_space.ts";
+import { scoreColumns } from "../lib/report/paper/heads.ts";
+import type { Profile } from "../lib/runs/profile.ts";
 import { beside } from "../lib/report/beside.ts";
 import type { Table } from "../lib/report/table.ts";
-import { SECTIONS } from "../experiments/sections.ts";
-import { averagedRows, withOwnSets } from "../experiments/own_sets.ts";
+import { SECTIONS } from "../experiments/index.ts";
+import { averagedRows, withOwnSets } from "../lib/runs/own_sets.ts";
 import { mini } from "../experiments/profiles/mini.ts";
 import { paper } from "../experiments/profiles/paper.ts";
-import { reportNotice } from "../experiments/report.ts";
+import { reportNotice } from "../lib/report/paper/report.ts";
 import { listImages } from "../lib/data/dataset.ts";
 import { readUserSets } from "../lib/data/user_sets.ts";
-import { publishedLogs, publishedRows } from "../lib/results/published.ts";
-import type { RunRow } from "../lib/results/run.ts";
+import { publishedLogs, publishedRows } from "../lib/published/published.ts";
+import type { RunRow } from "../lib/runs/config.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 async function withFolder(use: (folder: string) => Promise<void>): Promise<void> {
@@ -129,7 +130,7 @@ for (const [what, content, says] of WRONG) {
       const path = await writeSets(folder, content);
       const expected = says.replace("FILE", path).replace("FOLDER", folder);
       await assert.rejects(readUserSets(path, ["progan"]), (error: Error) => {
-        assert(error instanceof RangeError || error instanceof SyntaxError);
+        assert(error instanceof UserError || error instanceof UserError);
         assert.equal(error.message.slice(0, expected.length), expected);
         return !error.message.includes("\n");
       });
@@ -138,7 +139,7 @@ for (const [what, content, says] of WRONG) {
 
 Deno.test("a file of own sets that is not there is named", async () => {
   await assert.rejects(readUserSets("nowhere.json", []), {
-    name: "RangeError",
+    name: "UserError",
     message: "Cannot read nowhere.json: expected a list of sets, found no such file",
   });
 });

@@ -10,8 +10,8 @@ import {
   MINI_SYNTHBUSTER_SETS,
   MINI_TEST_SETS,
   MINI_TRAINING_SETS,
-} from "../../lib/data/mini_sets.ts";
-import type { Profile } from "./profile.ts";
+} from "../../lib/mini/sets.ts";
+import type { Profile } from "../../lib/runs/profile.ts";
 
 const [first, second, third, fourth] = MINI_CLASSES;
 

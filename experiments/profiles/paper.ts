@@ -12,7 +12,7 @@ import {
   SYNTHBUSTER_SETS,
   TEST_SETS_20,
 } from "../../lib/data/catalog.ts";
-import type { Profile } from "./profile.ts";
+import type { Profile } from "../../lib/runs/profile.ts";
 
 /** Everything the experiments run on in the paper. Paper: §4. */
 export const paper: Profile = {

@@ -7,10 +7,10 @@
  * the sets that are no GANs: Table 4. Nine heads on cached tokens: seconds in the mini profile.
  * @module
  */
-import { percentColumn, spread, type Table } from "../lib/report/table.ts";
-import { type RunRow, type Variant, VARIANTS } from "../lib/results/run.ts";
-import { meanScore } from "../lib/results/select.ts";
-import { defineExperiment } from "./experiment.ts";
+import { percentColumn, spread, type Table } from "../../lib/report/table.ts";
+import { type RunRow, type Variant, VARIANTS } from "../../lib/runs/config.ts";
+import { meanScore } from "../../lib/runs/select.ts";
+import { defineExperiment } from "../../lib/runs/section.ts";
 import {
   averagedNames,
   bestHeads,
@@ -18,9 +18,9 @@ import {
   noticeOf,
   retrained,
   testSetNames,
-} from "./heads.ts";
-import type { Profile } from "./profiles/profile.ts";
-import { chosenRemark, seedsRemark } from "./provenance.ts";
+} from "../../lib/report/paper/heads.ts";
+import type { Profile } from "../../lib/runs/profile.ts";
+import { chosenRemark, seedsRemark } from "../../lib/report/paper/captions.ts";
 
 /** Names of the variants in the paper, in its order. */
 const PRINTED: readonly (readonly [Variant, string])[] = [

@@ -7,11 +7,11 @@
  * in the paper; nothing is run.
  * @module
  */
-import type { Table } from "../lib/report/table.ts";
-import { defineExperiment } from "./experiment.ts";
+import type { Table } from "../../lib/report/table.ts";
+import { defineExperiment } from "../../lib/runs/section.ts";
 import { printedRows } from "./comparison.ts";
-import { bestHeads, noticeOf, scoreCells, scoreColumns } from "./heads.ts";
-import { chosenRemark, seedsRemark } from "./provenance.ts";
+import { bestHeads, noticeOf, scoreCells, scoreColumns } from "../../lib/report/paper/heads.ts";
+import { chosenRemark, seedsRemark } from "../../lib/report/paper/captions.ts";
 
 /** Our own row's name: in the paper, whose rows are all its authors', and beside theirs. */
 export const OWN = { printed: "RINE 4-cl. (ours)", shown: "RINE 4-class, ours" } as const;

@@ -8,10 +8,16 @@
  * that the paper does not report; nothing is trained. Under a minute in the mini profile.
  * @module
  */
-import { type Cell, type Column, percentColumn, spread, type Table } from "../lib/report/table.ts";
-import type { PrintedCell } from "../lib/results/published.ts";
-import type { RunRow } from "../lib/results/run.ts";
-import { defineExperiment } from "./experiment.ts";
+import {
+  type Cell,
+  type Column,
+  percentColumn,
+  spread,
+  type Table,
+} from "../../lib/report/table.ts";
+import type { PrintedCell } from "../../lib/published/published.ts";
+import type { RunRow } from "../../lib/runs/config.ts";
+import { defineExperiment } from "../../lib/runs/section.ts";
 import {
   averagedNames,
   bestHeads,
@@ -21,9 +27,9 @@ import {
   scoreCells,
   scoreColumns,
   testSetNames,
-} from "./heads.ts";
-import type { Profile } from "./profiles/profile.ts";
-import { chosenRemark, seedsRemark } from "./provenance.ts";
+} from "../../lib/report/paper/heads.ts";
+import type { Profile } from "../../lib/runs/profile.ts";
+import { chosenRemark, seedsRemark } from "../../lib/report/paper/captions.ts";
 
 /** Resamples of the test images for the 95 % intervals. */
 const BOOTSTRAP = 1000;

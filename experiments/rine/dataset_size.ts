@@ -7,14 +7,20 @@
  * those that the grid has trained on all images: seconds in the mini profile.
  * @module
  */
-import { type Figure, type FigureRow, percentAxis } from "../lib/report/figure.ts";
-import { type Column, percentColumn, spread, type Table } from "../lib/report/table.ts";
-import type { RunRow } from "../lib/results/run.ts";
-import { meanScore } from "../lib/results/select.ts";
-import { defineExperiment } from "./experiment.ts";
-import { bestHeads, byClassSet, noticeOf, retrained, testSetNames } from "./heads.ts";
-import type { Profile } from "./profiles/profile.ts";
-import { chosenRemark, seedsRemark } from "./provenance.ts";
+import { type Figure, type FigureRow, percentAxis } from "../../lib/report/figure.ts";
+import { type Column, percentColumn, spread, type Table } from "../../lib/report/table.ts";
+import type { RunRow } from "../../lib/runs/config.ts";
+import { meanScore } from "../../lib/runs/select.ts";
+import { defineExperiment } from "../../lib/runs/section.ts";
+import {
+  bestHeads,
+  byClassSet,
+  noticeOf,
+  retrained,
+  testSetNames,
+} from "../../lib/report/paper/heads.ts";
+import type { Profile } from "../../lib/runs/profile.ts";
+import { chosenRemark, seedsRemark } from "../../lib/report/paper/captions.ts";
 
 /** §5.5 */
 export default defineExperiment({

@@ -7,15 +7,15 @@
  * augmented anew in every epoch: the longest section, minutes in the mini profile.
  * @module
  */
-import { type Figure, type FigureRow, percentAxis, scoreScale } from "../lib/report/figure.ts";
-import type { RunRow } from "../lib/results/run.ts";
+import { type Figure, type FigureRow, percentAxis, scoreScale } from "../../lib/report/figure.ts";
+import type { RunRow } from "../../lib/runs/config.ts";
 import {
   type Configuration,
   configurations,
   meanScore,
   rankConfigurations,
-} from "../lib/results/select.ts";
-import { defineExperiment } from "./experiment.ts";
+} from "../../lib/runs/select.ts";
+import { defineExperiment } from "../../lib/runs/section.ts";
 import {
   byClassSet,
   classSetName,
@@ -23,9 +23,9 @@ import {
   noticeOf,
   retrained,
   testSetNames,
-} from "./heads.ts";
-import type { Profile } from "./profiles/profile.ts";
-import { chosenRemark, seedsRemark } from "./provenance.ts";
+} from "../../lib/report/paper/heads.ts";
+import type { Profile } from "../../lib/runs/profile.ts";
+import { chosenRemark, seedsRemark } from "../../lib/report/paper/captions.ts";
 
 /** Configurations trained for longer, of each class set. */
 const BEST = 3;

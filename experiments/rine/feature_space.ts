@@ -7,15 +7,15 @@
  * Figure 1. Projects tokens of up to 2000 images to two dimensions with t-SNE; nothing is trained.
  * @module
  */
-import type { DatasetSpec } from "../lib/data/dataset.ts";
-import type { Figure, FigureRow } from "../lib/report/figure.ts";
-import type { FeaturePoint } from "../lib/results/published.ts";
-import type { RunRow } from "../lib/results/run.ts";
-import { randomStream } from "../lib/random.ts";
-import { defineExperiment } from "./experiment.ts";
-import { noticeOf } from "./heads.ts";
-import type { Profile } from "./profiles/profile.ts";
-import { chosenRemark, seedsRemark } from "./provenance.ts";
+import type { DatasetSpec } from "../../lib/data/dataset.ts";
+import type { Figure, FigureRow } from "../../lib/report/figure.ts";
+import type { FeaturePoint } from "../../lib/published/published.ts";
+import type { RunRow } from "../../lib/runs/config.ts";
+import { randomStream } from "../../lib/random.ts";
+import { defineExperiment } from "../../lib/runs/section.ts";
+import { noticeOf } from "../../lib/report/paper/heads.ts";
+import type { Profile } from "../../lib/runs/profile.ts";
+import { chosenRemark, seedsRemark } from "../../lib/report/paper/captions.ts";
 
 /** Images of a detector that are drawn; more only lie on one another. */
 const DRAWN = 2000;

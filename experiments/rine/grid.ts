@@ -14,11 +14,11 @@ import {
   percentAxis,
   scoreScale,
   type Spec,
-} from "../lib/report/figure.ts";
-import { type Column, percentColumn, spread, type Table } from "../lib/report/table.ts";
-import type { RunRow } from "../lib/results/run.ts";
-import { bestConfiguration, meanScore, SELECTIONS } from "../lib/results/select.ts";
-import { defineExperiment } from "./experiment.ts";
+} from "../../lib/report/figure.ts";
+import { type Column, percentColumn, spread, type Table } from "../../lib/report/table.ts";
+import type { RunRow } from "../../lib/runs/config.ts";
+import { bestConfiguration, meanScore, SELECTIONS } from "../../lib/runs/select.ts";
+import { defineExperiment } from "../../lib/runs/section.ts";
 import {
   averagedNames,
   classSetName,
@@ -26,9 +26,9 @@ import {
   noticeOf,
   testSetNames,
   trainingConfig,
-} from "./heads.ts";
-import type { Profile } from "./profiles/profile.ts";
-import { seedsRemark } from "./provenance.ts";
+} from "../../lib/report/paper/heads.ts";
+import type { Profile } from "../../lib/runs/profile.ts";
+import { seedsRemark } from "../../lib/report/paper/captions.ts";
 
 /** §5.3 */
 export default defineExperiment({

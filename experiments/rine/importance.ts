@@ -7,13 +7,13 @@
  * Figure 7. Reads the grid's heads; nothing is run.
  * @module
  */
-import type { Figure, FigureRow } from "../lib/report/figure.ts";
-import { percentAxis } from "../lib/report/figure.ts";
-import type { RunRow } from "../lib/results/run.ts";
-import { defineExperiment } from "./experiment.ts";
-import { bestHeads, classSetEncoding, noticeOf } from "./heads.ts";
-import type { Profile } from "./profiles/profile.ts";
-import { chosenRemark, seedsRemark } from "./provenance.ts";
+import type { Figure, FigureRow } from "../../lib/report/figure.ts";
+import { percentAxis } from "../../lib/report/figure.ts";
+import type { RunRow } from "../../lib/runs/config.ts";
+import { defineExperiment } from "../../lib/runs/section.ts";
+import { bestHeads, classSetEncoding, noticeOf } from "../../lib/report/paper/heads.ts";
+import type { Profile } from "../../lib/runs/profile.ts";
+import { chosenRemark, seedsRemark } from "../../lib/report/paper/captions.ts";
 
 /** §5.7 */
 export default defineExperiment({

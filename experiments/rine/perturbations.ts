@@ -7,10 +7,10 @@
  * Nothing is trained; every test image goes through the backbone once for each perturbation.
  * @module
  */
-import { PERTURBATIONS } from "../lib/image/perturb.ts";
-import type { Table } from "../lib/report/table.ts";
-import type { RunRow } from "../lib/results/run.ts";
-import { defineExperiment } from "./experiment.ts";
+import { PERTURBATIONS } from "../../lib/image/perturb.ts";
+import type { Table } from "../../lib/report/table.ts";
+import type { RunRow } from "../../lib/runs/config.ts";
+import { defineExperiment } from "../../lib/runs/section.ts";
 import {
   bestHeads,
   byClassSet,
@@ -19,9 +19,9 @@ import {
   scoreCells,
   scoreColumns,
   testSetNames,
-} from "./heads.ts";
-import type { Profile } from "./profiles/profile.ts";
-import { chosenRemark, seedsRemark } from "./provenance.ts";
+} from "../../lib/report/paper/heads.ts";
+import type { Profile } from "../../lib/runs/profile.ts";
+import { chosenRemark, seedsRemark } from "../../lib/report/paper/captions.ts";
 
 /** §5.6 */
 export default defineExperiment({

@@ -7,10 +7,10 @@
  * generator is of their kind: Table 6. Eight heads of five epochs; ten crops of every test image.
  * @module
  */
-import type { Table } from "../lib/report/table.ts";
-import type { RunRow } from "../lib/results/run.ts";
-import { bestConfiguration } from "../lib/results/select.ts";
-import { defineExperiment } from "./experiment.ts";
+import type { Table } from "../../lib/report/table.ts";
+import type { RunRow } from "../../lib/runs/config.ts";
+import { bestConfiguration } from "../../lib/runs/select.ts";
+import { defineExperiment } from "../../lib/runs/section.ts";
 import {
   bestHeads,
   noticeOf,
@@ -18,9 +18,9 @@ import {
   scoreCells,
   scoreColumns,
   trainingConfig,
-} from "./heads.ts";
-import type { Profile } from "./profiles/profile.ts";
-import { chosenRemark, seedsRemark } from "./provenance.ts";
+} from "../../lib/report/paper/heads.ts";
+import type { Profile } from "../../lib/runs/profile.ts";
+import { chosenRemark, seedsRemark } from "../../lib/report/paper/captions.ts";
 
 /** Epochs after which heads are tried. Released: scripts/diffusion.py */
 const AT_EPOCHS = [1, 3, 5];

@@ -2,6 +2,7 @@
  * A frozen backbone: images in, one CLS token per Transformer block out.
  * @module
  */
+import { UserError } from "../io/errors.ts";
 import { basename, dirname, join } from "node:path";
 import { centerCrop } from "../image/crop.ts";
 import { assertImages, type RgbImage } from "../image/image.ts";
@@ -10,8 +11,13 @@ import { Lazy } from "../io/lazy.ts";
 import type { Tensor } from "../io/tensor.ts";
 import { type Device, openSession, ortTensor, type Session } from "../onnx/session.ts";
 import { quantizedPath, readQuantizedWeights } from "./quantize.ts";
-import { buildVitGraph, type Tap } from "./vit_graph.ts";
-import { hashWeights, readVitWeights, type VitArchitecture, type VitWeights } from "./weights.ts";
+import { buildVitGraph, type Tap } from "./vit/graph.ts";
+import {
+  hashWeights,
+  readVitWeights,
+  type VitArchitecture,
+  type VitWeights,
+} from "./vit/weights.ts";
 
 /** What backbones can compute in. */
 export const PRECISIONS = ["full", "int8"] as const;
@@ -94,13 +100,14 @@ export class Backbone implements AsyncDisposable {
    * Tokens of crops that have the backbone's resolution.
    * @param rgb uint8 [count, R, R, 3]
    * @returns float32 [count, blocks, width]
-   * @throws {TypeError} where there are more or fewer bytes than that
+   * @throws {UserError} where there are more or fewer bytes than that
    */
   async tokensOfCrops(rgb: Uint8Array, count: number): Promise<Tensor> {
     const { resolutionPx, blocks, width } = this.architecture;
     const cropBytes = resolutionPx * resolutionPx * 3;
     if (rgb.length !== count * cropBytes) {
-      throw new TypeError(
+      throw new UserError(
+        "usage",
         `Cannot compute tokens: expected ${
           count * cropBytes
         } bytes for ${count} crops of ${resolutionPx} px, found ${rgb.length}`,
@@ -123,7 +130,7 @@ export class Backbone implements AsyncDisposable {
   /**
    * Tokens of images of any size, by their centre crops.
    * @returns float32 [images, blocks, width]
-   * @throws {TypeError} where one is no image
+   * @throws {UserError} where one is no image
    */
   async tokens(images: readonly RgbImage[]): Promise<Tensor> {
     assertImages(images, `Cannot compute tokens with ${this.name}`);
@@ -136,7 +143,7 @@ export class Backbone implements AsyncDisposable {
 
   /**
    * Opens the session now rather than at the first image. Where that fails, it can be tried again.
-   * @throws {RangeError} where the device's provider is not installed, with what installs it
+   * @throws {UserError} where the device's provider is not installed, with what installs it
    */
   open(): Promise<Session> {
     return this.#session.get();
@@ -172,10 +179,10 @@ export class Backbone implements AsyncDisposable {
  * Opens a backbone. Only the header of its weights is read until tokens are asked for.
  * @param name of a folder in `options.folder` (`ViT-L/14` lies in `ViT-L-14/`), or the path of a
  * `.safetensors` file
- * @throws {RangeError} where there is no such backbone, its names follow no known scheme, or its int8
+ * @throws {UserError} where there is no such backbone, its names follow no known scheme, or its int8
  * weights were made of other weights
- * @throws {SyntaxError} where its file is not whole
- * @throws {TypeError} where its tensors do not fit one another
+ * @throws {UserError} where its file is not whole
+ * @throws {UserError} where its tensors do not fit one another
  */
 export async function openBackbone(
   name: string,
@@ -184,14 +191,18 @@ export async function openBackbone(
   const { folder = "data/backbones", precision = "full", device = "cpu" } = options;
   const isFile = name.endsWith(".safetensors");
   const path = isFile ? name : weightsPath(folder, name);
-  if (!await exists(path)) throw new RangeError(await notFound(path, folder, isFile));
+  if (!await exists(path)) throw new UserError("missing", await notFound(path, folder, isFile));
   if (precision === "full") return new Backbone(name, await readVitWeights(path), options);
   if (device !== "cpu") {
-    throw new RangeError(`Cannot open ${name} as int8: expected device cpu, found ${device}`);
+    throw new UserError(
+      "missing",
+      `Cannot open ${name} as int8: expected device cpu, found ${device}`,
+    );
   }
   const quantized = quantizedPath(path);
   if (!await exists(quantized)) {
-    throw new RangeError(
+    throw new UserError(
+      "missing",
       `Cannot open ${name} as int8: expected ${quantized}, found none; \`deno task backbone quantize --name ${name} --backbones ${folder}\` makes it`,
     );
   }

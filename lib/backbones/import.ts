@@ -2,13 +2,14 @@
  * Takes weights that people have and puts them where backbones are opened by name.
  * @module
  */
+import { UserError } from "../io/errors.ts";
 import { dirname, resolve } from "node:path";
 import { contentKey, exists } from "../io/files.ts";
 import { isPytorchFile, readPytorchFile } from "../io/pytorch_file.ts";
 import { writeSafetensors } from "../io/safetensors.ts";
 import { weightsPath } from "./backbone.ts";
 import { quantizedPath } from "./quantize.ts";
-import { readVitWeights, type VitWeights } from "./weights.ts";
+import { readVitWeights, type VitWeights } from "./vit/weights.ts";
 
 /** What becomes of the file that is imported. */
 export const IMPORT_MODES = ["link", "copy"] as const;
@@ -31,18 +32,22 @@ export interface ImportOptions {
  * OpenAI's names (`ViT-L-14.pt`), whose tensors are read and whose code is not. Int8 weights of
  * that name, made of weights that were there before, are removed.
  * @returns the weights as they will be opened
- * @throws {RangeError} where the name is taken, or the tensors' names follow no known scheme
- * @throws {SyntaxError} where the file is not whole
- * @throws {TypeError} where tensors do not fit one another
+ * @throws {UserError} where the name is taken, or the tensors' names follow no known scheme
+ * @throws {UserError} where the file is not whole
+ * @throws {UserError} where tensors do not fit one another
  */
 export async function importBackbone(file: string, options: ImportOptions): Promise<VitWeights> {
   const { name, folder = "data/backbones", mode = "link" } = options;
   const target = weightsPath(folder, name);
   if (!await exists(file)) {
-    throw new RangeError(`Cannot import ${name}: expected weights at ${file}, found none`);
+    throw new UserError(
+      "missing",
+      `Cannot import ${name}: expected weights at ${file}, found none`,
+    );
   }
   if (await exists(target)) {
-    throw new RangeError(
+    throw new UserError(
+      "usage",
       `Cannot import ${name}: expected a new name, found weights at ${target}; remove that folder first or choose another name`,
     );
   }

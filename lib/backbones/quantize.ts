@@ -3,6 +3,7 @@
  * own, in a file that holds all that the graph needs.
  * @module
  */
+import { UserError } from "../io/errors.ts";
 import { basename, dirname, join } from "node:path";
 import {
   type LazyTensor,
@@ -12,7 +13,7 @@ import {
   toFloat32,
   writeLargeSafetensors,
 } from "../io/safetensors.ts";
-import { hashWeights, type VitArchitecture, type VitWeights } from "./weights.ts";
+import { hashWeights, type VitArchitecture, type VitWeights } from "./vit/weights.ts";
 
 /** Linear layers of a block, whose matrices are quantised. */
 const MATRIX = /^blocks\.\d+\.(q|k|v|out|fc1|fc2)\.weight$/;
@@ -95,21 +96,23 @@ function quantize(values: Float32Array, outputs: number, inputs: number) {
 /**
  * Reads what {@linkcode quantizeWeights} wrote.
  * @param sourcePath weights that it must have been made of
- * @throws {SyntaxError} where the file is not whole, or is not such a file
- * @throws {RangeError} where it was made of other weights
+ * @throws {UserError} where the file is not whole, or is not such a file
+ * @throws {UserError} where it was made of other weights
  */
 export async function readQuantizedWeights(path: string, sourcePath: string): Promise<VitWeights> {
   const header = await readSafetensorsHeader(path);
   const { metadata } = header;
   if (metadata[FORMAT_KEY] !== FORMAT) {
-    throw new SyntaxError(
+    throw new UserError(
+      "damaged",
       `Cannot read ${path}: expected int8 weights of format ${FORMAT}, found ${
         metadata[FORMAT_KEY] ?? "none"
       }; ${quantizeAdvice(path)}`,
     );
   }
   if (metadata[SOURCE_KEY] !== await hashWeights(sourcePath)) {
-    throw new RangeError(
+    throw new UserError(
+      "missing",
       `Cannot read ${path}: expected int8 weights made of ${sourcePath}, found those of an earlier file; ${
         quantizeAdvice(path)
       }`,

@@ -2,22 +2,26 @@
  * Backbones on disk: what there is, and int8 versions of them.
  * @module
  */
+import { UserError } from "../io/errors.ts";
 import { join } from "node:path";
-import { weightsPath } from "../lib/backbone/backbone.ts";
-import { describeBackbone } from "../lib/backbone/import.ts";
-import { quantizedPath, quantizeWeights } from "../lib/backbone/quantize.ts";
-import { readVitWeights } from "../lib/backbone/weights.ts";
-import { exists } from "../lib/io/files.ts";
+import { weightsPath } from "../backbones/backbone.ts";
+import { describeBackbone } from "../backbones/import.ts";
+import { quantizedPath, quantizeWeights } from "../backbones/quantize.ts";
+import { readVitWeights } from "../backbones/vit/weights.ts";
+import { exists } from "../io/files.ts";
 
 /**
  * Writes a backbone's int8 weights beside its own.
  * @returns a line for people
- * @throws {RangeError} where there is no such backbone
+ * @throws {UserError} where there is no such backbone
  */
 export async function quantizeBackbone(name: string, folder: string): Promise<string> {
   const path = weightsPath(folder, name);
   if (!await exists(path)) {
-    throw new RangeError(`Cannot quantize ${name}: expected weights at ${path}, found none`);
+    throw new UserError(
+      "missing",
+      `Cannot quantize ${name}: expected weights at ${path}, found none`,
+    );
   }
   const target = quantizedPath(path);
   await quantizeWeights(await readVitWeights(path), target);

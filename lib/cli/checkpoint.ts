@@ -2,10 +2,16 @@
  * What the command line does with checkpoints: convert them and say what is in them.
  * @module
  */
+import { UserError } from "../io/errors.ts";
 import { writeSafetensors } from "../io/safetensors.ts";
-import { parameterCount } from "./architecture.ts";
-import { blockImportance, type Checkpoint, loadCheckpoint, readTensors } from "./checkpoint.ts";
-import { type LinearProbe, loadLinearProbe } from "./linear_probe.ts";
+import { parameterCount } from "../detectors/rine/architecture.ts";
+import {
+  blockImportance,
+  type Checkpoint,
+  loadCheckpoint,
+  readTensors,
+} from "../detectors/rine/checkpoint.ts";
+import { type LinearProbe, loadLinearProbe } from "../detectors/ufd/probe.ts";
 import { writePytorchFile } from "../io/pytorch_file.ts";
 
 /** A head, or UFD's linear layer. */
@@ -22,22 +28,24 @@ async function loadModel(path: string): Promise<Model> {
  * Converts a head or UFD's linear layer between `.pth` and `.safetensors`, told by the ending of
  * `output`; `input` is told by its content. Adam's moments are left out.
  * @returns what was done, a line
- * @throws {RangeError} where `output` ends otherwise, or is a `.pth` and the head is ablated: the
+ * @throws {UserError} where `output` ends otherwise, or is a `.pth` and the head is ablated: the
  * format holds tensors alone, and without its ablation a head is another model
- * @throws {TypeError} where `input` holds another model
- * @throws {SyntaxError} where `input` is damaged or holds more than tensors
+ * @throws {UserError} where `input` holds another model
+ * @throws {UserError} where `input` is damaged or holds more than tensors
  */
 export async function convertCheckpoint(input: string, output: string): Promise<string> {
   const format = /\.(pth|safetensors)$/.exec(output)?.[1];
   if (!format) {
-    throw new RangeError(
+    throw new UserError(
+      "usage",
       `Cannot convert to ${output}: expected a name ending in .pth or .safetensors`,
     );
   }
   const model = await loadModel(input);
   const ablation = "head" in model ? model.head.architecture.ablation : "none";
   if (format === "pth" && ablation !== "none") {
-    throw new RangeError(
+    throw new UserError(
+      "usage",
       `Cannot convert ${input} to ${output}: expected a whole head, found one with ablation ${ablation}, which .pth cannot say; convert it to .safetensors`,
     );
   }
@@ -50,8 +58,8 @@ export async function convertCheckpoint(input: string, output: string): Promise<
 /**
  * Describes a head or UFD's linear layer: sizes, parameter count and the importance of each block.
  * @returns lines for a person to read
- * @throws {TypeError} where the file holds another model
- * @throws {SyntaxError} where it is damaged or holds more than tensors
+ * @throws {UserError} where the file holds another model
+ * @throws {UserError} where it is damaged or holds more than tensors
  */
 export async function describeCheckpoint(path: string): Promise<string> {
   const model = await loadModel(path);

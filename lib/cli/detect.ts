@@ -2,15 +2,16 @@
  * Verdicts on images, from the command line.
  * @module
  */
+import { UserError } from "../io/errors.ts";
 import { join } from "node:path";
-import { openBackbone, weightsPath } from "../lib/backbone/backbone.ts";
-import { tryDecode } from "../lib/data/image_file.ts";
-import { loadCheckpoint } from "../lib/head/checkpoint.ts";
-import { exists } from "../lib/io/files.ts";
-import type { Device } from "../lib/onnx/session.ts";
-import { openDetector, type Verdict } from "../lib/run/detect.ts";
-import { trainedConfig } from "../lib/run/train.ts";
-import { imagesIn } from "./image_folder.ts";
+import { openBackbone, weightsPath } from "../backbones/backbone.ts";
+import { tryDecode } from "../data/image_file.ts";
+import { loadCheckpoint } from "../detectors/rine/checkpoint.ts";
+import { exists } from "../io/files.ts";
+import type { Device } from "../onnx/session.ts";
+import { openDetector, type Verdict } from "../detectors/open.ts";
+import { trainedConfig } from "../detectors/rine/train.ts";
+import { imagesIn } from "../data/image_folder.ts";
 import { PROFILES } from "./reproduce.ts";
 
 /** What judges images. */
@@ -40,7 +41,7 @@ export interface Judge {
 
 /**
  * Finds the backbone of a head.
- * @throws {RangeError} where no folder holds it
+ * @throws {UserError} where no folder holds it
  */
 export async function findJudge(
   { head, backbone, backbones, device }: DetectOptions,
@@ -62,8 +63,8 @@ export type Detection =
 /**
  * Judges the centre crop of each image, one after the other.
  * @param paths of images, and of folders whose images are meant
- * @throws {RangeError} where a path is not there, or a folder holds no image
- * @throws {TypeError} where the head is for tokens of other sizes than the backbone's
+ * @throws {UserError} where a path is not there, or a folder holds no image
+ * @throws {UserError} where the head is for tokens of other sizes than the backbone's
  */
 export async function* detections(
   paths: readonly string[],
@@ -89,7 +90,10 @@ async function expand(path: string): Promise<string[]> {
     info = await Deno.stat(path);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
-    throw new RangeError(`Cannot detect: expected an image or a folder at ${path}, found none`);
+    throw new UserError(
+      "missing",
+      `Cannot detect: expected an image or a folder at ${path}, found none`,
+    );
   }
   return info.isDirectory ? (await imagesIn(path)).map((name) => join(path, name)) : [path];
 }

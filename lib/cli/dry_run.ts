@@ -3,14 +3,14 @@
  * the released scripts.
  * @module
  */
-import { GraphBuilder } from "../lib/onnx/graph.ts";
-import { openSession, ortTensor } from "../lib/onnx/session.ts";
-import type { RunRow } from "../lib/results/run.ts";
-import { type Cost, Costing, ImageCounts, sum } from "./cost.ts";
-import type { Experiment } from "./experiment.ts";
-import { duration } from "./progress_bar.ts";
-import type { Profile } from "./profiles/profile.ts";
-import { Standing, type StandingOptions } from "./standing.ts";
+import { GraphBuilder } from "../onnx/graph.ts";
+import { openSession, ortTensor } from "../onnx/session.ts";
+import type { RunRow } from "../runs/config.ts";
+import { type Cost, Costing, ImageCounts, sum } from "../runs/cost.ts";
+import type { Experiment } from "../runs/section.ts";
+import { duration } from "../io/progress_bar.ts";
+import type { Profile } from "../runs/profile.ts";
+import { Standing, type StandingOptions } from "../runs/standing.ts";
 
 /** What a step costs besides its products, in seconds. */
 const STEP_OVERHEAD_SECONDS = .5e-3;

@@ -2,16 +2,17 @@
  * Tokens of a folder of images, for use outside this project.
  * @module
  */
+import { UserError } from "../io/errors.ts";
 import { basename, resolve } from "node:path";
-import { openBackbone, type Precision } from "../lib/backbone/backbone.ts";
-import type { ImageEntry } from "../lib/data/dataset.ts";
-import { extractTokens } from "../lib/features/extract.ts";
-import { tokenPaths } from "../lib/features/token_set.ts";
-import { cropsPerImage } from "../lib/image/transform.ts";
-import { writeJson } from "../lib/io/files.ts";
-import type { Device } from "../lib/onnx/session.ts";
-import { imagesIn } from "./image_folder.ts";
-import { ProgressDisplay } from "./progress_bar.ts";
+import { openBackbone, type Precision } from "../backbones/backbone.ts";
+import type { ImageEntry } from "../data/dataset.ts";
+import { extractTokens } from "../tokens/extract.ts";
+import { tokenPaths } from "../tokens/store.ts";
+import { cropsPerImage } from "../image/transform.ts";
+import { writeJson } from "../io/files.ts";
+import type { Device } from "../onnx/session.ts";
+import { imagesIn } from "../data/image_folder.ts";
+import { ProgressDisplay } from "../io/progress_bar.ts";
 
 /** What tokens are made of, and where they go. */
 export interface FeaturesOptions {
@@ -31,11 +32,13 @@ export interface FeaturesOptions {
 /**
  * Writes the tokens of every image in a folder.
  * @returns a summary for people
- * @throws {RangeError} where there is no image
+ * @throws {UserError} where there is no image
  */
 export async function writeFeatures(options: FeaturesOptions): Promise<string> {
   const { backbone: name, backbones, images: root, transform, out, device, precision } = options;
-  if (!out.endsWith(".npy")) throw new RangeError(`Cannot write ${out}: expected a name in .npy`);
+  if (!out.endsWith(".npy")) {
+    throw new UserError("usage", `Cannot write ${out}: expected a name in .npy`);
+  }
   await using backbone = await openBackbone(name, { folder: backbones, device, precision });
   const images: ImageEntry[] = (await imagesIn(root)).map((path) => ({
     path,

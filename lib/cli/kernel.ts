@@ -8,9 +8,10 @@
  * and relative paths in cells are relative to it.
  * @module
  */
+import { UserError } from "../io/errors.ts";
 import { join } from "node:path";
-import { assertWritable, exists, readJson, writeJson } from "../lib/io/files.ts";
-import { PROJECT } from "./command.ts";
+import { assertWritable, exists, readJson, writeJson } from "../io/files.ts";
+import { PROJECT } from "../runs/setup.ts";
 
 /** Name of the kernel, as notebooks have it. */
 export const KERNEL_NAME = "rine";
@@ -109,7 +110,8 @@ export function jupyterDataFolder(
 function home(env: (name: string) => string | undefined): string {
   const found = env("HOME") ?? env("USERPROFILE");
   if (found) return found;
-  throw new RangeError(
+  throw new UserError(
+    "usage",
     "Cannot find Jupyter's data folder: expected JUPYTER_DATA_DIR or HOME, found neither",
   );
 }

@@ -2,10 +2,11 @@
  * Notebooks as files: what is in them, and what keeps them from being committed.
  * @module
  */
+import { UserError } from "../io/errors.ts";
 import { basename, join } from "node:path";
-import { readJson, writeFileAtomic } from "../lib/io/files.ts";
+import { readJson, writeFileAtomic } from "../io/files.ts";
 import { KERNEL_NAME } from "./kernel.ts";
-import { PROJECT } from "./command.ts";
+import { PROJECT } from "../runs/setup.ts";
 
 /** A cell as the file has it; text is a list of lines that keep their ends. */
 interface Cell {
@@ -35,7 +36,7 @@ export async function notebookPaths(folder: string = NOTEBOOKS): Promise<string[
 
 /**
  * A notebook's code cells as one module.
- * @throws {SyntaxError} where the file is no notebook
+ * @throws {UserError} where the file is no notebook
  */
 export async function notebookScript(path: string): Promise<string> {
   const { cells } = await readNotebook(path);
@@ -94,7 +95,7 @@ async function formattedNotebooks(paths: readonly string[]): Promise<string[]> {
     const copies = paths.map((path) => join(folder, basename(path)));
     await Promise.all(paths.map((path, i) => Deno.copyFile(path, copies[i]!)));
     const said = await deno(["fmt", "--quiet", "--config", CONFIG, ...copies]);
-    if (said !== "") throw new SyntaxError(`Cannot format notebooks: ${said}`);
+    if (said !== "") throw new UserError("damaged", `Cannot format notebooks: ${said}`);
     return await Promise.all(copies.map((copy) => Deno.readTextFile(copy)));
   } finally {
     await Deno.remove(folder, { recursive: true });
@@ -123,7 +124,10 @@ export async function typeFaults(paths: readonly string[]): Promise<string> {
 async function readNotebook(path: string): Promise<Notebook> {
   const notebook = await readJson<Notebook>(path);
   if (notebook?.nbformat !== 4 || !Array.isArray(notebook.cells)) {
-    throw new SyntaxError(`Cannot read ${path}: expected a notebook of format 4, found another`);
+    throw new UserError(
+      "damaged",
+      `Cannot read ${path}: expected a notebook of format 4, found another`,
+    );
   }
   return notebook;
 }

@@ -5,8 +5,9 @@
  * deno task notebooks:check
  * @module
  */
+import { UserError } from "../io/errors.ts";
 import { basename, join, resolve } from "node:path";
-import { assertWritable, writeJson } from "../lib/io/files.ts";
+import { assertWritable, writeJson } from "../io/files.ts";
 import { KERNEL_NAME, kernelSpec } from "./kernel.ts";
 import {
   cleanNotebook,
@@ -15,14 +16,14 @@ import {
   notebookPaths,
   typeFaults,
 } from "./notebook_files.ts";
-import { duration } from "./progress_bar.ts";
-import { PROJECT } from "./command.ts";
+import { duration } from "../io/progress_bar.ts";
+import { PROJECT } from "../runs/setup.ts";
 
 /**
  * Checks that notebooks can be committed: no outputs, formatted, and every cell has right types.
  * @param fix take outputs out and format them first
  * @returns a summary for people
- * @throws {RangeError} naming what is wrong
+ * @throws {UserError} naming what is wrong
  */
 export async function checkNotebooks({ fix = false }: { fix?: boolean } = {}): Promise<string> {
   const paths = await notebookPaths();
@@ -32,13 +33,14 @@ export async function checkNotebooks({ fix = false }: { fix?: boolean } = {}): P
     ...await formatFaults(paths),
   ];
   if (faults.length > 0) {
-    throw new RangeError(
+    throw new UserError(
+      "usage",
       ["Cannot accept the notebooks", ...faults, "`deno task notebooks:check --fix` mends it"]
         .join("\n"),
     );
   }
   const types = await typeFaults(paths);
-  if (types !== "") throw new RangeError(`Cannot accept the notebooks: ${types}`);
+  if (types !== "") throw new UserError("usage", `Cannot accept the notebooks: ${types}`);
   return `${paths.length} notebooks carry no outputs, are formatted and have right types`;
 }
 
@@ -108,14 +110,15 @@ function cellError(stderr: string): string {
  * Executes all notebooks and writes them as HTML.
  * @param log told of each notebook when it ends
  * @returns a summary for people
- * @throws {RangeError} where Jupyter is missing, with what installs it, or a cell fails
+ * @throws {UserError} where Jupyter is missing, with what installs it, or a cell fails
  */
 export async function runNotebooks(
   out: string,
   log: (line: string) => void,
 ): Promise<string> {
   if (!await hasJupyter()) {
-    throw new RangeError(
+    throw new UserError(
+      "missing",
       "Cannot run notebooks: expected `jupyter nbconvert`, found none; " +
         "`apt-get install jupyter-nbconvert` or `pip install nbconvert` installs it",
     );
@@ -133,7 +136,7 @@ export async function runNotebooks(
     if (executed.error !== "") failed.push(`${name}: ${executed.error}`);
   }
   if (failed.length > 0) {
-    throw new RangeError(["Cannot run all notebooks", ...failed].join("\n\n"));
+    throw new UserError("usage", ["Cannot run all notebooks", ...failed].join("\n\n"));
   }
   return `${paths.length} notebooks in ${duration(seconds)}; their pages are in ${out}`;
 }

@@ -2,30 +2,31 @@
  * Reproduces the paper: every section asked for, in the order that dependencies ask.
  * @module
  */
+import { UserError } from "../io/errors.ts";
 import { join } from "node:path";
-import type { Precision } from "../lib/backbone/backbone.ts";
-import { type EngineName, resolveEngine } from "../lib/head/open_engine.ts";
-import { assertWritable, exists } from "../lib/io/files.ts";
-import type { Device } from "../lib/onnx/session.ts";
-import type { ThemeName } from "../lib/report/theme.ts";
-import { RecordStore, type RunRecord } from "../lib/results/record.ts";
-import type { RunRow } from "../lib/results/run.ts";
-import { meanScore } from "../lib/results/select.ts";
-import { execute } from "../lib/run/execute.ts";
-import { reproduceCommand } from "./command.ts";
-import { keepBestHeads } from "./best_heads.ts";
-import { type Experiment, headingOf } from "./experiment.ts";
-import { FinishedRuns } from "./finished.ts";
-import { averagedNames, bestHeads } from "./heads.ts";
-import { averagedRows } from "./own_sets.ts";
-import { duration, ProgressDisplay } from "./progress_bar.ts";
-import { mini } from "./profiles/mini.ts";
-import { paper } from "./profiles/paper.ts";
-import type { Profile } from "./profiles/profile.ts";
-import { fewerImages } from "./provenance.ts";
-import { doneSections, writeSections } from "./report.ts";
-import { SECTIONS } from "./sections.ts";
-import { openWorld } from "./world.ts";
+import type { Precision } from "../backbones/backbone.ts";
+import { type EngineName, resolveEngine } from "../detectors/rine/open_engine.ts";
+import { assertWritable, exists } from "../io/files.ts";
+import type { Device } from "../onnx/session.ts";
+import type { ThemeName } from "../report/theme.ts";
+import { RecordStore, type RunRecord } from "../runs/record.ts";
+import type { RunRow } from "../runs/config.ts";
+import { meanScore } from "../runs/select.ts";
+import { execute } from "../runs/execute.ts";
+import { reproduceCommand } from "../runs/setup.ts";
+import { keepBestHeads } from "../runs/best_heads.ts";
+import { type Experiment, headingOf } from "../runs/section.ts";
+import { FinishedRuns } from "../runs/finished.ts";
+import { averagedNames, bestHeads } from "../report/paper/heads.ts";
+import { averagedRows } from "../runs/own_sets.ts";
+import { duration, ProgressDisplay } from "../io/progress_bar.ts";
+import { mini } from "../../experiments/profiles/mini.ts";
+import { paper } from "../../experiments/profiles/paper.ts";
+import type { Profile } from "../runs/profile.ts";
+import { fewerImages } from "../report/paper/captions.ts";
+import { doneSections, writeSections } from "../report/paper/report.ts";
+import { SECTIONS } from "../../experiments/index.ts";
+import { openWorld } from "../runs/world.ts";
 
 /** Every profile by name. */
 export const PROFILES: Readonly<Record<string, Profile>> = { mini, paper };
@@ -66,7 +67,8 @@ export async function reproduce(options: ReproduceOptions): Promise<string> {
   const folder = join(results, profile.name);
   const tokensFolder = join(data, "tokens");
   if (profile.name !== "mini" && !await exists(data)) {
-    throw new RangeError(
+    throw new UserError(
+      "missing",
       `Cannot reproduce: expected images and backbones in ${data}, found no such folder; ` +
         "`deno task doctor --data FOLDER` says what belongs there",
     );

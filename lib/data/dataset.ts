@@ -2,6 +2,7 @@
  * Sets of images as they lie on disk: which folders hold the real and the generated ones.
  * @module
  */
+import { UserError } from "../io/errors.ts";
 import { resolve } from "node:path";
 import { FolderTree, isHidden } from "./folder_tree.ts";
 
@@ -88,13 +89,13 @@ export function isImageName(name: string): boolean {
  * Lists a set's images in an order that does not depend on the file system: sources as declared,
  * then paths by UTF-16 code unit.
  *
- * @throws {RangeError} as {@linkcode listSource}, and where a source holds no image
+ * @throws {UserError} as {@linkcode listSource}, and where a source holds no image
  */
 export async function listImages(root: string, spec: DatasetSpec): Promise<ImageEntry[]> {
   const entries: ImageEntry[] = [];
   for (const source of spec.sources) {
     const { paths } = await listSource(root, source, spec.name);
-    if (paths.length === 0) throw new RangeError(noImages(root, source, spec.name));
+    if (paths.length === 0) throw new UserError("missing", noImages(root, source, spec.name));
     for (const path of paths) entries.push({ path, label: source.label, generator: spec.name });
   }
   return entries;
@@ -118,7 +119,7 @@ export function noImages(root: string, source: Source, name: string): string {
  * Released: src/data.py, `TrainingDatasetLDM`.
  *
  * @param name what to call the set in errors
- * @throws {RangeError} in one line, where a folder or list is missing or may not be read
+ * @throws {UserError} in one line, where a folder or list is missing or may not be read
  */
 export async function listSource(
   root: string,

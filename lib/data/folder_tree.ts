@@ -3,6 +3,7 @@
  * images.
  * @module
  */
+import { UserError } from "../io/errors.ts";
 import { resolve } from "node:path";
 
 /** Files and folders that operating systems and archives add: `.DS_Store`, `._0001.png`. */
@@ -33,8 +34,11 @@ export class FolderTree {
   }
 
   /** An error that says what the set cannot be used for. */
-  error(expected: string, found: string): RangeError {
-    return new RangeError(`Cannot use ${this.#name}: expected ${expected}, found ${found}`);
+  error(expected: string, found: string): UserError {
+    return new UserError(
+      "missing",
+      `Cannot use ${this.#name}: expected ${expected}, found ${found}`,
+    );
   }
 
   /** Folders that a pattern stands for: `*` is every folder there. */

@@ -2,6 +2,7 @@
  * Image files as they lie on disk: what they say of themselves, and whether they can be decoded.
  * @module
  */
+import { UserError } from "../io/errors.ts";
 import { Buffer } from "node:buffer";
 import { HEADER_BYTES, type ImageHeader, readImageHeader } from "../image/header.ts";
 import {
@@ -57,7 +58,7 @@ export async function lookAtImage(path: string, buffer: Uint8Array): Promise<Ima
     const endsWell = await hasItsEnd(file, header, read, size);
     return { bytes, start, header, endsWell };
   } catch (error) {
-    return problem(error instanceof SyntaxError ? error.message : reasonOf(error));
+    return problem(error instanceof UserError ? error.message : reasonOf(error));
   }
 }
 
@@ -123,7 +124,7 @@ export async function tryDecode(
   try {
     return { image: await decodeImage(path) };
   } catch (error) {
-    if (!(error instanceof SyntaxError)) return { problem: reasonOf(error) };
+    if (!(error instanceof UserError)) return { problem: reasonOf(error) };
     return { problem: error.message.replace(cannotDecode(path, "").message, "") };
   }
 }

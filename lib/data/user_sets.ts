@@ -2,6 +2,7 @@
  * A user's own sets: a JSON file that says in which folders their real and generated images lie.
  * @module
  */
+import { UserError } from "../io/errors.ts";
 import { dirname, resolve } from "node:path";
 import { readJson } from "../io/files.ts";
 import { type DatasetSpec, listSource, noImages } from "./dataset.ts";
@@ -34,8 +35,8 @@ const NAME = /^[A-Za-z][\w.-]*$/;
  *
  * @param taken names that they may not have
  * @returns sets whose folders are absolute
- * @throws {SyntaxError} in one line that names the file, where it is not JSON
- * @throws {RangeError} in one line that names the file, the entry and the field
+ * @throws {UserError} in one line that names the file, where it is not JSON
+ * @throws {UserError} in one line that names the file, the entry and the field
  */
 export async function readUserSets(
   path: string,
@@ -69,7 +70,7 @@ export async function readUserSets(
     for (const source of spec.sources) {
       const what = describe(path, index, source.label === 0 ? "real" : "generated");
       const { paths } = await listSource("/", source, what);
-      if (paths.length === 0) throw new RangeError(noImages("/", source, what));
+      if (paths.length === 0) throw new UserError("missing", noImages("/", source, what));
     }
     specs.push(spec);
   }
@@ -84,12 +85,13 @@ async function readList(path: string): Promise<unknown[]> {
     : Array.isArray(value)
     ? "an empty one"
     : kindOf(value);
-  throw new RangeError(`Cannot read ${path}: expected a list of sets, found ${found}`);
+  throw new UserError("usage", `Cannot read ${path}: expected a list of sets, found ${found}`);
 }
 
 function checkFields(path: string, index: number, entry: unknown): UserSet {
   if (kindOf(entry) !== "an object") {
-    throw new RangeError(
+    throw new UserError(
+      "usage",
       `Cannot use entry ${index + 1} of ${path}: expected an object, found ${kindOf(entry)}`,
     );
   }
@@ -98,7 +100,8 @@ function checkFields(path: string, index: number, entry: unknown): UserSet {
     !(FIELDS as readonly string[]).includes(field)
   );
   if (unknown !== undefined) {
-    throw new RangeError(
+    throw new UserError(
+      "usage",
       `Cannot use entry ${index + 1} of ${path}: expected the fields ${
         FIELDS.join(", ")
       }, found ${unknown}`,
@@ -121,8 +124,9 @@ function cannotUse(
   field: string,
   expected: string,
   found: string,
-): RangeError {
-  return new RangeError(
+): UserError {
+  return new UserError(
+    "usage",
     `Cannot use ${describe(path, index, field)}: expected ${expected}, found ${found}`,
   );
 }

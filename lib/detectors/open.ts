@@ -2,16 +2,17 @@
  * A verdict on images: a backbone and a trained head together.
  * @module
  */
-import type { Backbone } from "../backbone/backbone.ts";
-import type { HeadArchitecture } from "../head/architecture.ts";
-import { assertFinite, blockImportance, loadCheckpoint } from "../head/checkpoint.ts";
-import type { HeadEngine, HeadPredictor } from "../head/engine.ts";
-import { openEngine } from "../head/open_engine.ts";
+import { UserError } from "../io/errors.ts";
+import type { Backbone } from "../backbones/backbone.ts";
+import type { HeadArchitecture } from "./rine/architecture.ts";
+import { assertFinite, blockImportance, loadCheckpoint } from "./rine/checkpoint.ts";
+import type { HeadEngine, HeadPredictor } from "./rine/engine.ts";
+import { openEngine } from "./rine/open_engine.ts";
 import { assertImages, type RgbImage } from "../image/image.ts";
 import { parseJson } from "../io/files.ts";
 import { THRESHOLD } from "../metrics.ts";
-import { scoresOf } from "./evaluate.ts";
-import type { TokensOf } from "./token_rows.ts";
+import { scoresOf } from "../runs/score.ts";
+import type { TokensOf } from "../tokens/rows.ts";
 
 /** What a detector says of one image. */
 export interface Verdict {
@@ -53,7 +54,7 @@ export class Detector implements AsyncDisposable {
   /**
    * Looks at the centre crop of each image.
    * @returns a verdict for each image, in their order
-   * @throws {TypeError} where one is no image
+   * @throws {UserError} where one is no image
    */
   async detect(images: readonly RgbImage[]): Promise<Verdict[]> {
     assertImages(images, "Cannot detect");
@@ -79,15 +80,16 @@ export class Detector implements AsyncDisposable {
 /**
  * Opens a detector.
  * @param head path of a checkpoint: safetensors, or `.pth` as released
- * @throws {TypeError} where the head was trained on tokens of other sizes than the backbone's
- * @throws {RangeError} where it was trained on tokens of other weights, or holds what is no number
- * @throws {SyntaxError} where the checkpoint is damaged
+ * @throws {UserError} where the head was trained on tokens of other sizes than the backbone's
+ * @throws {UserError} where it was trained on tokens of other weights, or holds what is no number
+ * @throws {UserError} where the checkpoint is damaged
  */
 export async function openDetector(backbone: Backbone, head: string): Promise<Detector> {
   const { architecture, parameters, metadata } = await loadCheckpoint(head);
   const { blocks, width } = backbone.architecture;
   if (architecture.blocks !== blocks || architecture.width !== width) {
-    throw new TypeError(
+    throw new UserError(
+      "usage",
       `Cannot detect with ${head}: expected a head for ${blocks} blocks of width ${width} ` +
         `(${backbone.name}), found ${architecture.blocks} of width ${architecture.width}`,
     );
@@ -113,7 +115,8 @@ async function assertTrainedOn(
   if (tokens === undefined) return;
   const trained = parseJson<TokensOf>(tokens, `the tokens that ${head} was trained on`);
   if (trained.tap !== backbone.tap) {
-    throw new RangeError(
+    throw new UserError(
+      "usage",
       `Cannot detect with ${head}: expected tokens at ${trained.tap}, on which it was trained, ` +
         `found a backbone opened for ${backbone.tap}`,
     );
@@ -123,7 +126,8 @@ async function assertTrainedOn(
   const [expected, found] = [trained.weights, await backbone.fingerprint()]
     .map((weights) => weights.split(" ", 1)[0]!.slice(0, 12));
   if (expected === found) return;
-  throw new RangeError(
+  throw new UserError(
+    "usage",
     `Cannot detect with ${head}: expected the weights of ${trained.backbone} that it was trained on ` +
       `(SHA-256 ${expected}…), found others (${found}…); name the folder of the right ones`,
   );

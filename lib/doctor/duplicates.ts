@@ -7,7 +7,7 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { resolve } from "node:path";
 import type { OnProgress } from "../io/progress.ts";
-import type { Label } from "./dataset.ts";
+import type { Label } from "../data/dataset.ts";
 
 /** What a set's images are for: heads learn from them, are chosen on them, or are tried on them. */
 export type Role = "train" | "val" | "test";

@@ -2,6 +2,7 @@
  * What a user's folders hold, beside what the catalog expects of them.
  * @module
  */
+import { UserError } from "../io/errors.ts";
 import { resolve } from "node:path";
 import type { OnProgress } from "../io/progress.ts";
 import {
@@ -10,9 +11,9 @@ import {
   listSource,
   noImages,
   type SourceListing,
-} from "./dataset.ts";
+} from "../data/dataset.ts";
 import { type Duplicates, findDuplicates, type Role, type Use } from "./duplicates.ts";
-import { type ImageFile, lookAtImage, lookBuffer, tryDecode } from "./image_file.ts";
+import { type ImageFile, lookAtImage, lookBuffer, tryDecode } from "../data/image_file.ts";
 import { reportSet, type SetFiles, type SetReport } from "./set_report.ts";
 
 /** A set, and what it is for. */
@@ -103,7 +104,7 @@ async function list(root: string, set: SetToExamine): Promise<SetFiles & SetToEx
         passedOver: [...before.passedOver, ...passedOver],
       };
     } catch (error) {
-      if (!(error instanceof RangeError)) throw error;
+      if (!(error instanceof UserError)) throw error;
       problems.push(error.message);
     }
   }

@@ -2,18 +2,19 @@
  * What a user has on disk of a profile, and which sections can run with it.
  * @module
  */
+import { UserError } from "../io/errors.ts";
 import { join } from "node:path";
-import { openBackbone } from "../lib/backbone/backbone.ts";
-import type { Origin } from "../lib/data/dataset.ts";
-import { type Examination, examine, type SetToExamine } from "../lib/data/doctor.ts";
-import type { SetReport } from "../lib/data/set_report.ts";
-import { exists } from "../lib/io/files.ts";
-import type { OnProgress } from "../lib/io/progress.ts";
-import { type Needs, profileSets, sectionNeeds } from "./needs.ts";
-import type { Profile } from "./profiles/profile.ts";
-import { ProgressDisplay } from "./progress_bar.ts";
-import { SECTIONS } from "./sections.ts";
-import { worldRoot } from "./world.ts";
+import { openBackbone } from "../backbones/backbone.ts";
+import type { Origin } from "../data/dataset.ts";
+import { type Examination, examine, type SetToExamine } from "./examine.ts";
+import type { SetReport } from "./set_report.ts";
+import { exists } from "../io/files.ts";
+import type { OnProgress } from "../io/progress.ts";
+import { type Needs, profileSets, sectionNeeds } from "../runs/needs.ts";
+import type { Profile } from "../runs/profile.ts";
+import { ProgressDisplay } from "../io/progress_bar.ts";
+import { SECTIONS } from "../../experiments/index.ts";
+import { worldRoot } from "../runs/world.ts";
 
 /** What to examine. */
 export interface DoctorOptions {
@@ -132,9 +133,7 @@ async function backbonesOf({ backbones }: Profile, root: string) {
       cropPx = Math.max(cropPx, architecture.resolutionPx);
       reports.push({ name });
     } catch (error) {
-      const isForPeople = error instanceof RangeError || error instanceof SyntaxError ||
-        error instanceof TypeError;
-      if (!isForPeople) throw error;
+      if (!(error instanceof UserError)) throw error;
       reports.push({ name, problem: error.message });
     }
   }

@@ -3,9 +3,9 @@
  * @module
  */
 import type { ImageFormat } from "../image/header.ts";
-import type { DatasetSpec, SourceListing } from "./dataset.ts";
+import type { DatasetSpec, SourceListing } from "../data/dataset.ts";
 import type { Role } from "./duplicates.ts";
-import type { ImageFile } from "./image_file.ts";
+import type { ImageFile } from "../data/image_file.ts";
 
 /** A file that is no image that can be decoded. */
 export interface UnreadableFile {

@@ -2,9 +2,9 @@
  * What the doctor found, as text for people.
  * @module
  */
-import type { Duplicates } from "../lib/data/duplicates.ts";
-import type { LabelReport, SetReport, SizeCount } from "../lib/data/set_report.ts";
-import type { DoctorReport, MissingSet } from "./doctor.ts";
+import type { Duplicates } from "./duplicates.ts";
+import type { LabelReport, SetReport, SizeCount } from "./set_report.ts";
+import type { DoctorReport, MissingSet } from "./profile.ts";
 
 /** Formats a report: a table of what is there, what to know of it, what is missing, what can run. */
 export function formatReport(report: DoctorReport): string {

@@ -3,6 +3,7 @@
  * OpenCV's 8-bit weights.
  * @module
  */
+import { UserError } from "../io/errors.ts";
 import { BLOCK_VALUES, convolve, memory } from "./convolve.ts";
 import type { RgbImage } from "./image.ts";
 
@@ -30,7 +31,7 @@ const MAX_SIGMA_PX = 1000;
  * with AVX-512 it is not, and values whose exact sum is an integer, as in flat areas, may then be
  * rounded down there and not here, or here and not there.
  * @param sigmaPx standard deviation in pixels, 0 … 1000; below 0.125 the image stays as it is
- * @throws {RangeError} where the standard deviation is out of range
+ * @throws {UserError} where the standard deviation is out of range
  *
  * Released: src/utils.py, gaussian_blur
  */
@@ -47,14 +48,14 @@ export function gaussianFilter(image: RgbImage, sigmaPx: number): RgbImage {
  * weights with 8 fraction bits, one rounding at the end.
  * @param kernelSize taps, odd
  * @param sigmaPx standard deviation in pixels, 0.1 … 1000
- * @throws {RangeError} where the kernel size is even or the standard deviation out of range
+ * @throws {UserError} where the kernel size is even or the standard deviation out of range
  *
  * Released: src/perturbation.py, blur
  */
 export function gaussianBlur(image: RgbImage, kernelSize: number, sigmaPx: number): RgbImage {
   checkSigma(sigmaPx, 0.1);
   if (!Number.isSafeInteger(kernelSize) || kernelSize < 1 || kernelSize % 2 === 0) {
-    throw new RangeError(`Cannot blur: expected an odd kernel size, found ${kernelSize}`);
+    throw new UserError("usage", `Cannot blur: expected an odd kernel size, found ${kernelSize}`);
   }
   const exact = gaussian(sigmaPx, (kernelSize - 1) / 2);
   const weights = [...exact];
@@ -176,7 +177,8 @@ function float64Memory(count: number): Float64Array {
 
 function checkSigma(sigmaPx: number, least: number): void {
   if (!(sigmaPx >= least && sigmaPx <= MAX_SIGMA_PX)) {
-    throw new RangeError(
+    throw new UserError(
+      "usage",
       `Cannot blur: expected σ of ${least} to ${MAX_SIGMA_PX} px, found ${sigmaPx}`,
     );
   }

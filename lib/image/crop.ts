@@ -5,6 +5,7 @@
  * `RandomHorizontalFlip`.
  * @module
  */
+import { UserError } from "../io/errors.ts";
 import type { Random } from "../random.ts";
 import type { RgbImage } from "./image.ts";
 
@@ -15,7 +16,7 @@ export const TEN_CROP_COUNT = 10;
  * Cuts a square out of the middle; a side shorter than the square is padded with black first, the
  * odd pixel right or below.
  * @param size side of the square, pixels
- * @throws {RangeError} where the size is not a positive integer
+ * @throws {UserError} where the size is not a positive integer
  *
  * @example
  * ```ts
@@ -45,7 +46,7 @@ function roundHalfEven(value: number): number {
  * Cuts five squares (top left, top right, bottom left, bottom right, centre), then the same five of
  * the mirror image.
  * @param size side of the squares, pixels
- * @throws {RangeError} where the image is smaller than the squares, as torchvision does
+ * @throws {UserError} where the image is smaller than the squares, as torchvision does
  *
  * Paper: §5.8
  */
@@ -53,7 +54,8 @@ export function tenCrop(image: RgbImage, size: number): RgbImage[] {
   checkSize(size);
   const { width, height } = image;
   if (width < size || height < size) {
-    throw new RangeError(
+    throw new UserError(
+      "usage",
       `Cannot cut ten crops: expected at least ${size} × ${size} pixels, found ${width} × ${height}`,
     );
   }
@@ -113,6 +115,6 @@ function cut({ width, height, data }: RgbImage, top: number, left: number, size:
 
 function checkSize(size: number): void {
   if (!Number.isSafeInteger(size) || size < 1) {
-    throw new RangeError(`Cannot crop: expected a positive integer size, found ${size}`);
+    throw new UserError("usage", `Cannot crop: expected a positive integer size, found ${size}`);
   }
 }

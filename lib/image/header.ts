@@ -2,6 +2,7 @@
  * What an image file says of itself in its first bytes, read without decoding a pixel.
  * @module
  */
+import { UserError } from "../io/errors.ts";
 
 /** Formats that this project decodes. */
 export type ImageFormat = "jpeg" | "png" | "webp";
@@ -39,7 +40,7 @@ const SIGNATURES: readonly [name: string, offset: number, text: string][] = [
 /**
  * Reads format, size and storage from the start of a file.
  * @param bytes the whole file, or its first {@linkcode HEADER_BYTES}
- * @throws {SyntaxError} whose message says what the bytes are instead ("a GIF image", "12 bytes",
+ * @throws {UserError} whose message says what the bytes are instead ("a GIF image", "12 bytes",
  * "a JPEG image cut off in its header"); the caller puts the file's name before it
  */
 export function readImageHeader(bytes: Uint8Array): ImageHeader {
@@ -48,10 +49,10 @@ export function readImageHeader(bytes: Uint8Array): ImageHeader {
   if (startsWith(bytes, 0, "\xff\xd8\xff")) return readJpeg(view);
   if (startsWith(bytes, 0, "RIFF") && startsWith(bytes, 8, "WEBP")) return readWebp(view);
   const known = SIGNATURES.find(([, offset, text]) => startsWith(bytes, offset, text));
-  if (known) throw new SyntaxError(known[0]);
-  if (bytes.length < 16) throw new SyntaxError(`${bytes.length} bytes`);
+  if (known) throw new UserError("damaged", known[0]);
+  if (bytes.length < 16) throw new UserError("damaged", `${bytes.length} bytes`);
   const start = Array.from(bytes.subarray(0, 4), (byte) => byte.toString(16).padStart(2, "0"));
-  throw new SyntaxError(`bytes that start with ${start.join(" ")}`);
+  throw new UserError("damaged", `bytes that start with ${start.join(" ")}`);
 }
 
 function startsWith(bytes: Uint8Array, offset: number, text: string): boolean {
@@ -62,7 +63,7 @@ function startsWith(bytes: Uint8Array, offset: number, text: string): boolean {
   return true;
 }
 
-const cutOff = (format: string) => new SyntaxError(`${format} cut off in its header`);
+const cutOff = (format: string) => new UserError("damaged", `${format} cut off in its header`);
 
 const PNG_COLOURS = { 0: "grey", 2: "rgb", 3: "palette", 4: "grey+alpha", 6: "rgb" } as const;
 
@@ -70,7 +71,7 @@ function readPng(view: DataView): ImageHeader {
   if (view.byteLength < 26) throw cutOff("a PNG image");
   const type = view.getUint8(25);
   if (view.getUint32(12) !== 0x49484452 || !(type in PNG_COLOURS)) {
-    throw new SyntaxError("a PNG image with a damaged header");
+    throw new UserError("damaged", "a PNG image with a damaged header");
   }
   return checked({
     format: "png",
@@ -95,7 +96,7 @@ function readJpeg(view: DataView): ImageHeader {
     } else if (marker === 0x01 || marker === 0x00 || (marker >= 0xd0 && marker <= 0xd8)) {
       offset += 2;
     } else if (marker === 0xd9 || marker === 0xda) {
-      throw new SyntaxError("a JPEG image without a frame header");
+      throw new UserError("damaged", "a JPEG image without a frame header");
     } else if (marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker)) {
       const components = view.getUint8(offset + 9);
       return checked({
@@ -127,12 +128,13 @@ function readWebp(view: DataView): ImageHeader {
     case 0x56503858: // "VP8X": 24 bits each, less one
       return size(uint24(24) + 1, uint24(27) + 1);
   }
-  throw new SyntaxError("a WebP image with a damaged header");
+  throw new UserError("damaged", "a WebP image with a damaged header");
 }
 
 function checked(header: ImageHeader): ImageHeader {
   if (header.width === 0 || header.height === 0) {
-    throw new SyntaxError(
+    throw new UserError(
+      "damaged",
       `a ${header.format.toUpperCase()} image of ${header.width} × ${header.height} pixels`,
     );
   }

@@ -6,6 +6,7 @@
  * Released: `Image.open(path).convert("RGB")` in every dataset class.
  * @module
  */
+import { UserError } from "../io/errors.ts";
 import { resolve } from "node:path";
 import sharp from "sharp";
 import { type ImageHeader, readImageHeader } from "./header.ts";
@@ -38,7 +39,7 @@ export const MAX_FILE_BYTES = 2 ** 30;
  * Makes sure that all are images: cells of a notebook are not checked for types before they run, and
  * what is none would have tokens too.
  * @param doing what the error says first: `Cannot detect`
- * @throws {TypeError} saying what was found, and what to do about it
+ * @throws {UserError} saying what was found, and what to do about it
  */
 export function assertImages(images: unknown, doing: string): asserts images is RgbImage[] {
   if (Array.isArray(images) && images.every(isImage)) return;
@@ -50,7 +51,7 @@ export function assertImages(images: unknown, doing: string): asserts images is 
     : typeof wrong === "string"
     ? `the text ${JSON.stringify(wrong)}; await decodeImage(path) reads a file`
     : `${wrong}`;
-  throw new TypeError(`${doing}: expected a list of images, found ${found}`);
+  throw new UserError("usage", `${doing}: expected a list of images, found ${found}`);
 }
 
 function isImage(value: unknown): value is RgbImage {
@@ -62,7 +63,7 @@ function isImage(value: unknown): value is RgbImage {
 
 /**
  * Reads and decodes an image file.
- * @throws {SyntaxError} in one line that names the file and what was found, where it is not an
+ * @throws {UserError} in one line that names the file and what was found, where it is not an
  * image, is cut off or damaged, is larger than {@linkcode MAX_PIXELS}, or is stored in a way that
  * has no 8-bit RGB equal to Pillow's
  * @throws {Deno.errors.NotFound} where there is no such file, with where it was looked for
@@ -90,7 +91,7 @@ async function statOf(path: string): Promise<Deno.FileInfo> {
 /**
  * Decodes the bytes of an image file.
  * @param name what to call it in errors
- * @throws {SyntaxError} as {@linkcode decodeImage}
+ * @throws {UserError} as {@linkcode decodeImage}
  */
 export async function decodeImageBytes(bytes: Uint8Array, name: string): Promise<RgbImage> {
   let header: ImageHeader;
@@ -157,6 +158,6 @@ function cmykToRgb(cmyk: Uint8Array): Uint8Array {
 }
 
 /** The error that names a file and what was found instead of an image. */
-export function cannotDecode(name: string, found: string): SyntaxError {
-  return new SyntaxError(`Cannot decode ${name}: expected an image, found ${found}`);
+export function cannotDecode(name: string, found: string): UserError {
+  return new UserError("damaged", `Cannot decode ${name}: expected an image, found ${found}`);
 }

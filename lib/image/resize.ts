@@ -2,6 +2,7 @@
  * Resizing of 8-bit images in the fixed-point arithmetic of Pillow and of OpenCV.
  * @module
  */
+import { UserError } from "../io/errors.ts";
 import type { RgbImage } from "./image.ts";
 
 /** For each new position along a side: the old positions it is made of, and by what weights. */
@@ -23,7 +24,7 @@ const OPENCV_BITS = 11;
 /**
  * Pillow's `Image.resize` with `BILINEAR`: where the image shrinks, the triangle is as wide as the
  * old pixels it covers (antialiasing). Rows, then columns, each rounded to 8 bits.
- * @throws {RangeError} where a side is not a positive integer
+ * @throws {UserError} where a side is not a positive integer
  *
  * Released: torchvision's `transforms.Resize` of a Pillow image
  */
@@ -46,7 +47,7 @@ export function resizeBilinear(image: RgbImage, width: number, height: number): 
 /**
  * OpenCV's `resize` with `INTER_CUBIC`: four old pixels a side, no antialiasing, edge pixels
  * repeated.
- * @throws {RangeError} where a side is not a positive integer
+ * @throws {UserError} where a side is not a positive integer
  */
 export function resizeCubic(image: RgbImage, width: number, height: number): RgbImage {
   checkSize(width, height);
@@ -156,7 +157,8 @@ function resampleColumns(
 
 function checkSize(width: number, height: number): void {
   if (![width, height].every((side) => Number.isSafeInteger(side) && side > 0)) {
-    throw new RangeError(
+    throw new UserError(
+      "usage",
       `Cannot resize: expected positive integer sides, found ${width} × ${height}`,
     );
   }

@@ -44,7 +44,7 @@ export function isRandom(transform: Transform): boolean {
  * Makes an image's crops. Every random choice hangs on the key alone, so neither order nor worker
  * count nor batch size changes a pixel.
  * @returns {@linkcode cropsPerImage} crops, each uint8 [size, size, 3]
- * @throws {RangeError} where the image is smaller than ten crops need
+ * @throws {UserError} where the image is smaller than ten crops need
  *
  * @example
  * ```ts

@@ -2,6 +2,7 @@
  * Files that are either whole or not there.
  * @module
  */
+import { isSystemError, UserError } from "./errors.ts";
 import { createHash } from "node:crypto";
 import { dirname } from "node:path";
 
@@ -14,7 +15,7 @@ export type FileContent =
 /**
  * Writes a file so that a reader, or a crash, sees the old content or the new one and nothing
  * between: temporary file in the same folder, flush to disk, rename. Missing folders are made.
- * @throws the system's error, with the path and what to do about it
+ * @throws {UserError} of kind `disk`, with the path and what to do about it
  */
 export async function writeFileAtomic(path: string, content: FileContent): Promise<void> {
   try {
@@ -43,30 +44,13 @@ async function writeThenRename(path: string, content: FileContent): Promise<void
   }
 }
 
-/** Whether the operating system refused something: no such file, no permission, a full disk. */
-function isSystemError(error: unknown): error is Error {
-  return error instanceof Error && /\(os error \d+\)/.test(error.message);
-}
-
-/** Whether an error is about a user's data, words or machine: its message says all there is to say. */
-export function isForPeople(error: unknown): error is Error {
-  return [
-    RangeError,
-    SyntaxError,
-    TypeError,
-    Deno.errors.NotFound,
-    Deno.errors.PermissionDenied,
-    Deno.errors.NotCapable,
-  ].some((kind) => error instanceof kind) || isSystemError(error);
-}
-
 /** The system's error about writing a file, for people. */
 function cannotWrite(path: string, error: Error): Error {
   const advice = /os error 28\b/.test(error.message)
     ? "; free some space, the same command goes on from here"
     : "";
   const reason = error.message.replace(/: \w+ '.*$/, "");
-  return new RangeError(`Cannot write ${path}: ${reason}${advice}`);
+  return new UserError("disk", `Cannot write ${path}: ${reason}${advice}`);
 }
 
 /** Writes a value as JSON with two-space indent and a final newline, as {@linkcode writeFileAtomic}. */
@@ -76,7 +60,7 @@ export function writeJson(path: string, value: unknown): Promise<void> {
 
 /**
  * Reads a JSON file; `undefined` where there is none.
- * @throws {SyntaxError} naming the file, where it is not JSON
+ * @throws {UserError} naming the file, where it is not JSON
  */
 export async function readJson<T>(path: string): Promise<T | undefined> {
   let text: string;
@@ -92,13 +76,16 @@ export async function readJson<T>(path: string): Promise<T | undefined> {
 /**
  * Reads JSON.
  * @param what it is, for the error
- * @throws {SyntaxError} saying what is not JSON
+ * @throws {UserError} saying what is not JSON
  */
 export function parseJson<T>(text: string, what: string): T {
   try {
     return JSON.parse(text) as T;
   } catch (error) {
-    throw new SyntaxError(`Cannot read ${what}: expected JSON, found ${(error as Error).message}`);
+    throw new UserError(
+      "damaged",
+      `Cannot read ${what}: expected JSON, found ${(error as Error).message}`,
+    );
   }
 }
 
@@ -124,7 +111,7 @@ export async function removeIfThere(path: string): Promise<void> {
 
 /**
  * Makes sure, before long work starts, that files can be written into a folder.
- * @throws {Deno.errors.PermissionDenied} saying which folder cannot be written and why
+ * @throws {UserError} of kind `disk`, saying which folder cannot be written and why
  */
 export async function assertWritable(folder: string): Promise<void> {
   const probe = `${folder}/.writable-${crypto.randomUUID()}`;
@@ -133,7 +120,8 @@ export async function assertWritable(folder: string): Promise<void> {
     await Deno.writeTextFile(probe, "");
     await Deno.remove(probe);
   } catch (error) {
-    throw new Deno.errors.PermissionDenied(
+    throw new UserError(
+      "disk",
       `Cannot write into ${folder}: ${
         (error as Error).message
       }; choose another folder or change its permissions`,

@@ -3,6 +3,7 @@
  * Source: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html, version 1.0.
  * @module
  */
+import { UserError } from "./errors.ts";
 import { sizeOf } from "./tensor.ts";
 
 const MAGIC = "\x93NUMPY\x01\x00";
@@ -29,11 +30,12 @@ export function encodeNpyHeader(shape: readonly number[]): Uint8Array<ArrayBuffe
 
 /**
  * Reads and checks a file's header.
- * @throws {SyntaxError} where it is not a float16 `.npy` file in C order, or is not whole
+ * @throws {UserError} where it is not a float16 `.npy` file in C order, or is not whole
  */
 export async function readNpyHeader(path: string): Promise<NpyHeader> {
   const bad = (found: string) =>
-    new SyntaxError(
+    new UserError(
+      "damaged",
       `Cannot read ${path}: expected a whole float16 .npy file, found ${found}; delete it to have it made again`,
     );
   const file = await Deno.open(path);

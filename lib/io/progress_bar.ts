@@ -5,7 +5,7 @@
  */
 import { MultiBar, Presets, type SingleBar } from "cli-progress";
 import process from "node:process";
-import type { OnProgress, Progress } from "../lib/io/progress.ts";
+import type { OnProgress, Progress } from "./progress.ts";
 
 const LINE_INTERVAL_MS = 10_000;
 const SHORT = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });

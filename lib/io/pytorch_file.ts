@@ -2,6 +2,7 @@
  * PyTorch's `.pth` files: a zip archive of a pickle, which names tensors, and of their raw storages.
  * @module
  */
+import { UserError } from "./errors.ts";
 import { unzipSync, zipSync } from "fflate";
 import { writeFileAtomic } from "./files.ts";
 import {
@@ -41,7 +42,7 @@ export async function isPytorchFile(path: string): Promise<boolean> {
  * Reads a dictionary of tensors, as float32; names of dictionaries and modules inside it are joined
  * by dots. TorchScript archives, as OpenAI publishes CLIP, are read too.
  * @param isWanted by a tensor's name, whether to read it; all where it is left out
- * @throws {SyntaxError} where the file is no such archive, is damaged, names what is not a tensor, or
+ * @throws {UserError} where the file is no such archive, is damaged, names what is not a tensor, or
  * says of its tensors what cannot be; time and memory are bounded by the file's size
  */
 export async function readPytorchFile(
@@ -49,7 +50,8 @@ export async function readPytorchFile(
   isWanted: (name: string) => boolean = () => true,
 ): Promise<Map<string, Tensor>> {
   const bad = (found: string) =>
-    new SyntaxError(
+    new UserError(
+      "damaged",
       `Cannot load ${path}: expected a zip archive of PyTorch, found ${
         found.replace(/\p{Cc}+/gu, " ") // names are the file's
       }`,
@@ -77,7 +79,7 @@ export async function readPytorchFile(
 /** The pickle and the storages of an archive. */
 function unpack(
   bytes: Uint8Array,
-  bad: (found: string) => SyntaxError,
+  bad: (found: string) => UserError,
 ): Record<string, Uint8Array> {
   let entries = 0, unpacked = 0;
   try {

@@ -6,6 +6,7 @@
  * long, is bounded by the pickle's length, whatever it says.
  * @module
  */
+import { UserError } from "./errors.ts";
 import { BufferReader, Parser } from "pickleparser";
 import type { SafetensorsDtype } from "./safetensors.ts";
 
@@ -85,12 +86,12 @@ class ForwardReader extends BufferReader {
  */
 export function tensorsOfPickle(
   pickle: Uint8Array,
-  bad: (found: string) => SyntaxError,
+  bad: (found: string) => UserError,
 ): Map<string, TensorReference> {
   try {
     return collect(parse(pickle, bad), pickle.length, bad);
   } catch (error) {
-    if (error instanceof SyntaxError) throw error;
+    if (error instanceof UserError) throw error;
     throw bad(`a pickle that does not parse: ${(error as Error).message}`);
   }
 }
@@ -99,7 +100,7 @@ export function tensorsOfPickle(
 function collect(
   root: unknown,
   limit: number,
-  bad: (found: string) => SyntaxError,
+  bad: (found: string) => UserError,
 ): Map<string, TensorReference> {
   const tensors = new Map<string, TensorReference>();
   let seen = 0;
@@ -124,7 +125,7 @@ function collect(
   return tensors;
 }
 
-function parse(pickle: Uint8Array, bad: (found: string) => SyntaxError): unknown {
+function parse(pickle: Uint8Array, bad: (found: string) => UserError): unknown {
   const parser = new Parser({
     unpicklingTypeOfDictionary: "Map",
     nameResolver: {
@@ -160,7 +161,7 @@ function knownCallable(name: string): Callable | undefined {
 
 type Callable = (...args: unknown[]) => unknown;
 
-function storageReference(id: unknown, bad: (found: string) => SyntaxError): StorageReference {
+function storageReference(id: unknown, bad: (found: string) => UserError): StorageReference {
   const [kind, type, file, , length] = Array.isArray(id) ? id : [];
   const dtype = Object.values(STORAGE_TYPES).find((known) => known === type?.dtype);
   if (kind !== "storage" || dtype === undefined || typeof file !== "string" || !isCount(length)) {

@@ -3,6 +3,7 @@
  * the bytes. Source: https://github.com/huggingface/safetensors, format section of the README.
  * @module
  */
+import { UserError } from "./errors.ts";
 import { writeFileAtomic } from "./files.ts";
 import { sizeOf, type Tensor, tensor } from "./tensor.ts";
 
@@ -43,7 +44,7 @@ const MAX_HEADER_BYTES = 100_000_000;
 
 /**
  * Reads and checks the header: nothing of the tensors' bytes is touched.
- * @throws {SyntaxError} where the file is truncated, is not safetensors, or names byte ranges that
+ * @throws {UserError} where the file is truncated, is not safetensors, or names byte ranges that
  * leave the file, overlap, or do not fit their shape
  */
 export async function readSafetensorsHeader(path: string): Promise<SafetensorsHeader> {
@@ -53,7 +54,7 @@ export async function readSafetensorsHeader(path: string): Promise<SafetensorsHe
 
 async function headerOf(file: Deno.FsFile, path: string): Promise<SafetensorsHeader> {
   const bad = (found: string) =>
-    new SyntaxError(`Cannot read ${path}: expected a safetensors file, found ${found}`);
+    new UserError("damaged", `Cannot read ${path}: expected a safetensors file, found ${found}`);
   const { size: fileBytes, isFile } = await file.stat();
   if (!isFile) throw bad("a folder");
   if (fileBytes < 8) throw bad(`${fileBytes} bytes`);
@@ -100,7 +101,7 @@ function checkEntry(
   value: unknown,
   dataStart: number,
   fileBytes: number,
-  bad: (found: string) => SyntaxError,
+  bad: (found: string) => UserError,
 ): SafetensorsEntry {
   const { dtype, shape, data_offsets: range } = (value ?? {}) as Record<string, unknown>;
   const isCount = (n: unknown) => Number.isSafeInteger(n) && (n as number) >= 0;
@@ -137,7 +138,8 @@ async function readRange(file: Deno.FsFile, path: string, offset: number, length
   while (filled < length) {
     const count = await file.read(bytes.subarray(filled));
     if (count === null) {
-      throw new SyntaxError(
+      throw new UserError(
+        "damaged",
         `Cannot read ${path}: expected ${offset + length} bytes, found its end at ${
           offset + filled
         }`,
@@ -150,7 +152,7 @@ async function readRange(file: Deno.FsFile, path: string, offset: number, length
 
 /**
  * Reads the bytes of one tensor as they are stored.
- * @throws {SyntaxError} where the file ends before them
+ * @throws {UserError} where the file ends before them
  */
 export async function readEntryBytes(
   path: string,
@@ -169,8 +171,8 @@ export interface SafetensorsFile {
 /**
  * Reads tensors into memory as float32, whatever their storage type.
  * @param names which ones; all where it is left out
- * @throws {SyntaxError} as {@linkcode readSafetensorsHeader}
- * @throws {RangeError} where a name is not in the file
+ * @throws {UserError} as {@linkcode readSafetensorsHeader}
+ * @throws {UserError} where a name is not in the file
  */
 export async function readSafetensors(
   path: string,
@@ -182,7 +184,9 @@ export async function readSafetensors(
   const tensors = new Map<string, Tensor>();
   for (const name of names ?? header.tensors.keys()) {
     const entry = header.tensors.get(name);
-    if (!entry) throw new RangeError(`Cannot read ${path}: expected tensor ${name}, found none`);
+    if (!entry) {
+      throw new UserError("missing", `Cannot read ${path}: expected tensor ${name}, found none`);
+    }
     const bytes = await readRange(file, path, entry.offset, entry.length);
     tensors.set(name, tensor(toFloat32(bytes, entry.dtype), entry.shape));
   }

@@ -2,6 +2,7 @@
  * Dense arrays with a shape: what files and engines exchange.
  * @module
  */
+import { UserError } from "./errors.ts";
 
 /** A dense float32 array in row-major order. */
 export interface Tensor {
@@ -18,11 +19,12 @@ export function sizeOf(shape: readonly number[]): number {
 
 /**
  * Names a tensor's values and shape.
- * @throws {TypeError} where there are more or fewer values than the shape holds
+ * @throws {UserError} where there are more or fewer values than the shape holds
  */
 export function tensor(data: Float32Array, shape: readonly number[]): Tensor {
   if (data.length !== sizeOf(shape)) {
-    throw new TypeError(
+    throw new UserError(
+      "usage",
       `Cannot shape tensor: expected ${sizeOf(shape)} values for [${shape}], found ${data.length}`,
     );
   }

@@ -2,11 +2,12 @@
  * A few worker threads that do jobs of one kind.
  * @module
  */
+import { receivedError, type SentError, sentError } from "./errors.ts";
 
 /** A job on its way to a worker, or the order to come to rest. */
 type Envelope<Job> = { readonly id: number; readonly job: Job } | "rest";
 
-/** What a worker sends back: a count of work done, the result, or the error's kind and message. */
+/** What a worker sends back: a count of work done, the result, or the error. */
 type Reply<Result> = "at rest" | JobReply<Result>;
 
 type JobReply<Result> =
@@ -14,7 +15,7 @@ type JobReply<Result> =
   & (
     | { readonly done: number }
     | { readonly result: Result }
-    | { readonly error: { name: string; message: string } }
+    | { readonly error: SentError }
   );
 
 interface Pending<Job, Result> {
@@ -36,16 +37,6 @@ interface Thread {
   /** Told when it is at rest, or has stopped. */
   onRest?: () => void;
 }
-
-/** What keeps its kind on the way out of a worker; of all others the message stays. */
-const ERRORS: ReadonlyMap<string, new (message: string) => Error> = new Map([
-  RangeError,
-  SyntaxError,
-  TypeError,
-  Deno.errors.NotFound,
-  Deno.errors.NotCapable,
-  Deno.errors.PermissionDenied,
-].map((kind) => [kind.name, kind]));
 
 /** Pools whose threads are there. */
 const openPools = new Set<{ rest(): Promise<void> }>();
@@ -106,9 +97,7 @@ export class WorkerPool<Job, Result> implements Disposable, AsyncDisposable {
 
   /**
    * Does a job on the worker that has the fewest to do.
-   * @throws what the job throws: {@linkcode RangeError}, {@linkcode SyntaxError},
-   * {@linkcode TypeError}, the system's `NotFound` and `PermissionDenied`, or {@linkcode Error},
-   * with the same message
+   * @throws what the job throws, with its class, message and stack
    * @throws {Error} where its worker stopped, none is left, or the pool is disposed of
    * @param onDone told of the work that the job reports as done
    */
@@ -213,8 +202,7 @@ export class WorkerPool<Job, Result> implements Disposable, AsyncDisposable {
     pending.thread!.load -= 1;
     this.#dispatch();
     if ("result" in reply) return pending.resolve(reply.result);
-    const { name, message } = reply.error;
-    pending.reject(new (ERRORS.get(name) ?? Error)(message));
+    pending.reject(receivedError(reply.error));
   }
 
   /** Fails the jobs of a thread; all where it is left out. */
@@ -265,8 +253,7 @@ export function serveJobs<Job, Result>(
       );
       scope.postMessage({ id, result }, transfer);
     } catch (error) {
-      const { name, message } = error instanceof Error ? error : new Error(String(error));
-      scope.postMessage({ id, error: { name, message } }, []);
+      scope.postMessage({ id, error: sentError(error) }, []);
     }
   };
 }

@@ -3,17 +3,18 @@
  * shallower and coarser as ViT-L/14 is to ViT-B/32.
  * @module
  */
+import { UserError } from "../io/errors.ts";
 import { dirname, join } from "node:path";
-import { photograph, sceneMaterial } from "../data/mini_scene.ts";
-import { MINI_CLASSES, MINI_SIZE_PX } from "../data/mini_sets.ts";
+import { photograph, sceneMaterial } from "./scene.ts";
+import { MINI_CLASSES, MINI_SIZE_PX } from "./sets.ts";
 import { centerCrop } from "../image/crop.ts";
 import { exists, withLock } from "../io/files.ts";
 import { readSafetensorsHeader, writeSafetensors } from "../io/safetensors.ts";
 import type { Tensor } from "../io/tensor.ts";
 import { randomStream } from "../random.ts";
-import { openBackbone, weightsPath } from "./backbone.ts";
-import { MINI_RESOLUTION_PX, type MiniArchitecture, miniWeights } from "./mini_weights.ts";
-import { SCHEMES } from "./naming.ts";
+import { openBackbone, weightsPath } from "../backbones/backbone.ts";
+import { MINI_RESOLUTION_PX, type MiniArchitecture, miniWeights } from "./backbone_weights.ts";
+import { SCHEMES } from "../backbones/families/index.ts";
 
 /** The two backbones, deep and fine first. */
 export const MINI_BACKBONES: readonly MiniArchitecture[] = [
@@ -79,7 +80,7 @@ async function isMade(path: string, seed: number): Promise<boolean> {
     const { metadata } = await readSafetensorsHeader(path);
     return metadata["version"] === VERSION && metadata["seed"] === `${seed}`;
   } catch (error) {
-    if (error instanceof SyntaxError) return false;
+    if (error instanceof UserError) return false;
     throw error;
   }
 }

@@ -13,13 +13,8 @@ import {
   picture,
   repeatPixels,
   shrink,
-} from "./mini_picture.ts";
-import {
-  type Generator,
-  latentDct,
-  paletteTokens,
-  patchQuilting,
-} from "./mini_patch_generators.ts";
+} from "./picture.ts";
+import { type Generator, latentDct, paletteTokens, patchQuilting } from "./patch_generators.ts";
 
 const SMOOTH = [.25, .5, .25];
 

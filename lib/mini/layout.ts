@@ -3,7 +3,7 @@
  * @module
  */
 import { randomStream } from "../random.ts";
-import type { LeafShape } from "./mini_scene.ts";
+import type { LeafShape } from "./scene.ts";
 import {
   type GeneratorName,
   MINI_CLASSES,
@@ -14,7 +14,7 @@ import {
   MINI_TRAINING_GENERATOR,
   SYNTHBUSTER_SETS,
   TEST_SETS,
-} from "./mini_sets.ts";
+} from "./sets.ts";
 
 /** A folder of images, all made alike. */
 export interface MiniFolder {

@@ -2,10 +2,11 @@
  * The mini world: the paper's images in small, made from a seed on the user's own machine.
  * @module
  */
+import { UserError } from "../io/errors.ts";
 import { exists, readJson, withLock, writeFileAtomic, writeJson } from "../io/files.ts";
 import { WorkerPool } from "../io/worker_pool.ts";
-import { miniFileName, type MiniFolder, miniFolders, miniLists } from "./mini_layout.ts";
-import type { MiniJob } from "./mini_worker.ts";
+import { miniFileName, type MiniFolder, miniFolders, miniLists } from "./layout.ts";
+import type { MiniJob } from "./worker.ts";
 
 /** Which mini world it is. Equal identities have equal pixels, on every machine. */
 export interface MiniIdentity {
@@ -54,7 +55,7 @@ const UNFINISHED = "unfinished.json";
  *
  * @example
  * ```ts
- * import { makeMiniWorld } from "./mini.ts";
+ * import { makeMiniWorld } from "./make.ts";
  *
  * const root = await Deno.makeTempDir();
  * const { folders } = await makeMiniWorld({ root, seed: 0, scale: .004 });
@@ -62,7 +63,7 @@ const UNFINISHED = "unfinished.json";
  * await Deno.remove(root, { recursive: true });
  * ```
  *
- * @throws {RangeError} where the folder holds images that no mini world has put there, or the scale
+ * @throws {UserError} where the folder holds images that no mini world has put there, or the scale
  * is not in (0, 1]
  */
 export async function makeMiniWorld(
@@ -70,7 +71,10 @@ export async function makeMiniWorld(
     MiniWorldOptions,
 ): Promise<MiniManifest> {
   if (!(scale > 0 && scale <= 1)) {
-    throw new RangeError(`Cannot make mini world: expected a scale in (0, 1], found ${scale}`);
+    throw new UserError(
+      "usage",
+      `Cannot make mini world: expected a scale in (0, 1], found ${scale}`,
+    );
   }
   const identity: MiniIdentity = { version: VERSION, seed, scale };
   const made = await readJson<MiniManifest>(`${root}/${MANIFEST}`);
@@ -110,7 +114,7 @@ async function make({ root, identity, workers, onProgress }: Making): Promise<Mi
   let done = total - missing;
   onProgress?.(done, total);
   using pool = new WorkerPool<MiniJob, number>(
-    new URL("./mini_worker.ts", import.meta.url),
+    new URL("./worker.ts", import.meta.url),
     Math.min(workers, jobs.length),
   );
   for await (const { result } of pool.ordered(jobs, (job) => job, JOBS_PER_WORKER * workers)) {
@@ -141,7 +145,8 @@ async function assertNoOthers(root: string, folders: readonly MiniFolder[]): Pro
   if (await exists(`${root}/${MANIFEST}`) || await exists(`${root}/${UNFINISHED}`)) return;
   for (const path of topFolders(root, folders)) {
     if (!await exists(path)) continue;
-    throw new RangeError(
+    throw new UserError(
+      "usage",
       `Cannot make mini world in ${root}: expected no images but a mini world's, found ${path}; choose another folder`,
     );
   }

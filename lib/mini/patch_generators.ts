@@ -4,7 +4,7 @@
  * @module
  */
 import type { Random } from "../random.ts";
-import { convolve, type Picture, picture } from "./mini_picture.ts";
+import { convolve, type Picture, picture } from "./picture.ts";
 
 /** Passes a real image through a generator. Sides of the image must be multiples of 4. */
 export type Generator = (real: Picture, random: Random) => Picture;

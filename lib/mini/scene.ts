@@ -6,7 +6,7 @@
  * @module
  */
 import { type Random, randomStream } from "../random.ts";
-import { convolve, type Picture, picture, shrink } from "./mini_picture.ts";
+import { convolve, type Picture, picture, shrink } from "./picture.ts";
 
 /** Outlines that leaves can have. */
 export const LEAF_SHAPES = ["discs", "squares", "triangles", "stars", "rings", "bars"] as const;

@@ -3,9 +3,9 @@
  * small, in the released layout. Folders are relative to the world's root.
  * @module
  */
-import type { DatasetSpec } from "./dataset.ts";
-import type { GENERATORS } from "./mini_generators.ts";
-import type { LeafShape } from "./mini_scene.ts";
+import type { DatasetSpec } from "../data/dataset.ts";
+import type { GENERATORS } from "./generators.ts";
+import type { LeafShape } from "./scene.ts";
 
 /** Name of a simulated generator. */
 export type GeneratorName = keyof typeof GENERATORS;

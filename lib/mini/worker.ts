@@ -6,10 +6,10 @@ import sharp from "sharp";
 import { writeFileAtomic } from "../io/files.ts";
 import { serveJobs } from "../io/worker_pool.ts";
 import { randomStream } from "../random.ts";
-import { GENERATORS } from "./mini_generators.ts";
-import type { Picture } from "./mini_picture.ts";
-import { photograph, type SceneMaterial, sceneMaterial } from "./mini_scene.ts";
-import { miniFileName, type MiniFolder, miniJpegQuality } from "./mini_layout.ts";
+import { GENERATORS } from "./generators.ts";
+import type { Picture } from "./picture.ts";
+import { photograph, type SceneMaterial, sceneMaterial } from "./scene.ts";
+import { miniFileName, type MiniFolder, miniJpegQuality } from "./layout.ts";
 
 /** Some files of one folder. */
 export interface MiniJob {

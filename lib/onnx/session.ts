@@ -2,6 +2,7 @@
  * ONNX Runtime sessions: where a graph runs.
  * @module
  */
+import { UserError } from "../io/errors.ts";
 import "./telemetry.ts";
 import * as ort from "onnxruntime-node";
 import { GraphBuilder } from "./graph.ts";
@@ -41,7 +42,7 @@ export function ortTensor(
 
 /**
  * Opens a model.
- * @throws {RangeError} where the device's provider is not installed, with what installs it
+ * @throws {UserError} where the device's provider is not installed, with what installs it
  */
 export async function openSession(
   model: Uint8Array,
@@ -63,7 +64,8 @@ export async function openSession(
     return await ort.InferenceSession.create(model, options);
   } catch (error) {
     if (device === "cpu") throw error;
-    throw new RangeError(
+    throw new UserError(
+      "usage",
       `Cannot open a session on ${device}: ${firstLine(error)}; ${PROVIDER_HELP[device]}`,
     );
   }
@@ -87,7 +89,7 @@ export const DEVICE_CHOICES = ["auto", ...DEVICES] as const;
 
 /**
  * The device that a choice stands for here. `auto`: CUDA where a graph runs on it, else the CPU.
- * @throws {RangeError} where the device asked for is not there, with what installs it
+ * @throws {UserError} where the device asked for is not there, with what installs it
  */
 export async function resolveDevice(choice: typeof DEVICE_CHOICES[number]): Promise<Device> {
   if (choice === "cpu") return choice;

@@ -2,8 +2,9 @@
  * What the authors published, in the form of our own results.
  * @module
  */
-import type { RunRow, SetScores, Variant } from "./run.ts";
-import { bestConfiguration } from "./select.ts";
+import { UserError } from "../io/errors.ts";
+import type { RunRow, SetScores, Variant } from "../runs/config.ts";
+import { bestConfiguration } from "../runs/select.ts";
 
 /** A cell of a table as the paper prints it. */
 export interface PrintedCell {
@@ -215,7 +216,8 @@ function csvLines(text: string): Record<string, string>[] {
   const [header, ...lines] = text.trimEnd().split(/\r?\n/).map((line) => line.split(","));
   return lines.map((cells, i) => {
     if (cells.length !== header!.length) {
-      throw new SyntaxError(
+      throw new UserError(
+        "damaged",
         `Cannot read published numbers: expected ${
           header!.length
         } cells, found ${cells.length} in line ${i + 2}`,

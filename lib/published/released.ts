@@ -5,6 +5,7 @@
  * known; any other is refused.
  * @module
  */
+import { UserError } from "../io/errors.ts";
 import { join } from "node:path";
 import { Parser } from "pickleparser";
 import {
@@ -13,7 +14,7 @@ import {
   type PublishedPerturbation,
   type PublishedRun,
 } from "./published.ts";
-import type { SetScores } from "./run.ts";
+import type { SetScores } from "../runs/config.ts";
 
 /** What a clone holds of runs, perturbations and feature spaces. */
 export interface ReleasedLogs {
@@ -56,8 +57,8 @@ interface Log {
 
 /**
  * Reads the logs in a clone's `results/`.
- * @throws {RangeError} where the folder is no such clone
- * @throws {SyntaxError} naming the file, where it is no such log
+ * @throws {UserError} where the folder is no such clone
+ * @throws {UserError} naming the file, where it is no such log
  */
 export async function readReleasedLogs(clone: string): Promise<ReleasedLogs> {
   const runs: PublishedRun[] = [];
@@ -124,7 +125,8 @@ async function pickles(clone: string, folder: string): Promise<[string, unknown]
       if (name.endsWith(".pickle")) names.push(name);
     }
   } catch {
-    throw new RangeError(
+    throw new UserError(
+      "missing",
       `Cannot read the authors' logs: expected a clone of mever-team/rine with ${path}, found none`,
     );
   }
@@ -149,7 +151,8 @@ function unpickle(bytes: Uint8Array, path: string): unknown {
   try {
     return parser.parse(bytes);
   } catch (error) {
-    throw new SyntaxError(
+    throw new UserError(
+      "damaged",
       `Cannot read ${path}: expected a pickled log, found ${(error as Error).message}`,
     );
   }

@@ -6,10 +6,10 @@
 import { join } from "node:path";
 import { beside, type BesideTable } from "./beside.ts";
 import type { Figure } from "./figure.ts";
-import { escapeHtml, htmlPage, htmlTable } from "./html.ts";
+import { escapeHtml, htmlPage, htmlTable } from "./write/html.ts";
 import { columnHeading, markdownTable, type Table, tableToMarkdown } from "./table.ts";
 import type { ThemeName } from "./theme.ts";
-import { writeFigure, writeIfChanged, type Written } from "./write.ts";
+import { writeFigure, writeIfChanged, type Written } from "./write/files.ts";
 
 /** What one section of the paper reports. */
 export interface ReportSection {

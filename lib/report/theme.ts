@@ -2,7 +2,7 @@
  * How figures look: colours, sizes and widths for publication.
  * @module
  */
-import { FONT_FAMILY } from "./font.ts";
+import { FONT_FAMILY } from "./write/font.ts";
 import type { Spec } from "./figure.ts";
 
 /** Looks that figures can have; `paper` is that of the published figures. */

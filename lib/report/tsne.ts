@@ -2,6 +2,7 @@
  * Feature spaces in two dimensions.
  * @module
  */
+import { UserError } from "../io/errors.ts";
 import { TSNE } from "@saehrimnir/druidjs";
 
 /** How {@linkcode projectFeatures} looks for neighbours. */
@@ -22,8 +23,8 @@ export interface ProjectionOptions {
  *
  * @param features [count, width], row-major
  * @returns [count, 2], row-major
- * @throws {TypeError} where there are not `count` rows
- * @throws {RangeError} where there are too few rows for the perplexity
+ * @throws {UserError} where there are not `count` rows
+ * @throws {UserError} where there are too few rows for the perplexity
  */
 export function projectFeatures(
   features: Float32Array,
@@ -32,12 +33,14 @@ export function projectFeatures(
 ): Float64Array {
   const width = features.length / count;
   if (!Number.isInteger(width)) {
-    throw new TypeError(
+    throw new UserError(
+      "usage",
       `Cannot project features: expected rows of ${count} images, found ${features.length} numbers`,
     );
   }
   if (count < 3 * perplexity) {
-    throw new RangeError(
+    throw new UserError(
+      "usage",
       `Cannot project features: expected at least ${3 * perplexity} images, found ${count}`,
     );
   }

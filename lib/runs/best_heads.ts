@@ -3,10 +3,10 @@
  * @module
  */
 import { join } from "node:path";
-import { writeIfChanged } from "../lib/report/write.ts";
-import type { RunRecord } from "../lib/results/record.ts";
+import { writeIfChanged } from "../report/write/files.ts";
+import type { RunRecord } from "./record.ts";
 import { bestRecords } from "./finished.ts";
-import type { Profile } from "./profiles/profile.ts";
+import type { Profile } from "./profile.ts";
 
 /**
  * Copies the best head of each class set to `TARGET/best_CLASS-SET.safetensors`; of several seeds,

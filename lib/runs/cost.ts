@@ -3,13 +3,14 @@
  * push every image through the backbone for every run, would do for the same results.
  * @module
  */
-import { MINI_BACKBONES } from "../lib/backbone/mini.ts";
-import { type DatasetSpec, listImages, type Source } from "../lib/data/dataset.ts";
-import { miniFolders, miniLists } from "../lib/data/mini_layout.ts";
-import { parameterCount } from "../lib/head/architecture.ts";
-import type { RunConfig } from "../lib/results/run.ts";
-import { architectureOf } from "../lib/run/train.ts";
-import type { Profile } from "./profiles/profile.ts";
+import { UserError } from "../io/errors.ts";
+import { MINI_BACKBONES } from "../mini/backbones.ts";
+import { type DatasetSpec, listImages, type Source } from "../data/dataset.ts";
+import { miniFolders, miniLists } from "../mini/layout.ts";
+import { parameterCount } from "../detectors/rine/architecture.ts";
+import type { RunConfig } from "./config.ts";
+import { architectureOf } from "../detectors/rine/train.ts";
+import type { Profile } from "./profile.ts";
 import { worldRoot } from "./world.ts";
 import type { RunStanding, Standing } from "./standing.ts";
 
@@ -216,7 +217,7 @@ export class ImageCounts {
     try {
       return (await listImages(this.#root, { ...spec, sources: [source] })).length;
     } catch (error) {
-      if (!(error instanceof RangeError)) throw error;
+      if (!(error instanceof UserError && error.kind === "missing")) throw error;
       if (this.#isMade) return miniCount(source);
       this.isEstimated = true;
       const alike = spec.sources.filter(({ label }) => label === source.label).length;

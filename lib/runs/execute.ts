@@ -3,22 +3,28 @@
  * heads, and writes a record for each.
  * @module
  */
+import { UserError } from "../io/errors.ts";
 import { join } from "node:path";
-import { extractTokens } from "../features/extract.ts";
-import type { TokenRequest } from "../features/request.ts";
-import { parameterCount } from "../head/architecture.ts";
-import type { EngineName } from "../head/open_engine.ts";
+import { extractTokens } from "../tokens/extract.ts";
+import type { TokenRequest } from "../tokens/request.ts";
+import { parameterCount } from "../detectors/rine/architecture.ts";
+import type { EngineName } from "../detectors/rine/open_engine.ts";
 import { cropsPerImage } from "../image/transform.ts";
 import { exists, removeIfThere, withLock } from "../io/files.ts";
 import type { OnProgress } from "../io/progress.ts";
 import { WorkerPool } from "../io/worker_pool.ts";
 import { type Device, ONNX_RUNTIME_VERSION } from "../onnx/session.ts";
-import { type RecordStore, rowsOf, type RunRecord } from "../results/record.ts";
-import type { RunConfig, RunRow, TrainingConfig } from "../results/run.ts";
-import type { HeadResult, HeadsJob } from "./heads_worker.ts";
+import { type RecordStore, rowsOf, type RunRecord } from "./record.ts";
+import type { RunConfig, RunRow, TrainingConfig } from "./config.ts";
+import type { HeadResult, HeadsJob } from "./worker.ts";
 import { type PlannedRun, planRuns, requestsOf, type World } from "./plan.ts";
-import { pickedCount } from "./token_rows.ts";
-import { architectureOf, checkpointPath, type FailedHead, statePath } from "./train.ts";
+import { pickedCount } from "../tokens/rows.ts";
+import {
+  architectureOf,
+  checkpointPath,
+  type FailedHead,
+  statePath,
+} from "../detectors/rine/train.ts";
 
 /** Where results go and how hard to work. */
 export interface ExecuteOptions {
@@ -56,7 +62,7 @@ const HEAD_MEMORY_BYTES = 4 * 2 ** 30;
 
 /**
  * Runs an experiment's configurations and returns their rows, in the configurations' order.
- * @throws {RangeError} where a configuration names what the world does not have, or images are not
+ * @throws {UserError} where a configuration names what the world does not have, or images are not
  * there
  */
 export async function execute(
@@ -261,7 +267,7 @@ async function runHeads(
     onProgress?.({ stage: experiment, unit: "rows", done, total });
   };
   report();
-  const module = new URL("./heads_worker.ts", import.meta.url);
+  const module = new URL("./worker.ts", import.meta.url);
   const problems: string[] = [];
   await using pool = new WorkerPool<HeadsJob, (HeadResult | FailedHead)[]>(
     module,
@@ -280,11 +286,7 @@ async function runHeads(
     });
     const results = await running.catch((error) => {
       // a damaged file costs its group and no other
-      if (
-        !(error instanceof SyntaxError || error instanceof TypeError || error instanceof RangeError)
-      ) {
-        throw error;
-      }
+      if (!(error instanceof UserError) || error.kind === "disk") throw error;
       problems.push(error.message);
     });
     if (!results) return;
@@ -303,7 +305,7 @@ async function runHeads(
     finished += group.reduce((sum, run) => sum + rowsOfRun(run), 0);
     report();
   }));
-  if (problems.length > 0) throw new RangeError(problems.join("\n"));
+  if (problems.length > 0) throw new UserError("damaged", problems.join("\n"));
   return records;
 }
 

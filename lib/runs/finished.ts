@@ -2,15 +2,16 @@
  * What has been run: records and rows of sections, read from disk.
  * @module
  */
-import { RecordStore, rowsOf, type RunRecord } from "../lib/results/record.ts";
-import type { RunConfig, RunRow } from "../lib/results/run.ts";
-import { type PlanOptions, planRuns, type World } from "../lib/run/plan.ts";
-import type { Experiment } from "./experiment.ts";
-import { bestHeads } from "./heads.ts";
+import { UserError } from "../io/errors.ts";
+import { RecordStore, rowsOf, type RunRecord } from "./record.ts";
+import type { RunConfig, RunRow } from "./config.ts";
+import { type PlanOptions, planRuns, type World } from "./plan.ts";
+import type { Experiment } from "./section.ts";
+import { bestHeads } from "../report/paper/heads.ts";
 import { unlessMissing } from "./missing.ts";
 import { averagedRows } from "./own_sets.ts";
-import type { Profile } from "./profiles/profile.ts";
-import { SECTIONS } from "./sections.ts";
+import type { Profile } from "./profile.ts";
+import { SECTIONS } from "../../experiments/index.ts";
 
 /** Where runs are looked for, and what their names depend on. */
 export interface FinishedOptions extends PlanOptions {
@@ -47,7 +48,7 @@ export class FinishedRuns {
   /**
    * Reads a section's runs and those of the sections it depends on.
    * @param name as on the command line: `grid`
-   * @throws {RangeError} where there is no such section, or runs are missing, with what runs them
+   * @throws {UserError} where there is no such section, or runs are missing, with what runs them
    */
   section(name: string): Promise<FinishedSection> {
     const known = this.#sections.get(name);
@@ -102,7 +103,8 @@ export class FinishedRuns {
     const found = await Promise.all(runs.map(({ key }) => store.find(name, key)));
     const records = found.filter((record) => record !== undefined);
     if (records.length === runs.length) return records;
-    throw new RangeError(
+    throw new UserError(
+      "missing",
       `Cannot show ${name}: expected ${runs.length} runs in ${folder}, found ${records.length}; ` +
         `run \`${this.#options.command(name)}\` first`,
     );
@@ -120,12 +122,13 @@ export function frozen<T>(value: T): T {
 
 /**
  * A section by its name.
- * @throws {RangeError} where there is none
+ * @throws {UserError} where there is none
  */
 export function findSection(name: string): Experiment {
   const found = SECTIONS.find((experiment) => experiment.name === name);
   if (found) return found;
-  throw new RangeError(
+  throw new UserError(
+    "usage",
     `Cannot show a section: expected one of ${
       SECTIONS.map(({ name }) => name).join(", ")
     }; found ${name}`,

@@ -2,10 +2,11 @@
  * What is not there yet, as nothing rather than as an error.
  * @module
  */
+import { UserError } from "../io/errors.ts";
 
 /**
  * What is found; `undefined` where images, weights or runs are missing or not as they should be,
- * which libraries say by a {@linkcode RangeError}.
+ * which libraries say by a {@linkcode UserError} of that kind.
  * @param onMissing told what is wrong
  */
 export async function unlessMissing<T>(
@@ -15,7 +16,9 @@ export async function unlessMissing<T>(
   try {
     return await find();
   } catch (error) {
-    if (error instanceof RangeError) return void onMissing(error.message);
+    if (error instanceof UserError && error.kind === "missing") {
+      return void onMissing(error.message);
+    }
     throw error;
   }
 }

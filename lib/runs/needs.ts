@@ -2,12 +2,12 @@
  * What each section needs on disk: worked out from the runs that it would plan.
  * @module
  */
-import type { DatasetSpec } from "../lib/data/dataset.ts";
-import type { Role } from "../lib/data/duplicates.ts";
-import type { SetToExamine } from "../lib/data/doctor.ts";
-import type { RunConfig, RunRow } from "../lib/results/run.ts";
-import type { Profile } from "./profiles/profile.ts";
-import { SECTIONS } from "./sections.ts";
+import type { DatasetSpec } from "../data/dataset.ts";
+import type { Role } from "../doctor/duplicates.ts";
+import type { SetToExamine } from "../doctor/examine.ts";
+import type { RunConfig, RunRow } from "./config.ts";
+import type { Profile } from "./profile.ts";
+import { SECTIONS } from "../../experiments/index.ts";
 
 /** What a section needs, the sections that it depends on included. */
 export interface Needs {

@@ -3,10 +3,10 @@
  * @module
  */
 import { resolve } from "node:path";
-import { readUserSets } from "../lib/data/user_sets.ts";
-import type { RunRow } from "../lib/results/run.ts";
-import { averagedNames } from "./heads.ts";
-import type { Profile } from "./profiles/profile.ts";
+import { readUserSets } from "../data/user_sets.ts";
+import type { RunRow } from "./config.ts";
+import { averagedNames } from "../report/paper/heads.ts";
+import type { Profile } from "./profile.ts";
 
 /** Columns of tables that have a test set in each of the others. */
 const COLUMNS = [
@@ -27,7 +27,7 @@ const MAX_NAMED = 3;
 /**
  * Adds a user's own sets to the test sets, so that they appear in every table.
  * @param path of a file that {@linkcode readUserSets} reads
- * @throws {RangeError} as {@linkcode readUserSets}
+ * @throws {UserError} as {@linkcode readUserSets}
  */
 export async function withOwnSets(profile: Profile, path: string): Promise<Profile> {
   const { trainingSets, testSets, synthbusterSets, notice } = profile;

@@ -2,14 +2,15 @@
  * Plans runs: which tokens each configuration reads, and the names that follow from them.
  * @module
  */
-import type { Backbone } from "../backbone/backbone.ts";
+import { UserError } from "../io/errors.ts";
+import type { Backbone } from "../backbones/backbone.ts";
 import { type DatasetSpec, type ImageEntry, listImages } from "../data/dataset.ts";
-import { nameTokens, type TokenRequest } from "../features/request.ts";
-import { areUnreadable, readUnreadable } from "../features/unreadable.ts";
+import { nameTokens, type TokenRequest } from "../tokens/request.ts";
+import { areUnreadable, readUnreadable } from "../tokens/unreadable.ts";
 import type { Transform } from "../image/transform.ts";
 import { contentKey } from "../io/files.ts";
-import type { SkippedImages } from "../results/record.ts";
-import type { RunConfig } from "../results/run.ts";
+import type { SkippedImages } from "./record.ts";
+import type { RunConfig } from "./config.ts";
 
 /** The images and backbones that configurations name. */
 export interface World {
@@ -78,7 +79,7 @@ interface Reads {
 /**
  * Plans runs. Tokens are named, not made; equal tokens are named once. Images that tokens on disk lack
  * because they cannot be decoded are part of the runs' names.
- * @throws {RangeError} where a configuration names what the world does not have, or images are not
+ * @throws {UserError} where a configuration names what the world does not have, or images are not
  * there
  */
 export async function planRuns(
@@ -251,7 +252,8 @@ function assertEpochs(atEpochs: readonly number[], epochs: number): void {
   );
   // what comes after the last one would be trained for nothing, and be in the record by chance
   if (isRising && atEpochs.at(-1) === epochs) return;
-  throw new RangeError(
+  throw new UserError(
+    "usage",
     `Cannot plan a run: expected atEpochs rising to ${epochs}, found ${atEpochs.join(", ")}`,
   );
 }
@@ -259,7 +261,8 @@ function assertEpochs(atEpochs: readonly number[], epochs: number): void {
 function lookUp<T>(known: ReadonlyMap<string, T>, name: string, kind: string): T {
   const found = known.get(name);
   if (found === undefined) {
-    throw new RangeError(
+    throw new UserError(
+      "usage",
       `Cannot plan runs: expected a ${kind} of ${[...known.keys()].join(", ")}; found ${name}`,
     );
   }

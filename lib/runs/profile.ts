@@ -2,8 +2,8 @@
  * A profile: the paper's protocol as data, at one scale.
  * @module
  */
-import type { DatasetSpec } from "../../lib/data/dataset.ts";
-import type { Selection } from "../../lib/results/select.ts";
+import type { DatasetSpec } from "../data/dataset.ts";
+import type { Selection } from "./select.ts";
 
 /** Values that §5.3's grid runs over. */
 export interface GridValues {

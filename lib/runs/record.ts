@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import { readJson, removeIfThere, writeJson } from "../io/files.ts";
-import type { RunConfig, RunRow, SetScores } from "./run.ts";
+import type { RunConfig, RunRow, SetScores } from "./config.ts";
 
 /** What training said at the end of an epoch. */
 export interface EpochLog {

@@ -3,14 +3,14 @@
  * @module
  */
 import { join } from "node:path";
-import { assertFinite, blockImportance } from "../head/checkpoint.ts";
-import type { HeadEngine, HeadPredictor } from "../head/engine.ts";
+import { assertFinite, blockImportance } from "../detectors/rine/checkpoint.ts";
+import type { HeadEngine, HeadPredictor } from "../detectors/rine/engine.ts";
 import { writeSafetensors } from "../io/safetensors.ts";
 import { evaluateScores } from "../metrics.ts";
-import type { Evaluation } from "../results/record.ts";
-import type { SetScores } from "../results/run.ts";
-import { TokenRows } from "./token_rows.ts";
-import { loadKept, PREDICTION_BATCH } from "./train.ts";
+import type { Evaluation } from "./record.ts";
+import type { SetScores } from "./config.ts";
+import { TokenRows } from "../tokens/rows.ts";
+import { loadKept, PREDICTION_BATCH } from "../detectors/rine/train.ts";
 
 /** A trained head on disk, and where its scores go. Paths relative to the results folder. */
 export interface HeadToTry {

@@ -2,11 +2,11 @@
  * An experiment: one section of the paper as plain data and what it reports.
  * @module
  */
-import type { Figure } from "../lib/report/figure.ts";
-import type { Table } from "../lib/report/table.ts";
-import type { FeaturePoint, PrintedCell } from "../lib/results/published.ts";
-import type { RunConfig, RunRow } from "../lib/results/run.ts";
-import type { Profile } from "./profiles/profile.ts";
+import type { Figure } from "../report/figure.ts";
+import type { Table } from "../report/table.ts";
+import type { FeaturePoint, PrintedCell } from "../published/published.ts";
+import type { RunConfig, RunRow } from "./config.ts";
+import type { Profile } from "./profile.ts";
 
 /** Tables and figures of one section. */
 export interface SectionReport {

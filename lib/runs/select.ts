@@ -2,7 +2,8 @@
  * Choosing the best run.
  * @module
  */
-import type { RunRow } from "./run.ts";
+import { UserError } from "../io/errors.ts";
+import type { RunRow } from "./config.ts";
 
 /**
  * By what the best configuration is chosen: `test` is the highest mean ACC + mean AP over the test
@@ -20,7 +21,7 @@ export type Configuration = readonly [RunRow, ...RunRow[]];
 /**
  * Mean of a measure over a row's test sets.
  * @param sets names of the sets to average over; by default those that the row's means are over
- * @throws {RangeError} where a set or the measure is missing
+ * @throws {UserError} where a set or the measure is missing
  */
 export function meanScore(row: RunRow, measure: string, sets?: readonly string[]): number {
   const names = sets ?? row.averaged ?? Object.keys(row.test);
@@ -29,7 +30,8 @@ export function meanScore(row: RunRow, measure: string, sets?: readonly string[]
     const value = row.test[name]?.[measure];
     if (value === undefined) {
       const known = row.test[name] ?? row.test;
-      throw new RangeError(
+      throw new UserError(
+        "usage",
         `Cannot average ${measure}: expected it for ${name}, found ${
           Object.keys(known).join(", ") || "no test sets"
         }`,
@@ -83,12 +85,12 @@ export function rankConfigurations(rows: readonly RunRow[], by: Selection): Conf
 
 /**
  * The best configuration's rows, one for each seed.
- * @throws {RangeError} where there is no row
+ * @throws {UserError} where there is no row
  */
 export function bestConfiguration(rows: readonly RunRow[], by: Selection): Configuration {
   const best = rankConfigurations(rows, by)[0];
   if (best === undefined) {
-    throw new RangeError("Cannot choose the best run: expected runs, found none");
+    throw new UserError("missing", "Cannot choose the best run: expected runs, found none");
   }
   return best;
 }

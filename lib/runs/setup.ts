@@ -3,14 +3,14 @@
  * @module
  */
 import { isAbsolute, relative, resolve } from "node:path";
-import type { Precision } from "../lib/backbone/backbone.ts";
-import type { EngineName } from "../lib/head/open_engine.ts";
-import type { Device } from "../lib/onnx/session.ts";
-import type { ThemeName } from "../lib/report/theme.ts";
-import type { Profile } from "./profiles/profile.ts";
+import type { Precision } from "../backbones/backbone.ts";
+import type { EngineName } from "../detectors/rine/open_engine.ts";
+import type { Device } from "../onnx/session.ts";
+import type { ThemeName } from "../report/theme.ts";
+import type { Profile } from "./profile.ts";
 
 /** Folder of the project, in which its commands run. */
-export const PROJECT = resolve(import.meta.dirname!, "..");
+export const PROJECT = resolve(import.meta.dirname!, "../..");
 
 /** What a command says besides its profile and sections; what is left out is as it is by default. */
 export interface CommandOptions {

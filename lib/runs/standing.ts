@@ -3,20 +3,20 @@
  * @module
  */
 import { join } from "node:path";
-import type { Precision } from "../lib/backbone/backbone.ts";
-import { tokenPaths } from "../lib/features/token_set.ts";
-import { type EngineName, resolveEngine } from "../lib/head/open_engine.ts";
-import { exists } from "../lib/io/files.ts";
-import type { Device } from "../lib/onnx/session.ts";
-import { RecordStore, rowsOf, type RunRecord } from "../lib/results/record.ts";
-import type { RunConfig, RunRow } from "../lib/results/run.ts";
-import { type PlannedRun, planRuns, type World } from "../lib/run/plan.ts";
-import { checkpointPath } from "../lib/run/train.ts";
-import type { Experiment } from "./experiment.ts";
+import type { Precision } from "../backbones/backbone.ts";
+import { tokenPaths } from "../tokens/store.ts";
+import { type EngineName, resolveEngine } from "../detectors/rine/open_engine.ts";
+import { exists } from "../io/files.ts";
+import type { Device } from "../onnx/session.ts";
+import { RecordStore, rowsOf, type RunRecord } from "./record.ts";
+import type { RunConfig, RunRow } from "./config.ts";
+import { type PlannedRun, planRuns, type World } from "./plan.ts";
+import { checkpointPath } from "../detectors/rine/train.ts";
+import type { Experiment } from "./section.ts";
 import { unlessMissing } from "./missing.ts";
 import { untriedRow } from "./needs.ts";
 import { averagedRows } from "./own_sets.ts";
-import type { Profile } from "./profiles/profile.ts";
+import type { Profile } from "./profile.ts";
 import { miniWorldSeed, openMadeWorld } from "./world.ts";
 
 /** What names of runs hang on, and where they are looked for. */

@@ -3,11 +3,11 @@
  * @module
  */
 import type { Device } from "../onnx/session.ts";
-import type { HeadEngine } from "../head/engine.ts";
-import { type EngineName, openEngine } from "../head/open_engine.ts";
+import type { HeadEngine } from "../detectors/rine/engine.ts";
+import { type EngineName, openEngine } from "../detectors/rine/open_engine.ts";
 import { serveJobs } from "../io/worker_pool.ts";
-import type { Evaluation } from "../results/record.ts";
-import { evaluateHeads } from "./evaluate.ts";
+import type { Evaluation } from "./record.ts";
+import { evaluateHeads } from "./score.ts";
 import {
   checkpointPath,
   type FailedHead,
@@ -15,7 +15,7 @@ import {
   type TrainedHead,
   trainHeads,
   type TrainingTokens,
-} from "./train.ts";
+} from "../detectors/rine/train.ts";
 
 /** Heads that read the same tokens in the same order. */
 export interface HeadsJob {

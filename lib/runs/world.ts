@@ -2,17 +2,18 @@
  * Opens the world that a profile runs in: images, backbones, and what images go through.
  * @module
  */
+import { UserError } from "../io/errors.ts";
 import { join } from "node:path";
-import { type Backbone, openBackbone, type Precision } from "../lib/backbone/backbone.ts";
-import { makeMiniBackbones } from "../lib/backbone/mini.ts";
-import { makeMiniWorld, type MiniManifest } from "../lib/data/mini.ts";
-import { type Perturbation, PERTURBATIONS, type Perturbing } from "../lib/image/perturb.ts";
-import type { Transform } from "../lib/image/transform.ts";
-import { readJson } from "../lib/io/files.ts";
-import type { OnProgress } from "../lib/io/progress.ts";
-import type { Device } from "../lib/onnx/session.ts";
-import type { World } from "../lib/run/plan.ts";
-import type { Profile } from "./profiles/profile.ts";
+import { type Backbone, openBackbone, type Precision } from "../backbones/backbone.ts";
+import { makeMiniBackbones } from "../mini/backbones.ts";
+import { makeMiniWorld, type MiniManifest } from "../mini/make.ts";
+import { type Perturbation, PERTURBATIONS, type Perturbing } from "../image/perturb.ts";
+import type { Transform } from "../image/transform.ts";
+import { readJson } from "../io/files.ts";
+import type { OnProgress } from "../io/progress.ts";
+import type { Device } from "../onnx/session.ts";
+import type { World } from "./plan.ts";
+import type { Profile } from "./profile.ts";
 
 /** How a world is opened. */
 export interface OpenWorldOptions {
@@ -40,7 +41,7 @@ export async function miniWorldSeed(data: string): Promise<number | undefined> {
 
 /**
  * Opens a profile's world. The mini world is made where it is not there yet.
- * @throws {RangeError} where the weights of a backbone are not there
+ * @throws {UserError} where the weights of a backbone are not there
  */
 export async function openWorld(profile: Profile, options: OpenWorldOptions): Promise<World> {
   const { data, seed, onProgress, onWait } = options;
@@ -59,7 +60,7 @@ export async function openWorld(profile: Profile, options: OpenWorldOptions): Pr
 
 /**
  * Opens a profile's world as it is; nothing is made.
- * @throws {RangeError} where the weights of a backbone are not there
+ * @throws {UserError} where the weights of a backbone are not there
  */
 export async function openMadeWorld(
   profile: Profile,
@@ -106,7 +107,8 @@ function viewTransform(
   if ((PERTURBATIONS as readonly string[]).includes(view)) {
     return { kind: "perturbed", size, perturbation: view as Perturbation, ...perturbing };
   }
-  throw new RangeError(
+  throw new UserError(
+    "usage",
     `Cannot crop images: expected center, ten, ${PERTURBATIONS.join(", ")}; found ${view}`,
   );
 }

@@ -3,11 +3,12 @@
  * vega-lite.
  * @module
  */
-import { type Figure, type FigureRow, percentAxis, scoreScale } from "../lib/report/figure.ts";
-import type { RunRow } from "../lib/results/run.ts";
-import { meanScore } from "../lib/results/select.ts";
-import { classSetEncoding, classSetName, noticeOf } from "./heads.ts";
-import type { Profile } from "./profiles/profile.ts";
+import { UserError } from "../io/errors.ts";
+import { type Figure, type FigureRow, percentAxis, scoreScale } from "../report/figure.ts";
+import type { RunRow } from "../runs/config.ts";
+import { meanScore } from "../runs/select.ts";
+import { classSetEncoding, classSetName, noticeOf } from "../report/paper/heads.ts";
+import type { Profile } from "../runs/profile.ts";
 
 /** What a tooltip tells of a run. */
 const TOOLTIP = [
@@ -24,7 +25,8 @@ function assertRows(rows: unknown): void {
     : Array.isArray(rows)
     ? "none"
     : `${rows}`;
-  throw new TypeError(
+  throw new UserError(
+    "usage",
     `Cannot draw runs: expected a profile and rows, as in runsFigure(session.profile, rows); found ${found}`,
   );
 }

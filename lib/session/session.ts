@@ -3,31 +3,32 @@
  * own, and detectors made of the best heads.
  * @module
  */
+import { UserError } from "../io/errors.ts";
 import { join, resolve } from "node:path";
-import { type Label, listImages } from "../lib/data/dataset.ts";
-import { decodeImage } from "../lib/image/image.ts";
-import { PERTURBATIONS } from "../lib/image/perturb.ts";
-import { applyTransform } from "../lib/image/transform.ts";
-import { type CaptionedImage, inOneLine } from "../lib/notebook.ts";
-import { RecordStore } from "../lib/results/record.ts";
-import type { RunRow } from "../lib/results/run.ts";
-import { type Detector, openDetector, verdictText } from "../lib/run/detect.ts";
-import { execute } from "../lib/run/execute.ts";
-import { reproduceCommand } from "./command.ts";
-import type { SectionReport } from "./experiment.ts";
+import { type Label, listImages } from "../data/dataset.ts";
+import { decodeImage } from "../image/image.ts";
+import { PERTURBATIONS } from "../image/perturb.ts";
+import { applyTransform } from "../image/transform.ts";
+import { type CaptionedImage, inOneLine } from "./show.ts";
+import { RecordStore } from "../runs/record.ts";
+import type { RunRow } from "../runs/config.ts";
+import { type Detector, openDetector, verdictText } from "../detectors/open.ts";
+import { execute } from "../runs/execute.ts";
+import { reproduceCommand } from "../runs/setup.ts";
+import type { SectionReport } from "../runs/section.ts";
 import {
   bestRecords,
   findSection,
   FinishedRuns,
   type FinishedSection,
   frozen,
-} from "./finished.ts";
-import { averagedRows, withOwnSets } from "./own_sets.ts";
-import type { Profile } from "./profiles/profile.ts";
-import { underConditions } from "./provenance.ts";
-import { publishedReport, type ReportedSection } from "./published.ts";
-import { extrasOf } from "./report.ts";
-import { BATCH_SIZE, PROFILES } from "./reproduce.ts";
+} from "../runs/finished.ts";
+import { averagedRows, withOwnSets } from "../runs/own_sets.ts";
+import type { Profile } from "../runs/profile.ts";
+import { underConditions } from "../report/paper/captions.ts";
+import { publishedReport, type ReportedSection } from "../report/paper/published.ts";
+import { extrasOf } from "../report/paper/report.ts";
+import { BATCH_SIZE, PROFILES } from "../cli/reproduce.ts";
 import {
   openSeededWorld,
   type SeededWorld,
@@ -81,7 +82,7 @@ export class Session {
   /**
    * Rows of a section: one for each evaluated head.
    * @param name as on the command line: `grid`
-   * @throws {RangeError} where there is no such section, or it has not been run, with what runs it
+   * @throws {UserError} where there is no such section, or it has not been run, with what runs it
    */
   rows(name: string): Promise<readonly RunRow[]> {
     return inOneLine(async () =>
@@ -92,7 +93,7 @@ export class Session {
   /**
    * Tables and figures of a section.
    * @param where which rows they are made of; by default all
-   * @throws {RangeError} as {@linkcode Session.rows}
+   * @throws {UserError} as {@linkcode Session.rows}
    */
   report(name: string, where: (row: RunRow) => boolean = () => true): Promise<SectionReport> {
     return inOneLine(async () => {
@@ -100,7 +101,8 @@ export class Session {
       const { rows } = await this.#finished(name);
       const chosen = rows.filter(where);
       if (rows.length > 0 && chosen.length === 0) {
-        throw new RangeError(
+        throw new UserError(
+          "usage",
           `Cannot show ${name}: expected rows that meet the condition, found 0 of ${rows.length}; ` +
             `a row has ${Object.keys(rows[0]!).join(", ")}`,
         );
@@ -132,7 +134,7 @@ export class Session {
    * Trains and tries heads of the reader's choice; what has been done before is reused. Backbones may
    * be any that have been imported into the folder of the profile's.
    * @returns their rows
-   * @throws {RangeError} where a value is out of range, a name is not the profile's, or a backbone has
+   * @throws {UserError} where a value is out of range, a name is not the profile's, or a backbone has
    * not been imported
    */
   sweep(values: Sweep): Promise<readonly RunRow[]> {
@@ -164,7 +166,7 @@ export class Session {
   /**
    * The grid's best head of a class set, on its backbone.
    * @param classSet `1-class`, `2-class`, …; default that of most classes
-   * @throws {RangeError} where the grid has not been run, or there is no such class set
+   * @throws {UserError} where the grid has not been run, or there is no such class set
    */
   detector(classSet: string = this.profile.classSets.at(-1)!.name): Promise<Detector> {
     return inOneLine(async () => {
@@ -173,7 +175,8 @@ export class Session {
       const best = heads.find(({ name }) => name === classSet)?.records[0];
       if (!best) {
         const names = heads.map(({ name }) => name).join(", ");
-        throw new RangeError(
+        throw new UserError(
+          "usage",
           `Cannot open a detector: expected a class set of ${names}; found ${classSet}`,
         );
       }
@@ -186,7 +189,7 @@ export class Session {
   /**
    * Images of a test set, the real ones first.
    * @param perLabel how many real and how many generated ones
-   * @throws {RangeError} where there is no such test set, or its images are not there
+   * @throws {UserError} where there is no such test set, or its images are not there
    */
   examples(testSet: string, perLabel = 1): Promise<Example[]> {
     return inOneLine(async () => {
@@ -194,7 +197,10 @@ export class Session {
       const spec = world.testSets.get(testSet);
       if (!spec) {
         const names = [...world.testSets.keys()].join(", ");
-        throw new RangeError(`Cannot list images: expected one of ${names}; found ${testSet}`);
+        throw new UserError(
+          "usage",
+          `Cannot list images: expected one of ${names}; found ${testSet}`,
+        );
       }
       const images = await listImages(world.root, spec);
       const chosen = ([0, 1] as const).flatMap((label) =>
@@ -258,14 +264,15 @@ export class Session {
 /**
  * A session of a profile. Nothing is made: what asks for images, backbones or results that are not
  * there fails with what makes them.
- * @throws {RangeError} where there is no such profile, or its own sets are not there
+ * @throws {UserError} where there is no such profile, or its own sets are not there
  */
 export function openSession(options: SessionOptions = {}): Promise<Session> {
   return inOneLine(async () => {
     const { profile: name = "mini", select, datasets } = options;
     const known = PROFILES[name];
     if (!known) {
-      throw new RangeError(
+      throw new UserError(
+        "usage",
         `Cannot open a session: expected a profile of ${
           Object.keys(PROFILES).join(", ")
         }; found ${name}`,

@@ -2,18 +2,19 @@
  * The world that a notebook looks at: where it lies, and how it is opened without making it.
  * @module
  */
+import { UserError } from "../io/errors.ts";
 import { join } from "node:path";
-import { openBackbone, type Precision } from "../lib/backbone/backbone.ts";
-import type { EngineName } from "../lib/head/open_engine.ts";
-import type { OnProgress } from "../lib/io/progress.ts";
-import { CellProgress, isNotebook, show } from "../lib/notebook.ts";
-import type { Device } from "../lib/onnx/session.ts";
-import type { World } from "../lib/run/plan.ts";
-import type { Selection } from "../lib/results/select.ts";
-import { PROJECT, reproduceCommand } from "./command.ts";
-import type { Profile } from "./profiles/profile.ts";
-import { ProgressDisplay } from "./progress_bar.ts";
-import { miniWorldSeed, openWorld, worldRoot } from "./world.ts";
+import { openBackbone, type Precision } from "../backbones/backbone.ts";
+import type { EngineName } from "../detectors/rine/open_engine.ts";
+import type { OnProgress } from "../io/progress.ts";
+import { CellProgress, isNotebook, show } from "./show.ts";
+import type { Device } from "../onnx/session.ts";
+import type { World } from "../runs/plan.ts";
+import type { Selection } from "../runs/select.ts";
+import { PROJECT, reproduceCommand } from "../runs/setup.ts";
+import type { Profile } from "../runs/profile.ts";
+import { ProgressDisplay } from "../io/progress_bar.ts";
+import { miniWorldSeed, openWorld, worldRoot } from "../runs/world.ts";
 
 /** What a session is opened on. Results are found where `reproduce` was run with the same. */
 export interface SessionOptions {
@@ -68,7 +69,7 @@ export interface SeededWorld {
 
 /**
  * Opens a profile's world where it is there.
- * @throws {RangeError} where there is no mini world, one of another seed, or no backbone, with what
+ * @throws {UserError} where there is no mini world, one of another seed, or no backbone, with what
  * makes it
  */
 export async function openSeededWorld(
@@ -85,7 +86,7 @@ export async function openSeededWorld(
 
 /**
  * A world with imported backbones besides its own.
- * @throws {RangeError} where one has not been imported, with what does it
+ * @throws {UserError} where one has not been imported, with what does it
  */
 export async function withBackbones(
   world: World,
@@ -108,7 +109,8 @@ async function miniSeed(profile: Profile, data: string, options: SessionOptions)
   const { seed: wanted } = options;
   const seed = await miniWorldSeed(data);
   if (seed !== undefined && (wanted ?? seed) === seed) return seed;
-  throw new RangeError(
+  throw new UserError(
+    "missing",
     `Cannot open the mini profile: expected its images in ${worldRoot(profile, data)}, found ${
       seed === undefined ? "none" : `those of seed ${seed}`
     }; run \`${reproduceCommand(profile, options)}\` first`,

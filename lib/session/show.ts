@@ -2,19 +2,20 @@
  * Shows figures, tables, images and progress in a cell of a Jupyter notebook.
  * @module
  */
+import { UserError } from "../io/errors.ts";
 import sharp from "sharp";
-import type { RgbImage } from "./image/image.ts";
-import { isForPeople } from "./io/files.ts";
-import type { OnProgress, Progress } from "./io/progress.ts";
-import type { Tensor } from "./io/tensor.ts";
-import type { Figure } from "./report/figure.ts";
-import { escapeHtml } from "./report/html.ts";
-import { figureMedia, type MediaBundle, tableMedia } from "./report/media.ts";
-import { recordsTable } from "./report/records.ts";
-import type { Table } from "./report/table.ts";
-import type { ThemeName } from "./report/theme.ts";
-import type { RunRow } from "./results/run.ts";
-import { meanScore } from "./results/select.ts";
+import type { RgbImage } from "../image/image.ts";
+import { isForPeople } from "../io/errors.ts";
+import type { OnProgress, Progress } from "../io/progress.ts";
+import type { Tensor } from "../io/tensor.ts";
+import type { Figure } from "../report/figure.ts";
+import { escapeHtml } from "../report/write/html.ts";
+import { figureMedia, type MediaBundle, tableMedia } from "../report/write/media.ts";
+import { recordsTable } from "../report/records_table.ts";
+import type { Table } from "../report/table.ts";
+import type { ThemeName } from "../report/theme.ts";
+import type { RunRow } from "../runs/config.ts";
+import { meanScore } from "../runs/select.ts";
 
 /** An image and what stands under it. */
 export interface CaptionedImage {
@@ -70,7 +71,7 @@ export function isNotebook(): boolean {
  *
  * @example
  * ```ts
- * import { show } from "./notebook.ts";
+ * import { show } from "./show.ts";
  *
  * await show("**Bold** in a notebook.");
  * ```
@@ -89,7 +90,7 @@ export async function show(...things: readonly Showable[]): Promise<void> {
  * Markdown, SVG and PNG, then its title and caption. A table: HTML. An image: PNG. Images side by side:
  * HTML that holds them as PNG. Each has `text/plain`.
  * @param theme how figures look
- * @throws {TypeError} where it is nothing that can be shown: a promise that was not awaited
+ * @throws {UserError} where it is nothing that can be shown: a promise that was not awaited
  */
 export async function mediaBundles(
   thing: Showable,
@@ -134,13 +135,14 @@ function assertShowable(thing: unknown): asserts thing is object {
   if (
     thing instanceof Promise || Array.isArray(thing) && thing.some((one) => one instanceof Promise)
   ) {
-    throw new TypeError(`Cannot show: ${wanted}; found a promise; write await before it`);
+    throw new UserError("usage", `Cannot show: ${wanted}; found a promise; write await before it`);
   }
   for (const [kind, field, fields] of KINDS) {
     if (typeof thing !== "object" || thing === null || !(field in thing)) continue;
     const missing = fields.filter((name) => (thing as Record<string, unknown>)[name] === undefined);
     if (missing.length === 0) continue;
-    throw new TypeError(
+    throw new UserError(
+      "usage",
       `Cannot show a ${kind}: expected ${fields.join(", ")}; found no ${missing.join(", ")}`,
     );
   }
@@ -153,7 +155,7 @@ function assertShowable(thing: unknown): asserts thing is object {
     : typeof thing === "object" && thing !== null
     ? `an object of ${Object.keys(thing).join(", ") || "nothing"}; in [ ] it is shown as a row`
     : `${thing}`;
-  throw new TypeError(`Cannot show: ${wanted}; found ${found}`);
+  throw new UserError("usage", `Cannot show: ${wanted}; found ${found}`);
 }
 
 /** Tables or figures, as a report holds them. */

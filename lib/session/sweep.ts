@@ -2,9 +2,10 @@
  * A grid of the reader's own: some values of ξ, q and d′ on some class sets.
  * @module
  */
-import type { RunConfig } from "../lib/results/run.ts";
-import { testSetNames, trainingConfig } from "./heads.ts";
-import type { Profile } from "./profiles/profile.ts";
+import { UserError } from "../io/errors.ts";
+import type { RunConfig } from "../runs/config.ts";
+import { testSetNames, trainingConfig } from "../report/paper/heads.ts";
+import type { Profile } from "../runs/profile.ts";
 
 /** Values that are combined, each with each. */
 export interface Sweep {
@@ -24,7 +25,7 @@ export interface Sweep {
 
 /**
  * The runs of a sweep.
- * @throws {RangeError} where a class set is not the profile's, or a value is out of range
+ * @throws {UserError} where a class set is not the profile's, or a value is out of range
  */
 export function sweepRuns(profile: Profile, sweep: Sweep, seeds: readonly number[]): RunConfig[] {
   const {
@@ -89,22 +90,23 @@ const SWEPT = [
 function assertKnown(sweep: Sweep): void {
   const unknown = Object.keys(sweep).find((name) => !(SWEPT as readonly string[]).includes(name));
   if (unknown !== undefined) {
-    throw new RangeError(`Cannot sweep: expected ${SWEPT.join(", ")}; found ${unknown}`);
+    throw new UserError("usage", `Cannot sweep: expected ${SWEPT.join(", ")}; found ${unknown}`);
   }
 }
 
 function assertList(name: keyof Sweep, values: unknown): void {
   if (!Array.isArray(values)) {
-    throw new RangeError(
+    throw new UserError(
+      "usage",
       `Cannot sweep: expected ${name} as a list, [${values ?? "…"}]; found ${values ?? "nothing"}`,
     );
   }
   if (values.length === 0) {
-    throw new RangeError(`Cannot sweep: expected values in ${name}, found none`);
+    throw new UserError("usage", `Cannot sweep: expected values in ${name}, found none`);
   }
   const twice = values.find((value, i) => values.indexOf(value) < i);
   if (twice !== undefined) {
-    throw new RangeError(`Cannot sweep: expected different ${name}, found ${twice} twice`);
+    throw new UserError("usage", `Cannot sweep: expected different ${name}, found ${twice} twice`);
   }
 }
 
@@ -117,7 +119,8 @@ function assertAll(
   assertList(name, values);
   const wrong = values.find((value) => !fits(value));
   if (wrong !== undefined) {
-    throw new RangeError(
+    throw new UserError(
+      "usage",
       `Cannot sweep: expected ${name} of ${wanted}, found ${JSON.stringify(wrong)}`,
     );
   }
@@ -126,7 +129,8 @@ function assertAll(
 function classesOf({ classSets }: Profile, name: string): readonly string[] {
   const found = classSets.find((set) => set.name === name);
   if (found) return found.classes;
-  throw new RangeError(
+  throw new UserError(
+    "usage",
     `Cannot sweep: expected a class set of ${
       classSets.map(({ name }) => name).join(", ")
     }; found ${name}`,

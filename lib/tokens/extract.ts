@@ -2,21 +2,16 @@
  * From images on disk to tokens on disk: each image goes through each backbone once.
  * @module
  */
+import { UserError } from "../io/errors.ts";
 import { join, resolve } from "node:path";
-import type { Backbone } from "../backbone/backbone.ts";
+import type { Backbone } from "../backbones/backbone.ts";
 import type { ImageEntry } from "../data/dataset.ts";
 import { withLock } from "../io/files.ts";
 import type { OnProgress } from "../io/progress.ts";
 import { WorkerPool } from "../io/worker_pool.ts";
 import { describe, listed, type TokenRequest, type Wanted } from "./request.ts";
-import type { TokenJob, TokenResult, UnreadableImage } from "./token_worker.ts";
-import {
-  findTokens,
-  removeTokens,
-  type TokenIndex,
-  type TokenSet,
-  TokenWriter,
-} from "./token_set.ts";
+import type { TokenJob, TokenResult, UnreadableImage } from "./worker.ts";
+import { findTokens, removeTokens, type TokenIndex, type TokenSet, TokenWriter } from "./store.ts";
 import { areUnreadable, readUnreadable, unreadableError } from "./unreadable.ts";
 
 /** Where images come from, where tokens go, and how hard to work. */
@@ -45,9 +40,9 @@ export interface ExtractOptions {
  * last whole batch and ends with the same bytes.
  *
  * @returns for each request, one set for each of its backbones, in their order
- * @throws {SyntaxError} where an image cannot be decoded and may not be left out, or a token file is
+ * @throws {UserError} where an image cannot be decoded and may not be left out, or a token file is
  * damaged
- * @throws {RangeError} where a backbone's resolution is not the size of the crops, an image is too
+ * @throws {UserError} where a backbone's resolution is not the size of the crops, an image is too
  * small for ten crops, or none of a request's images can be decoded
  */
 export async function extractTokens(
@@ -69,7 +64,7 @@ export async function extractTokens(
 
 /**
  * The sets that are not there yet, each once; sets of one request stay together.
- * @throws {SyntaxError} where it is known already that they lack images that may not be left out
+ * @throws {UserError} where it is known already that they lack images that may not be left out
  */
 async function missingOf(wanted: readonly Wanted[][], options: ExtractOptions) {
   const { folder, root, skipCorrupt = false } = options;
@@ -132,7 +127,7 @@ async function extractMissing(work: readonly Wanted[][], options: ExtractOptions
   const report = (rows: number) =>
     options.onProgress?.({ stage: "tokens", unit: "crops", done: done += rows, total });
 
-  const module = new URL("./token_worker.ts", import.meta.url);
+  const module = new URL("./worker.ts", import.meta.url);
   await using pool = new WorkerPool<TokenJob, TokenResult>(module, options.workers);
   const writers = new Map<string, TokenWriter>();
   try {
@@ -205,8 +200,9 @@ async function forgetStale(
   if (!await areUnreadable(images, unreadable, root)) await removeTokens(folder, key);
 }
 
-function nothingReadable(images: readonly ImageEntry[], { root }: ExtractOptions): RangeError {
-  return new RangeError(
+function nothingReadable(images: readonly ImageEntry[], { root }: ExtractOptions): UserError {
+  return new UserError(
+    "missing",
     `Cannot compute tokens: expected images that can be decoded beside ${
       resolve(root, images[0]!.path)
     }, found none`,

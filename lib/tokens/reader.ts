@@ -2,9 +2,10 @@
  * Reads tokens from disk, row by row, in any order.
  * @module
  */
+import { UserError } from "../io/errors.ts";
 import { closeSync, openSync, readSync } from "node:fs";
 import { readNpyHeader } from "../io/npy.ts";
-import type { TokenSet } from "./token_set.ts";
+import type { TokenSet } from "./store.ts";
 
 /** Memory that several may take from, as long as there is some left. */
 export class MemoryBudget {
@@ -74,7 +75,7 @@ export class TokenReader implements Disposable {
   /**
    * Opens a finished set.
    * @param budget memory that it may take from; that of the thread where it is left out
-   * @throws {SyntaxError} where its file is damaged
+   * @throws {UserError} where its file is damaged
    */
   static async open(set: TokenSet, budget: MemoryBudget = BUDGET): Promise<TokenReader> {
     return new TokenReader(set, (await readNpyHeader(set.path)).dataOffset, budget);
@@ -100,7 +101,9 @@ export class TokenReader implements Disposable {
     while (filled < bytes.length) {
       const position = this.#dataOffset + offset + filled;
       const count = readSync(this.#descriptor, bytes, filled, bytes.length - filled, position);
-      if (count === 0) throw new SyntaxError(`Cannot read ${this.set.path}: it ends too early`);
+      if (count === 0) {
+        throw new UserError("damaged", `Cannot read ${this.set.path}: it ends too early`);
+      }
       filled += count;
     }
   }

@@ -2,13 +2,14 @@
  * What tokens are wanted, and the names that follow from it.
  * @module
  */
+import { UserError } from "../io/errors.ts";
 import { resolve } from "node:path";
-import type { Backbone } from "../backbone/backbone.ts";
+import type { Backbone } from "../backbones/backbone.ts";
 import type { ImageEntry } from "../data/dataset.ts";
 import { reasonOf } from "../data/folder_tree.ts";
 import { cropsPerImage, isRandom, type Transform } from "../image/transform.ts";
 import { contentKey } from "../io/files.ts";
-import type { TokenIndex } from "./token_set.ts";
+import type { TokenIndex } from "./store.ts";
 
 /** Tokens that are wanted: these images, cropped this way, through each of these backbones. */
 export interface TokenRequest {
@@ -30,7 +31,7 @@ const FORMAT = 2;
 /**
  * Names sets of tokens without making them.
  * @returns for each request, the key for each of its backbones, in their order
- * @throws {RangeError} where a backbone's resolution is not the size of the crops
+ * @throws {UserError} where a backbone's resolution is not the size of the crops
  */
 export async function nameTokens(
   requests: readonly TokenRequest[],
@@ -57,7 +58,7 @@ export interface Wanted {
 
 /**
  * Names the sets of a request.
- * @throws {RangeError} where a backbone's resolution is not the size of the crops
+ * @throws {UserError} where a backbone's resolution is not the size of the crops
  */
 export async function describe(request: TokenRequest, root: string): Promise<Wanted[]> {
   const { images, transform, seed, epoch, backbones } = request;
@@ -66,7 +67,8 @@ export async function describe(request: TokenRequest, root: string): Promise<Wan
   return await Promise.all(backbones.map(async (backbone) => {
     const { resolutionPx, blocks, width } = backbone.architecture;
     if (resolutionPx !== transform.size) {
-      throw new RangeError(
+      throw new UserError(
+        "usage",
         `Cannot compute tokens with ${backbone.name}: expected crops of ${resolutionPx} px, found ${transform.size}`,
       );
     }

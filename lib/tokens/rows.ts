@@ -2,9 +2,10 @@
  * Rows of several token sets as one list, read in batches.
  * @module
  */
-import type { TokenBatch } from "../head/engine.ts";
-import { TokenReader } from "../features/token_reader.ts";
-import { findTokens, type TokenSet } from "../features/token_set.ts";
+import { UserError } from "../io/errors.ts";
+import type { TokenBatch } from "../detectors/rine/engine.ts";
+import { TokenReader } from "./reader.ts";
+import { findTokens, type TokenSet } from "./store.ts";
 import { randomStream } from "../random.ts";
 
 /** Token sets laid end to end: the classes of a training set, or one test set. */
@@ -50,8 +51,8 @@ export class TokenRows implements Disposable {
    * Opens finished sets.
    * @param fraction share of each set's rows that is used, in (0, 1]; which ones depends on the seed
    * and a larger share holds every smaller one
-   * @throws {RangeError} where a set is not there
-   * @throws {SyntaxError} where a set's file is damaged
+   * @throws {UserError} where a set is not there
+   * @throws {UserError} where a set's file is damaged
    */
   static async open(
     folder: string,
@@ -63,7 +64,10 @@ export class TokenRows implements Disposable {
     for (const key of keys) {
       const set = await findTokens(folder, key);
       if (!set) {
-        throw new RangeError(`Cannot read tokens: expected ${key}.npy in ${folder}, found none`);
+        throw new UserError(
+          "missing",
+          `Cannot read tokens: expected ${key}.npy in ${folder}, found none`,
+        );
       }
       readers.push(opened.use(await TokenReader.open(set)));
     }

@@ -2,6 +2,7 @@
  * Sets of tokens on disk: a NumPy file of float16 and an index that names its rows.
  * @module
  */
+import { UserError } from "../io/errors.ts";
 import { join } from "node:path";
 import type { ImageEntry } from "../data/dataset.ts";
 import { exists, readJson, removeIfThere, writeJson } from "../io/files.ts";
@@ -39,8 +40,8 @@ export function tokenPaths(folder: string, key: string): { tokens: string; index
 
 /**
  * Finds a finished set.
- * @throws {SyntaxError} where its file is damaged
- * @throws {TypeError} where file and index have different shapes
+ * @throws {UserError} where its file is damaged
+ * @throws {UserError} where file and index have different shapes
  */
 export async function findTokens(folder: string, key: string): Promise<TokenSet | undefined> {
   const paths = tokenPaths(folder, key);
@@ -48,7 +49,8 @@ export async function findTokens(folder: string, key: string): Promise<TokenSet 
   const { shape } = await readNpyHeader(paths.tokens);
   const index = await readJson<TokenIndex>(paths.index);
   if (!index || `${index.shape}` !== `${shape}`) {
-    throw new TypeError(
+    throw new UserError(
+      "damaged",
       `Cannot load tokens: expected ${paths.index} to say [${shape.join(", ")}], found ${
         index ? `[${index.shape.join(", ")}]` : "no index"
       }; delete both to have them made again`,

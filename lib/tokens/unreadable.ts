@@ -2,6 +2,7 @@
  * Images that cannot be decoded: which of a token set's they are, kept in a small file beside it.
  * @module
  */
+import { UserError } from "../io/errors.ts";
 import { join, resolve } from "node:path";
 import type { ImageEntry } from "../data/dataset.ts";
 import { lookAtImage, lookBuffer, tryDecode } from "../data/image_file.ts";
@@ -41,7 +42,7 @@ export async function unreadableError(
   first: number,
   root: string,
   found?: string,
-): Promise<SyntaxError> {
+): Promise<UserError> {
   const path = resolve(root, images[first]!.path);
   if (found === undefined) {
     const result = await tryDecode(path);
@@ -53,7 +54,8 @@ export async function unreadableError(
     if ((await lookAtImage(resolve(root, image.path), buffer)).problem) others++;
   }
   const more = others === 0 ? "" : `, and ${others} more like it`;
-  return new SyntaxError(
+  return new UserError(
+    "damaged",
     `${cannotDecode(path, found).message}${more}; \`deno task doctor\` lists them, ` +
       "--skip-corrupt leaves them out",
   );

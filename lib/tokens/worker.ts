@@ -3,8 +3,9 @@
  * have one of each in every worker, their tokens.
  * @module
  */
+import { UserError } from "../io/errors.ts";
 import { resolve } from "node:path";
-import { type Backbone, type BackboneOptions, openBackbone } from "../backbone/backbone.ts";
+import { type Backbone, type BackboneOptions, openBackbone } from "../backbones/backbone.ts";
 import { tryDecode } from "../data/image_file.ts";
 import { applyTransform, cropsPerImage, type Transform } from "../image/transform.ts";
 import { serveJobs } from "../io/worker_pool.ts";
@@ -66,8 +67,8 @@ async function makeTokens({ root, paths, transform, seed, epoch, backbones }: To
       const made = await applyTransform(decoded.image, transform, { seed, epoch, path });
       made.forEach((crop, c) => crops.set(crop, (position * count + c) * bytes));
     } catch (error) {
-      if (!(error instanceof RangeError)) throw error;
-      throw new RangeError(`${error.message} in ${resolve(root, path)}`);
+      if (!(error instanceof UserError)) throw error;
+      throw new UserError("usage", `${error.message} in ${resolve(root, path)}`);
     }
   }));
   unreadable.sort((a, b) => a.position - b.position);

@@ -10,11 +10,11 @@
 import { join } from "node:path";
 import process from "node:process";
 import sharp from "sharp";
-import { type Backbone, openBackbone, weightsPath } from "../../lib/backbone/backbone.ts";
-import { quantizeWeights } from "../../lib/backbone/quantize.ts";
-import { buildVitGraph } from "../../lib/backbone/vit_graph.ts";
-import { readVitWeights } from "../../lib/backbone/weights.ts";
-import { extractTokens } from "../../lib/features/extract.ts";
+import { type Backbone, openBackbone, weightsPath } from "../../lib/backbones/backbone.ts";
+import { quantizeWeights } from "../../lib/backbones/quantize.ts";
+import { buildVitGraph } from "../../lib/backbones/vit/graph.ts";
+import { readVitWeights } from "../../lib/backbones/vit/weights.ts";
+import { extractTokens } from "../../lib/tokens/extract.ts";
 import { GraphBuilder } from "../../lib/onnx/graph.ts";
 import { openSession, ortTensor } from "../../lib/onnx/session.ts";
 import { randomStream } from "../../lib/random.ts";

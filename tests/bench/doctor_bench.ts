@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import sharp from "sharp";
-import { examineProfile } from "../../experiments/doctor.ts";
+import { examineProfile } from "../../lib/doctor/profile.ts";
 import { paper } from "../../experiments/profiles/paper.ts";
 import { concat, noiseImage } from "../image_samples.ts";
 

@@ -8,11 +8,15 @@
  * of a step on Linux; PyTorch is timed without it, as its users run it.
  */
 import { fileURLToPath } from "node:url";
-import type { HeadArchitecture } from "../../lib/head/architecture.ts";
-import { type HeadEngine, type HeadTrainer, initialState } from "../../lib/head/engine.ts";
-import { openOnnxEngine } from "../../lib/head/onnx_engine.ts";
-import { openTensorflowEngine } from "../../lib/head/tensorflow_engine.ts";
-import { hasNativeTensorflow } from "../../lib/head/tensorflow_library.ts";
+import type { HeadArchitecture } from "../../lib/detectors/rine/architecture.ts";
+import {
+  type HeadEngine,
+  type HeadTrainer,
+  initialState,
+} from "../../lib/detectors/rine/engine.ts";
+import { openOnnxEngine } from "../../lib/detectors/rine/onnx/engine.ts";
+import { openTensorflowEngine } from "../../lib/detectors/rine/tensorflow/engine.ts";
+import { hasNativeTensorflow } from "../../lib/detectors/rine/tensorflow/library.ts";
 import { GraphBuilder } from "../../lib/onnx/graph.ts";
 import { openSession, ortTensor } from "../../lib/onnx/session.ts";
 import { randomStream } from "../../lib/random.ts";

@@ -7,12 +7,12 @@
  * @module
  */
 import { join } from "node:path";
-import { openBackbone } from "../../lib/backbone/backbone.ts";
-import { makeMiniBackbones, MINI_BACKBONES } from "../../lib/backbone/mini.ts";
-import { makeMiniWorld } from "../../lib/data/mini.ts";
-import { GENERATORS } from "../../lib/data/mini_generators.ts";
-import { photograph, sceneMaterial } from "../../lib/data/mini_scene.ts";
-import { type GeneratorName, MINI_LARGE_SIZE_PX, MINI_SIZE_PX } from "../../lib/data/mini_sets.ts";
+import { openBackbone } from "../../lib/backbones/backbone.ts";
+import { makeMiniBackbones, MINI_BACKBONES } from "../../lib/mini/backbones.ts";
+import { makeMiniWorld } from "../../lib/mini/make.ts";
+import { GENERATORS } from "../../lib/mini/generators.ts";
+import { photograph, sceneMaterial } from "../../lib/mini/scene.ts";
+import { type GeneratorName, MINI_LARGE_SIZE_PX, MINI_SIZE_PX } from "../../lib/mini/sets.ts";
 import { randomStream } from "../../lib/random.ts";
 import { temporaryFolder } from "../temporary.ts";
 

@@ -2,7 +2,7 @@
  * How the checkpoints in use name a vision transformer's weights: one entry a family.
  * @module
  */
-import type { VitArchitecture } from "./weights.ts";
+import type { VitArchitecture } from "../vit/weights.ts";
 
 /** How a family of checkpoints names its weights. `{}` stands for the block's number. */
 export interface NamingScheme {

@@ -3,8 +3,9 @@
  * in their safetensors file, as external data.
  * @module
  */
+import { UserError } from "../../io/errors.ts";
 import { basename } from "node:path";
-import { type ElementType, GraphBuilder, type Value } from "../onnx/graph.ts";
+import { type ElementType, GraphBuilder, type Value } from "../../onnx/graph.ts";
 import type { VitWeights } from "./weights.ts";
 
 /** Which vector of a block is its token. */
@@ -47,7 +48,7 @@ const STORED: Readonly<Record<string, ElementType>> = {
  * Work that no token depends on is left out: in the last block only the CLS query attends, and at
  * tap `ln2` its MLP is not there. Paper: §3.1. Released: src/models.py, `Hook`.
  *
- * @throws {RangeError} where an embedding is asked of weights that hold no projection
+ * @throws {UserError} where an embedding is asked of weights that hold no projection
  */
 export function buildVitGraph(
   weights: VitWeights,
@@ -56,7 +57,10 @@ export function buildVitGraph(
   const { architecture, tensors, header } = weights;
   const { resolutionPx, patchPx, width, blocks, heads, epsilon, classToken } = architecture;
   if (embedding && architecture.embeddingWidth === undefined) {
-    throw new RangeError(`Cannot compute embeddings: expected a projection in ${header.path}`);
+    throw new UserError(
+      "usage",
+      `Cannot compute embeddings: expected a projection in ${header.path}`,
+    );
   }
   const grid = resolutionPx / patchPx;
   const length = grid * grid + (classToken ? 1 : 0); // tokens of an image, S

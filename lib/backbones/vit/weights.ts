@@ -3,14 +3,15 @@
  * described by their shapes alone.
  * @module
  */
+import { UserError } from "../../io/errors.ts";
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import {
   readSafetensorsHeader,
   type SafetensorsEntry,
   type SafetensorsHeader,
-} from "../io/safetensors.ts";
-import { type NamingScheme, SCHEMES } from "./naming.ts";
+} from "../../io/safetensors.ts";
+import { type NamingScheme, SCHEMES } from "../families/index.ts";
 
 /** Sizes and variants of a vision transformer, read from its weights. */
 export interface VitArchitecture {
@@ -88,15 +89,16 @@ const HEAD_WIDTH = 64;
 /**
  * Reads a weights file's header and finds the vision transformer in it. The architecture comes from
  * the tensors' shapes, never from the file's name; only a number of heads may stand in the metadata.
- * @throws {SyntaxError} where the file is not whole
- * @throws {RangeError} where its names follow no known scheme, or tensors are missing or left over
- * @throws {TypeError} where tensors have other shapes than the architecture asks for
+ * @throws {UserError} where the file is not whole
+ * @throws {UserError} where its names follow no known scheme, or tensors are missing or left over
+ * @throws {UserError} where tensors have other shapes than the architecture asks for
  */
 export async function readVitWeights(path: string): Promise<VitWeights> {
   const header = await readSafetensorsHeader(path);
   const scheme = SCHEMES.find(({ mark }) => header.tensors.has(mark));
   if (!scheme) {
-    throw new RangeError(
+    throw new UserError(
+      "damaged",
       `Cannot read ${path}: expected a vision transformer named as ${
         SCHEMES.map(({ name, mark }) => `${name} (${mark})`).join(", ")
       }; found ${[...header.tensors.keys()].slice(0, 3).join(", ") || "no tensor"}`,
@@ -109,7 +111,8 @@ export async function readVitWeights(path: string): Promise<VitWeights> {
       missing.length > 0 ? `missing ${missing.join(", ")}` : "",
       leftOver.length > 0 ? `unexpected ${leftOver.join(", ")}` : "",
     ].filter((part) => part !== "");
-    throw new RangeError(
+    throw new UserError(
+      "damaged",
       `Cannot read ${path}: expected the weights of ${scheme.name}, found ${parts.join("; ")}`,
     );
   }
@@ -219,12 +222,14 @@ function architectureOf(
   const grid = Math.sqrt(positions - (classToken ? 1 : 0));
   const heads = Number(metadata["heads"] ?? width / HEAD_WIDTH);
   if (!Number.isInteger(grid) || grid < 1) {
-    throw new TypeError(
+    throw new UserError(
+      "damaged",
       `Cannot read ${path}: expected a square grid of positions, found ${positions} positions`,
     );
   }
   if (!Number.isInteger(heads) || heads < 1 || width % heads !== 0) {
-    throw new TypeError(
+    throw new UserError(
+      "damaged",
       `Cannot read ${path}: expected heads that divide a width of ${width}, found ${heads}; metadata \`heads\` tells where they are not ${HEAD_WIDTH} wide`,
     );
   }
@@ -272,7 +277,8 @@ function assertShapes(
     else if (!["F32", "F16", "BF16"].includes(dtype)) wrong.push(`${name} as ${dtype}`);
   }
   if (wrong.length > 0) {
-    throw new TypeError(
+    throw new UserError(
+      "damaged",
       `Cannot read ${path}: expected F32, F16 or BF16 tensors that fit width ${width}, found ${
         wrong.join(", ")
       }`,

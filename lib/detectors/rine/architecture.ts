@@ -2,8 +2,9 @@
  * RINE's trainable head: its sizes, the names of its parameters, and how they start.
  * @module
  */
-import type { Random } from "../random.ts";
-import { sizeOf, type Tensor, tensor } from "../io/tensor.ts";
+import { UserError } from "../../io/errors.ts";
+import type { Random } from "../../random.ts";
+import { sizeOf, type Tensor, tensor } from "../../io/tensor.ts";
 
 /**
  * What the head is taken apart for in §5.2. `contrastive` is the configuration's ξ = 0.
@@ -123,7 +124,7 @@ export function zeroParameters(architecture: HeadArchitecture): Parameters {
 /**
  * Makes sure that parameters are those of an architecture.
  * @param action what cannot be done where they are not: `Cannot load head.pth`
- * @throws {TypeError} naming the first tensor that is missing, left over or of another shape
+ * @throws {UserError} naming the first tensor that is missing, left over or of another shape
  */
 export function assertParameters(
   architecture: HeadArchitecture,
@@ -135,12 +136,16 @@ export function assertParameters(
     const found = parameters.get(name);
     if (found?.shape.join() !== shape.join()) {
       const state = found ? `[${found.shape.join(", ")}]` : "none";
-      throw new TypeError(`${action}: expected ${name} [${shape.join(", ")}], found ${state}`);
+      throw new UserError(
+        "damaged",
+        `${action}: expected ${name} [${shape.join(", ")}], found ${state}`,
+      );
     }
   }
   const extra = [...parameters.keys()].find((name) => !shapes.has(name));
   if (extra !== undefined) {
-    throw new TypeError(
+    throw new UserError(
+      "damaged",
       `${action}: expected no ${extra} with ${architecture.projectionLayers} projection layers`,
     );
   }

@@ -2,8 +2,9 @@
  * Heads on disk: safetensors under the released checkpoints' names; the released files themselves.
  * @module
  */
-import { readSafetensors, type SafetensorsFile, writeSafetensors } from "../io/safetensors.ts";
-import type { Tensor } from "../io/tensor.ts";
+import { UserError } from "../../io/errors.ts";
+import { readSafetensors, type SafetensorsFile, writeSafetensors } from "../../io/safetensors.ts";
+import type { Tensor } from "../../io/tensor.ts";
 import {
   type Ablation,
   ABLATIONS,
@@ -12,7 +13,7 @@ import {
   type Parameters,
 } from "./architecture.ts";
 import type { TrainingState } from "./engine.ts";
-import { isPytorchFile, readPytorchFile } from "../io/pytorch_file.ts";
+import { isPytorchFile, readPytorchFile } from "../../io/pytorch_file.ts";
 
 /** A head as it lies on disk. */
 export interface Checkpoint {
@@ -49,8 +50,8 @@ export function saveCheckpoint(
 /**
  * Reads a head, from safetensors or from a `.pth` file as released.
  * @param expected sizes that it must have, where they are known
- * @throws {TypeError} naming the file and the tensor whose shape is not the expected one
- * @throws {SyntaxError} where the file is truncated, of neither format, or holds more than tensors
+ * @throws {UserError} naming the file and the tensor whose shape is not the expected one
+ * @throws {UserError} where the file is truncated, of neither format, or holds more than tensors
  */
 export async function loadCheckpoint(
   path: string,
@@ -64,13 +65,13 @@ export async function loadCheckpoint(
  * Makes sure that a head is made of numbers, which one that diverged is not.
  * @param doing what the error says first: `Cannot try the head in PATH`
  * @param advice what to do then
- * @throws {RangeError} naming the first tensor that is not
+ * @throws {UserError} naming the first tensor that is not
  */
 export function assertFinite(parameters: Parameters, doing: string, advice?: string): void {
   const name = notFinite(parameters);
   if (name === undefined) return;
   const then = advice === undefined ? "" : `; ${advice}`;
-  throw new RangeError(`${doing}: expected numbers in ${name}, found others${then}`);
+  throw new UserError("damaged", `${doing}: expected numbers in ${name}, found others${then}`);
 }
 
 /** The first tensor that holds something else than numbers. */
@@ -107,8 +108,8 @@ export function saveTrainingState(
 
 /**
  * Reads what {@linkcode saveTrainingState} wrote.
- * @throws {TypeError} as {@linkcode loadCheckpoint}, or where the file holds no moments
- * @throws {SyntaxError} where the file is truncated, not safetensors, or without number of steps
+ * @throws {UserError} as {@linkcode loadCheckpoint}, or where the file holds no moments
+ * @throws {UserError} where the file is truncated, not safetensors, or without number of steps
  */
 export async function loadTrainingState(
   path: string,
@@ -118,7 +119,8 @@ export async function loadTrainingState(
   const checkpoint = checkpointOf(path, headTensors(tensors), metadata, expected);
   const steps = Number(metadata["steps"] ?? NaN);
   if (!Number.isSafeInteger(steps) || steps < 0) {
-    throw new SyntaxError(
+    throw new UserError(
+      "damaged",
       `Cannot load ${path}: expected a number of steps, found ${metadata["steps"] ?? "none"}`,
     );
   }
@@ -160,7 +162,8 @@ function checkpointOf(
   const architecture = inferArchitecture(action, parameters, metadata);
   assertParameters(expected ?? architecture, parameters, action);
   if (expected && expected.ablation !== architecture.ablation) {
-    throw new TypeError(
+    throw new UserError(
+      "damaged",
       `${action}: expected ablation ${expected.ablation}, found ${architecture.ablation}`,
     );
   }
@@ -176,7 +179,7 @@ function inferArchitecture(
     const shape = parameters.get(name)?.shape;
     if (shape?.length !== rank) {
       const found = shape ? `[${shape.join(", ")}]` : "none";
-      throw new TypeError(`${action}: expected ${name} ${wanted}, found ${found}`);
+      throw new UserError("damaged", `${action}: expected ${name} ${wanted}, found ${found}`);
     }
     return shape;
   };
@@ -185,7 +188,8 @@ function inferArchitecture(
   const layers = [...parameters.keys()].filter((name) => /^proj1\.\d+\.weight$/.test(name));
   const ablation = metadata["ablation"] ?? "none";
   if (!ABLATIONS.some((known) => known === ablation)) {
-    throw new TypeError(
+    throw new UserError(
+      "damaged",
       `${action}: expected an ablation of ${ABLATIONS.join(", ")}, found ${ablation}`,
     );
   }
@@ -201,13 +205,16 @@ function inferArchitecture(
 /**
  * How many of the d′ features weigh each block more than any other. Paper: §5.7, Figure 7.
  * @returns [blocks]; the counts sum to d′
- * @throws {TypeError} where the parameters have no `alpha`
+ * @throws {UserError} where the parameters have no `alpha`
  */
 export function blockImportance(parameters: Parameters): number[] {
   const alpha = parameters.get("alpha");
   const [, blocks, features] = alpha?.shape ?? [];
   if (!alpha || blocks === undefined || features === undefined) {
-    throw new TypeError("Cannot rank blocks: expected parameters with alpha [1, blocks, d′]");
+    throw new UserError(
+      "usage",
+      "Cannot rank blocks: expected parameters with alpha [1, blocks, d′]",
+    );
   }
   const counts = new Array<number>(blocks).fill(0);
   for (let feature = 0; feature < features; feature++) {

@@ -3,7 +3,7 @@
  * resumed run on those of the uninterrupted one.
  * @module
  */
-import { type Random, randomStream } from "../random.ts";
+import { type Random, randomStream } from "../../random.ts";
 import { blocksRead, type HeadArchitecture } from "./architecture.ts";
 
 /** A dropout layer of the head, p = .5. */

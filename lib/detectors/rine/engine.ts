@@ -8,7 +8,7 @@ import {
   type Parameters,
   zeroParameters,
 } from "./architecture.ts";
-import type { Random } from "../random.ts";
+import type { Random } from "../../random.ts";
 
 /** Tokens and labels of some images. */
 export interface TokenBatch {
@@ -108,12 +108,12 @@ export interface HeadEngine {
   readonly backend: string;
   /**
    * Opens a head for training. Heads of one architecture share what they can.
-   * @throws {TypeError} where the state does not fit the architecture
+   * @throws {UserError} where the state does not fit the architecture
    */
   trainer(options: TrainerOptions): Promise<HeadTrainer>;
   /**
    * Opens a head for prediction.
-   * @throws {TypeError} where the parameters do not fit the architecture
+   * @throws {UserError} where the parameters do not fit the architecture
    */
   predictor(architecture: HeadArchitecture, parameters: Parameters): Promise<HeadPredictor>;
   /** Loss and gradients of what would be the next step: to check one implementation by another. */

@@ -2,11 +2,12 @@
  * Chooses the engine that runs heads.
  * @module
  */
-import type { Device } from "../onnx/session.ts";
+import { UserError } from "../../io/errors.ts";
+import type { Device } from "../../onnx/session.ts";
 import type { HeadEngine } from "./engine.ts";
-import { openOnnxEngine } from "./onnx_engine.ts";
-import { openTensorflowEngine } from "./tensorflow_engine.ts";
-import { hasNativeTensorflow, loadTensorflow } from "./tensorflow_library.ts";
+import { openOnnxEngine } from "./onnx/engine.ts";
+import { openTensorflowEngine } from "./tensorflow/engine.ts";
+import { hasNativeTensorflow, loadTensorflow } from "./tensorflow/library.ts";
 
 /** What `--engine` takes. */
 export const ENGINES = ["auto", "onnx", "tensorflow"] as const;
@@ -36,7 +37,7 @@ export async function resolveEngine(
 
 /**
  * Opens an engine; its `backend` says what really runs.
- * @throws {RangeError} where the device is not there, or is none of the engine's
+ * @throws {UserError} where the device is not there, or is none of the engine's
  */
 export async function openEngine(
   name: EngineName,
@@ -45,7 +46,7 @@ export async function openEngine(
   if (await resolveEngine(name, options) === "onnx") return await openOnnxEngine(options);
   const { device, ...rest } = options;
   if (device === "webgpu") {
-    throw new RangeError("Cannot run tensorflow on webgpu: expected --device cpu or cuda");
+    throw new UserError("usage", "Cannot run tensorflow on webgpu: expected --device cpu or cuda");
   }
   return await openTensorflowEngine(device === undefined ? rest : { ...rest, device });
 }

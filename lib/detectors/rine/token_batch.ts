@@ -2,26 +2,33 @@
  * What every engine does with tokens before it computes: check them, take the blocks it reads.
  * @module
  */
+import { UserError } from "../../io/errors.ts";
 import { blocksRead, type HeadArchitecture } from "./architecture.ts";
 import type { TokenBatch } from "./engine.ts";
 
 /**
  * Makes sure that tokens, and labels where there are any, are those of `count` images.
- * @throws {TypeError} where their lengths are others
- * @throws {RangeError} where there is no image
+ * @throws {UserError} where their lengths are others
+ * @throws {UserError} where there is no image
  */
 export function assertBatch(
   { blocks, width }: HeadArchitecture,
   { tokens, labels, count }: Pick<TokenBatch, "tokens" | "count"> & Partial<TokenBatch>,
 ): void {
-  if (!(count > 0)) throw new RangeError(`Cannot run head: expected images, found ${count}`);
+  if (!(count > 0)) {
+    throw new UserError("usage", `Cannot run head: expected images, found ${count}`);
+  }
   if (tokens.length !== count * blocks * width) {
-    throw new TypeError(
+    throw new UserError(
+      "usage",
       `Cannot run head: expected tokens [${count}, ${blocks}, ${width}], found ${tokens.length} values`,
     );
   }
   if (labels && labels.length !== count) {
-    throw new TypeError(`Cannot run head: expected ${count} labels, found ${labels.length}`);
+    throw new UserError(
+      "usage",
+      `Cannot run head: expected ${count} labels, found ${labels.length}`,
+    );
   }
 }
 

@@ -2,8 +2,9 @@
  * Trains many heads at once on one stream of tokens: every batch is read once and steps them all.
  * @module
  */
+import { UserError } from "../../io/errors.ts";
 import { join } from "node:path";
-import type { HeadArchitecture, Parameters } from "../head/architecture.ts";
+import type { HeadArchitecture, Parameters } from "./architecture.ts";
 import {
   type Checkpoint,
   loadCheckpoint,
@@ -11,13 +12,13 @@ import {
   notFinite,
   saveCheckpoint,
   saveTrainingState,
-} from "../head/checkpoint.ts";
-import { type HeadEngine, type HeadTrainer, initialState } from "../head/engine.ts";
-import { exists, parseJson, removeIfThere } from "../io/files.ts";
-import { randomStream } from "../random.ts";
-import type { EpochLog } from "../results/record.ts";
-import type { TrainingConfig } from "../results/run.ts";
-import { TokenRows } from "./token_rows.ts";
+} from "./checkpoint.ts";
+import { type HeadEngine, type HeadTrainer, initialState } from "./engine.ts";
+import { exists, parseJson, removeIfThere } from "../../io/files.ts";
+import { randomStream } from "../../random.ts";
+import type { EpochLog } from "../../runs/record.ts";
+import type { TrainingConfig } from "../../runs/config.ts";
+import { TokenRows } from "../../tokens/rows.ts";
 
 /** Tokens that a training reads: keys of sets in one folder. */
 export interface TrainingTokens {
@@ -104,7 +105,10 @@ export function trainedConfig({ metadata: { config } }: Checkpoint): TrainingCon
   const what = "how a head was trained";
   const found = parseJson<TrainingConfig | null>(config, what);
   if (typeof found?.backbone === "string") return found;
-  throw new SyntaxError(`Cannot read ${what}: expected its backbone by name, found ${config}`);
+  throw new UserError(
+    "damaged",
+    `Cannot read ${what}: expected its backbone by name, found ${config}`,
+  );
 }
 
 /** What is kept of a head in training, besides its parameters and moments. */
@@ -171,13 +175,13 @@ async function finishedTraining(
 
 /**
  * Reads a head that was trained here.
- * @throws {SyntaxError} {@linkcode TypeError} where it is damaged, with what to do
+ * @throws {UserError} where it is damaged, with what to do
  */
 export async function loadKept(path: string): Promise<Checkpoint> {
   try {
     return await loadCheckpoint(path);
   } catch (error) {
-    if (error instanceof SyntaxError || error instanceof TypeError) {
+    if (error instanceof UserError && error.kind === "damaged") {
       error.message += "; delete the file and run again";
     }
     throw error;

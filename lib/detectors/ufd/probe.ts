@@ -3,7 +3,8 @@
  * Paper: §5.1, the compared method of Ojha et al.; released: UniversalFakeDetect, `fc_weights.pth`.
  * @module
  */
-import { readTensors } from "./checkpoint.ts";
+import { UserError } from "../../io/errors.ts";
+import { readTensors } from "../rine/checkpoint.ts";
 
 /** A linear layer with one output. */
 export interface LinearProbe {
@@ -15,15 +16,16 @@ export interface LinearProbe {
 
 /**
  * Reads a linear layer, from `.pth` or safetensors.
- * @throws {TypeError} naming the file, where it holds other tensors than `weight` [1, d] and `bias` [1]
- * @throws {SyntaxError} where the file is damaged or holds more than tensors
+ * @throws {UserError} naming the file, where it holds other tensors than `weight` [1, d] and `bias` [1]
+ * @throws {UserError} where the file is damaged or holds more than tensors
  */
 export async function loadLinearProbe(path: string): Promise<LinearProbe> {
   const { tensors } = await readTensors(path);
   const weight = tensors.get("weight"), bias = tensors.get("bias");
   if (weight?.shape[0] !== 1 || weight.shape.length !== 2 || bias?.data.length !== 1) {
     const found = [...tensors].map(([name, { shape }]) => `${name} [${shape.join(", ")}]`);
-    throw new TypeError(
+    throw new UserError(
+      "damaged",
       `Cannot load ${path}: expected weight [1, features] and bias [1], found ${
         found.slice(0, 3).join(", ")
       }`,
@@ -36,12 +38,13 @@ export async function loadLinearProbe(path: string): Promise<LinearProbe> {
  * Logits of embeddings.
  * @param features [count, d], row-major
  * @returns [count]; the score is their sigmoid
- * @throws {TypeError} where the values do not make rows of the layer's width
+ * @throws {UserError} where the values do not make rows of the layer's width
  */
 export function probeLogits({ weight, bias }: LinearProbe, features: Float32Array): Float32Array {
   const width = weight.length;
   if (features.length % width !== 0) {
-    throw new TypeError(
+    throw new UserError(
+      "usage",
       `Cannot probe: expected features [count, ${width}], found ${features.length} values`,
     );
   }

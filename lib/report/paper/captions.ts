@@ -2,12 +2,12 @@
  * How a report's numbers were made: all of it at its head, and in a caption what is not as usual.
  * @module
  */
-import { listImages } from "../lib/data/dataset.ts";
-import type { RunRow } from "../lib/results/run.ts";
-import { type CommandOptions, reproduceCommand } from "./command.ts";
-import type { SectionReport } from "./experiment.ts";
-import { unlessMissing } from "./missing.ts";
-import type { Profile } from "./profiles/profile.ts";
+import { listImages } from "../../data/dataset.ts";
+import type { RunRow } from "../../runs/config.ts";
+import { type CommandOptions, reproduceCommand } from "../../runs/setup.ts";
+import type { SectionReport } from "../../runs/section.ts";
+import { unlessMissing } from "../../runs/missing.ts";
+import type { Profile } from "../../runs/profile.ts";
 
 /** Choices that all numbers of a report hang on. */
 export type Conditions = Pick<CommandOptions, "engine" | "precision" | "protocol">;

@@ -3,16 +3,16 @@
  * @module
  */
 import { join } from "node:path";
-import { loadCheckpoint } from "../lib/head/checkpoint.ts";
-import type { HeadEngine } from "../lib/head/engine.ts";
-import { contentKey, readJson, writeJson } from "../lib/io/files.ts";
-import { randomStream } from "../lib/random.ts";
-import { projectFeatures } from "../lib/report/tsne.ts";
-import type { FeaturePoint } from "../lib/results/published.ts";
-import type { RunRecord } from "../lib/results/record.ts";
-import { TokenRows } from "../lib/run/token_rows.ts";
-import { drawnSets } from "./feature_space.ts";
-import type { Profile } from "./profiles/profile.ts";
+import { loadCheckpoint } from "../../detectors/rine/checkpoint.ts";
+import type { HeadEngine } from "../../detectors/rine/engine.ts";
+import { contentKey, readJson, writeJson } from "../../io/files.ts";
+import { randomStream } from "../../random.ts";
+import { projectFeatures } from "../tsne.ts";
+import type { FeaturePoint } from "../../published/published.ts";
+import type { RunRecord } from "../../runs/record.ts";
+import { TokenRows } from "../../tokens/rows.ts";
+import { drawnSets } from "../../../experiments/rine/feature_space.ts";
+import type { Profile } from "../../runs/profile.ts";
 
 /** Where the images' features come from. */
 export interface FeatureSource {

@@ -3,17 +3,17 @@
  * stand in a table.
  * @module
  */
-import type { DatasetSpec } from "../lib/data/dataset.ts";
-import type { FigureRow, Spec } from "../lib/report/figure.ts";
-import { type Cell, type Column, percentColumn, spread } from "../lib/report/table.ts";
-import type { RunRow, TrainingConfig } from "../lib/results/run.ts";
+import type { DatasetSpec } from "../../data/dataset.ts";
+import type { FigureRow, Spec } from "../figure.ts";
+import { type Cell, type Column, percentColumn, spread } from "../table.ts";
+import type { RunRow, TrainingConfig } from "../../runs/config.ts";
 import {
   bestConfiguration,
   type Configuration,
   meanScore,
   type Selection,
-} from "../lib/results/select.ts";
-import type { Profile } from "./profiles/profile.ts";
+} from "../../runs/select.ts";
+import type { Profile } from "../../runs/profile.ts";
 
 /** The fields in which the heads of the paper differ. */
 export type HeadChoice = Omit<TrainingConfig, "batchSize" | "learningRate" | "seed">;

@@ -4,13 +4,14 @@
  * deno task published
  * @module
  */
+import { UserError } from "../../io/errors.ts";
 import { join } from "node:path";
-import { parameterCount } from "../lib/head/architecture.ts";
-import { blockImportance, loadCheckpoint } from "../lib/head/checkpoint.ts";
-import { assertWritable, exists } from "../lib/io/files.ts";
-import { cellNumber, type Table } from "../lib/report/table.ts";
-import type { ThemeName } from "../lib/report/theme.ts";
-import { writeFigure, writeTable } from "../lib/report/write.ts";
+import { parameterCount } from "../../detectors/rine/architecture.ts";
+import { blockImportance, loadCheckpoint } from "../../detectors/rine/checkpoint.ts";
+import { assertWritable, exists } from "../../io/files.ts";
+import { cellNumber, type Table } from "../table.ts";
+import type { ThemeName } from "../theme.ts";
+import { writeFigure, writeTable } from "../write/files.ts";
 import {
   type CountParameters,
   type PrintedCell,
@@ -18,12 +19,12 @@ import {
   publishedLogs,
   publishedPoints,
   publishedRows,
-} from "../lib/results/published.ts";
-import { readReleasedLogs } from "../lib/results/released.ts";
-import { OWN } from "./appendix.ts";
-import { type Experiment, headingOf, type SectionReport } from "./experiment.ts";
-import { paper } from "./profiles/paper.ts";
-import { SECTIONS } from "./sections.ts";
+} from "../../published/published.ts";
+import { readReleasedLogs } from "../../published/released.ts";
+import { OWN } from "../../../experiments/rine/appendix.ts";
+import { type Experiment, headingOf, type SectionReport } from "../../runs/section.ts";
+import { paper } from "../../../experiments/profiles/paper.ts";
+import { SECTIONS } from "../../../experiments/index.ts";
 
 /** A section and what it reports. */
 export interface ReportedSection {
@@ -40,7 +41,8 @@ const CLIP_SIZES: Readonly<Record<string, { readonly blocks: number; readonly wi
 const countParameters: CountParameters = ({ backbone, projectionLayers, projectionDim }) => {
   const sizes = CLIP_SIZES[backbone];
   if (sizes === undefined) {
-    throw new RangeError(
+    throw new UserError(
+      "usage",
       `Cannot count parameters: expected ${Object.keys(CLIP_SIZES).join(", ")}, found ${backbone}`,
     );
   }

@@ -3,20 +3,25 @@
  * @module
  */
 import { join } from "node:path";
-import { type EngineName, openEngine } from "../lib/head/open_engine.ts";
-import { writeReport } from "../lib/report/page.ts";
-import { writeFigure, writeTable, type Written } from "../lib/report/write.ts";
-import { printedCells } from "../lib/results/published.ts";
-import type { RunRecord } from "../lib/results/record.ts";
-import { reproduceCommand } from "./command.ts";
-import { type Experiment, headingOf, type ReportExtras, type SectionReport } from "./experiment.ts";
+import { type EngineName, openEngine } from "../../detectors/rine/open_engine.ts";
+import { writeReport } from "../page.ts";
+import { writeFigure, writeTable, type Written } from "../write/files.ts";
+import { printedCells } from "../../published/published.ts";
+import type { RunRecord } from "../../runs/record.ts";
+import { reproduceCommand } from "../../runs/setup.ts";
+import {
+  type Experiment,
+  headingOf,
+  type ReportExtras,
+  type SectionReport,
+} from "../../runs/section.ts";
 import { featurePoints, keptPoints } from "./feature_points.ts";
-import { bestRecords, type FinishedRuns } from "./finished.ts";
-import type { Profile } from "./profiles/profile.ts";
-import { provenance, underConditions } from "./provenance.ts";
+import { bestRecords, type FinishedRuns } from "../../runs/finished.ts";
+import type { Profile } from "../../runs/profile.ts";
+import { provenance, underConditions } from "./captions.ts";
 import { publishedReport, type ReportedSection } from "./published.ts";
-import type { ReproduceOptions } from "./reproduce.ts";
-import { SECTIONS } from "./sections.ts";
+import type { ReproduceOptions } from "../../cli/reproduce.ts";
+import { SECTIONS } from "../../../experiments/index.ts";
 
 /** A section whose runs are all there. */
 export interface Done {

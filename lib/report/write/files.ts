@@ -3,12 +3,12 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import { contentKey, readJson, writeFileAtomic, writeJson } from "../io/files.ts";
-import { type Figure, figureToCsv } from "./figure.ts";
+import { contentKey, readJson, writeFileAtomic, writeJson } from "../../io/files.ts";
+import { type Figure, figureToCsv } from "../figure.ts";
 import { FONT_VERSION } from "./font.ts";
 import { tableToLatex } from "./latex.ts";
-import { type Table, tableToCsv, tableToMarkdown } from "./table.ts";
-import type { ThemeName } from "./theme.ts";
+import { type Table, tableToCsv, tableToMarkdown } from "../table.ts";
+import type { ThemeName } from "../theme.ts";
 
 /** Whether files were made, or stood there already. */
 export type Written = "written" | "up to date";

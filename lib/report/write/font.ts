@@ -61,7 +61,7 @@ function advanceWidths(bytes: Uint8Array): (codePoint: number) => number {
   const table = (name: string) => {
     const offset = tables.get(name);
     if (offset === undefined) {
-      throw new SyntaxError(`Cannot read font: expected table ${name}, found none`);
+      throw new Error(`Cannot read font: expected table ${name}, found none`);
     }
     return offset;
   };
@@ -75,7 +75,7 @@ function advanceWidths(bytes: Uint8Array): (codePoint: number) => number {
     if (view.getUint16(offset) === 4) segments = offset;
   }
   if (segments === undefined) {
-    throw new SyntaxError("Cannot read font: expected a cmap of format 4, found none");
+    throw new Error("Cannot read font: expected a cmap of format 4, found none");
   }
   const start = segments, doubleCount = view.getUint16(start + 6);
 

@@ -2,8 +2,8 @@
  * Tables in HTML, and the page around them.
  * @module
  */
-import { beside, type BesideTable } from "./beside.ts";
-import { cellNumber, type Column, columnHeading, standings, type Table } from "./table.ts";
+import { beside, type BesideTable } from "../beside.ts";
+import { cellNumber, type Column, columnHeading, standings, type Table } from "../table.ts";
 
 /** Text that HTML shows as it is. */
 export function escapeHtml(text: string): string {

@@ -9,7 +9,7 @@ import {
   formatCell,
   standings,
   type Table,
-} from "./table.ts";
+} from "../table.ts";
 
 const SYMBOLS: Readonly<Record<string, string>> = {
   "\\": "\\textbackslash{}",

@@ -3,11 +3,11 @@
  * @module
  */
 import type { TopLevelSpec } from "vega-lite";
-import { contentKey } from "../io/files.ts";
-import type { Figure, Spec } from "./figure.ts";
+import { contentKey } from "../../io/files.ts";
+import type { Figure, Spec } from "../figure.ts";
 import { escapeHtml, htmlTable, PINNED_STYLE } from "./html.ts";
-import { type Table, tableToMarkdown } from "./table.ts";
-import type { ThemeName } from "./theme.ts";
+import { type Table, tableToMarkdown } from "../table.ts";
+import type { ThemeName } from "../theme.ts";
 
 /** One output in every form that can be chosen from, by media type. Pictures are base64. */
 export type MediaBundle = Readonly<Record<string, string | object>>;

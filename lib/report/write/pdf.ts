@@ -13,7 +13,7 @@ import { numbers, parseSvg, type SvgElement } from "./svg.ts";
  * @param svg as resvg simplifies it
  * @param widthPt width of the page in points of 1/72 inch; the height follows from the view box
  * @param title the document's title, as viewers show it
- * @throws {RangeError} where the SVG holds something else than groups, clip paths and paths
+ * @throws {Error} where the SVG holds something else than groups, clip paths and paths
  */
 export function svgToPdf(svg: string, widthPt: number, title: string): Uint8Array {
   const root = parseSvg(svg);
@@ -51,7 +51,7 @@ class Page {
     const { name, attributes } = element;
     if (name === "defs") return;
     if (name !== "g" && name !== "path") {
-      throw new RangeError(`Cannot write PDF: expected groups and paths, found <${name}>`);
+      throw new Error(`Cannot write PDF: expected groups and paths, found <${name}>`);
     }
     if (attributes.get("visibility") === "hidden") return;
     this.#content.push("q");
@@ -83,11 +83,13 @@ class Page {
   #clip(id: string): void {
     const clip = this.#clips.get(id);
     if (clip === undefined) {
-      throw new RangeError(`Cannot write PDF: expected a clip path ${id}, found none`);
+      throw new Error(`Cannot write PDF: expected a clip path ${id}, found none`);
     }
     const paths = clip.children.map(({ attributes }) => {
       if (attributes.has("transform")) {
-        throw new RangeError(`Cannot write PDF: expected plain clip paths, found a moved one`);
+        throw new Error(
+          `Cannot write PDF: expected plain clip paths, found a moved one`,
+        );
       }
       return pathOperators(attributes.get("d") ?? "");
     });
@@ -222,7 +224,9 @@ function pathOperators(d: string): string {
           )
         } c`,
       );
-    } else throw new RangeError(`Cannot write PDF: expected path commands MLCQZ, found ${command}`);
+    } else {throw new Error(
+        `Cannot write PDF: expected path commands MLCQZ, found ${command}`,
+      );}
     [x, y] = at.slice(-2) as [number, number];
   }
   return operators.join("\n");

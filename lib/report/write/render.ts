@@ -8,11 +8,11 @@ import { Resvg } from "@resvg/resvg-js";
 import sharp from "sharp";
 import * as vega from "vega";
 import { compile, type TopLevelSpec } from "vega-lite";
-import type { Figure, Spec } from "./figure.ts";
+import type { Figure, Spec } from "../figure.ts";
 import { FONT_FAMILY, fontFiles, textWidth } from "./font.ts";
 import { svgToPdf } from "./pdf.ts";
 import { compactSvg } from "./svg.ts";
-import { PNG_DPI, themeConfig, type ThemeName, WIDTH_MM } from "./theme.ts";
+import { PNG_DPI, themeConfig, type ThemeName, WIDTH_MM } from "../theme.ts";
 
 /** A figure as pictures of equal size. */
 export interface RenderedFigure {
@@ -102,7 +102,7 @@ type TextMeasure = (
 /** Throws what vega-lite warns of: a figure with a warning is a figure with a mistake. */
 function quietLogger() {
   const fail = (...messages: readonly unknown[]): never => {
-    throw new RangeError(`Cannot draw figure: ${messages.join(" ")}`);
+    throw new Error(`Cannot draw figure: ${messages.join(" ")}`);
   };
   const logger = {
     level: () => logger,

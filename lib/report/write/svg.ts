@@ -15,7 +15,7 @@ export interface SvgElement {
 
 /**
  * Reads an SVG without text.
- * @throws {RangeError} where it is none
+ * @throws {Error} where it is none
  */
 export function parseSvg(svg: string): SvgElement {
   const top: SvgElement = { name: "", attributes: new Map(), children: [] };
@@ -33,7 +33,9 @@ export function parseSvg(svg: string): SvgElement {
     if (empty === "") open.push(element);
   }
   const root = top.children[0];
-  if (root?.name !== "svg") throw new RangeError("Cannot write PDF: expected an SVG, found none");
+  if (root?.name !== "svg") {
+    throw new Error("Cannot write PDF: expected an SVG, found none");
+  }
   return root;
 }
 

@@ -2,15 +2,15 @@
  * The default engine: the head as ONNX models in onnxruntime-node.
  * @module
  */
-import { type Device, ONNX_RUNTIME_VERSION, ortTensor } from "../onnx/session.ts";
-import { sizeOf, type Tensor, tensor } from "../io/tensor.ts";
+import { type Device, ONNX_RUNTIME_VERSION, ortTensor } from "../../../onnx/session.ts";
+import { sizeOf, type Tensor, tensor } from "../../../io/tensor.ts";
 import {
   assertParameters,
   type HeadArchitecture,
   type Parameters,
   parameterShapes,
-} from "./architecture.ts";
-import { ADAM } from "./constants.ts";
+} from "../architecture.ts";
+import { ADAM } from "../constants.ts";
 import type {
   HeadEngine,
   HeadGradients,
@@ -21,9 +21,9 @@ import type {
   TokenBatch,
   TrainerOptions,
   TrainingState,
-} from "./engine.ts";
-import { type Feeds, type ModelKind, scalar, SharedModel } from "./onnx_model.ts";
-import { assertBatch } from "./token_batch.ts";
+} from "../engine.ts";
+import { type Feeds, type ModelKind, scalar, SharedModel } from "./model.ts";
+import { assertBatch } from "../token_batch.ts";
 
 /** How the engine's sessions are opened. */
 export interface OnnxEngineOptions {

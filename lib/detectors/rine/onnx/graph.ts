@@ -5,11 +5,11 @@
  * all of them run in one session: parameters, moments, masks, ξ, learning rate.
  * @module
  */
-import { GraphBuilder, type Value } from "../onnx/graph.ts";
-import { type HeadArchitecture, parameterShapes } from "./architecture.ts";
-import { ADAM, SMALLEST_NORM, SMALLEST_SUM, TEMPERATURE } from "./constants.ts";
-import { buildHead, type Scaled } from "./onnx_layers.ts";
-import { parameterLayout, type Piece } from "./parameter_layout.ts";
+import { GraphBuilder, type Value } from "../../../onnx/graph.ts";
+import { type HeadArchitecture, parameterShapes } from "../architecture.ts";
+import { ADAM, SMALLEST_NORM, SMALLEST_SUM, TEMPERATURE } from "../constants.ts";
+import { buildHead, type Scaled } from "./layers.ts";
+import { parameterLayout, type Piece } from "./layout.ts";
 
 /** Model of prediction: `tokens` and parameters in, `logits` [count, 1] and `z` [count, d′] out. */
 export function predictionModel(architecture: HeadArchitecture): Uint8Array<ArrayBuffer> {

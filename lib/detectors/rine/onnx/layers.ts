@@ -5,14 +5,14 @@
  * values: it stays a number beside them and becomes the `alpha` of the next matrix product.
  * @module
  */
-import type { GraphBuilder, Value } from "../onnx/graph.ts";
+import type { GraphBuilder, Value } from "../../../onnx/graph.ts";
 import {
   blocksRead,
   type HeadArchitecture,
   parameterShapes,
   trainedParameters,
-} from "./architecture.ts";
-import { dropoutLayers } from "./dropout.ts";
+} from "../architecture.ts";
+import { dropoutLayers } from "../dropout.ts";
 
 /** A value in the graph that stands for `factor` times itself. */
 export interface Scaled {

@@ -2,8 +2,8 @@
  * How a head's trained parameters lie in one array, and the chunks in which Adam goes over it.
  * @module
  */
-import { sizeOf } from "../io/tensor.ts";
-import { type HeadArchitecture, parameterShapes, trainedParameters } from "./architecture.ts";
+import { sizeOf } from "../../../io/tensor.ts";
+import { type HeadArchitecture, parameterShapes, trainedParameters } from "../architecture.ts";
 
 /** Values a chunk: few enough that an update's operands stay in the cores' own caches. */
 const CHUNK_LENGTH = 131_072;

@@ -2,15 +2,15 @@
  * A session that all heads of one architecture share, and what goes in and out of it.
  * @module
  */
-import { openSession, type OrtTensor, ortTensor, type Session } from "../onnx/session.ts";
-import type { SessionOptions } from "../onnx/session.ts";
-import { sizeOf } from "../io/tensor.ts";
-import { blocksRead, type HeadArchitecture, type Parameters } from "./architecture.ts";
-import { DropoutMasks } from "./dropout.ts";
-import type { TokenBatch } from "./engine.ts";
-import { gradientModel, predictionModel, trainingModel } from "./onnx_graph.ts";
-import { type ParameterLayout, parameterLayout } from "./parameter_layout.ts";
-import { readTokens } from "./token_batch.ts";
+import { openSession, type OrtTensor, ortTensor, type Session } from "../../../onnx/session.ts";
+import type { SessionOptions } from "../../../onnx/session.ts";
+import { sizeOf } from "../../../io/tensor.ts";
+import { blocksRead, type HeadArchitecture, type Parameters } from "../architecture.ts";
+import { DropoutMasks } from "../dropout.ts";
+import type { TokenBatch } from "../engine.ts";
+import { gradientModel, predictionModel, trainingModel } from "./graph.ts";
+import { type ParameterLayout, parameterLayout } from "./layout.ts";
+import { readTokens } from "../token_batch.ts";
 
 /** What a session computes. */
 export type ModelKind = "train" | "predict" | "gradients";

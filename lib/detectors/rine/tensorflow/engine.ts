@@ -3,14 +3,14 @@
  * @module
  */
 import type { Tensor as TfTensor } from "@tensorflow/tfjs";
-import { tensor } from "../io/tensor.ts";
+import { tensor } from "../../../io/tensor.ts";
 import {
   assertParameters,
   type HeadArchitecture,
   type Parameters,
   parameterShapes,
-} from "./architecture.ts";
-import { ADAM } from "./constants.ts";
+} from "../architecture.ts";
+import { ADAM } from "../constants.ts";
 import type {
   HeadEngine,
   HeadGradients,
@@ -21,22 +21,22 @@ import type {
   TokenBatch,
   TrainerOptions,
   TrainingState,
-} from "./engine.ts";
-import type { TensorflowOutput } from "./tensorflow_head.ts";
+} from "../engine.ts";
+import type { TensorflowOutput } from "./head.ts";
 import {
   hasNativeTensorflow,
   loadTensorflow,
   type TensorflowLibrary,
   type TensorflowLibraryName,
   type TensorflowOptions,
-} from "./tensorflow_library.ts";
-import { download, ResidentHead, upload, values } from "./tensorflow_resident.ts";
-import { assertBatch } from "./token_batch.ts";
+} from "./library.ts";
+import { download, ResidentHead, upload, values } from "./resident.ts";
+import { assertBatch } from "../token_batch.ts";
 
 /**
  * Opens the engine.
  * @param library default: native where it is installed
- * @throws {RangeError} where the library or the device that is asked for is not there
+ * @throws {UserError} where the library or the device that is asked for is not there
  */
 export async function openTensorflowEngine(
   options: TensorflowOptions = {},

@@ -3,9 +3,9 @@
  * @module
  */
 import type { Tensor, Tensor2D, Tensor3D } from "@tensorflow/tfjs";
-import { blocksRead, type HeadArchitecture } from "./architecture.ts";
-import { SMALLEST_NORM, SMALLEST_SUM, TEMPERATURE } from "./constants.ts";
-import type { Tf } from "./tensorflow_library.ts";
+import { blocksRead, type HeadArchitecture } from "../architecture.ts";
+import { SMALLEST_NORM, SMALLEST_SUM, TEMPERATURE } from "../constants.ts";
+import type { Tf } from "./library.ts";
 
 /** The head's outputs on a batch: `logits` [count, 1], `z` [count, d′]. */
 export type TensorflowOutput = { readonly logits: Tensor2D; readonly z: Tensor2D };

@@ -5,13 +5,10 @@
  * folder; Deno keeps packages in its cache, where such scripts do not run.
  * @module
  */
+import { UserError } from "../../../io/errors.ts";
 import { include_dir as nodeApiHeaders } from "node-api-headers";
-import { exists } from "../io/files.ts";
-import {
-  loadTensorflow,
-  tensorflowAddonPath,
-  tensorflowPackageFolder,
-} from "./tensorflow_library.ts";
+import { exists } from "../../../io/files.ts";
+import { loadTensorflow, tensorflowAddonPath, tensorflowPackageFolder } from "./library.ts";
 
 /**
  * What the package's install script downloads: TensorFlow 2.9.1 for CUDA 11.2 and cuDNN 8.1; without
@@ -40,14 +37,15 @@ const FRAMEWORK_NAME = "libtensorflow_framework.so.2";
 /**
  * Builds the addon with g++, puts it where the package looks for it, and loads it once.
  * @returns what runs now: `tensorflow 2.21.0 cpu (tfjs 4.22.0)`
- * @throws {RangeError} where this machine cannot run it, g++ is missing, the folder holds no C
+ * @throws {UserError} where this machine cannot run it, g++ is missing, the folder holds no C
  * library, or it does not build or load
  */
 export async function installTensorflow(
   { library, url = TENSORFLOW_URL, log = () => {} }: TensorflowInstallOptions = {},
 ): Promise<string> {
   if (Deno.build.os !== "linux") {
-    throw new RangeError(
+    throw new UserError(
+      "usage",
       `Cannot install TensorFlow's native library on ${Deno.build.os}: the package is for Linux; leave it out, --engine onnx needs nothing`,
     );
   }
@@ -82,7 +80,8 @@ async function findLibrary(folder: string) {
       }
     }
   }
-  throw new RangeError(
+  throw new UserError(
+    "missing",
     `Cannot find TensorFlow in ${folder}: expected ${
       LIBRARY_NAMES.join(" or ")
     }, ${FRAMEWORK_NAME} and include/tensorflow/c/c_api.h`,
@@ -103,7 +102,7 @@ async function download(url: string, log: (line: string) => void): Promise<strin
     }
     await Deno.writeFile(archive, response.body);
   } catch (error) {
-    throw new RangeError(`Cannot download ${url}: ${(error as Error).message}; ${help}`);
+    throw new UserError("usage", `Cannot download ${url}: ${(error as Error).message}; ${help}`);
   }
   await run("tar", ["-xzf", archive, "-C", folder], help);
   await Deno.remove(archive);
@@ -126,5 +125,5 @@ async function run(program: string, args: readonly string[], help: string): Prom
   } catch (cause) {
     error = (cause as Error).message;
   }
-  throw new RangeError(`Cannot run ${program}: ${error}; ${help}`);
+  throw new UserError("usage", `Cannot run ${program}: ${error}; ${help}`);
 }

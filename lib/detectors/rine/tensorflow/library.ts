@@ -2,11 +2,12 @@
  * TensorFlow as it is found on this machine: native where it is installed, else in JavaScript.
  * @module
  */
+import { UserError } from "../../../io/errors.ts";
 import util from "node:util";
 import { createRequire } from "node:module";
 import { dirname } from "node:path";
 import type * as TensorFlow from "@tensorflow/tfjs";
-import { exists } from "../io/files.ts";
+import { exists } from "../../../io/files.ts";
 
 /** TensorFlow.js, whichever package it came from. */
 export type Tf = typeof TensorFlow;
@@ -56,7 +57,7 @@ export function hasNativeTensorflow(): Promise<boolean> {
 
 /**
  * Loads TensorFlow.
- * @throws {RangeError} where the native library is wanted and not installed, does not load, or finds
+ * @throws {UserError} where the native library is wanted and not installed, does not load, or finds
  * no GPU that is asked for
  */
 export async function loadTensorflow(
@@ -71,7 +72,8 @@ async function loadNative(
   device: "cpu" | "cuda" | undefined,
 ): Promise<TensorflowLibrary> {
   if (!await hasNativeTensorflow()) {
-    throw new RangeError(
+    throw new UserError(
+      "missing",
       "Cannot load TensorFlow: its native library is not installed; run `deno task tensorflow install`",
     );
   }
@@ -86,7 +88,8 @@ async function loadNative(
     tf = (await import(PACKAGE)).default;
   } catch (error) {
     const reason = (error as Error).message.split("\n", 1)[0];
-    throw new RangeError(
+    throw new UserError(
+      "missing",
       `Cannot load TensorFlow: ${reason}; run \`deno task tensorflow install\` again or take --engine onnx`,
     );
   }
@@ -96,7 +99,8 @@ async function loadNative(
   };
   const onGpu = binding.isUsingGpuDevice();
   if (device === "cuda" && !onGpu) {
-    throw new RangeError(
+    throw new UserError(
+      "missing",
       `Cannot run TensorFlow ${binding.TF_Version} on cuda: it finds no GPU, or not the CUDA that it was built for; take --device cpu`,
     );
   }

@@ -3,18 +3,18 @@
  * @module
  */
 import type { Tensor as TfTensor, Tensor2D } from "@tensorflow/tfjs";
-import { tensor } from "../io/tensor.ts";
+import { tensor } from "../../../io/tensor.ts";
 import {
   blocksRead,
   type HeadArchitecture,
   type Parameters,
   trainedParameters,
-} from "./architecture.ts";
-import { DropoutMasks } from "./dropout.ts";
-import type { TokenBatch, TrainerOptions } from "./engine.ts";
-import { tensorflowHead, tensorflowLoss, type TensorflowOutput } from "./tensorflow_head.ts";
-import type { TensorflowLibrary } from "./tensorflow_library.ts";
-import { assertBatch, readTokens } from "./token_batch.ts";
+} from "../architecture.ts";
+import { DropoutMasks } from "../dropout.ts";
+import type { TokenBatch, TrainerOptions } from "../engine.ts";
+import { tensorflowHead, tensorflowLoss, type TensorflowOutput } from "./head.ts";
+import type { TensorflowLibrary } from "./library.ts";
+import { assertBatch, readTokens } from "../token_batch.ts";
 
 /** What one pass forward and backward gives; gradients in the order of the trained parameters. */
 export type Derivative = TensorflowOutput & {

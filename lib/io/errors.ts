@@ -1,0 +1,88 @@
+/**
+ * The one class of errors that are for people: what they say is all there is to say. Every other
+ * error is a fault of the program, keeps its stack and is shown as such.
+ * @module
+ */
+
+/**
+ * What is wrong: `missing`, something is not there and can be made or had; `damaged`, a file is not
+ * what it should be; `usage`, words or values that were given; `disk`, what the system refused.
+ */
+export type Problem = "missing" | "damaged" | "usage" | "disk";
+
+/**
+ * An error about a person's data, words or machine. The message says what was being done, what was
+ * wanted, what was found, and what to do next, in one line without a full stop.
+ *
+ * @example
+ * ```ts
+ * import { UserError } from "./errors.ts";
+ *
+ * const error = new UserError("missing", "Cannot read a.json: expected a file, found none");
+ * console.assert(error.kind === "missing");
+ * ```
+ */
+export class UserError extends Error {
+  override readonly name = "UserError";
+  /** What callers tell cases apart by. */
+  readonly kind: Problem;
+
+  /** @param options `cause`, where another error led to it */
+  constructor(kind: Problem, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.kind = kind;
+  }
+}
+
+/** Whether the operating system refused something: no such file, no permission, a full disk. */
+export function isSystemError(error: unknown): error is Error {
+  return error instanceof Error && /\(os error \d+\)/.test(error.message);
+}
+
+/** Whether an error's message says all there is to say: it is no fault of the program. */
+export function isForPeople(error: unknown): error is Error {
+  return error instanceof UserError ||
+    [Deno.errors.NotFound, Deno.errors.PermissionDenied, Deno.errors.NotCapable]
+      .some((kind) => error instanceof kind) ||
+    isSystemError(error);
+}
+
+/** An error as it crosses from a worker thread to its pool. */
+export interface SentError {
+  /** Name of its class. */
+  readonly name: string;
+  /** What it says. */
+  readonly message: string;
+  /** Of a {@linkcode UserError}. */
+  readonly kind?: Problem;
+  /** Where it was thrown, in the worker. */
+  readonly stack?: string;
+}
+
+/** Errors of the system that keep their class. */
+const SYSTEM_ERRORS: ReadonlyMap<string, new (message: string) => Error> = new Map([
+  Deno.errors.NotFound,
+  Deno.errors.NotCapable,
+  Deno.errors.PermissionDenied,
+].map((kind) => [kind.name, kind]));
+
+/** An error as a message can carry it. */
+export function sentError(error: unknown): SentError {
+  if (!(error instanceof Error)) return { name: "Error", message: String(error) };
+  const { name, message, stack } = error;
+  return {
+    name,
+    message,
+    ...(error instanceof UserError ? { kind: error.kind } : {}),
+    ...(stack === undefined ? {} : { stack }),
+  };
+}
+
+/** The error that {@linkcode sentError} was made of: its class, what it says, and where it arose. */
+export function receivedError({ name, message, kind, stack }: SentError): Error {
+  const error = kind !== undefined
+    ? new UserError(kind, message)
+    : new (SYSTEM_ERRORS.get(name) ?? Error)(message);
+  if (stack !== undefined) error.stack = stack;
+  return error;
+}

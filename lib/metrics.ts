@@ -7,10 +7,19 @@
  */
 import { UserError } from "./io/errors.ts";
 import { randomStream } from "./random.ts";
-import type { SetScores } from "./runs/config.ts";
 
 /** Scores as they come from an engine, or as numbers. */
 export type Scores = Float32Array | Float64Array | readonly number[];
+
+/** Results on one set. Fractions in [0, 1]. */
+export interface SetScores {
+  /** Accuracy at threshold .5. */
+  readonly acc: number;
+  /** Average precision, scikit-learn's. */
+  readonly ap: number;
+  /** Further measures by name: `auc`, `accReal`, … */
+  readonly [measure: string]: number;
+}
 
 /** How {@linkcode evaluateScores} looks for intervals. */
 export interface BootstrapOptions {

@@ -11,6 +11,7 @@ import {
   MINI_TEST_SETS,
   MINI_TRAINING_SETS,
 } from "../../lib/mini/sets.ts";
+import { MINI_BACKBONE_SIZES, MINI_WORLD } from "../../lib/mini/world.ts";
 import type { Profile } from "../../lib/runs/profile.ts";
 
 const [first, second, third, fourth] = MINI_CLASSES;
@@ -18,8 +19,14 @@ const [first, second, third, fourth] = MINI_CLASSES;
 /** Everything the experiments run on in the mini profile. */
 export const mini: Profile = {
   name: "mini",
+  folder: "mini",
+  made: MINI_WORLD,
+  isComparable: false,
+  batchSize: 64,
+  pointImages: 600,
   notice: "Mini profile: simulated images and backbones, not comparable with the paper",
   backbones: ["Mini-L/8", "Mini-B/16"],
+  backboneSizes: MINI_BACKBONE_SIZES,
   classSets: [
     { name: "1-class", classes: [first] },
     { name: "2-class", classes: [second, first] },

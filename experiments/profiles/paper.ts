@@ -17,7 +17,15 @@ import type { Profile } from "../../lib/runs/profile.ts";
 /** Everything the experiments run on in the paper. Paper: §4. */
 export const paper: Profile = {
   name: "paper",
+  folder: "",
+  isComparable: true,
+  batchSize: 8,
+  pointImages: 2000,
   backbones: ["ViT-L/14", "ViT-B/32"],
+  backboneSizes: {
+    "ViT-L/14": { blocks: 24, width: 1024, length: 257 },
+    "ViT-B/32": { blocks: 12, width: 768, length: 50 },
+  },
   classSets: [
     { name: "1-class", classes: ["horse"] },
     { name: "2-class", classes: ["chair", "horse"] },

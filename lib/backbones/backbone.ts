@@ -12,6 +12,8 @@ import type { Tensor } from "../io/tensor.ts";
 import { type Device, openSession, ortTensor, type Session } from "../onnx/session.ts";
 import { quantizedPath, readQuantizedWeights } from "./quantize.ts";
 import { buildVitGraph, type Tap } from "./vit/graph.ts";
+
+export type { Tap };
 import {
   hashWeights,
   readVitWeights,

@@ -24,7 +24,11 @@ export interface MiniArchitecture {
 export const MINI_RESOLUTION_PX = 64;
 
 const HEAD_WIDTH = 64;
-const WIDTH = 2 * HEAD_WIDTH;
+
+/** Width of a mini backbone's tokens. */
+export const MINI_WIDTH: number = 2 * HEAD_WIDTH;
+
+const WIDTH = MINI_WIDTH;
 const MLP_WIDTH = 2 * WIDTH;
 const EMBEDDING_WIDTH = 64;
 /** Dimensions of a token: first the patch's coefficients, then its energies, then a constant. */

@@ -1,43 +1,9 @@
 /**
- * What is run, and what comes of it: configurations, records and the rows that reports read.
+ * What is run, and what comes of it: configurations, and the rows that tables and figures read.
  * @module
  */
-
-/** Parts of the method that §5.2 leaves out. */
-export const VARIANTS = ["full", "no contrastive loss", "no TIE", "no intermediate"] as const;
-
-/** The method, or the method with one part left out. */
-export type Variant = typeof VARIANTS[number];
-
-/** How one head is trained. Equal configurations give equal heads; every field counts. */
-export interface TrainingConfig {
-  /** Name of the training set in the profile: `progan`, `ldm`. */
-  readonly trainingSet: string;
-  /** Classes trained on, in order. */
-  readonly classes: readonly string[];
-  /** Share of the training images used, in (0, 1]. */
-  readonly fraction: number;
-  /** Name of the backbone: `ViT-L/14`. */
-  readonly backbone: string;
-  /** ξ */
-  readonly contrastiveWeight: number;
-  /** q */
-  readonly projectionLayers: number;
-  /** d′ */
-  readonly projectionDim: number;
-  /** The method, or what is left out of it. */
-  readonly variant: Variant;
-  /** Images in a step. */
-  readonly batchSize: number;
-  /** Adam's, in the first epoch. */
-  readonly learningRate: number;
-  /** Number of epochs. */
-  readonly epochs: number;
-  /** The rate is divided by 10 at the start of these epochs, counted from 1. */
-  readonly decayEpochs: readonly number[];
-  /** Of parameters, order and dropout. */
-  readonly seed: number;
-}
+import type { TrainingConfig } from "../detectors/detector.ts";
+import type { SetScores } from "../metrics.ts";
 
 /** On what a trained head is tried. */
 export interface EvaluationConfig {
@@ -57,16 +23,6 @@ export interface RunConfig {
   readonly training: TrainingConfig;
   /** On what it is tried. */
   readonly evaluation: EvaluationConfig;
-}
-
-/** Results on one set. Fractions in [0, 1]. */
-export interface SetScores {
-  /** Accuracy at threshold .5. */
-  readonly acc: number;
-  /** Average precision, scikit-learn's. */
-  readonly ap: number;
-  /** Further measures by name: `auc`, `accReal`, … */
-  readonly [measure: string]: number;
 }
 
 /** One evaluated head, flat: what tables and figures are made of, ours and the published alike. */
@@ -91,4 +47,15 @@ export interface RunRow extends Omit<TrainingConfig, "batchSize" | "learningRate
   readonly test: Readonly<Record<string, SetScores>>;
   /** Names of the test sets that means are taken over; absent where that is all of them. */
   readonly averaged?: readonly string[];
+}
+
+/** Every combination of one value of each field; the last field changes first. */
+export function product<T extends Record<string, readonly unknown[]>>(
+  fields: T,
+): { [Field in keyof T]: T[Field][number] }[] {
+  return Object.entries(fields).reduce<Record<string, unknown>[]>(
+    (combinations, [field, values]) =>
+      combinations.flatMap((one) => values.map((value) => ({ ...one, [field]: value }))),
+    [{}],
+  ) as { [Field in keyof T]: T[Field][number] }[];
 }

@@ -5,7 +5,7 @@
 import { resolve } from "node:path";
 import { readUserSets } from "../data/user_sets.ts";
 import type { RunRow } from "./config.ts";
-import { averagedNames } from "../report/paper/heads.ts";
+import { averagedNames } from "./choices.ts";
 import type { Profile } from "./profile.ts";
 
 /** Columns of tables that have a test set in each of the others. */

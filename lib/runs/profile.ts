@@ -1,8 +1,9 @@
 /**
- * A profile: the paper's protocol as data, at one scale.
+ * A profile: the papers' protocol as data, at one scale.
  * @module
  */
-import type { DatasetSpec } from "../data/dataset.ts";
+import type { DatasetSpec, Source } from "../data/dataset.ts";
+import type { OnProgress } from "../io/progress.ts";
 import type { Selection } from "./select.ts";
 
 /** Values that §5.3's grid runs over. */
@@ -24,9 +25,52 @@ export interface NamedSet {
   readonly title: string;
 }
 
+/** Sizes of a vision transformer that its cost follows from. */
+export interface BackboneSizes {
+  /** Number of Transformer blocks (n). */
+  readonly blocks: number;
+  /** Width of a token (d). */
+  readonly width: number;
+  /** Tokens of an image, class token included. */
+  readonly length: number;
+}
+
+/** How images and backbones are made that nobody has to bring. */
+export interface MadeWorld {
+  /** Makes images and weights, or finds them made. */
+  make(options: MakingOptions): Promise<void>;
+  /** The seed that the world in a folder was made from; `undefined` where there is none. */
+  seedOf(root: string): Promise<number | undefined>;
+  /** Images that a source holds once the world is made. */
+  count(source: Source): number;
+}
+
+/** What a world is made with. */
+export interface MakingOptions {
+  /** Folder that images and `backbones/` go to. */
+  readonly root: string;
+  /** What every random choice in it comes from. */
+  readonly seed: number;
+  readonly onProgress?: OnProgress;
+  /** Told that another process makes it and is waited for. */
+  readonly onWait?: (() => void) | undefined;
+}
+
 /** Everything an experiment needs to know of the world it runs in. */
 export interface Profile {
-  readonly name: "mini" | "paper";
+  readonly name: string;
+  /** Folder of its images and backbones in the data folder; empty where that is the data folder itself. */
+  readonly folder: string;
+  /** Makes images and backbones; absent where a person brings them. */
+  readonly made?: MadeWorld;
+  /** Whether its numbers can be set beside the printed ones: then other methods' stand in its tables. */
+  readonly isComparable: boolean;
+  /** Crops that go through a backbone at once on the CPU. */
+  readonly batchSize: number;
+  /** Images drawn for each detector of Figure 1: t-SNE takes time with the square of their number. */
+  readonly pointImages: number;
+  /** Sizes of its backbones by name, for estimates before they are there. */
+  readonly backboneSizes: Readonly<Record<string, BackboneSizes>>;
   /** Said on the face of every table and figure where its numbers are not the paper's. */
   readonly notice?: string;
   /** Deep and fine first, as ViT-L/14 before ViT-B/32. */

@@ -1,10 +1,10 @@
 /**
- * An experiment: one section of the paper as plain data and what it reports.
+ * A section of a paper: its runs as plain data, and the tables and figures that show them.
  * @module
  */
+import type { FeaturePoint, PrintedCell } from "../published/published.ts";
 import type { Figure } from "../report/figure.ts";
 import type { Table } from "../report/table.ts";
-import type { FeaturePoint, PrintedCell } from "../published/published.ts";
 import type { RunConfig, RunRow } from "./config.ts";
 import type { Profile } from "./profile.ts";
 
@@ -14,35 +14,60 @@ export interface SectionReport {
   readonly figures: readonly Figure[];
 }
 
-/** What reports show besides rows. */
-export interface ReportExtras {
-  /** Cells printed in the paper: results of methods that are not run here. */
-  readonly printed?: readonly PrintedCell[];
-  /** Feature spaces of detectors in two dimensions, for Figure 1. */
-  readonly points?: readonly FeaturePoint[];
+/** What tables and figures are made of. */
+export interface Shown {
+  readonly profile: Profile;
+  /** The section's own, and those of the sections it depends on. */
+  readonly rows: readonly RunRow[];
+  /** Cells printed in the paper: results of methods that are not run here; often none. */
+  readonly printed: readonly PrintedCell[];
+  /** Feature spaces of detectors in two dimensions, for Figure 1; often none. */
+  readonly points: readonly FeaturePoint[];
 }
 
-/** One section of the paper. */
-export interface Experiment {
-  /** Name on the command line and of its results folder: `grid`. */
+/** A table or a figure as a function of what it is made of; `undefined` where there is nothing to show. */
+export type Exhibit = (shown: Shown) => Table | Figure | undefined;
+
+/** One section of a paper. */
+export interface Section {
+  /** Name on the command line and of its records' folder: `grid`. */
   readonly name: string;
   /** `§5.3` */
   readonly section: string;
   readonly title: string;
-  /** Experiments whose rows it reads. */
+  /** Sections whose rows it reads. */
   readonly dependsOn: readonly string[];
-  /** Its runs, given the rows of the experiments it depends on. */
+  /** Whether it shows {@linkcode Shown.points}, which take a while to make. */
+  readonly showsPoints?: boolean;
+  /** Its runs, given the rows of the sections it depends on. */
   runs(profile: Profile, seeds: readonly number[], rows: readonly RunRow[]): readonly RunConfig[];
-  /** Its tables and figures, from its own rows and those of the experiments it depends on. */
-  report(profile: Profile, rows: readonly RunRow[], extras?: ReportExtras): SectionReport;
+  /** Its tables and figures, in their order. */
+  readonly shows: readonly Exhibit[];
 }
 
 /** A section as a heading: `§5.3 Backbone, …`, `Appendix. Other backbones and heads`. */
-export function headingOf({ section, title }: Pick<Experiment, "section" | "title">): string {
+export function headingOf({ section, title }: Pick<Section, "section" | "title">): string {
   return `${section}${section.startsWith("§") ? "" : "."} ${title}`;
 }
 
-/** Types an experiment; returns it as it is. */
-export function defineExperiment(experiment: Experiment): Experiment {
-  return experiment;
+/** Types a section; returns it as it is. */
+export function defineSection(section: Section): Section {
+  return section;
+}
+
+/** A section's tables and figures. */
+export function reportOf({ shows }: Section, shown: Shown): SectionReport {
+  const made = shows.map((exhibit) => exhibit(shown)).filter((one) => one !== undefined);
+  return {
+    tables: made.filter((one): one is Table => !("spec" in one)),
+    figures: made.filter((one): one is Figure => "spec" in one),
+  };
+}
+
+/** What the library is told of the papers: their sections, and the profiles they run in. */
+export interface Experiments {
+  /** Every section, each after those whose rows it reads. */
+  readonly sections: readonly Section[];
+  /** By name; the first is the default. */
+  readonly profiles: Readonly<Record<string, Profile>>;
 }

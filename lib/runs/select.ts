@@ -48,14 +48,12 @@ export function configurations(rows: readonly RunRow[]): Configuration[] {
   for (const row of rows) {
     const key = JSON.stringify([
       row.experiment,
+      row.detector,
       row.trainingSet,
       row.classes,
       row.fraction,
       row.backbone,
-      row.contrastiveWeight,
-      row.projectionLayers,
-      row.projectionDim,
-      row.variant,
+      Object.entries(row.head).sort(([a], [b]) => a < b ? -1 : 1),
       row.epochs,
       row.view,
     ]);

@@ -1,69 +1,224 @@
 /**
- * The command that makes what is missing.
+ * What a command or a notebook is set up with: one object, made once and handed on.
  * @module
  */
-import { isAbsolute, relative, resolve } from "node:path";
+import { basename, isAbsolute, join, relative, resolve } from "node:path";
 import type { Precision } from "../backbones/backbone.ts";
-import type { EngineName } from "../detectors/rine/open_engine.ts";
+import { type EngineName, resolveEngine } from "../detectors/rine/open_engine.ts";
+import type { Protocol } from "../image/augment.ts";
+import { UserError } from "../io/errors.ts";
+import { contentKey } from "../io/files.ts";
 import type { Device } from "../onnx/session.ts";
 import type { ThemeName } from "../report/theme.ts";
+import { withOwnSets } from "./own_sets.ts";
 import type { Profile } from "./profile.ts";
+import type { Experiments } from "./section.ts";
+import type { Selection } from "./select.ts";
 
 /** Folder of the project, in which its commands run. */
-export const PROJECT = resolve(import.meta.dirname!, "../..");
+export const PROJECT: string = resolve(import.meta.dirname!, "../..");
 
-/** What a command says besides its profile and sections; what is left out is as it is by default. */
-export interface CommandOptions {
-  /** Folder of images, backbones and tokens. */
+/** What a person chooses; what is left out is as it is by default. */
+export interface SetupOptions {
+  /** Name of a profile; default the first, `mini`. */
+  readonly profile?: string;
+  /** Folder of images and backbones; default `data`. */
   readonly data?: string;
-  /** Folder of results. */
+  /** Folder of results; default `results`. */
   readonly results?: string;
-  /** Seed of the mini world, of augmentation and of perturbations. */
+  /** Folder of features; default `tokens` in the data folder. */
+  readonly tokens?: string;
+  /**
+   * Seed of augmentation and perturbations, and of a world that is made; default that of the world
+   * that is there, else 0.
+   */
   readonly seed?: number;
   /** Seeds of the heads; default `seed` alone. */
   readonly seeds?: readonly number[];
+  /** What trains heads; default `onnx`. */
   readonly engine?: EngineName;
+  /** Where graphs run; default `cpu`. */
   readonly device?: Device;
+  /** What backbones compute in; default `full`. */
   readonly precision?: Precision;
-  readonly protocol?: "released" | "paper";
+  /** What the released code does, or what the paper's text says; default `released`. */
+  readonly protocol?: Protocol;
+  /** By what the best heads are chosen; default `test`, as in the paper. */
+  readonly select?: Selection;
+  /** How figures look; default `default`. */
   readonly theme?: ThemeName;
+  /** JSON file that names sets of one's own; default none. */
+  readonly datasets?: string;
+  /** Leave out images that cannot be decoded, rather than stop at them; default `false`. */
   readonly skipCorrupt?: boolean;
+  /** Train again what is done; default `false`. */
+  readonly force?: boolean;
 }
 
-/** What a person types to run a profile's sections; all of them where none is named. */
-export function reproduceCommand(
-  { name, selection, datasets }: Profile,
-  options: CommandOptions = {},
-  sections: readonly string[] = [],
-): string {
-  const { seed = 0, seeds = [seed] } = options;
+/** Every option that {@linkcode SetupOptions} has. */
+const OPTIONS = [
+  ...["profile", "data", "results", "tokens", "seed", "seeds", "engine", "device", "precision"],
+  ...["protocol", "select", "theme", "datasets", "skipCorrupt", "force"],
+];
+
+/** All that was chosen, and what follows from it. */
+export interface Setup {
+  /** Sections and profiles. */
+  readonly experiments: Experiments;
+  /** With a person's own sets, and by what the best heads are chosen. */
+  readonly profile: Profile;
+  /** Folder of images and backbones, as it was given. */
+  readonly data: string;
+  /** Folder of results, as it was given. */
+  readonly results: string;
+  /** Folder that the profile's images lie in, and `backbones/`. */
+  readonly root: string;
+  /** Folder of features. */
+  readonly tokens: string;
+  /** Folder of the profile's records, heads and scores. */
+  readonly folder: string;
+  /** Folder of tables, figures, report and best heads under these conditions. */
+  readonly outputs: string;
+  /** Of augmentation and perturbations, and of a world that is made. */
+  readonly seed: number;
+  /** Of the heads. */
+  readonly seeds: readonly number[];
+  readonly engine: Exclude<EngineName, "auto">;
+  readonly device: Device;
+  readonly precision: Precision;
+  readonly protocol: Protocol;
+  readonly theme: ThemeName;
+  readonly skipCorrupt: boolean;
+  readonly force: boolean;
+  /** Crops that go through a backbone at once. */
+  readonly batchSize: number;
+  /** Threads of this machine to use. */
+  readonly cores: number;
+}
+
+/**
+ * Looks up the profile and adds what follows from the options.
+ * @throws {UserError} where an option or a profile is unknown, or own sets are not there
+ */
+export async function makeSetup(
+  experiments: Experiments,
+  options: SetupOptions = {},
+): Promise<Setup> {
+  assertKnown(options);
+  const { profiles } = experiments;
+  const { profile: name = Object.keys(profiles)[0]!, data = "data", results = "results" } = options;
+  const known = Object.hasOwn(profiles, name) ? profiles[name]! : undefined;
+  if (!known) {
+    throw new UserError(
+      "usage",
+      `Cannot set up: expected a profile of ${Object.keys(profiles).join(", ")}; found ${name}`,
+    );
+  }
+  const { select, datasets, device = "cpu", precision = "full", protocol = "released" } = options;
+  const profile: Profile = {
+    ...(datasets === undefined ? known : await withOwnSets(known, datasets)),
+    ...(select === undefined ? {} : { selection: select }),
+  };
+  const root = join(data, profile.folder);
+  const seed = options.seed ?? await profile.made?.seedOf(root) ?? 0;
+  const setup: Setup = {
+    experiments,
+    profile,
+    data,
+    results,
+    root,
+    tokens: options.tokens ?? join(data, "tokens"),
+    folder: join(results, profile.name),
+    outputs: "",
+    seed,
+    seeds: options.seeds ?? [seed],
+    engine: await resolveEngine(options.engine ?? "onnx", { device }),
+    device,
+    precision,
+    protocol,
+    theme: options.theme ?? "default",
+    skipCorrupt: options.skipCorrupt ?? false,
+    force: options.force ?? false,
+    batchSize: profile.batchSize,
+    cores: navigator.hardwareConcurrency,
+  };
+  return { ...setup, outputs: join(setup.folder, outputsName(setup)) };
+}
+
+/** Cells are not checked for types before they run. */
+function assertKnown(options: SetupOptions): void {
+  const unknown = Object.keys(options).find((name) => !OPTIONS.includes(name));
+  if (unknown === undefined) return;
+  throw new UserError(
+    "usage",
+    `Cannot set up: expected options of ${OPTIONS.join(", ")}; found ${unknown}`,
+  );
+}
+
+/** A condition of a setup that is not the usual one: the command line's flag and its value. */
+type Condition = readonly [flag: string, value: string];
+
+/** What numbers hang on besides profile and sections, where it is not as by default. */
+function conditions(setup: Setup): Condition[] {
+  const { profile, seed, seeds, engine, device, precision, protocol, skipCorrupt } = setup;
+  const { selection = "test", datasets } = profile;
+  const all: readonly (readonly [flag: string, value: string, normal: string])[] = [
+    ["seed", `${seed}`, "0"],
+    ["seeds", seeds.join(), `${seed}`],
+    ["engine", engine, "onnx"],
+    ["device", device, "cpu"],
+    ["precision", precision, "full"],
+    ["protocol", protocol, "released"],
+    ["select", selection, "test"],
+    ["datasets", datasets === undefined ? "" : fromProject(datasets), ""],
+    ["skip-corrupt", skipCorrupt ? "yes" : "", ""],
+  ];
+  return all.filter(([, value, normal]) => value !== normal)
+    .map(([flag, value]) => [flag, value]);
+}
+
+/** Longest name of a folder of outputs; what would be longer is shortened to a hash. */
+const MAX_NAME = 80;
+
+/** Name of the folder of outputs: empty by default, else `protocol-paper+seeds-0-1-2`. */
+function outputsName(setup: Setup): string {
+  const name = conditions(setup).map(([flag, value]) => {
+    if (flag === "skip-corrupt") return flag;
+    // two files of one name are two conditions
+    if (flag === "datasets") return `${flag}-${plain(basename(value))}-${contentKey([value], 4)}`;
+    return `${flag}-${plain(value)}`;
+  }).join("+");
+  return name.length <= MAX_NAME ? name : `${name.slice(0, MAX_NAME - 9)}-${contentKey([name], 8)}`;
+}
+
+function plain(text: string): string {
+  return text.replace(/\.json$/, "").replaceAll(/[^\w.]+/g, "-");
+}
+
+/** What a person types to run sections under a setup's conditions; all where none is named. */
+export function reproduceCommand(setup: Setup, sections: readonly string[] = []): string {
+  const { experiments: { profiles }, profile, data, results, tokens, theme } = setup;
   return [
     "deno task reproduce",
-    ...flag("--profile", name, "mini"),
+    ...flag("--profile", profile.name, Object.keys(profiles)[0]!),
     ...flag("--only", sections.join(), ""),
-    ...flag("--data", fromProject(options.data), "data"),
-    ...flag("--results", fromProject(options.results), "results"),
-    ...flag("--seed", `${seed}`, "0"),
-    ...flag("--seeds", seeds.join(), `${seed}`),
-    ...flag("--engine", options.engine, "onnx"),
-    ...flag("--device", options.device, "cpu"),
-    ...flag("--precision", options.precision, "full"),
-    ...flag("--protocol", options.protocol, "released"),
-    ...flag("--select", selection, "test"),
-    ...flag("--theme", options.theme, "default"),
-    ...flag("--datasets", fromProject(datasets)),
-    ...(options.skipCorrupt ? ["--skip-corrupt"] : []),
+    ...flag("--data", fromProject(data), "data"),
+    ...flag("--results", fromProject(results), "results"),
+    ...flag("--tokens", fromProject(tokens), fromProject(join(data, "tokens"))),
+    ...conditions(setup).flatMap(([name, value]) =>
+      name === "skip-corrupt" ? [`--${name}`] : flag(`--${name}`, value, "")
+    ),
+    ...flag("--theme", theme, "default"),
   ].join(" ");
 }
 
-function flag(name: string, value: string | undefined, normal?: string): string[] {
-  if (value === undefined || value === normal) return [];
+function flag(name: string, value: string, normal: string): string[] {
+  if (value === normal) return [];
   return [name, /^[\w.,:/\\-]+$/.test(value) ? value : `"${value}"`];
 }
 
 /** A path as the command, which runs in the project's folder, has to have it. */
-function fromProject(path: string | undefined): string | undefined {
-  if (path === undefined) return undefined;
+function fromProject(path: string): string {
   const inside = relative(PROJECT, resolve(path));
   return inside.startsWith("..") || isAbsolute(inside) ? resolve(path) : inside || ".";
 }

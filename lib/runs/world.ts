@@ -1,78 +1,68 @@
 /**
- * Opens the world that a profile runs in: images, backbones, and what images go through.
+ * The world that a profile runs in: images, backbones, and what images go through.
  * @module
  */
-import { UserError } from "../io/errors.ts";
 import { join } from "node:path";
-import { type Backbone, openBackbone, type Precision } from "../backbones/backbone.ts";
-import { makeMiniBackbones } from "../mini/backbones.ts";
-import { makeMiniWorld, type MiniManifest } from "../mini/make.ts";
-import { type Perturbation, PERTURBATIONS, type Perturbing } from "../image/perturb.ts";
+import { type Backbone, openBackbone } from "../backbones/backbone.ts";
+import type { DatasetSpec } from "../data/dataset.ts";
+import { type Perturbation, PERTURBATIONS } from "../image/perturb.ts";
 import type { Transform } from "../image/transform.ts";
-import { readJson } from "../io/files.ts";
+import { UserError } from "../io/errors.ts";
 import type { OnProgress } from "../io/progress.ts";
-import type { Device } from "../onnx/session.ts";
-import type { World } from "./plan.ts";
-import type { Profile } from "./profile.ts";
+import type { ClassImages } from "./profile.ts";
+import type { Setup } from "./setup.ts";
 
-/** How a world is opened. */
-export interface OpenWorldOptions {
-  /** Holds images (`DATA/mini` in the mini profile), `backbones/` and `tokens/`. */
-  readonly data: string;
-  /** Seed of the mini world and its backbones. */
-  readonly seed: number;
-  readonly device: Device;
-  readonly precision: Precision;
-  readonly protocol: "released" | "paper";
-  readonly onProgress: OnProgress;
-  /** Told that another process makes what is missing and is waited for. */
+/** The images and backbones that configurations name. */
+export interface World extends AsyncDisposable {
+  /** Name of the profile, for records. */
+  readonly profile: string;
+  /** Data root that image paths are relative to. */
+  readonly root: string;
+  readonly backbones: ReadonlyMap<string, Backbone>;
+  /** By training set, then by class. */
+  readonly trainingSets: Readonly<Record<string, Readonly<Record<string, ClassImages>>>>;
+  readonly testSets: ReadonlyMap<string, DatasetSpec>;
+  /** After so many epochs, training images are augmented as in the first again. */
+  readonly augmentations: number;
+  /** What training images go through, for a backbone of some resolution. */
+  trainTransform(sizePx: number): Transform;
+  /** What test images go through, by the name of a view: `center`, `ten`, a perturbation. */
+  viewTransform(view: string, sizePx: number): Transform;
+}
+
+/** Who is told of a world that is being made. */
+export interface MakingHooks {
+  readonly onProgress?: OnProgress;
+  /** Told that another process makes it and is waited for. */
   readonly onWait?: () => void;
 }
 
-/** Where a profile's images and backbones lie. */
-export function worldRoot({ name }: Profile, data: string): string {
-  return name === "mini" ? join(data, "mini") : data;
-}
-
-/** The seed of the mini world in a data folder, where there is one. */
-export async function miniWorldSeed(data: string): Promise<number | undefined> {
-  return (await readJson<MiniManifest>(join(data, "mini", "manifest.json")))?.seed;
-}
-
 /**
- * Opens a profile's world. The mini world is made where it is not there yet.
- * @throws {UserError} where the weights of a backbone are not there
+ * Opens a setup's world. A world that is made is made where it is not there yet.
+ * @throws {UserError} of kind `missing`, where the weights of a backbone are not there
  */
-export async function openWorld(profile: Profile, options: OpenWorldOptions): Promise<World> {
-  const { data, seed, onProgress, onWait } = options;
-  const root = worldRoot(profile, data);
-  if (profile.name === "mini") {
-    await makeMiniWorld({
-      root,
-      seed,
-      onProgress: (done, total) => onProgress({ stage: "mini world", unit: "images", done, total }),
-      onWait,
-    });
-    await makeMiniBackbones({ root, seed, onWait });
-  }
-  return await openMadeWorld(profile, options);
+export async function openWorld(setup: Setup, hooks: MakingHooks = {}): Promise<World> {
+  const { profile: { made }, root, seed } = setup;
+  await made?.make({ root, seed, ...hooks });
+  return await openMadeWorld(setup);
 }
 
 /**
- * Opens a profile's world as it is; nothing is made.
- * @throws {UserError} where the weights of a backbone are not there
+ * Opens a setup's world as it is; nothing is made.
+ * @param further names of backbones besides the profile's
+ * @throws {UserError} of kind `missing`, where the weights of a backbone are not there
  */
 export async function openMadeWorld(
-  profile: Profile,
-  { data, device, precision, protocol }: Omit<OpenWorldOptions, "onProgress" | "onWait">,
+  { profile, root, device, precision, protocol }: Setup,
+  further: readonly string[] = [],
 ): Promise<World> {
-  const root = worldRoot(profile, data);
   const folder = join(root, "backbones");
   const backbones = new Map<string, Backbone>();
-  for (const name of profile.backbones) {
+  for (const name of new Set([...profile.backbones, ...further])) {
     backbones.set(name, await openBackbone(name, { folder, device, precision }));
   }
-  const { training } = profile;
+  const { augmentations, batchSize: _batch, learningRate: _rate, ...augmentation } =
+    profile.training;
   return {
     profile: profile.name,
     root,
@@ -81,34 +71,25 @@ export async function openMadeWorld(
     testSets: new Map(
       [...profile.testSets, ...profile.synthbusterSets].map((spec) => [spec.name, spec]),
     ),
-    augmentations: training.augmentations,
+    augmentations,
     trainTransform: (size) => ({
       kind: "train",
       size,
-      augmentation: {
-        protocol,
-        blurProbability: training.blurProbability,
-        blurSigmaPx: training.blurSigmaPx,
-        jpegProbability: training.jpegProbability,
-        jpegQualities: training.jpegQualities,
-        flipProbability: training.flipProbability,
-      },
+      augmentation: { protocol, ...augmentation },
     }),
-    viewTransform: (view, size) => viewTransform(view, size, { ...profile.perturbation, protocol }),
+    viewTransform(view, size) {
+      if (view === "center" || view === "ten") return { kind: view, size };
+      if ((PERTURBATIONS as readonly string[]).includes(view)) {
+        const perturbation = view as Perturbation;
+        return { kind: "perturbed", size, perturbation, ...profile.perturbation, protocol };
+      }
+      throw new UserError(
+        "usage",
+        `Cannot crop images: expected center, ten, ${PERTURBATIONS.join(", ")}; found ${view}`,
+      );
+    },
+    async [Symbol.asyncDispose]() {
+      for (const backbone of backbones.values()) await backbone[Symbol.asyncDispose]();
+    },
   };
-}
-
-function viewTransform(
-  view: string,
-  size: number,
-  perturbing: Omit<Perturbing, "perturbation">,
-): Transform {
-  if (view === "center" || view === "ten") return { kind: view, size };
-  if ((PERTURBATIONS as readonly string[]).includes(view)) {
-    return { kind: "perturbed", size, perturbation: view as Perturbation, ...perturbing };
-  }
-  throw new UserError(
-    "usage",
-    `Cannot crop images: expected center, ten, ${PERTURBATIONS.join(", ")}; found ${view}`,
-  );
 }

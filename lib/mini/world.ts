@@ -1,0 +1,51 @@
+/**
+ * The mini world as profiles know it: made from a seed, images and backbones together.
+ * @module
+ */
+import { join } from "node:path";
+import type { Source } from "../data/dataset.ts";
+import { readJson } from "../io/files.ts";
+import type { BackboneSizes, MadeWorld } from "../runs/profile.ts";
+import { MINI_RESOLUTION_PX, MINI_WIDTH } from "./backbone_weights.ts";
+import { makeMiniBackbones, MINI_BACKBONES } from "./backbones.ts";
+import { miniFolders, miniLists } from "./layout.ts";
+import { makeMiniWorld, type MiniManifest } from "./make.ts";
+
+/** Sizes of the mini backbones by name. */
+export const MINI_BACKBONE_SIZES: Readonly<Record<string, BackboneSizes>> = Object.fromEntries(
+  MINI_BACKBONES.map(({ name, blocks, patchPx }) => [
+    name,
+    { blocks, width: MINI_WIDTH, length: (MINI_RESOLUTION_PX / patchPx) ** 2 + 1 },
+  ]),
+);
+
+/** Makes the mini world, and says of one what is known before and after. */
+export const MINI_WORLD: MadeWorld = {
+  async make({ root, seed, onProgress, onWait }) {
+    await makeMiniWorld({
+      root,
+      seed,
+      onProgress: (done, total) =>
+        onProgress?.({ stage: "mini world", unit: "images", done, total }),
+      onWait,
+    });
+    await makeMiniBackbones({ root, seed, onWait });
+  },
+  async seedOf(root) {
+    return (await readJson<MiniManifest>(join(root, "manifest.json")))?.seed;
+  },
+  count(source: Source) {
+    if ("list" in source) {
+      return miniLists(1).find(({ path }) => path === source.list)?.lines.length ?? 0;
+    }
+    return miniFolders(1).filter(({ path }) => matches(source.directory, path))
+      .reduce((all, { count }) => all + count, 0);
+  },
+};
+
+/** Whether a path is a pattern's, of which one segment may be `*`. */
+function matches(pattern: string, path: string): boolean {
+  const wanted = pattern.split("/"), segments = path.split("/");
+  return wanted.length === segments.length &&
+    wanted.every((name, i) => name === "*" || name === segments[i]);
+}

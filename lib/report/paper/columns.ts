@@ -1,0 +1,67 @@
+/**
+ * Columns and encodings that tables and figures of the papers share.
+ * @module
+ */
+import type { DatasetSpec } from "../../data/dataset.ts";
+import { averagedNames } from "../../runs/choices.ts";
+import type { RunRow } from "../../runs/config.ts";
+import type { Profile } from "../../runs/profile.ts";
+import { meanScore } from "../../runs/select.ts";
+import type { FigureRow, Spec } from "../figure.ts";
+import { type Cell, type Column, percentColumn, spread } from "../table.ts";
+
+/** A column for each test set under its family, and one for the mean over all but a user's own. */
+export function scoreColumns(sets: readonly DatasetSpec[]): Column[] {
+  return [
+    ...sets.map(({ name, title, family, isOwn }) => ({
+      ...percentColumn(name, title, family),
+      ...(isOwn ? { isAdded: true } : {}),
+    })),
+    { ...percentColumn("AVG", "AVG"), isPinned: true },
+  ];
+}
+
+/** Cells for {@linkcode scoreColumns}: a measure by test set and its mean, over seeds. */
+export function scoreCells(
+  rows: readonly RunRow[],
+  measure: string,
+  sets: readonly DatasetSpec[],
+): Record<string, Cell> {
+  const names = sets.map(({ name }) => name);
+  return {
+    ...Object.fromEntries(
+      names.map((name) => [name, spread(rows.map((row) => meanScore(row, measure, [name])))]),
+    ),
+    AVG: spread(rows.map((row) => meanScore(row, measure, averagedNames(sets)))),
+  };
+}
+
+/** `notice`, where the profile's numbers are not the paper's, as a field of tables and figures. */
+export function noticeOf({ notice }: Profile): { notice?: string } {
+  return notice === undefined ? {} : { notice };
+}
+
+/**
+ * Colour and legend of class sets, named in the rows' field `training`: each has the same colour in every
+ * figure, whichever of them it shows. What is no class set of the profile comes after them.
+ */
+export function classSetEncoding({ classSets }: Profile, rows: readonly FigureRow[]): Spec {
+  const known = classSets.map(({ name }) => name);
+  const shown = new Set(rows.map(({ training }) => String(training)));
+  const domain = [...new Set([...known, ...shown])];
+  return {
+    field: "training",
+    type: "ordinal",
+    title: null,
+    scale: { domain },
+    legend: { values: domain.filter((name) => shown.has(name)) },
+  };
+}
+
+/** Colour, legend and order of ACC and AP in figures. */
+export const MEASURE_ENCODING = {
+  field: "measure",
+  type: "nominal",
+  title: null,
+  scale: { domain: ["ACC", "AP"] },
+} as const;

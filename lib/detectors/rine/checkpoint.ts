@@ -3,7 +3,7 @@
  * @module
  */
 import { UserError } from "../../io/errors.ts";
-import { readSafetensors, type SafetensorsFile, writeSafetensors } from "../../io/safetensors.ts";
+import { readSafetensors, writeSafetensors } from "../../io/safetensors.ts";
 import type { Tensor } from "../../io/tensor.ts";
 import {
   type Ablation,
@@ -13,7 +13,7 @@ import {
   type Parameters,
 } from "./architecture.ts";
 import type { TrainingState } from "./engine.ts";
-import { isPytorchFile, readPytorchFile } from "../../io/pytorch_file.ts";
+import { FIRST_MOMENT, readCheckpointFile, SECOND_MOMENT } from "../checkpoint_file.ts";
 
 /** A head as it lies on disk. */
 export interface Checkpoint {
@@ -30,8 +30,6 @@ export interface TrainingCheckpoint extends Checkpoint {
   /** Parameters, moments and steps. */
   readonly state: TrainingState;
 }
-
-const FIRST_MOMENT = "firstMoment.", SECOND_MOMENT = "secondMoment.";
 
 /**
  * Writes a head, atomically.
@@ -57,7 +55,7 @@ export async function loadCheckpoint(
   path: string,
   expected?: HeadArchitecture,
 ): Promise<Checkpoint> {
-  const { tensors, metadata } = await readTensors(path);
+  const { tensors, metadata } = await readCheckpointFile(path);
   return checkpointOf(path, tensors, metadata, expected);
 }
 
@@ -81,13 +79,6 @@ export function notFinite(parameters: Parameters): string | undefined {
     for (const value of data) if (value - value !== 0) return name;
   }
   return undefined;
-}
-
-/** Reads a checkpoint's tensors, of whichever format and model; Adam's moments stay aside. */
-export async function readTensors(path: string): Promise<SafetensorsFile> {
-  if (await isPytorchFile(path)) return { tensors: await readPytorchFile(path), metadata: {} };
-  const { tensors, metadata } = await readSafetensors(path);
-  return { tensors: headTensors(tensors), metadata };
 }
 
 /** Writes a head in training: parameters, both moments and the number of steps, atomically. */
@@ -116,7 +107,8 @@ export async function loadTrainingState(
   expected?: HeadArchitecture,
 ): Promise<TrainingCheckpoint> {
   const { tensors, metadata } = await readSafetensors(path);
-  const checkpoint = checkpointOf(path, headTensors(tensors), metadata, expected);
+  const own = (await readCheckpointFile(path)).tensors;
+  const checkpoint = checkpointOf(path, own, metadata, expected);
   const steps = Number(metadata["steps"] ?? NaN);
   if (!Number.isSafeInteger(steps) || steps < 0) {
     throw new UserError(
@@ -141,14 +133,6 @@ export async function loadTrainingState(
       steps,
     },
   };
-}
-
-function headTensors(tensors: Parameters): Map<string, Tensor> {
-  return new Map(
-    [...tensors].filter(([name]) =>
-      !name.startsWith(FIRST_MOMENT) && !name.startsWith(SECOND_MOMENT)
-    ),
-  );
 }
 
 /** Finds the architecture of tensors read from a file, and checks all of them against it. */

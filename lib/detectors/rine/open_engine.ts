@@ -4,6 +4,7 @@
  */
 import { UserError } from "../../io/errors.ts";
 import type { Device } from "../../onnx/session.ts";
+import type { Compute } from "../detector.ts";
 import type { HeadEngine } from "./engine.ts";
 import { openOnnxEngine } from "./onnx/engine.ts";
 import { openTensorflowEngine } from "./tensorflow/engine.ts";
@@ -54,4 +55,39 @@ export async function openEngine(
 async function seesGpu({ device, threads }: EngineOptions): Promise<boolean> {
   if (device === "cpu" || device === "webgpu" || !await hasNativeTensorflow()) return false;
   return (await loadTensorflow("native", threads === undefined ? {} : { threads })).onGpu;
+}
+
+/** An engine that several use, and what lets go of it. */
+export interface HeldEngine {
+  readonly engine: HeadEngine;
+  /** Lets go of the engine; the last who does frees it. */
+  release(): Promise<void>;
+}
+
+const held = new Map<string, { readonly opening: Promise<HeadEngine>; users: number }>();
+
+/**
+ * An engine that all who ask for the same share: heads of one architecture then share a session.
+ * @throws {UserError} as {@linkcode openEngine}
+ */
+export async function holdEngine({ engine: name, ...options }: Compute): Promise<HeldEngine> {
+  const key = JSON.stringify([name, options.device, options.threads]);
+  let shared = held.get(key);
+  if (!shared) held.set(key, shared = { opening: openEngine(name, options), users: 0 });
+  const mine = shared;
+  mine.users++;
+  let isHeld = true;
+  const release = async () => {
+    if (!isHeld) return;
+    isHeld = false;
+    if (--mine.users > 0) return;
+    if (held.get(key) === mine) held.delete(key);
+    await (await mine.opening.catch(() => undefined))?.dispose();
+  };
+  try {
+    return { engine: await mine.opening, release };
+  } catch (error) {
+    await release();
+    throw error;
+  }
 }

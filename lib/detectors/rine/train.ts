@@ -16,100 +16,13 @@ import {
 import { type HeadEngine, type HeadTrainer, initialState } from "./engine.ts";
 import { exists, parseJson, removeIfThere } from "../../io/files.ts";
 import { randomStream } from "../../random.ts";
-import type { EpochLog } from "../../runs/record.ts";
-import type { TrainingConfig } from "../../runs/config.ts";
 import { TokenRows } from "../../tokens/rows.ts";
-
-/** Tokens that a training reads: keys of sets in one folder. */
-export interface TrainingTokens {
-  /** Folder of token sets. */
-  readonly folder: string;
-  /** By epoch, then by class. */
-  readonly train: readonly (readonly string[])[];
-  /** By class. */
-  readonly val: readonly string[];
-}
-
-/** One head to train. */
-export interface HeadToTrain {
-  /** Names the head's files. */
-  readonly key: string;
-  /** How it is trained. */
-  readonly config: TrainingConfig;
-  /** Epochs after which the head is kept, counted from 1. */
-  readonly keepEpochs: readonly number[];
-}
-
-/** A head that has been trained. */
-export interface TrainedHead {
-  /** What training said, by epoch. */
-  readonly epochs: readonly EpochLog[];
-  /** Time spent in this head's own steps. */
-  readonly trainingSeconds: number;
-}
-
-/** A head whose training came to nothing, and why. */
-export interface FailedHead {
-  /** What was found, and what to do. */
-  readonly problem: string;
-}
 
 /** Rows that go through heads at once where nothing is learned. */
 export const PREDICTION_BATCH = 256;
 
 /** An unfinished training is put on disk this often. */
 const SAVE_INTERVAL_MS = 60_000;
-
-/** File of a head in training, in the profile's results folder. */
-export function statePath(key: string): string {
-  return join("heads", `${key}.state.safetensors`);
-}
-
-/** File of a head after some epoch, in the profile's results folder. */
-export function checkpointPath(key: string, epoch: number): string {
-  return join("heads", `${key}-epoch${epoch}.safetensors`);
-}
-
-/** The sizes of a configuration's head. */
-export function architectureOf(
-  { variant, projectionLayers, projectionDim }: TrainingConfig,
-  { blocks, width }: { blocks: number; width: number },
-): HeadArchitecture {
-  return {
-    blocks,
-    width,
-    projectionLayers,
-    projectionDim,
-    ablation: variant === "no TIE"
-      ? "tie"
-      : variant === "no intermediate"
-      ? "intermediate"
-      : "none",
-  };
-}
-
-/**
- * The rate of an epoch: divided by 10 at the start of each decay epoch.
- * Released: `src/utils.py`, `train_one_experiment`.
- */
-export function learningRateAt(
-  { learningRate, decayEpochs }: TrainingConfig,
-  epoch: number,
-): number {
-  return learningRate / 10 ** decayEpochs.filter((start) => start <= epoch).length;
-}
-
-/** How a head was trained, where its checkpoint says so: those made here do. */
-export function trainedConfig({ metadata: { config } }: Checkpoint): TrainingConfig | undefined {
-  if (config === undefined) return undefined;
-  const what = "how a head was trained";
-  const found = parseJson<TrainingConfig | null>(config, what);
-  if (typeof found?.backbone === "string") return found;
-  throw new UserError(
-    "damaged",
-    `Cannot read ${what}: expected its backbone by name, found ${config}`,
-  );
-}
 
 /** What is kept of a head in training, besides its parameters and moments. */
 interface Journal {

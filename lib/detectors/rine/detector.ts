@@ -1,0 +1,52 @@
+/**
+ * RINE: a small trained head that weighs the CLS tokens of a frozen backbone's blocks.
+ * Paper: Koutlis & Papadopoulos, ECCV 2024. Released: mever-team/rine.
+ * @module
+ */
+import { type Compute, defineDetector, type Scorer } from "../detector.ts";
+import { parameterCount } from "./architecture.ts";
+import { assertFinite, blockImportance, loadCheckpoint } from "./checkpoint.ts";
+import { describeRineCheckpoint } from "./describe.ts";
+import { architectureOf, describeRineHead, readRineHead, type RineHead } from "./head.ts";
+import { holdEngine } from "./open_engine.ts";
+import { trainHeads } from "./train.ts";
+
+/** RINE as the rest of the library knows it. */
+export default defineDetector<RineHead>({
+  name: "rine",
+  title: "RINE",
+  reads: { tap: "ln2" },
+  readHead: readRineHead,
+  describeHead: describeRineHead,
+  parameterCount: (head, sizes) => parameterCount(architectureOf(head, sizes)),
+  isCheckpoint: (tensors) => tensors.has("alpha"),
+  async sizesOf(checkpoint) {
+    const { blocks, width } = (await loadCheckpoint(checkpoint)).architecture;
+    return { blocks, width };
+  },
+  open: openScorer,
+  describeCheckpoint: describeRineCheckpoint,
+  train: trainHeads,
+});
+
+async function openScorer(checkpoint: string, compute: Compute): Promise<Scorer> {
+  const { architecture, parameters } = await loadCheckpoint(checkpoint);
+  assertFinite(parameters, `Cannot use the head in ${checkpoint}`);
+  const { engine, release } = await holdEngine(compute);
+  try {
+    const predictor = await engine.predictor(architecture, parameters);
+    return {
+      backend: `${engine.name} (${engine.backend})`,
+      blockImportance: blockImportance(parameters),
+      logits: async (features, count) => (await predictor.predict(features, count)).logits,
+      represent: async (features, count) => (await predictor.predict(features, count)).z,
+      async dispose() {
+        await predictor.dispose();
+        await release();
+      },
+    };
+  } catch (error) {
+    await release();
+    throw error;
+  }
+}

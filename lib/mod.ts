@@ -24,14 +24,16 @@
  * @module
  */
 export {
-  Backbone,
+  type Backbone,
   type BackboneOptions,
-  openBackbone,
+  type FeatureSizes,
   type Precision,
   PRECISIONS,
+  type Tap,
+  TAPS,
 } from "./backbones/backbone.ts";
-export { type Tap, TAPS } from "./backbones/vit/graph.ts";
-export type { VitArchitecture } from "./backbones/vit/weights.ts";
+export { openBackbone } from "./backbones/open.ts";
+export type { VitArchitecture } from "./backbones/vit/architecture.ts";
 export { GAN_SETS, PROGAN_CLASSES, SYNTHBUSTER_SETS, TEST_SETS_20 } from "./data/catalog.ts";
 export {
   type DatasetSpec,

@@ -24,8 +24,10 @@
  * @module
  */
 export {
+  type Architecture,
   type Backbone,
   type BackboneOptions,
+  type BackboneSource,
   type FeatureSizes,
   type Precision,
   PRECISIONS,
@@ -33,7 +35,7 @@ export {
   TAPS,
 } from "./backbones/backbone.ts";
 export { openBackbone } from "./backbones/open.ts";
-export type { VitArchitecture } from "./backbones/vit/architecture.ts";
+export type { VitSettings } from "./backbones/families/family.ts";
 export { GAN_SETS, PROGAN_CLASSES, SYNTHBUSTER_SETS, TEST_SETS_20 } from "./data/catalog.ts";
 export {
   type DatasetSpec,

@@ -66,6 +66,7 @@ export class NetworkBackbone implements Backbone {
   readonly #session: Lazy<Session> = new Lazy(() => this.#openSession());
 
   /**
+   * Opens no session yet.
    * @param hash of the weights, where another tap's backbone shares it
    * @throws {UserError} where the network cannot be read at the tap
    */

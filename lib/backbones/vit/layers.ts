@@ -22,7 +22,10 @@ export class VitLayers {
   readonly #compute: Arithmetic;
   readonly #weightsFile: string;
 
-  /** @param weightsFile name of the file in the folder that the session is opened with */
+  /**
+   * Adds nothing yet.
+   * @param weightsFile name of the file in the folder that the session is opened with
+   */
   constructor(g: GraphBuilder, weights: VitWeights, compute: Arithmetic, weightsFile: string) {
     this.#g = g;
     this.#weights = weights;

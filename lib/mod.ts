@@ -24,14 +24,18 @@
  * @module
  */
 export {
-  Backbone,
+  type Architecture,
+  type Backbone,
   type BackboneOptions,
-  openBackbone,
+  type BackboneSource,
+  type FeatureSizes,
   type Precision,
   PRECISIONS,
+  type Tap,
+  TAPS,
 } from "./backbones/backbone.ts";
-export { type Tap, TAPS } from "./backbones/vit/graph.ts";
-export type { VitArchitecture } from "./backbones/vit/weights.ts";
+export { openBackbone } from "./backbones/open.ts";
+export type { VitSettings } from "./backbones/families/family.ts";
 export { GAN_SETS, PROGAN_CLASSES, SYNTHBUSTER_SETS, TEST_SETS_20 } from "./data/catalog.ts";
 export {
   type DatasetSpec,

@@ -1,20 +1,24 @@
 import { UserError } from "../lib/io/errors.ts";
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
-import { openBackbone } from "../lib/backbones/backbone.ts";
+import { openBackbone } from "../lib/backbones/open.ts";
 import { importBackbone } from "../lib/backbones/import.ts";
 import { quantizedPath, quantizeWeights } from "../lib/backbones/quantize.ts";
+import { type BackboneOptions, type Tap, TAPS } from "../lib/backbones/backbone.ts";
 import { buildVitGraph } from "../lib/backbones/vit/graph.ts";
-import {
-  readVitWeights,
-  type VitArchitecture,
-  type VitWeights,
-} from "../lib/backbones/vit/weights.ts";
+import { readVitWeights, type VitWeights } from "../lib/backbones/vit/weights.ts";
+import type { VitArchitecture } from "../lib/backbones/vit/architecture.ts";
+import { vitNetwork } from "../lib/backbones/vit/network.ts";
 import { writePytorchFile } from "../lib/io/pytorch_file.ts";
-import { readSafetensors, writeLargeSafetensors } from "../lib/io/safetensors.ts";
+import {
+  encodeSafetensors,
+  readSafetensors,
+  writeLargeSafetensors,
+} from "../lib/io/safetensors.ts";
 import { sizeOf, type Tensor } from "../lib/io/tensor.ts";
 import { openSession, ortTensor } from "../lib/onnx/session.ts";
 import { randomStream } from "../lib/random.ts";
+import { GOLDENS } from "./goldens.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 const WIDTH = 64, MLP = 96, PATCH = 4, GRID = 3, BLOCKS = 3;
@@ -83,8 +87,11 @@ class NaiveVit {
     return scale ? x.map((row) => row.map((value, i) => value * scale[i]!)) : x;
   }
 
-  /** @param pixels [3, R, R] → tokens at ln2 and at the block's output, each [blocks][width] */
-  tokens(pixels: Float32Array): { ln2: Matrix; block: Matrix } {
+  /**
+   * @param pixels [3, R, R] → at each tap, vectors of the width; `embedding` without a projection, and
+   * none where no token stands for the image or there is no normalisation after the last block
+   */
+  tokens(pixels: Float32Array): { [tap in Tap]: Matrix } {
     const { classToken, preNorm, activation } = this.architecture;
     const kernel = this.#values("patch.weight");
     const bias = this.weights.get("patch.bias")?.data;
@@ -110,17 +117,21 @@ class NaiveVit {
     const positions = this.#values("positions");
     x = x.map((row, t) => row.map((value, i) => value + positions[t * WIDTH + i]!));
     if (preNorm) x = this.#norm(x, "pre_norm");
+    const patchesOf = (rows: Matrix) => classToken ? rows.slice(1) : rows;
+    const byClass = classToken && this.architecture.pooling === undefined;
     const pool = (rows: Matrix) =>
-      classToken
+      byClass
         ? rows[0]!
-        : rows[0]!.map((_, i) => rows.reduce((sum, row) => sum + row[i]!, 0) / rows.length);
+        : rows[0]!.map((_, i) =>
+          patchesOf(rows).reduce((sum, row) => sum + row[i]!, 0) / patchesOf(rows).length
+        );
     const add = (a: Matrix, b: Matrix) =>
       a.map((row, t) => row.map((value, i) => value + b[t]![i]!));
     const act = (value: number) =>
       activation === "quick_gelu"
         ? value / (1 + Math.exp(-1.702 * value))
         : value * normalCdf(value);
-    const ln2: Matrix = [], out: Matrix = [];
+    const ln2: Matrix = [], out: Matrix = [], patches: Matrix = [];
     for (let index = 0; index < BLOCKS; index++) {
       const block = `blocks.${index}`;
       const attended = this.#attention(this.#norm(x, `${block}.norm1`), block);
@@ -130,8 +141,12 @@ class NaiveVit {
       const hidden = this.#linear(normalised, `${block}.fc1`).map((row) => row.map(act));
       x = add(x, this.#scaled(this.#linear(hidden, `${block}.fc2`), `${block}.scale2`));
       out.push(pool(x));
+      patches.push(...patchesOf(x));
     }
-    return { ln2, block: out };
+    const embedding = byClass && this.weights.has("post_norm.weight")
+      ? this.#norm([x[0]!], "post_norm")
+      : [];
+    return { ln2, block: out, embedding, patches };
   }
 }
 
@@ -241,18 +256,20 @@ async function assertEqualsNaive(weights: VitWeights): Promise<void> {
   const expected = [0, 1].map((i) =>
     naive.tokens(pixels.subarray(i * 3 * RESOLUTION ** 2, (i + 1) * 3 * RESOLUTION ** 2))
   );
-  for (const tap of ["ln2", "block"] as const) {
+  for (const tap of TAPS) {
+    const flat = expected.flatMap((image) => image[tap].flat());
+    const sizes = vitNetwork(weights).featureSizes[tap];
+    assert.equal(flat.length, sizes ? 2 * sizes.blocks * sizes.width : 0, tap);
+    if (!sizes) continue;
     const graph = buildVitGraph(weights, {
       tap,
       input: "pixels",
-      embedding: false,
       compute: "float32",
     });
     const session = await openSession(graph, { weightsFolder: dirname(weights.header.path) });
     const images = ortTensor("float32", pixels, [2, 3, RESOLUTION, RESOLUTION]);
-    const { tokens } = await session.run({ images });
-    const found = tokens!.data as Float32Array;
-    const flat = expected.flatMap((image) => image[tap].flat());
+    const [output] = Object.values(await session.run({ images }));
+    const found = output!.data as Float32Array;
     const largest = Math.max(...flat.map(Math.abs));
     assert.equal(found.length, flat.length);
     flat.forEach((value, i) => assert(Math.abs(value - found[i]!) < 2e-4 * largest, `${tap} ${i}`));
@@ -265,7 +282,7 @@ for (const dtype of ["F32", "F16", "BF16"] as const) {
     const path = join(temporaryFolder(), "model.safetensors");
     await writeTimm(path, false, dtype);
     const weights = await readVitWeights(path);
-    assert.equal(weights.scheme, "timm ViT");
+    assert.equal(weights.family.name, "timm ViT");
     assert.deepEqual(
       [
         weights.architecture.preNorm,
@@ -324,6 +341,146 @@ Deno.test("without a class token, as in SigLIP, the mean over patches is the tok
   });
 });
 
+Deno.test("a mean over patches leaves a class token out", async () => {
+  const path = join(temporaryFolder(), "model.safetensors");
+  await writeTimm(path, false);
+  const { architecture, ...rest } = await readVitWeights(path);
+  await assertEqualsNaive({ ...rest, architecture: { ...architecture, pooling: "mean" } });
+});
+
+Deno.test("what is known of weights beside their file changes their tokens and their fingerprint", async () => {
+  const path = join(temporaryFolder(), "model.safetensors");
+  await writeTimm(path, false);
+  const settings = {
+    heads: 2,
+    activation: "quick_gelu",
+    epsilon: 1e-3,
+    pixelMean: [.485, .456, .406],
+    pixelStd: [.229, .224, .225],
+  } as const;
+  const weights = await readVitWeights(path, settings);
+  assert.deepEqual(weights.settings, settings);
+  await assertEqualsNaive(weights);
+  await using plain = await openBackbone(path);
+  assert.match(await plain.fingerprint(), /^[0-9a-f]{64} float32$/);
+  // what the file or its family says of itself is not said twice
+  await using same = await openBackbone(path, { settings: { heads: 1, activation: "gelu" } });
+  assert.equal(await same.fingerprint(), await plain.fingerprint());
+  await using other = await openBackbone(path, { settings: { epsilon: 1e-3, activation: "gelu" } });
+  assert.equal(await other.fingerprint(), `${await plain.fingerprint()} {"epsilon":0.001}`);
+  assert.equal(await other.at("block").fingerprint(), await other.fingerprint());
+  await using elsewhere = await openBackbone(other.name, other.source(1).options);
+  assert.equal(await elsewhere.fingerprint(), await other.fingerprint());
+});
+
+Deno.test("pixels are normalised by the mean and deviation that are known of the weights", async () => {
+  const path = join(temporaryFolder(), "model.safetensors");
+  await writeTimm(path, false);
+  const grey = (value: number) => new Uint8Array(RESOLUTION ** 2 * 3).fill(value);
+  // (102 / 255 − .2) / .5 and (v / 255 − .5) / .5 are .4 for v = 178.5; .25 as deviation: v = 229.5
+  for (const [pixelStd, two] of [[.5, [178, 179]], [.25, [229, 230]]] as const) {
+    const settings = {
+      pixelMean: [.2, .2, .2],
+      pixelStd: [pixelStd, pixelStd, pixelStd],
+    } as const;
+    await using known = await openBackbone(path, { settings, tap: "patches" });
+    await using plain = await openBackbone(path, { tap: "patches" });
+    const { data } = await known.featuresOfCrops(grey(102), 1);
+    const [below, above] = [
+      await plain.featuresOfCrops(grey(two[0]), 1),
+      await plain.featuresOfCrops(grey(two[1]), 1),
+    ];
+    const largest = data.reduce((max, value) => Math.max(max, Math.abs(value)), 0);
+    data.forEach((value, i) =>
+      assert(Math.abs(value - (below.data[i]! + above.data[i]!) / 2) < 2e-3 * largest)
+    );
+  }
+});
+
+Deno.test("a backbone is read at another tap with the same weights and a session of its own", async () => {
+  const path = join(temporaryFolder(), "model.safetensors");
+  await writeTimm(path, false);
+  await using ln2 = await openBackbone(path);
+  assert.deepEqual([ln2.tap, ln2.taps], ["ln2", TAPS]);
+  assert.equal(ln2.at("ln2"), ln2);
+  const random = randomStream("crops");
+  const rgb = Uint8Array.from({ length: 2 * RESOLUTION ** 2 * 3 }, () => random.integer(256));
+  const patches = GRID * GRID;
+  const sizes = {
+    ln2: [BLOCKS, WIDTH],
+    block: [BLOCKS, WIDTH],
+    embedding: [1, WIDTH],
+    patches: [BLOCKS * patches, WIDTH],
+  };
+  for (const tap of TAPS) {
+    await using there = ln2.at(tap);
+    assert.equal(there.tap, tap);
+    assert.deepEqual(Object.values(there.featureSizes), sizes[tap]);
+    assert.deepEqual(there.source(3).options, { tap, threads: 3 });
+    const { data, shape } = await there.featuresOfCrops(rgb, 2);
+    assert.deepEqual(shape, [2, ...sizes[tap]]);
+    // opened there from the start it gives the same
+    await using direct = await openBackbone(path, { tap });
+    assert.deepEqual((await direct.featuresOfCrops(rgb, 2)).data, data);
+    await there[Symbol.asyncDispose]();
+    assert.deepEqual((await ln2.featuresOfCrops(rgb, 2)).shape, [2, ...sizes.ln2]);
+  }
+});
+
+Deno.test("a tap that weights do not give is refused with those that they give", async () => {
+  const folder = temporaryFolder();
+  const path = join(folder, "model.safetensors");
+  const { tensors } = await readSafetensors(join(GOLDENS, "clip_hf.safetensors"));
+  tensors.delete("visual_projection.weight");
+  await Deno.writeFile(path, encodeSafetensors(tensors, { heads: "2" }));
+  await using backbone = await openBackbone(path);
+  assert.deepEqual(backbone.taps, ["ln2", "block", "patches"]);
+  const expected = {
+    name: "UserError",
+    message:
+      `Cannot read ${path} at embedding: expected ln2 or block or patches, which is all that the weights in ${path} give`,
+  };
+  assert.throws(() => backbone.at("embedding"), expected);
+  await assert.rejects(openBackbone(path, { tap: "embedding" }), expected);
+});
+
+Deno.test("a backbone is looked for in several folders, in their order", async () => {
+  const [first, second] = [temporaryFolder(), temporaryFolder()];
+  const write = async (folder: string, name: string, seed: string) => {
+    await Deno.mkdir(join(folder, name));
+    await writeTimm(join(folder, name, "model.safetensors"), false, "F32", { seed });
+  };
+  await write(second, "Both-1", "b");
+  await write(second, "Second-1", "c");
+  await write(first, "Both-1", "a");
+  const folder = [first, second];
+  const hash = async (options: BackboneOptions, name: string) =>
+    await (await openBackbone(name, options)).fingerprint();
+  assert.equal(await hash({ folder }, "Both/1"), await hash({ folder: first }, "Both/1"));
+  assert.equal(await hash({ folder }, "Second/1"), await hash({ folder: second }, "Second/1"));
+  await assert.rejects(openBackbone("Third/1", { folder }), {
+    name: "UserError",
+    message: `Cannot open backbone: expected ${join(first, "Third-1/model.safetensors")} or ${
+      join(second, "Third-1/model.safetensors")
+    }, found none; there are Both-1, Second-1; \`deno task backbone import FILE --name NAME --backbones ${first}\` adds one`,
+  });
+});
+
+Deno.test("int8 weights made under other settings than those asked for are refused", async () => {
+  const folder = temporaryFolder();
+  const path = join(folder, "Tiny-4", "model.safetensors");
+  await Deno.mkdir(dirname(path));
+  await writeTimm(path, false);
+  const settings = { heads: 2 };
+  await quantizeWeights(await readVitWeights(path, settings), quantizedPath(path));
+  await using made = await openBackbone("Tiny/4", { folder, precision: "int8", settings });
+  assert.match(await made.fingerprint(), /^[0-9a-f]{64} float32$/);
+  await assert.rejects(
+    openBackbone("Tiny/4", { folder, precision: "int8", settings: { heads: 4 } }),
+    { name: "UserError", message: /expected int8 weights made with \{"heads":4\}, found others/ },
+  );
+});
+
 Deno.test("int8 tokens are near full precision's, and an image's do not depend on its batch", async () => {
   const folder = temporaryFolder();
   const path = join(folder, "tiny", "model.safetensors");
@@ -335,12 +492,12 @@ Deno.test("int8 tokens are near full precision's, and an image's do not depend o
   const random = randomStream("crops");
   const crop = RESOLUTION ** 2 * 3;
   const rgb = Uint8Array.from({ length: 3 * crop }, () => random.integer(256));
-  const [a, b] = [await full.tokensOfCrops(rgb, 3), await int8.tokensOfCrops(rgb, 3)];
+  const [a, b] = [await full.featuresOfCrops(rgb, 3), await int8.featuresOfCrops(rgb, 3)];
   const error = a.data.reduce((sum, value, i) => sum + (value - b.data[i]!) ** 2, 0);
   const power = a.data.reduce((sum, value) => sum + value ** 2, 0);
   assert(error / power < 1e-2, `${error / power}`);
   assert(error > 0, "int8 is not full precision under another name");
-  const alone = await int8.tokensOfCrops(rgb.subarray(crop, 2 * crop), 1);
+  const alone = await int8.featuresOfCrops(rgb.subarray(crop, 2 * crop), 1);
   assert.deepEqual(alone.data, b.data.subarray(alone.data.length, 2 * alone.data.length));
   assert.notEqual(await full.fingerprint(), await int8.fingerprint());
 });
@@ -428,8 +585,8 @@ Deno.test("a backbone that could not be opened can be tried again, and freed", a
 Deno.test("OpenAI's TorchScript archive is read without its code, and opens by its name", async () => {
   const folder = temporaryFolder();
   const file = join(import.meta.dirname!, "fixtures/openai_torchscript.pt");
-  const { scheme, architecture } = await importBackbone(file, { name: "Tiny/8", folder });
-  assert.equal(scheme, "OpenAI CLIP");
+  const { family, architecture } = await importBackbone(file, { name: "Tiny/8", folder });
+  assert.equal(family.name, "OpenAI CLIP");
   const { blocks, width, patchPx, resolutionPx, embeddingWidth } = architecture;
   assert.deepEqual([blocks, width, patchPx, resolutionPx, embeddingWidth], [2, 64, 8, 16, 8]);
   const { tensors } = await readSafetensors(join(folder, "Tiny-8/model.safetensors"), [
@@ -437,7 +594,7 @@ Deno.test("OpenAI's TorchScript archive is read without its code, and opens by i
   ]);
   assert.equal(tensors.get("visual.proj")!.data[0], -0.005519866943359375);
   await using backbone = await openBackbone("Tiny/8", { folder });
-  assert.deepEqual((await backbone.tokensOfCrops(new Uint8Array(768), 1)).shape, [1, 2, 64]);
+  assert.deepEqual((await backbone.featuresOfCrops(new Uint8Array(768), 1)).shape, [1, 2, 64]);
 });
 
 Deno.test("import links a file where it lies, copies it when asked, and refuses a taken name", async () => {
@@ -451,7 +608,7 @@ Deno.test("import links a file where it lies, copies it when asked, and refuses 
   await assert.rejects(importBackbone(file, { name: "copied", folder }), /expected a new name/);
   for (const name of ["linked", "copied"]) {
     await using backbone = await openBackbone(name, { folder });
-    const { data } = await backbone.tokensOfCrops(new Uint8Array(RESOLUTION ** 2 * 3), 1);
+    const { data } = await backbone.featuresOfCrops(new Uint8Array(RESOLUTION ** 2 * 3), 1);
     assert(data.every(Number.isFinite));
   }
 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join, resolve } from "node:path";
 import sharp from "sharp";
 import { detections, findJudge } from "../lib/cli/detect.ts";
-import { openBackbone } from "../lib/backbones/backbone.ts";
+import { openBackbone } from "../lib/backbones/open.ts";
 import { makeMiniBackbones } from "../lib/mini/backbones.ts";
 import {
   type Checkpoint,
@@ -99,7 +99,7 @@ Deno.test("what is no image has no verdict", async () => {
       message: /^Cannot .*: expected a list of images, found /,
     };
     const list = given as unknown as RgbImage[];
-    for (const call of [() => detector.detect(list), () => opened.tokens(list)]) {
+    for (const call of [() => detector.detect(list), () => opened.features(list)]) {
       await assert.rejects(call(), expected);
       await assert.rejects(call(), (error: Error) => error.message.endsWith(`found ${found}`));
     }

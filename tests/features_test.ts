@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { basename, join } from "node:path";
 import fc from "fast-check";
 import sharp from "sharp";
-import { type Backbone, openBackbone, PRECISIONS } from "../lib/backbones/backbone.ts";
+import { type Backbone, PRECISIONS } from "../lib/backbones/backbone.ts";
+import { openBackbone } from "../lib/backbones/open.ts";
 import { quantizedPath, quantizeWeights } from "../lib/backbones/quantize.ts";
 import { readVitWeights } from "../lib/backbones/vit/weights.ts";
 import { type DatasetSpec, type ImageEntry, listImages } from "../lib/data/dataset.ts";
@@ -90,7 +91,7 @@ Deno.test("tokens on disk are the backbone's, rounded to float16", () =>
     const decoded = await Promise.all(
       images.map(({ path }) => decodeImage(join(options.root, path))),
     );
-    const { data } = await backbone.tokens(decoded);
+    const { data } = await backbone.features(decoded);
     assert.equal(stored.length, data.length);
     stored.forEach((value, i) =>
       assert(Math.abs(value - data[i]!) <= 2e-3 * Math.max(1, Math.abs(data[i]!)))
@@ -190,7 +191,7 @@ Deno.test("tokens of a crop depend neither on the others of its batch nor on the
     const crops = Uint8Array.from({ length: COUNT * cropBytes }, () => random.integer(256));
     for (const backbone of await openAll(root)) {
       await using opened = backbone;
-      const { data: expected } = await opened.tokensOfCrops(crops, COUNT);
+      const { data: expected } = await opened.featuresOfCrops(crops, COUNT);
       const largest = expected.reduce((max, value) => Math.max(max, Math.abs(value)), 0);
       const rowLength = expected.length / COUNT;
       const order = fc.shuffledSubarray([...Array(COUNT).keys()], { minLength: 1 });
@@ -200,7 +201,7 @@ Deno.test("tokens of a crop depend neither on the others of its batch nor on the
           order.forEach((crop, i) =>
             batch.set(crops.subarray(crop * cropBytes, (crop + 1) * cropBytes), i * cropBytes)
           );
-          const { data } = await opened.tokensOfCrops(batch, order.length);
+          const { data } = await opened.featuresOfCrops(batch, order.length);
           order.forEach((crop, i) => {
             for (let k = 0; k < rowLength; k++) {
               const difference = data[i * rowLength + k]! - expected[crop * rowLength + k]!;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join, resolve } from "node:path";
 import sharp from "sharp";
-import { openBackbone } from "../lib/backbones/backbone.ts";
+import { openBackbone } from "../lib/backbones/open.ts";
 import { noiseImage } from "./image_samples.ts";
 import { GOLDENS } from "./goldens.ts";
 import { temporaryFolder } from "./temporary.ts";

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { openBackbone, weightsPath } from "../lib/backbones/backbone.ts";
+import { openBackbone, weightsPath } from "../lib/backbones/open.ts";
+import { readVitWeights } from "../lib/backbones/vit/weights.ts";
 import { makeMiniBackbones, MINI_BACKBONES } from "../lib/mini/backbones.ts";
 import { photograph, sceneMaterial } from "../lib/mini/scene.ts";
 import { GENERATORS } from "../lib/mini/generators.ts";
@@ -31,7 +32,8 @@ Deno.test("mini backbones open by name as any CLIP does, deep and fine before sh
   const opened = [];
   for (const { name, patchPx, blocks } of MINI_BACKBONES) {
     await using backbone = await openBackbone(name, { folder });
-    const { architecture } = backbone;
+    const { architecture } = await readVitWeights(weightsPath(folder, name));
+    assert.deepEqual(backbone.featureSizes, { blocks, width: architecture.width });
     assert.equal(architecture.patchPx, patchPx);
     assert.equal(architecture.blocks, blocks);
     assert.equal(architecture.resolutionPx, 64);
@@ -47,7 +49,7 @@ Deno.test("mini tokens of real images are centred and of one scale in every bloc
   const reals = images(160).filter((_, i) => i % 2 === 0);
   for (const path of paths) {
     await using backbone = await openBackbone(path);
-    const { data, shape: [count, blocks, width] } = await backbone.tokens(reals);
+    const { data, shape: [count, blocks, width] } = await backbone.features(reals);
     for (let block = 0; block < blocks!; block++) {
       let sum = 0, squares = 0;
       for (let image = 0; image < count!; image++) {
@@ -68,7 +70,7 @@ Deno.test("mini tokens of real images are centred and of one scale in every bloc
 Deno.test("mini tokens tell the training generator's images from real ones", async () => {
   const all = images(400);
   await using backbone = await openBackbone(paths[0]!);
-  const { data, shape } = await backbone.tokens(all);
+  const { data, shape } = await backbone.features(all);
   const size = shape[1]! * shape[2]!;
   const isTrain = (i: number) => i < 300;
   const share = classifyByMeans(data, size, all.length, isTrain);

@@ -9,7 +9,7 @@ import { doneSections, writeSections } from "../lib/report/paper/report.ts";
 import type { ReproduceOptions } from "../lib/cli/reproduce.ts";
 import { openSession, Session } from "../lib/session/session.ts";
 import { type Sweep, sweepRuns } from "../lib/session/sweep.ts";
-import { weightsPath } from "../lib/backbones/backbone.ts";
+import { weightsPath } from "../lib/backbones/open.ts";
 import { makeMiniWorld } from "../lib/mini/make.ts";
 import { loadCheckpoint, saveCheckpoint } from "../lib/detectors/rine/checkpoint.ts";
 import { initialParameters } from "../lib/detectors/rine/architecture.ts";

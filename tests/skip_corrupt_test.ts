@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import sharp from "sharp";
-import { openBackbone } from "../lib/backbones/backbone.ts";
+import { openBackbone } from "../lib/backbones/open.ts";
 import type { DatasetSpec } from "../lib/data/dataset.ts";
 import { RecordStore } from "../lib/runs/record.ts";
 import type { RunConfig } from "../lib/runs/config.ts";

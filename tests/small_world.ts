@@ -3,7 +3,8 @@
 import { join } from "node:path";
 import { mini } from "../experiments/profiles/mini.ts";
 import type { Profile } from "../lib/runs/profile.ts";
-import { type Backbone, openBackbone } from "../lib/backbones/backbone.ts";
+import type { Backbone } from "../lib/backbones/backbone.ts";
+import { openBackbone } from "../lib/backbones/open.ts";
 import { makeMiniBackbones } from "../lib/mini/backbones.ts";
 import { makeMiniWorld } from "../lib/mini/make.ts";
 import type { Perturbation } from "../lib/image/perturb.ts";

@@ -7,7 +7,7 @@ import { dirname, resolve } from "node:path";
 import { contentKey, exists } from "../io/files.ts";
 import { isPytorchFile, readPytorchFile } from "../io/pytorch_file.ts";
 import { writeSafetensors } from "../io/safetensors.ts";
-import { weightsPath } from "./backbone.ts";
+import { weightsPath } from "./open.ts";
 import { quantizedPath } from "./quantize.ts";
 import { readVitWeights, type VitWeights } from "./vit/weights.ts";
 
@@ -28,11 +28,11 @@ export interface ImportOptions {
 }
 
 /**
- * Imports a backbone: a `.safetensors` file under any known naming, or a PyTorch archive with
+ * Imports a backbone: a `.safetensors` file under the names of any family, or a PyTorch archive with
  * OpenAI's names (`ViT-L-14.pt`), whose tensors are read and whose code is not. Int8 weights of
  * that name, made of weights that were there before, are removed.
  * @returns the weights as they will be opened
- * @throws {UserError} where the name is taken, or the tensors' names follow no known scheme
+ * @throws {UserError} where the name is taken, or the tensors' names are no family's
  * @throws {UserError} where the file is not whole
  * @throws {UserError} where tensors do not fit one another
  */
@@ -94,12 +94,14 @@ async function convert(file: string, target: string): Promise<void> {
 }
 
 /** A backbone's architecture in words, for people. */
-export function describeBackbone({ scheme, architecture, header, tensors }: VitWeights): string {
+export function describeBackbone({ family, architecture, header, tensors }: VitWeights): string {
   const { blocks, width, heads, patchPx, resolutionPx, embeddingWidth, activation } = architecture;
   const bytes = [...tensors.values()].reduce((sum, { length }) => sum + length, 0);
   const dtypes = new Set([...tensors.values()].map(({ dtype }) => dtype));
   return [
-    `${header.path}: ${scheme} names, ${[...dtypes].join(" and ")}, ${(bytes / 1e6).toFixed(1)} MB`,
+    `${header.path}: ${family.name} names, ${[...dtypes].join(" and ")}, ${
+      (bytes / 1e6).toFixed(1)
+    } MB`,
     `${blocks} blocks of width ${width}, ${heads} heads, ${activation}; patches of ${patchPx} px in ${resolutionPx} px` +
     (embeddingWidth === undefined ? "" : `; image embedding of ${embeddingWidth}`),
   ].join("\n");

@@ -9,11 +9,14 @@ import {
   type LazyTensor,
   readEntryBytes,
   readSafetensorsHeader,
-  type SafetensorsEntry,
   toFloat32,
   writeLargeSafetensors,
 } from "../io/safetensors.ts";
-import { hashWeights, type VitArchitecture, type VitWeights } from "./vit/weights.ts";
+import type { VitSettings } from "./families/family.ts";
+import { FAMILIES } from "./families/index.ts";
+import { hashWeights } from "./network.ts";
+import { differences, type VitArchitecture } from "./vit/architecture.ts";
+import type { VitWeights } from "./vit/weights.ts";
 
 /** Linear layers of a block, whose matrices are quantised. */
 const MATRIX = /^blocks\.\d+\.(q|k|v|out|fc1|fc2)\.weight$/;
@@ -66,7 +69,7 @@ export async function quantizeWeights(weights: VitWeights, path: string): Promis
     [FORMAT_KEY]: FORMAT,
     [SOURCE_KEY]: source,
     architecture: JSON.stringify(weights.architecture),
-    scheme: weights.scheme,
+    scheme: weights.family.name,
   });
 }
 
@@ -96,17 +99,24 @@ function quantize(values: Float32Array, outputs: number, inputs: number) {
 /**
  * Reads what {@linkcode quantizeWeights} wrote.
  * @param sourcePath weights that it must have been made of
+ * @param settings what is known of those weights beside their file
  * @throws {UserError} where the file is not whole, or is not such a file
- * @throws {UserError} where it was made of other weights
+ * @throws {UserError} where it was made of other weights, or under other settings
  */
-export async function readQuantizedWeights(path: string, sourcePath: string): Promise<VitWeights> {
+export async function readQuantizedWeights(
+  path: string,
+  sourcePath: string,
+  settings: Partial<VitSettings> = {},
+): Promise<VitWeights> {
   const header = await readSafetensorsHeader(path);
   const { metadata } = header;
-  if (metadata[FORMAT_KEY] !== FORMAT) {
+  const family = FAMILIES.find(({ name }) => name === metadata["scheme"]);
+  if (metadata[FORMAT_KEY] !== FORMAT || !family) {
+    const found = [metadata[FORMAT_KEY] ?? "none", metadata["scheme"]].filter(Boolean);
     throw new UserError(
       "damaged",
       `Cannot read ${path}: expected int8 weights of format ${FORMAT}, found ${
-        metadata[FORMAT_KEY] ?? "none"
+        found.join(" of ")
       }; ${quantizeAdvice(path)}`,
     );
   }
@@ -118,12 +128,18 @@ export async function readQuantizedWeights(path: string, sourcePath: string): Pr
       }`,
     );
   }
-  return {
-    header,
-    scheme: metadata["scheme"]!,
-    architecture: JSON.parse(metadata["architecture"]!) as VitArchitecture,
-    tensors: header.tensors as ReadonlyMap<string, SafetensorsEntry>,
-  };
+  const architecture = JSON.parse(metadata["architecture"]!) as VitArchitecture;
+  const others = differences(settings, architecture);
+  if (Object.keys(others).length > 0) {
+    throw new UserError(
+      "missing",
+      `Cannot read ${path}: expected int8 weights made with ${
+        JSON.stringify(others)
+      }, found others; ${quantizeAdvice(path)}`,
+    );
+  }
+  // its settings are part of the file, and so of its hash
+  return { header, family, architecture, settings: {}, tensors: header.tensors };
 }
 
 /** A backbone is named by its folder. */

@@ -4,7 +4,7 @@
  */
 import { UserError } from "../io/errors.ts";
 import { join } from "node:path";
-import { weightsPath } from "../backbones/backbone.ts";
+import { weightsPath } from "../backbones/open.ts";
 import { describeBackbone } from "../backbones/import.ts";
 import { quantizedPath, quantizeWeights } from "../backbones/quantize.ts";
 import { readVitWeights } from "../backbones/vit/weights.ts";

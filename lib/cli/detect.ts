@@ -4,7 +4,7 @@
  */
 import { UserError } from "../io/errors.ts";
 import { join } from "node:path";
-import { openBackbone, weightsPath } from "../backbones/backbone.ts";
+import { openBackbone, weightsPath } from "../backbones/open.ts";
 import { tryDecode } from "../data/image_file.ts";
 import { loadCheckpoint } from "../detectors/rine/checkpoint.ts";
 import { exists } from "../io/files.ts";

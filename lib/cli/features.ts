@@ -4,7 +4,8 @@
  */
 import { UserError } from "../io/errors.ts";
 import { basename, resolve } from "node:path";
-import { openBackbone, type Precision } from "../backbones/backbone.ts";
+import { openBackbone } from "../backbones/open.ts";
+import type { Precision } from "../backbones/backbone.ts";
 import type { ImageEntry } from "../data/dataset.ts";
 import { extractTokens } from "../tokens/extract.ts";
 import { tokenPaths } from "../tokens/store.ts";

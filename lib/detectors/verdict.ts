@@ -61,7 +61,7 @@ export class Detector implements AsyncDisposable {
     const verdicts: Verdict[] = [];
     for (let first = 0; first < images.length; first += BATCH_SIZE) {
       const batch = images.slice(first, first + BATCH_SIZE);
-      const tokens = await this.backbone.tokens(batch); // [batch, blocks, width]
+      const tokens = await this.backbone.features(batch); // [batch, blocks, width]
       const { logits } = await this.#predictor.predict(tokens.data, batch.length); // [batch]
       for (const score of scoresOf(logits, 1)) {
         verdicts.push({ score, isGenerated: score > THRESHOLD });

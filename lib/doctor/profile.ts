@@ -4,7 +4,7 @@
  */
 import { UserError } from "../io/errors.ts";
 import { join } from "node:path";
-import { openBackbone } from "../backbones/backbone.ts";
+import { openBackbone } from "../backbones/open.ts";
 import type { Origin } from "../data/dataset.ts";
 import { type Examination, examine, type SetToExamine } from "./examine.ts";
 import type { SetReport } from "./set_report.ts";

@@ -12,9 +12,9 @@ import { exists, withLock } from "../io/files.ts";
 import { readSafetensorsHeader, writeSafetensors } from "../io/safetensors.ts";
 import type { Tensor } from "../io/tensor.ts";
 import { randomStream } from "../random.ts";
-import { openBackbone, weightsPath } from "../backbones/backbone.ts";
+import { openBackbone, weightsPath } from "../backbones/open.ts";
 import { MINI_RESOLUTION_PX, type MiniArchitecture, miniWeights } from "./backbone_weights.ts";
-import { SCHEMES } from "../backbones/families/index.ts";
+import { huggingfaceClip } from "../backbones/families/huggingface_clip.ts";
 
 /** The two backbones, deep and fine first. */
 export const MINI_BACKBONES: readonly MiniArchitecture[] = [
@@ -100,7 +100,7 @@ function realImages(seed: number): Uint8Array[] {
 
 /** What the ViT graph makes of pixels before it cuts patches; [3, R, R]. */
 function normalizePixels(rgb: Uint8Array): Float32Array {
-  const { pixelMean, pixelStd } = SCHEMES[0]!.variant;
+  const { pixelMean, pixelStd } = huggingfaceClip;
   const area = MINI_RESOLUTION_PX ** 2;
   const pixels = new Float32Array(3 * area);
   for (let i = 0; i < rgb.length; i++) {
@@ -117,7 +117,7 @@ async function tokensOf(path: string, images: readonly Uint8Array[]): Promise<Te
   const bytes = images[0]!.length;
   const crops = new Uint8Array(images.length * bytes);
   images.forEach((image, i) => crops.set(image, i * bytes));
-  return await backbone.tokensOfCrops(crops, images.length);
+  return await backbone.featuresOfCrops(crops, images.length);
 }
 
 /**

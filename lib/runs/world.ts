@@ -3,7 +3,8 @@
  * @module
  */
 import { join } from "node:path";
-import { type Backbone, openBackbone } from "../backbones/backbone.ts";
+import type { Backbone } from "../backbones/backbone.ts";
+import { openBackbone } from "../backbones/open.ts";
 import type { DatasetSpec } from "../data/dataset.ts";
 import { type Perturbation, PERTURBATIONS } from "../image/perturb.ts";
 import type { Transform } from "../image/transform.ts";

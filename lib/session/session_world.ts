@@ -4,7 +4,8 @@
  */
 import { UserError } from "../io/errors.ts";
 import { join } from "node:path";
-import { openBackbone, type Precision } from "../backbones/backbone.ts";
+import { openBackbone } from "../backbones/open.ts";
+import type { Precision } from "../backbones/backbone.ts";
 import type { EngineName } from "../detectors/rine/open_engine.ts";
 import type { OnProgress } from "../io/progress.ts";
 import { CellProgress, isNotebook, show } from "./show.ts";

@@ -185,7 +185,7 @@ async function tokensHere(
   const tokens = new Float32Array(rows * blocks * width);
   for (let row = 0; row < rows; row += step) {
     const some = crops.subarray(row * crops.length / rows, (row + step) * crops.length / rows);
-    tokens.set((await backbone.tokensOfCrops(some, step)).data, row * blocks * width);
+    tokens.set((await backbone.featuresOfCrops(some, step)).data, row * blocks * width);
   }
   return tokens;
 }

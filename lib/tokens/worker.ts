@@ -5,7 +5,8 @@
  */
 import { UserError } from "../io/errors.ts";
 import { resolve } from "node:path";
-import { type Backbone, type BackboneOptions, openBackbone } from "../backbones/backbone.ts";
+import type { Backbone, BackboneOptions } from "../backbones/backbone.ts";
+import { openBackbone } from "../backbones/open.ts";
 import { tryDecode } from "../data/image_file.ts";
 import { applyTransform, cropsPerImage, type Transform } from "../image/transform.ts";
 import { serveJobs } from "../io/worker_pool.ts";
@@ -77,7 +78,7 @@ async function makeTokens({ root, paths, transform, seed, epoch, backbones }: To
     const key = JSON.stringify(source);
     if (!opened.has(key)) opened.set(key, openBackbone(source.name, source.options));
     const backbone = await opened.get(key)!;
-    tokens.push((await backbone.tokensOfCrops(crops, paths.length * count)).data);
+    tokens.push((await backbone.featuresOfCrops(crops, paths.length * count)).data);
   }
   const result: TokenResult = backbones.length > 0
     ? { crops: new Uint8Array(), tokens, unreadable }

@@ -7,7 +7,7 @@
  * @module
  */
 import { join } from "node:path";
-import { openBackbone } from "../../lib/backbones/backbone.ts";
+import { openBackbone } from "../../lib/backbones/open.ts";
 import { makeMiniBackbones, MINI_BACKBONES } from "../../lib/mini/backbones.ts";
 import { makeMiniWorld } from "../../lib/mini/make.ts";
 import { GENERATORS } from "../../lib/mini/generators.ts";
@@ -57,6 +57,6 @@ const crops = Uint8Array.from(
 for (const { name } of MINI_BACKBONES) {
   const backbone = await openBackbone(name, { folder: join(root, "backbones") });
   Deno.bench(`${name}, ${BATCH} crops`, { group: "tokens" }, async () => {
-    await backbone.tokensOfCrops(crops, BATCH);
+    await backbone.featuresOfCrops(crops, BATCH);
   });
 }

@@ -1,0 +1,181 @@
+/**
+ * What runs any network as a backbone: an architecture gives its sizes and its graph for each tap,
+ * and all else is here.
+ * @module
+ */
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { basename, dirname } from "node:path";
+import { centerCrop } from "../image/crop.ts";
+import { assertImages, type RgbImage } from "../image/image.ts";
+import { UserError } from "../io/errors.ts";
+import { Lazy } from "../io/lazy.ts";
+import { type Tensor, tensor } from "../io/tensor.ts";
+import { type Device, openSession, ortTensor, type Session } from "../onnx/session.ts";
+import type {
+  Architecture,
+  Backbone,
+  BackboneOptions,
+  BackboneSource,
+  FeatureSizes,
+  Precision,
+  Tap,
+} from "./backbone.ts";
+
+/** What graphs compute in; half precision is for GPUs. */
+export type Arithmetic = "float32" | "float16";
+
+/** A network's weights in a file, and what can be made of them. A new kind of network is one of these. */
+export interface Network {
+  /** Path of the file that the graph's weights lie in. */
+  readonly weightsFile: string;
+  /** Size of the weights in it. */
+  readonly weightsBytes: number;
+  /** Sizes, read from the weights. */
+  readonly architecture: Architecture;
+  /** What was said of the weights that does not follow from their file; plain data. */
+  readonly settings: object;
+  /** Sizes of the features of one crop at each tap that it has, the default first. */
+  readonly featureSizes: { readonly [tap in Tap]?: FeatureSizes };
+  /**
+   * An ONNX model with the input `images`, uint8 [N, R, R, 3], and one output, float32, of as many
+   * values for each crop as its features have.
+   * @param weightsFile name of the file in the folder that the session is opened with
+   */
+  graph(tap: Tap, compute: Arithmetic, weightsFile: string): Uint8Array;
+}
+
+/** SHA-256 of a weights file, hexadecimal: what the file is, wherever it lies. */
+export async function hashWeights(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk);
+  return hash.digest("hex");
+}
+
+/** A network as a backbone. */
+export class NetworkBackbone implements Backbone {
+  readonly name: string;
+  readonly tap: Tap;
+  readonly taps: readonly Tap[];
+  readonly precision: Precision;
+  readonly device: Device;
+  readonly featureSizes: FeatureSizes;
+  readonly #network: Network;
+  readonly #options: BackboneOptions;
+  readonly #hash: Lazy<string>;
+  readonly #session: Lazy<Session> = new Lazy(() => this.#openSession());
+
+  /**
+   * Opens no session yet.
+   * @param hash of the weights, where another tap's backbone shares it
+   * @throws {UserError} where the network cannot be read at the tap
+   */
+  constructor(
+    name: string,
+    network: Network,
+    options: BackboneOptions,
+    hash: Lazy<string> = new Lazy(() => hashWeights(network.weightsFile)),
+  ) {
+    const taps = Object.keys(network.featureSizes) as Tap[];
+    const { tap = taps[0]!, precision = "full", device = "cpu" } = options;
+    const featureSizes = network.featureSizes[tap];
+    if (!featureSizes) {
+      throw new UserError(
+        "usage",
+        `Cannot read ${name} at ${tap}: expected ${
+          taps.join(" or ")
+        }, which is all that the weights in ${network.weightsFile} give`,
+      );
+    }
+    this.name = name;
+    this.tap = tap;
+    this.precision = precision;
+    this.device = device;
+    this.taps = taps;
+    this.featureSizes = featureSizes;
+    this.#network = network;
+    this.#options = options;
+    this.#hash = hash;
+  }
+
+  get architecture(): Architecture {
+    return this.#network.architecture;
+  }
+
+  get weightsBytes(): number {
+    return this.#network.weightsBytes;
+  }
+
+  at(tap: Tap): Backbone {
+    if (tap === this.tap) return this;
+    return new NetworkBackbone(this.name, this.#network, { ...this.#options, tap }, this.#hash);
+  }
+
+  source(threads: number): BackboneSource {
+    return { name: this.name, options: { ...this.#options, tap: this.tap, threads } };
+  }
+
+  async fingerprint(): Promise<string> {
+    const { settings } = this.#network;
+    const own = Object.keys(settings).length > 0 ? ` ${JSON.stringify(settings)}` : "";
+    return `${await this.#hash.get()} ${this.#compute}${own}`;
+  }
+
+  get #compute(): Arithmetic {
+    return this.device === "cpu" ? "float32" : "float16";
+  }
+
+  async featuresOfCrops(rgb: Uint8Array, count: number): Promise<Tensor> {
+    const { resolutionPx } = this.architecture;
+    const { blocks, width } = this.featureSizes;
+    const cropBytes = resolutionPx * resolutionPx * 3;
+    if (rgb.length !== count * cropBytes) {
+      throw new UserError(
+        "usage",
+        `Cannot compute features: expected ${
+          count * cropBytes
+        } bytes for ${count} crops of ${resolutionPx} px, found ${rgb.length}`,
+      );
+    }
+    const session = await this.#session.get();
+    const data = new Float32Array(count * blocks * width);
+    // int8 products take one scale from all activations at once: a crop with others would not have
+    // the features that it has alone
+    const step = this.precision === "int8" ? 1 : Math.max(1, count);
+    for (let first = 0; first < count; first += step) {
+      const crops = rgb.subarray(first * cropBytes, (first + step) * cropBytes);
+      const images = ortTensor("uint8", crops, [step, resolutionPx, resolutionPx, 3]);
+      const [found] = Object.values(await session.run({ images }));
+      data.set(found!.data as Float32Array, first * blocks * width);
+    }
+    return tensor(data, [count, blocks, width]);
+  }
+
+  async features(images: readonly RgbImage[]): Promise<Tensor> {
+    assertImages(images, `Cannot compute features with ${this.name}`);
+    const { resolutionPx } = this.architecture;
+    const bytes = resolutionPx * resolutionPx * 3;
+    const rgb = new Uint8Array(images.length * bytes);
+    images.forEach((image, i) => rgb.set(centerCrop(image, resolutionPx).data, i * bytes));
+    return await this.featuresOfCrops(rgb, images.length);
+  }
+
+  async open(): Promise<void> {
+    await this.#session.get();
+  }
+
+  async #openSession(): Promise<Session> {
+    // external data may not leave the folder it is named relative to, not even through a link
+    const path = await Deno.realPath(this.#network.weightsFile);
+    const { threads } = this.#options;
+    return await openSession(this.#network.graph(this.tap, this.#compute, basename(path)), {
+      device: this.device,
+      weightsFolder: dirname(path),
+      ...(threads === undefined ? {} : { threads }),
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await (await this.#session.take())?.release();
+  }
+}

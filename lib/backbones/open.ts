@@ -1,0 +1,97 @@
+/**
+ * Opens backbones by name:
+ *
+ * ```ts ignore
+ * await using backbone = await openBackbone("ViT-L/14");
+ * const { data, shape } = await backbone.features(images); // [images, 24, 1024]
+ * const embeddings = await backbone.at("embedding").features(images); // [images, 1, 768]
+ * ```
+ * @module
+ */
+import { join } from "node:path";
+import { UserError } from "../io/errors.ts";
+import { exists } from "../io/files.ts";
+import type { Backbone, BackboneOptions } from "./backbone.ts";
+import { type Network, NetworkBackbone } from "./network.ts";
+import { quantizedPath, readQuantizedWeights } from "./quantize.ts";
+import { vitNetwork } from "./vit/network.ts";
+import { readVitWeights } from "./vit/weights.ts";
+
+/**
+ * Opens a backbone. Only the header of its weights is read until features are asked for.
+ * @param name of a folder in one of `options.folder` (`ViT-L/14` lies in `ViT-L-14/`), or the path
+ * of a `.safetensors` file
+ * @throws {UserError} where there is no such backbone, its names are no family's, or its int8
+ * weights were made of other weights
+ * @throws {UserError} where its file is not whole, or its tensors do not fit one another
+ * @throws {UserError} where it cannot be read at the tap
+ */
+export async function openBackbone(
+  name: string,
+  options: BackboneOptions = {},
+): Promise<Backbone> {
+  const { folder = "data/backbones", precision = "full", settings } = options;
+  const folders = typeof folder === "string" ? [folder] : folder;
+  const isFile = name.endsWith(".safetensors");
+  const paths = isFile ? [name] : folders.map((folder) => weightsPath(folder, name));
+  const there = await Promise.all(paths.map(exists));
+  const found = there.indexOf(true);
+  if (found === -1) throw new UserError("missing", await notFound(paths, folders, isFile));
+  const path = paths[found]!;
+  const network = precision === "full"
+    ? vitNetwork(await readVitWeights(path, settings))
+    : await openQuantized(name, path, folders[found]!, options);
+  return new NetworkBackbone(name, network, options);
+}
+
+async function openQuantized(
+  name: string,
+  path: string,
+  folder: string,
+  { device = "cpu", settings }: BackboneOptions,
+): Promise<Network> {
+  if (device !== "cpu") {
+    throw new UserError(
+      "missing",
+      `Cannot open ${name} as int8: expected device cpu, found ${device}`,
+    );
+  }
+  const quantized = quantizedPath(path);
+  if (!await exists(quantized)) {
+    throw new UserError(
+      "missing",
+      `Cannot open ${name} as int8: expected ${quantized}, found none; \`deno task backbone quantize --name ${name} --backbones ${folder}\` makes it`,
+    );
+  }
+  return vitNetwork(await readQuantizedWeights(quantized, path, settings));
+}
+
+/** Where a backbone's weights lie: `FOLDER/ViT-L-14/model.safetensors`. */
+export function weightsPath(folder: string, name: string): string {
+  return join(folder, name.replaceAll("/", "-"), "model.safetensors");
+}
+
+async function notFound(
+  paths: readonly string[],
+  folders: readonly string[],
+  isFile: boolean,
+): Promise<string> {
+  if (isFile) return `Cannot open backbone: expected a file at ${paths[0]}, found none`;
+  const names = new Set<string>();
+  for (const folder of folders) {
+    for await (const { name, isDirectory } of readFolder(folder)) if (isDirectory) names.add(name);
+  }
+  return `Cannot open backbone: expected ${paths.join(" or ")}, found none; ${
+    names.size > 0
+      ? `there are ${[...names].sort().join(", ")}`
+      : `${folders.join(" and ")} ${folders.length > 1 ? "hold" : "holds"} none`
+  }; \`deno task backbone import FILE --name NAME --backbones ${folders[0]}\` adds one`;
+}
+
+async function* readFolder(folder: string): AsyncGenerator<Deno.DirEntry> {
+  try {
+    yield* Deno.readDir(folder);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}

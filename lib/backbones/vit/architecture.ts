@@ -1,0 +1,171 @@
+/**
+ * Sizes and variants of a vision transformer, read from its tensors' shapes.
+ * @module
+ */
+import { UserError } from "../../io/errors.ts";
+import type { SafetensorsEntry, SafetensorsHeader } from "../../io/safetensors.ts";
+import type { Architecture } from "../backbone.ts";
+import type { Family, Pooling, VitSettings } from "../families/family.ts";
+
+/** Sizes and variants of a vision transformer. */
+export interface VitArchitecture extends Architecture, VitSettings {
+  /** Side of a patch in pixels. */
+  readonly patchPx: number;
+  /** Width of the layer inside the MLP. */
+  readonly mlpWidth: number;
+  /** Width of the image embedding; absent where the file holds no projection. */
+  readonly embeddingWidth?: number;
+  /** Whether tokens are normalised before the first block. */
+  readonly preNorm: boolean;
+  /** Whether the patch embedding adds a bias. */
+  readonly patchBias: boolean;
+  /** Whether each residual branch is scaled by a learned vector (DINOv2). */
+  readonly layerScale: boolean;
+  /** Whether a sequence begins with a class token; SigLIP has none. */
+  readonly classToken: boolean;
+  /** Present where the mean over patches stands for an image though there is a class token. */
+  readonly pooling?: "mean";
+}
+
+/** Tensors by this project's names: `patch.weight`, `blocks.0.q.weight`, … */
+export type VitTensors = ReadonlyMap<string, SafetensorsEntry>;
+
+/** What stands for an image; without a class token it is the mean over patches. */
+export function poolingOf({ classToken, pooling }: VitArchitecture): Pooling {
+  return classToken ? pooling ?? "class" : "mean";
+}
+
+/** Number of patches in an image. */
+export function patchCount({ resolutionPx, patchPx }: VitArchitecture): number {
+  return (resolutionPx / patchPx) ** 2;
+}
+
+/** A tensor's shape without leading ones (timm's `cls_token` and `pos_embed`), which change nothing. */
+export function trimmedShape({ shape }: SafetensorsEntry): readonly number[] {
+  return shape.slice(shape.findIndex((size) => size !== 1));
+}
+
+/** One more than the largest block's number; a block between that is not there counts. */
+export function blockCount(tensors: VitTensors): number {
+  let blocks = 0;
+  for (const name of tensors.keys()) {
+    const match = /^blocks\.(\d+)\./.exec(name);
+    if (match) blocks = Math.max(blocks, Number(match[1]) + 1);
+  }
+  return blocks;
+}
+
+/** What a file's bytes and its family's rules say where nobody says otherwise. */
+export function impliedSettings(
+  { metadata }: SafetensorsHeader,
+  tensors: VitTensors,
+  { headWidth, activation, epsilon, pixelMean, pixelStd }: Family,
+): VitSettings {
+  const width = tensors.get("patch.weight")?.shape[0] ?? 0;
+  const heads = Number(metadata["heads"] ?? width / headWidth);
+  return { heads, activation, epsilon, pixelMean, pixelStd };
+}
+
+/** Those of the given settings that are others than a file has of itself. */
+export function differences(
+  given: Partial<VitSettings>,
+  { heads, activation, epsilon, pixelMean, pixelStd }: VitSettings,
+): Partial<VitSettings> {
+  const own = { heads, activation, epsilon, pixelMean, pixelStd };
+  // in the settings' own order, so that equal ones read alike
+  return Object.fromEntries(
+    Object.entries(own)
+      .map(([name, value]) => [name, given[name as keyof VitSettings] ?? value, value] as const)
+      .filter(([, wanted, value]) => JSON.stringify(wanted) !== JSON.stringify(value)),
+  );
+}
+
+/**
+ * The architecture that a family's tensors have under some settings.
+ * @throws {UserError} where positions are no square grid, or the heads do not divide the width
+ */
+export function architectureOf(
+  { path }: SafetensorsHeader,
+  tensors: VitTensors,
+  family: Family,
+  { heads, activation, epsilon, pixelMean, pixelStd }: VitSettings,
+): VitArchitecture {
+  const shapeOf = (name: string) => tensors.get(name)?.shape ?? [];
+  const [width = 0, , patchPx = 0] = shapeOf("patch.weight");
+  const classToken = tensors.has("class");
+  const positions = shapeOf("positions").at(-2) ?? 0;
+  const grid = Math.sqrt(positions - (classToken ? 1 : 0));
+  if (!Number.isInteger(grid) || grid < 1) {
+    throw new UserError(
+      "damaged",
+      `Cannot read ${path}: expected a square grid of positions, found ${positions} positions`,
+    );
+  }
+  if (!Number.isInteger(heads) || heads < 1 || width % heads !== 0) {
+    throw new UserError(
+      "damaged",
+      `Cannot read ${path}: expected heads that divide a width of ${width}, found ${heads}; metadata \`heads\` tells where they are not ${family.headWidth} wide`,
+    );
+  }
+  const embeddingWidth = shapeOf("projection")[0] ?? shapeOf("projection.transposed")[1];
+  return {
+    resolutionPx: grid * patchPx,
+    patchPx,
+    width,
+    blocks: blockCount(tensors),
+    heads,
+    mlpWidth: shapeOf("blocks.0.fc1.weight")[0] ?? 0,
+    ...(embeddingWidth === undefined ? {} : { embeddingWidth }),
+    preNorm: tensors.has("pre_norm.weight"),
+    patchBias: tensors.has("patch.bias"),
+    layerScale: tensors.has("blocks.0.scale1"),
+    classToken,
+    ...(classToken && family.pooling === "mean" ? { pooling: "mean" as const } : {}),
+    activation,
+    epsilon,
+    pixelMean,
+    pixelStd,
+  };
+}
+
+/**
+ * Holds every tensor's shape to the architecture.
+ * @throws {UserError} naming those that have another, or are stored as no floating-point numbers
+ */
+export function assertShapes(
+  path: string,
+  tensors: VitTensors,
+  architecture: VitArchitecture,
+): void {
+  const { width, mlpWidth, patchPx, classToken, embeddingWidth = 0 } = architecture;
+  const positions = patchCount(architecture) + (classToken ? 1 : 0);
+  const expectedShape = (name: string): number[] => {
+    const part = name.replace(/^blocks\.\d+\./, "");
+    if (part === "patch.weight") return [width, 3, patchPx, patchPx];
+    if (part === "positions") return [positions, width];
+    if (part === "projection") return [embeddingWidth, width];
+    if (part === "projection.transposed") return [width, embeddingWidth];
+    if (part === "fc1.weight") return [mlpWidth, width];
+    if (part === "fc1.bias") return [mlpWidth];
+    if (part === "fc2.weight") return [width, mlpWidth];
+    if (/^(q|k|v|out)\.weight$/.test(part)) return [width, width];
+    return [width];
+  };
+  const wrong: string[] = [];
+  for (const [name, entry] of tensors) {
+    const expected = expectedShape(name);
+    if (`${trimmedShape(entry)}` !== `${expected}`) {
+      wrong.push(`${name} [${entry.shape}] for [${expected}]`);
+    } else if (!["F32", "F16", "BF16"].includes(entry.dtype)) {
+      wrong.push(`${name} as ${entry.dtype}`);
+    }
+  }
+  if (wrong.length > 0) {
+    throw new UserError(
+      "damaged",
+      `Cannot read ${path}: expected F32, F16 or BF16 tensors that fit width ${width}, found ${
+        wrong.join(", ")
+      }`,
+    );
+  }
+}

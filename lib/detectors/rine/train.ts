@@ -16,7 +16,7 @@ import {
 import { type HeadEngine, type HeadTrainer, initialState } from "./engine.ts";
 import { exists, parseJson, removeIfThere } from "../../io/files.ts";
 import { randomStream } from "../../random.ts";
-import { TokenRows } from "../../tokens/rows.ts";
+import { FeatureRows } from "../../tokens/rows.ts";
 
 /** Rows that go through heads at once where nothing is learned. */
 export const PREDICTION_BATCH = 256;
@@ -110,7 +110,7 @@ async function trainTogether(
   saveIntervalMs: number,
 ): Promise<Map<string, TrainedHead | FailedHead>> {
   const { fraction, seed, batchSize, epochs } = heads[0]!.config;
-  using val = await TokenRows.open(tokens.folder, tokens.val);
+  using val = await FeatureRows.open(tokens.folder, tokens.val);
   const lanes: Lane[] = [];
   try {
     for (const head of heads) lanes.push(await openLane(head, val, engine, folder));
@@ -120,7 +120,7 @@ async function trainTogether(
       let active = lanes.filter(({ journal, problem }) =>
         journal.epochs.length < epoch && problem === undefined
       );
-      using train = await TokenRows.open(tokens.folder, tokens.train[epoch - 1]!, {
+      using train = await FeatureRows.open(tokens.folder, tokens.train[epoch - 1]!, {
         fraction,
         seed,
       });
@@ -215,7 +215,7 @@ async function endEpoch(
   lanes: readonly Lane[],
   epoch: number,
   steps: number,
-  val: TokenRows,
+  val: FeatureRows,
   engine: HeadEngine,
   folder: string,
 ): Promise<void> {
@@ -250,7 +250,7 @@ async function endEpoch(
 }
 
 async function validate(
-  val: TokenRows,
+  val: FeatureRows,
   engine: HeadEngine,
   architecture: HeadArchitecture,
   parameters: Parameters,

@@ -32,6 +32,11 @@ export interface BootstrapOptions {
 /** A decision is "generated" above this score. Paper: §4. Released: `src/utils.py`. */
 export const THRESHOLD = 0.5;
 
+/** Probability of a logit. Released: src/utils.py, `evaluation`. */
+export function sigmoid(logit: number): number {
+  return 1 / (1 + Math.exp(-logit));
+}
+
 /** Bins of equal width that the expected calibration error is taken over. */
 const CALIBRATION_BINS = 15;
 

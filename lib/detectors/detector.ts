@@ -4,7 +4,9 @@
  * @module
  */
 import { join } from "node:path";
-import type { Tap } from "../backbones/backbone.ts";
+import type { FeatureSizes, Tap } from "../backbones/backbone.ts";
+
+export type { FeatureSizes };
 import type { Device } from "../onnx/session.ts";
 import type { EngineName } from "./rine/open_engine.ts";
 
@@ -58,14 +60,6 @@ export interface EpochLog {
   readonly valLoss: number;
   /** Accuracy on the validation images at threshold .5, in [0, 1]. */
   readonly valAcc: number;
-}
-
-/** Sizes of a backbone's features of one crop: `blocks` vectors of length `width`. */
-export interface FeatureSizes {
-  /** Number of Transformer blocks (n); 1 where there is one vector for the image. */
-  readonly blocks: number;
-  /** Length of each vector (d). */
-  readonly width: number;
 }
 
 /** Where a detector computes. */

@@ -1,32 +1,29 @@
 /**
- * The best heads under names that stay: what `deno task detect --head` is given.
+ * The best heads: their records, and copies under names that stay, which `deno task detect --head` is
+ * given.
  * @module
  */
 import { join } from "node:path";
-import { writeIfChanged } from "../report/write/files.ts";
-import type { RunRecord } from "./record.ts";
-import { bestRecords } from "./finished.ts";
+import { bestHeads } from "./choices.ts";
+import { averagedRows } from "./own_sets.ts";
 import type { Profile } from "./profile.ts";
+import { rowsOf, type RunRecord } from "./record.ts";
 
-/**
- * Copies the best head of each class set to `TARGET/best_CLASS-SET.safetensors`; of several seeds,
- * the first one's.
- * @param folder of the profile's results
- * @param target folder of the copies
- * @returns paths of the copies by class set
- */
-export async function keepBestHeads(
-  profile: Profile,
-  records: readonly RunRecord[],
-  folder: string,
-  target = folder,
-): Promise<Map<string, string>> {
-  const kept = new Map<string, string>();
-  for (const { name, records: [record] } of bestRecords(profile, records)) {
-    const head = join(folder, record!.evaluations.at(-1)!.checkpoint);
-    const copy = join(target, `best_${name}.safetensors`);
-    await writeIfChanged(copy, await Deno.readFile(head));
-    kept.set(name, copy);
-  }
-  return kept;
+/** The best heads of a class set as records. */
+export interface BestRecords {
+  /** `2-class` */
+  readonly name: string;
+  /** One for each seed. */
+  readonly records: readonly RunRecord[];
+}
+
+/** The records of the grid's best configuration of each class set, chosen as the profile chooses. */
+export function bestRecords(profile: Profile, records: readonly RunRecord[]): BestRecords[] {
+  const grid = records.filter(({ experiment }) => experiment === "grid");
+  // the grid's runs are tried once: a row for each record
+  const rows = averagedRows(profile, grid.flatMap(rowsOf));
+  return bestHeads(profile, rows).map((heads) => ({
+    name: heads.name,
+    records: heads.rows.map((row) => grid[rows.indexOf(row)]!),
+  }));
 }

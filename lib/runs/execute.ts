@@ -1,53 +1,37 @@
 /**
- * Runs configurations: finds what is done, makes the tokens that are missing, trains and tries the
+ * Runs configurations: finds what is done, makes the features that are missing, trains and tries the
  * heads, and writes a record for each.
  * @module
  */
-import { UserError } from "../io/errors.ts";
 import { join } from "node:path";
-import { extractFeatures } from "../tokens/extract.ts";
-import type { FeatureRequest } from "../tokens/request.ts";
-import { parameterCount } from "../detectors/rine/architecture.ts";
-import type { EngineName } from "../detectors/rine/open_engine.ts";
+import type { FailedHead, TrainingConfig } from "../detectors/detector.ts";
+import { checkpointPath, statePath } from "../detectors/detector.ts";
+import { detectorNamed } from "../detectors/index.ts";
 import { cropsPerImage } from "../image/transform.ts";
+import { UserError } from "../io/errors.ts";
 import { exists, removeIfThere, withLock } from "../io/files.ts";
 import type { OnProgress } from "../io/progress.ts";
 import { WorkerPool } from "../io/worker_pool.ts";
-import { type Device, ONNX_RUNTIME_VERSION } from "../onnx/session.ts";
-import { type RecordStore, rowsOf, type RunRecord } from "./record.ts";
-import type { RunConfig, RunRow, TrainingConfig } from "./config.ts";
-import type { HeadResult, HeadsJob } from "./worker.ts";
-import { type PlannedRun, planRuns, requestsOf, type World } from "./plan.ts";
+import { ONNX_RUNTIME_VERSION } from "../onnx/session.ts";
+import { extractFeatures } from "../tokens/extract.ts";
+import type { FeatureRequest } from "../tokens/request.ts";
 import { pickedCount } from "../tokens/rows.ts";
-import {
-  architectureOf,
-  checkpointPath,
-  type FailedHead,
-  statePath,
-} from "../detectors/rine/train.ts";
+import type { RunConfig, RunRow } from "./config.ts";
+import { type PlannedRun, planRuns, requestsOf } from "./plan.ts";
+import { RecordStore, rowsOf, type RunRecord } from "./record.ts";
+import { scoresPath } from "./scores.ts";
+import type { Setup } from "./setup.ts";
+import { findRecord } from "./status.ts";
+import type { HeadResult, HeadsJob } from "./worker.ts";
+import type { World } from "./world.ts";
 
-/** Where results go and how hard to work. */
-export interface ExecuteOptions {
-  readonly store: RecordStore;
-  /** Folder of token sets. */
-  readonly tokensFolder: string;
-  readonly engine: EngineName;
-  readonly device: Device;
-  /** Seed of the augmentation of training images and of perturbations. */
-  readonly seed: number;
-  /** Crops that go through a backbone at once. */
-  readonly batchSize: number;
-  /** Threads of this machine to use. */
-  readonly cores: number;
-  /** Run again what is done. */
-  readonly force: boolean;
-  /** Trainings that were forced already: heads that several experiments try are trained once. */
-  readonly forced?: Set<string>;
-  /** Leave out images that cannot be decoded, rather than stop at them. */
-  readonly skipCorrupt?: boolean;
+/** Who is told of work, and what a command has done of it already. */
+export interface ExecuteHooks {
   readonly onProgress?: OnProgress;
   /** Told that another process works in the same folder and is waited for. */
   readonly onWait?: (() => void) | undefined;
+  /** Trainings that were forced already: heads that several sections try are trained once. */
+  readonly forced?: Set<string>;
 }
 
 /** Rows of an experiment, and how many of its runs had been done before. */
@@ -69,18 +53,17 @@ export async function execute(
   experiment: string,
   configs: readonly RunConfig[],
   world: World,
-  options: ExecuteOptions,
+  setup: Setup,
+  { onProgress, onWait, forced }: ExecuteHooks = {},
 ): Promise<Executed> {
-  const { store, force, skipCorrupt = false } = options;
-  let { runs, requests } = await planRuns(configs, world, options);
+  const { force, skipCorrupt } = setup;
+  const store = new RecordStore(setup.folder);
+  let { runs, requests } = await planRuns(configs, world, setup);
   const records = new Map<string, RunRecord>();
   const waitingRuns = async () => {
-    for (const { key, skippedImages } of runs) {
-      // what was made without some images is done only for those who may leave them out
-      const record = force || skippedImages && !skipCorrupt
-        ? undefined
-        : await store.find(experiment, key);
-      if (record) records.set(key, record);
+    for (const run of runs) {
+      const record = force ? undefined : await findRecord(store, experiment, run, setup);
+      if (record) records.set(run.key, record);
     }
     return runs.filter(({ key }) => !records.has(key));
   };
@@ -88,16 +71,16 @@ export async function execute(
   if (waiting.length > 0) {
     await extractFeatures(requestsOf(waiting, requests), {
       root: world.root,
-      folder: options.tokensFolder,
-      batchSize: options.batchSize,
-      workers: options.cores,
+      folder: setup.tokens,
+      batchSize: setup.batchSize,
+      workers: setup.cores,
       skipCorrupt,
-      ...(options.onProgress ? { onProgress: options.onProgress } : {}),
-      onWait: options.onWait,
+      ...(onProgress ? { onProgress } : {}),
+      onWait,
     });
     if (skipCorrupt) {
       // only now is known which images cannot be decoded, and runs are named by them too
-      ({ runs, requests } = await planRuns(configs, world, options));
+      ({ runs, requests } = await planRuns(configs, world, setup));
       waiting = await waitingRuns();
     }
   }
@@ -108,12 +91,12 @@ export async function execute(
       waiting = await waitingRuns();
       reused = runs.length - waiting.length;
       await sweep(store.folder, experiment);
-      if (force) await forget(experiment, waiting, options);
+      if (force) await forget(experiment, waiting, store, forced);
       const rows = rowCounter(requests);
-      for (const record of await runHeads(experiment, waiting, rows, world, options)) {
+      for (const record of await runHeads(experiment, waiting, rows, world, setup, onProgress)) {
         records.set(record.key, record);
       }
-    }, options.onWait);
+    }, onWait);
   }
   const all = runs.map(({ key }) => records.get(key)!);
   return { rows: all.flatMap(rowsOf), records: all, reused };
@@ -121,7 +104,7 @@ export async function execute(
 
 /** Removes what killed processes have left half-written. */
 async function sweep(folder: string, experiment: string): Promise<void> {
-  for (const name of ["heads", "scores", experiment]) {
+  for (const name of ["heads", "scores", join("records", experiment)]) {
     const path = join(folder, name);
     if (!await exists(path)) continue;
     for await (const entry of Deno.readDir(path)) {
@@ -134,7 +117,8 @@ async function sweep(folder: string, experiment: string): Promise<void> {
 async function forget(
   experiment: string,
   runs: readonly PlannedRun[],
-  { store, forced }: ExecuteOptions,
+  store: RecordStore,
+  forced?: Set<string>,
 ): Promise<void> {
   // the record first: without it nothing counts as done
   for (const { key } of runs) await store.remove(experiment, key);
@@ -142,27 +126,29 @@ async function forget(
     if (forced?.has(trainingKey)) continue;
     await removeIfThere(join(store.folder, statePath(trainingKey)));
     for (const epoch of config.evaluation.atEpochs) {
+      await removeIfThere(join(store.folder, scoresPath(trainingKey, epoch)));
       await removeIfThere(join(store.folder, checkpointPath(trainingKey, epoch)));
     }
   }
   for (const { trainingKey } of runs) forced?.add(trainingKey);
 }
 
-/** Heads that one worker does in one go: they read the same tokens in the same order. */
+/** Heads that one worker does in one go: they read the same features in the same order. */
 type Group = readonly PlannedRun[];
 
 /**
- * Divides runs into groups. Runs that read the same tokens in the same order belong together; a
+ * Divides runs into groups. Runs of a detector that read the same features in the same order belong together; a
  * group is small enough for memory, and there are enough of them to keep every worker busy.
  */
 function groupRuns(runs: readonly PlannedRun[], world: World, workers: number): Group[] {
   const streams = new Map<string, PlannedRun[]>();
   for (const run of runs) {
-    const { config: { training, evaluation }, tokens, testTokens } = run;
-    const { fraction, batchSize, epochs, seed } = training;
+    const { config: { training, evaluation }, features, sets } = run;
+    const { detector, fraction, batchSize, epochs, seed } = training;
     const stream = JSON.stringify([
-      tokens,
-      testTokens,
+      detector,
+      features,
+      sets,
       fraction,
       batchSize,
       epochs,
@@ -210,24 +196,26 @@ function headSize({ config }: PlannedRun, world: World): number {
 
 /** Parameters and two moments, as float32. */
 function trainingBytes(training: TrainingConfig, world: World): number {
-  return 3 * 4 * parameterCount(architectureOf(training, sizesOf(training, world)));
+  return 3 * 4 * parameterCountOf(training, world);
 }
 
-function sizesOf({ backbone }: TrainingConfig, world: World) {
-  return world.backbones.get(backbone)!.architecture;
+function parameterCountOf({ detector: name, backbone, head }: TrainingConfig, world: World) {
+  const { parameterCount, reads } = detectorNamed(name);
+  return parameterCount(head, world.backbones.get(backbone)!.at(reads.tap).featureSizes);
 }
 
-/** How many rows of tokens a run learns from and scores: a measure of its work. */
+/** How many rows of features a run learns from and scores: a measure of its work. */
 function rowCounter(requests: ReadonlyMap<string, FeatureRequest>): (run: PlannedRun) => number {
   const rows = (key: string) => {
     const { images, transform } = requests.get(key)!;
     return images.length * cropsPerImage(transform);
   };
-  return ({ config: { training, evaluation }, tokens, testTokens }) => {
+  return ({ config: { training, evaluation }, features, sets }) => {
     const { fraction } = training;
-    const learned = tokens.train.flat()
+    const learned = features.train.flat()
       .reduce((sum, key) => sum + pickedCount(rows(key), fraction), 0);
-    const scored = Object.values(testTokens).flat().reduce((sum, key) => sum + rows(key), 0);
+    const scored = sets.flatMap(({ features }) => features)
+      .reduce((sum, key) => sum + rows(key), 0);
     return learned + scored * evaluation.atEpochs.length;
   };
 }
@@ -237,26 +225,28 @@ async function runHeads(
   runs: readonly PlannedRun[],
   rowsOfRun: (run: PlannedRun) => number,
   world: World,
-  { store, tokensFolder, engine, device, cores, onProgress }: ExecuteOptions,
+  { folder, tokens, engine, device, cores }: Setup,
+  onProgress?: OnProgress,
 ): Promise<RunRecord[]> {
+  const store = new RecordStore(folder);
   const workers = Math.min(cores, runs.length);
   const threads = Math.max(1, Math.floor(cores / workers));
   const groups = groupRuns(runs, world, workers);
   const records: RunRecord[] = [];
   const total = runs.reduce((sum, run) => sum + rowsOfRun(run), 0);
   const jobOf = (group: Group): HeadsJob => {
-    const { tokens, testTokens, config: { evaluation } } = group[0]!;
+    const { features, sets, config: { training, evaluation } } = group[0]!;
     return {
-      engine: { name: engine, device, threads },
-      folder: store.folder,
-      tokens: { folder: tokensFolder, ...tokens },
-      testTokens,
+      detector: training.detector,
+      compute: { engine, device, threads },
+      folder,
+      features: { folder: tokens, ...features },
+      sets,
       ...(evaluation.bootstrap === undefined ? {} : { bootstrap: evaluation.bootstrap }),
-      heads: group.map(({ key, trainingKey, config }) => ({
+      heads: group.map(({ trainingKey, config }) => ({
         key: trainingKey,
         config: config.training,
         keepEpochs: config.evaluation.atEpochs,
-        scores: join("scores", key),
       })),
     };
   };
@@ -277,7 +267,7 @@ async function runHeads(
   // a head that several groups try is trained by one of them before any tries it
   await Promise.all(
     groupRuns(sharedTrainings(groups), world, workers)
-      .map((group) => pool.run({ ...jobOf(group), testTokens: {} })),
+      .map((group) => pool.run({ ...jobOf(group), sets: [] })),
   );
   await Promise.all(groups.map(async (group) => {
     const running = pool.run(jobOf(group), (rows) => {
@@ -311,7 +301,7 @@ async function runHeads(
 
 function recordOf(
   experiment: string,
-  { key, config, tokens, testTokens, skippedImages }: PlannedRun,
+  { key, config, features, sets, skippedImages }: PlannedRun,
   { engine, epochs, evaluations, trainingSeconds, evaluationSeconds }: HeadResult,
   world: World,
 ): RunRecord {
@@ -322,11 +312,12 @@ function recordOf(
     config,
     engine,
     versions: { ...VERSIONS },
-    tokens: { ...tokens, test: testTokens },
+    features: {
+      ...features,
+      test: Object.fromEntries(sets.map(({ name, features }) => [name, features])),
+    },
     ...(skippedImages ? { skippedImages } : {}),
-    parameterCount: parameterCount(
-      architectureOf(config.training, sizesOf(config.training, world)),
-    ),
+    parameterCount: parameterCountOf(config.training, world),
     epochs,
     evaluations,
     timings: { trainingSeconds, evaluationSeconds },

@@ -1,5 +1,5 @@
 /**
- * Plans runs: which tokens each configuration reads, and the names that follow from them.
+ * Plans runs: which features each configuration reads, and the names that follow from them.
  * @module
  */
 import { UserError } from "../io/errors.ts";
@@ -9,66 +9,44 @@ import { type FeatureRequest, nameFeatures } from "../tokens/request.ts";
 import { areUnreadable, readUnreadable } from "../tokens/unreadable.ts";
 import type { Transform } from "../image/transform.ts";
 import { contentKey } from "../io/files.ts";
+import { detectorNamed } from "../detectors/index.ts";
 import type { SkippedImages } from "./record.ts";
+import { type ScoredSet, scoreKey } from "./scores.ts";
+import type { Setup } from "./setup.ts";
+import type { World } from "./world.ts";
 import type { RunConfig } from "./config.ts";
 
-/** The images and backbones that configurations name. */
-export interface World {
-  /** Name of the profile, for records. */
-  readonly profile: string;
-  /** Data root that image paths are relative to. */
-  readonly root: string;
-  readonly backbones: ReadonlyMap<string, Backbone>;
-  /** By training set, then by class. */
-  readonly trainingSets: Readonly<
-    Record<string, Readonly<Record<string, { train: DatasetSpec; val: DatasetSpec }>>>
-  >;
-  readonly testSets: ReadonlyMap<string, DatasetSpec>;
-  /** After so many epochs, training images are augmented as in the first again. */
-  readonly augmentations: number;
-  /** What training images go through, for a backbone of some resolution. */
-  trainTransform(sizePx: number): Transform;
-  /** What test images go through, by the name of a view: `center`, `ten`, a perturbation. */
-  viewTransform(view: string, sizePx: number): Transform;
-}
-
-/** A configuration, the tokens it reads, and the names that follow from both. */
+/** A configuration, the features it reads, and the names that follow from both. */
 export interface PlannedRun {
   /** Names the record. */
   readonly key: string;
   /** Names the trained head, which other runs may share. */
   readonly trainingKey: string;
   readonly config: RunConfig;
-  /** Keys of token sets. */
-  readonly tokens: {
+  /** Keys of feature sets. */
+  readonly features: {
     /** By epoch, then by class and source. */
     readonly train: readonly (readonly string[])[];
     /** By class and source. */
     readonly val: readonly string[];
   };
-  /** Keys of each test set's tokens, by name, then by source. */
-  readonly testTokens: Readonly<Record<string, readonly string[]>>;
+  /** The test sets, the keys of their features, and the names of their scores. */
+  readonly sets: readonly ScoredSet[];
   /** Images that are known to be left out, because they cannot be decoded. */
   readonly skippedImages?: SkippedImages;
 }
 
-/** What names of runs depend on besides configuration and tokens. */
-export interface PlanOptions {
-  readonly engine: string;
-  /** Seed of the augmentation of training images and of perturbations. */
-  readonly seed: number;
-  /** Folder of token sets, some of which may be there already. */
-  readonly tokensFolder: string;
-}
+/** What names of runs depend on besides configurations and features, and where features lie. */
+export type Planning = Pick<Setup, "engine" | "seed" | "tokens">;
 
-/** Planned runs, and what makes their tokens. */
+/** Planned runs, and what makes their features. */
 export interface Plan {
   readonly runs: readonly PlannedRun[];
-  /** By the key of the tokens. */
+  /** By the key of the features. */
   readonly requests: ReadonlyMap<string, FeatureRequest>;
 }
 
-/** Tokens that a configuration reads, before they have a name. */
+/** Features that a configuration reads, before they have a name. */
 interface Reads {
   readonly train: readonly (readonly string[])[];
   readonly val: readonly string[];
@@ -77,15 +55,15 @@ interface Reads {
 }
 
 /**
- * Plans runs. Tokens are named, not made; equal tokens are named once. Images that tokens on disk lack
- * because they cannot be decoded are part of the runs' names.
+ * Plans runs. Features are named, not made; equal ones are named once. Images that features on disk
+ * lack because they cannot be decoded are part of the runs' names.
  * @throws {UserError} where a configuration names what the world does not have, or images are not
  * there
  */
 export async function planRuns(
   configs: readonly RunConfig[],
   world: World,
-  { engine, seed, tokensFolder }: PlanOptions,
+  { engine, seed, tokens: folder }: Planning,
 ): Promise<Plan> {
   const lists = new Map<string, Promise<readonly ImageEntry[]>>();
   const wanted = new Map<
@@ -93,7 +71,7 @@ export async function planRuns(
     { request: Omit<FeatureRequest, "backbones">; backbones: Set<Backbone> }
   >();
 
-  /** A set's sources have tokens of their own: real images that sets share are read once. */
+  /** A set's sources have features of their own: real images that sets share are read once. */
   const want = (
     spec: DatasetSpec,
     transform: Transform,
@@ -121,7 +99,9 @@ export async function planRuns(
 
   const readsOf = async ({ training, evaluation }: RunConfig): Promise<Reads> => {
     assertEpochs(evaluation.atEpochs, training.epochs);
-    const backbone = lookUp(world.backbones, training.backbone, "backbone");
+    const { reads, readHead } = detectorNamed(training.detector);
+    readHead(training.head);
+    const backbone = lookUp(world.backbones, training.backbone, "backbone").at(reads.tap);
     const size = backbone.architecture.resolutionPx;
     const sets = lookUp(
       new Map(Object.entries(world.trainingSets)),
@@ -165,27 +145,31 @@ export async function planRuns(
   const byKey = new Map<string, FeatureRequest>();
   [...wanted.keys()].forEach((id, r) =>
     requests[r]!.backbones.forEach((backbone, b) => {
-      keys.set(`${id} ${backbone.name}`, names[r]![b]!);
+      keys.set(`${id} ${backbone.name} ${backbone.tap}`, names[r]![b]!);
       byKey.set(names[r]![b]!, requests[r]!);
     })
   );
 
-  const skipped = await skippedPaths(byKey, tokensFolder, world.root);
+  const skipped = await skippedPaths(byKey, folder, world.root);
   const runs = configs.map((config, index): PlannedRun => {
+    const { training, evaluation } = config;
     const { train, val, test } = reads[index]!;
-    const keyOf = (id: string) => keys.get(`${id} ${config.training.backbone}`)!;
-    const tokens = { train: train.map((epoch) => epoch.map(keyOf)), val: val.map(keyOf) };
-    const testTokens = Object.fromEntries(
-      config.evaluation.testSets.map((name, t) => [name, test[t]!.map(keyOf)]),
-    );
-    const { skippedImages, learned, tried } = skippedOf(tokens, testTokens, skipped);
-    const trainingKey = contentKey([config.training, tokens, engine, ...learned]);
+    const { tap } = detectorNamed(training.detector).reads;
+    const keyOf = (id: string) => keys.get(`${id} ${training.backbone} ${tap}`)!;
+    const features = { train: train.map((epoch) => epoch.map(keyOf)), val: val.map(keyOf) };
+    const tested = evaluation.testSets.map((name, t) => ({ name, features: test[t]!.map(keyOf) }));
+    const { skippedImages, learned, tried } = skippedOf(features, tested, skipped);
+    const trainingKey = contentKey([training, features, engine, ...learned]);
+    const sets = tested.map((set) => ({
+      ...set,
+      key: scoreKey(set.features, skippedImages?.test[set.name]),
+    }));
     return {
-      key: contentKey([trainingKey, config.evaluation, testTokens, ...tried]),
+      key: contentKey([trainingKey, evaluation, tested, ...tried]),
       trainingKey,
       config,
-      tokens,
-      testTokens,
+      features,
+      sets,
       ...(skippedImages ? { skippedImages } : {}),
     };
   });
@@ -211,8 +195,8 @@ async function skippedPaths(
 
 /** What a run lacks, and what that adds to the names of its head and of its record. */
 function skippedOf(
-  { train, val }: PlannedRun["tokens"],
-  testTokens: PlannedRun["testTokens"],
+  { train, val }: PlannedRun["features"],
+  tested: readonly { readonly name: string; readonly features: readonly string[] }[],
   skipped: ReadonlyMap<string, readonly string[]>,
 ) {
   const pathsOf = (keys: readonly string[]) => [
@@ -220,8 +204,7 @@ function skippedOf(
   ];
   const learned = { train: pathsOf(train.flat()), val: pathsOf(val) };
   const tried = Object.fromEntries(
-    Object.entries(testTokens)
-      .map(([name, keys]) => [name, pathsOf(keys)] as const)
+    tested.map(({ name, features }) => [name, pathsOf(features)] as const)
       .filter(([, paths]) => paths.length > 0),
   );
   const lacksTraining = learned.train.length + learned.val.length > 0;
@@ -233,17 +216,18 @@ function skippedOf(
   };
 }
 
-/** What makes the tokens that some of the planned runs read, each request once. */
+/** What makes the features that some of the planned runs read, each request once. */
 export function requestsOf(
   runs: readonly PlannedRun[],
   requests: ReadonlyMap<string, FeatureRequest>,
 ): FeatureRequest[] {
-  const keys = runs.flatMap(({ tokens, testTokens }) => [
-    ...tokens.train.flat(),
-    ...tokens.val,
-    ...Object.values(testTokens).flat(),
-  ]);
+  const keys = runs.flatMap(keysOf);
   return [...new Set(keys.map((key) => requests.get(key)!))];
+}
+
+/** Keys of all features that a run reads. */
+export function keysOf({ features: { train, val }, sets }: PlannedRun): string[] {
+  return [...train.flat(), ...val, ...sets.flatMap(({ features }) => features)];
 }
 
 function assertEpochs(atEpochs: readonly number[], epochs: number): void {

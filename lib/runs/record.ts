@@ -4,21 +4,9 @@
  */
 import { join } from "node:path";
 import { readJson, removeIfThere, writeJson } from "../io/files.ts";
-import type { RunConfig, RunRow, SetScores } from "./config.ts";
-
-/** What training said at the end of an epoch. */
-export interface EpochLog {
-  /** Counted from 1. */
-  readonly epoch: number;
-  /** Adam's, in this epoch. */
-  readonly learningRate: number;
-  /** Loss (BCE sum + ξ SupCon), mean over the epoch's batches. */
-  readonly trainLoss: number;
-  /** Binary cross-entropy, mean over the validation images. */
-  readonly valLoss: number;
-  /** Accuracy on the validation images at threshold .5, in [0, 1]. */
-  readonly valAcc: number;
-}
+import type { EpochLog } from "../detectors/detector.ts";
+import type { SetScores } from "../metrics.ts";
+import type { RunConfig, RunRow } from "./config.ts";
 
 /** A head's results after some epoch. */
 export interface Evaluation {
@@ -28,8 +16,10 @@ export interface Evaluation {
   readonly checkpoint: string;
   /** Scores of every image; path relative to the results folder of the profile. */
   readonly scores: string;
-  /** For each block, how many of the d′ features weigh it most. Paper: §5.7. */
-  readonly blockImportance: readonly number[];
+  /** Names of the sets' scores in that file, by test set. */
+  readonly sets: Readonly<Record<string, string>>;
+  /** For each block, how many of the d′ features weigh it most; of detectors that weigh blocks. Paper: §5.7. */
+  readonly blockImportance?: readonly number[];
   /** By test set. */
   readonly test: Readonly<Record<string, SetScores>>;
 }
@@ -44,9 +34,9 @@ export interface SkippedImages {
   readonly test: Readonly<Record<string, readonly string[]>>;
 }
 
-/** All that is kept of one run. Equal but for `timings` and `date` when run again. */
+/** All that is kept of one run. Equal but for `timings` and dates when run again. */
 export interface RunRecord {
-  /** Hash of the configuration and of the tokens that it was run on. */
+  /** Hash of the configuration and of the features that it was run on. */
   readonly key: string;
   /** Name of the profile: `mini`, `paper`. */
   readonly profile: string;
@@ -58,8 +48,8 @@ export interface RunRecord {
   readonly engine: string;
   /** Of Deno, V8 and ONNX Runtime. */
   readonly versions: Readonly<Record<string, string>>;
-  /** Keys of the token sets that were read. */
-  readonly tokens: {
+  /** Keys of the feature sets that were read. */
+  readonly features: {
     /** By epoch, then by class and source. */
     readonly train: readonly (readonly string[])[];
     /** By class and source. */
@@ -81,7 +71,7 @@ export interface RunRecord {
   readonly date: string;
 }
 
-/** The records of one profile, in `FOLDER/EXPERIMENT/KEY.json`. */
+/** The records of one profile, in `FOLDER/records/SECTION/KEY.json`. */
 export class RecordStore {
   /** `results/<profile>` */
   readonly folder: string;
@@ -107,7 +97,7 @@ export class RecordStore {
   }
 
   #path(experiment: string, key: string): string {
-    return join(this.folder, experiment, `${key}.json`);
+    return join(this.folder, "records", experiment, `${key}.json`);
   }
 }
 
@@ -118,14 +108,12 @@ export function rowsOf(record: RunRecord): RunRow[] {
     const log = record.epochs.find((entry) => entry.epoch === epoch)!;
     return {
       experiment: record.experiment,
+      detector: training.detector,
       trainingSet: training.trainingSet,
       classes: training.classes,
       fraction: training.fraction,
       backbone: training.backbone,
-      contrastiveWeight: training.contrastiveWeight,
-      projectionLayers: training.projectionLayers,
-      projectionDim: training.projectionDim,
-      variant: training.variant,
+      head: training.head,
       epochs: epoch,
       seed: training.seed,
       view: evaluation.view,
@@ -133,7 +121,7 @@ export function rowsOf(record: RunRecord): RunRow[] {
       trainingSeconds: record.timings.trainingSeconds,
       valLoss: log.valLoss,
       valAcc: log.valAcc,
-      blockImportance,
+      ...(blockImportance ? { blockImportance } : {}),
       test,
     };
   });

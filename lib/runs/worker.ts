@@ -1,88 +1,73 @@
 /**
- * A worker thread that trains some heads on one stream of tokens and tries them on test sets.
+ * A worker thread that trains some heads on one stream of features and tries them on test sets.
  * @module
  */
-import type { Device } from "../onnx/session.ts";
-import type { HeadEngine } from "../detectors/rine/engine.ts";
-import { type EngineName, openEngine } from "../detectors/rine/open_engine.ts";
-import { serveJobs } from "../io/worker_pool.ts";
-import type { Evaluation } from "./record.ts";
-import { evaluateHeads } from "./score.ts";
 import {
-  checkpointPath,
+  type Compute,
   type FailedHead,
   type HeadToTrain,
   type TrainedHead,
-  trainHeads,
-  type TrainingTokens,
-} from "../detectors/rine/train.ts";
+  type TrainingFeatures,
+} from "../detectors/detector.ts";
+import { detectorNamed } from "../detectors/index.ts";
+import { UserError } from "../io/errors.ts";
+import { serveJobs } from "../io/worker_pool.ts";
+import type { Evaluation } from "./record.ts";
+import { type ScoredSet, tryHeads } from "./scores.ts";
 
-/** Heads that read the same tokens in the same order. */
+/** Heads of one detector that read the same features in the same order. */
 export interface HeadsJob {
-  readonly engine: { readonly name: EngineName; readonly device: Device; readonly threads: number };
+  /** Name of the detector. */
+  readonly detector: string;
+  readonly compute: Compute;
   /** Results folder of the profile. */
   readonly folder: string;
-  readonly tokens: TrainingTokens;
-  /** Keys of each test set's tokens, by name; heads are only trained where there are none. */
-  readonly testTokens: Readonly<Record<string, readonly string[]>>;
+  readonly features: TrainingFeatures;
+  /** Heads are only trained where there are none. */
+  readonly sets: readonly ScoredSet[];
   /** Number of resamples for intervals of ACC and AP. */
   readonly bootstrap?: number;
-  readonly heads: readonly (HeadToTrain & {
-    /** File of the scores, without epoch and extension, relative to the folder. */
-    readonly scores: string;
-  })[];
+  readonly heads: readonly HeadToTrain[];
 }
 
 /** What came of one head. */
 export interface HeadResult extends TrainedHead {
+  /** Engine and where it really ran. */
   readonly engine: string;
   readonly evaluations: readonly Evaluation[];
   readonly evaluationSeconds: number;
 }
 
-const engines = new Map<string, Promise<HeadEngine>>();
-
 async function runHeads(
-  job: HeadsJob,
-  onDone: (rows: number) => void,
+  { detector: name, compute, folder, features, sets, bootstrap, heads }: HeadsJob,
+  onRows: (rows: number) => void,
 ): Promise<(HeadResult | FailedHead)[]> {
-  const { name, ...options } = job.engine;
-  const engineKey = JSON.stringify(job.engine);
-  if (!engines.has(engineKey)) engines.set(engineKey, openEngine(name, options));
-  const engine = await engines.get(engineKey)!;
-  const trained = await trainHeads(job.heads, job.tokens, engine, job.folder, onDone);
-  if (Object.keys(job.testTokens).length === 0) return [];
-  const heads = job.heads.filter((_, h) => !("problem" in trained[h]!));
-  const toTry = heads.flatMap(({ key, keepEpochs, scores }) =>
-    keepEpochs.map((epoch) => ({
-      epoch,
-      checkpoint: checkpointPath(key, epoch),
-      scores: `${scores}-epoch${epoch}.safetensors`,
-    }))
-  );
+  const detector = detectorNamed(name);
+  if (!detector.train) {
+    throw new UserError("usage", `Cannot train ${detector.title}: expected a detector that learns`);
+  }
+  const trained = await detector.train(heads, features, { compute, folder, onRows });
+  const whole = heads.filter((_, h) => !("problem" in trained[h]!));
+  if (sets.length === 0) return [];
+  if (whole.length === 0) return trained as FailedHead[];
   const started = performance.now();
-  const { folder, tokens, testTokens } = job;
-  const evaluations = await evaluateHeads(
-    toTry,
-    job.bootstrap,
-    tokens.folder,
-    testTokens,
-    engine,
-    folder,
-    onDone,
+  const toTry = whole.flatMap(({ key, keepEpochs }) =>
+    keepEpochs.map((epoch) => ({ key, detector, epoch }))
   );
-  const evaluationSeconds = (performance.now() - started) / 1000 / heads.length;
-  const waiting = [...evaluations];
-  return job.heads.map(({ keepEpochs }, h) => {
+  const { backend, evaluations } = await tryHeads(toTry, sets, {
+    bootstrap,
+    featuresFolder: features.folder,
+    folder,
+    compute,
+    onRows,
+  });
+  const evaluationSeconds = (performance.now() - started) / 1000 / whole.length;
+  return heads.map(({ keepEpochs }, h) => {
     const head = trained[h]!;
     if ("problem" in head) return head;
-    return {
-      ...head,
-      engine: `${engine.name} (${engine.backend})`,
-      evaluations: waiting.splice(0, keepEpochs.length),
-      evaluationSeconds,
-    };
+    const own = evaluations.splice(0, keepEpochs.length);
+    return { ...head, engine: backend, evaluations: own, evaluationSeconds };
   });
 }
 
-serveJobs(async (job: HeadsJob, onDone) => ({ result: await runHeads(job, onDone) }));
+serveJobs(async (job: HeadsJob, onRows) => ({ result: await runHeads(job, onRows) }));

@@ -2,8 +2,23 @@
  * Trains many heads at once on one stream of tokens: every batch is read once and steps them all.
  * @module
  */
-import { UserError } from "../../io/errors.ts";
 import { join } from "node:path";
+import { UserError } from "../../io/errors.ts";
+import { exists, removeIfThere } from "../../io/files.ts";
+import { randomStream } from "../../random.ts";
+import { FeatureRows } from "../../tokens/rows.ts";
+import {
+  checkpointPath,
+  type EpochLog,
+  type FailedHead,
+  type FeatureSizes,
+  type HeadToTrain,
+  learningRateAt,
+  statePath,
+  type TrainedHead,
+  type TrainingContext,
+  type TrainingFeatures,
+} from "../detector.ts";
 import type { HeadArchitecture, Parameters } from "./architecture.ts";
 import {
   type Checkpoint,
@@ -14,9 +29,8 @@ import {
   saveTrainingState,
 } from "./checkpoint.ts";
 import { type HeadEngine, type HeadTrainer, initialState } from "./engine.ts";
-import { exists, parseJson, removeIfThere } from "../../io/files.ts";
-import { randomStream } from "../../random.ts";
-import { FeatureRows } from "../../tokens/rows.ts";
+import { architectureOf, describeRineHead, readRineHead, type RineHead } from "./head.ts";
+import { holdEngine } from "./open_engine.ts";
 
 /** Rows that go through heads at once where nothing is learned. */
 export const PREDICTION_BATCH = 256;
@@ -34,6 +48,8 @@ interface Journal {
 
 interface Lane {
   readonly head: HeadToTrain;
+  /** What its configuration says of it. */
+  readonly rine: RineHead;
   readonly architecture: HeadArchitecture;
   readonly trainer: HeadTrainer;
   readonly journal: Journal;
@@ -43,32 +59,39 @@ interface Lane {
   problem?: string;
 }
 
+/** Where lanes are trained. */
+interface Track {
+  readonly engine: HeadEngine;
+  readonly folder: string;
+  readonly onRows: (rows: number) => void;
+  readonly saveIntervalMs: number;
+}
+
 /**
  * Trains heads whose configurations differ in the head alone. What has been trained before is not
  * trained again; what was interrupted goes on, and ends with the numbers of an uninterrupted run:
  * order, dropout and augmentation hang on seed, epoch and step, not on the process.
- *
- * @param folder results folder of the profile
- * @param onRows told of rows that a head has learned from
- * @param saveIntervalMs how often an unfinished training is put on disk, besides at epochs' ends
  * @returns for each head, what its training said; a head whose loss is no number any more is given
  * up, and the others go on
  */
 export async function trainHeads(
   heads: readonly HeadToTrain[],
-  tokens: TrainingTokens,
-  engine: HeadEngine,
-  folder: string,
-  onRows: (rows: number) => void,
-  saveIntervalMs = SAVE_INTERVAL_MS,
+  features: TrainingFeatures,
+  { compute, folder, onRows, saveIntervalMs = SAVE_INTERVAL_MS }: TrainingContext,
 ): Promise<(TrainedHead | FailedHead)[]> {
   const finished: (TrainedHead | FailedHead | undefined)[] = await Promise.all(
     heads.map((head) => finishedTraining(head, folder)),
   );
   const waiting = heads.filter((_, i) => !finished[i]);
   if (waiting.length > 0) {
-    const trained = await trainTogether(waiting, tokens, engine, folder, onRows, saveIntervalMs);
-    heads.forEach((head, i) => finished[i] ??= trained.get(head.key));
+    const { engine, release } = await holdEngine(compute);
+    try {
+      const track = { engine, folder, onRows, saveIntervalMs };
+      const trained = await trainTogether(waiting, features, track);
+      heads.forEach((head, i) => finished[i] ??= trained.get(head.key));
+    } finally {
+      await release();
+    }
   }
   return finished as (TrainedHead | FailedHead)[];
 }
@@ -103,14 +126,11 @@ export async function loadKept(path: string): Promise<Checkpoint> {
 
 async function trainTogether(
   heads: readonly HeadToTrain[],
-  tokens: TrainingTokens,
-  engine: HeadEngine,
-  folder: string,
-  onRows: (rows: number) => void,
-  saveIntervalMs: number,
+  features: TrainingFeatures,
+  { engine, folder, onRows, saveIntervalMs }: Track,
 ): Promise<Map<string, TrainedHead | FailedHead>> {
   const { fraction, seed, batchSize, epochs } = heads[0]!.config;
-  using val = await FeatureRows.open(tokens.folder, tokens.val);
+  using val = await FeatureRows.open(features.folder, features.val);
   const lanes: Lane[] = [];
   try {
     for (const head of heads) lanes.push(await openLane(head, val, engine, folder));
@@ -120,7 +140,7 @@ async function trainTogether(
       let active = lanes.filter(({ journal, problem }) =>
         journal.epochs.length < epoch && problem === undefined
       );
-      using train = await FeatureRows.open(tokens.folder, tokens.train[epoch - 1]!, {
+      using train = await FeatureRows.open(features.folder, features.train[epoch - 1]!, {
         fraction,
         seed,
       });
@@ -139,7 +159,7 @@ async function trainTogether(
           const { total } = await trainer.step(batch, learningRateAt(head.config, epoch));
           journal.trainingSeconds += (performance.now() - started) / 1000;
           journal.lossSum += total;
-          if (!Number.isFinite(total)) lane.problem = divergence(head, epoch, step, total);
+          if (!Number.isFinite(total)) lane.problem = divergence(lane, epoch, step, total);
           onRows(batch.count);
         }
         active = active.filter(({ problem }) => problem === undefined);
@@ -164,12 +184,14 @@ async function trainTogether(
 
 async function openLane(
   head: HeadToTrain,
-  sizes: { blocks: number; width: number },
+  sizes: FeatureSizes,
   engine: HeadEngine,
   folder: string,
 ): Promise<Lane> {
-  const { seed, variant, contrastiveWeight } = head.config;
-  const architecture = architectureOf(head.config, sizes);
+  const { seed } = head.config;
+  const rine = readRineHead(head.config.head);
+  const { variant, contrastiveWeight } = rine;
+  const architecture = architectureOf(rine, sizes);
   const saved = await savedState(head, architecture, folder);
   const state = saved?.state ?? initialState(architecture, randomStream(seed, "parameters"));
   const journal: Journal = saved
@@ -182,7 +204,7 @@ async function openLane(
     dropoutKey: [seed, "dropout"],
     state,
   });
-  return { head, architecture, trainer, journal, stepsDone: state.steps };
+  return { head, rine, architecture, trainer, journal, stepsDone: state.steps };
 }
 
 /** What an interrupted training has left, where nothing is wanted of the epochs it has behind it. */
@@ -203,10 +225,10 @@ async function savedState(
 }
 
 /** Says which head's loss is no number any more, and when. */
-function divergence({ config }: HeadToTrain, epoch: number, step: number, loss: number): string {
-  const { classes, backbone, contrastiveWeight, projectionLayers, projectionDim, seed } = config;
+function divergence({ head: { config }, rine }: Lane, epoch: number, step: number, loss: number) {
+  const { classes, backbone, seed } = config;
   return `Cannot train the head of ${backbone} on ${classes.join(", ")} with ` +
-    `ξ ${contrastiveWeight}, q ${projectionLayers}, d′ ${projectionDim}, seed ${seed}: ` +
+    `${describeRineHead(rine)}, seed ${seed}: ` +
     `its loss is ${loss} at step ${step}, in epoch ${epoch}; try a lower learning rate`;
 }
 
@@ -225,7 +247,7 @@ async function endEpoch(
     const validation = await validate(val, engine, architecture, parameters);
     const { valLoss } = validation;
     if (!Number.isFinite(valLoss) || notFinite(parameters) !== undefined) {
-      lane.problem = divergence(head, epoch, steps, NaN);
+      lane.problem = divergence(lane, epoch, steps, NaN);
       continue;
     }
     journal.epochs.push({
@@ -242,7 +264,7 @@ async function endEpoch(
       await saveCheckpoint(path, architecture, parameters, {
         training,
         config: JSON.stringify(head.config),
-        tokens: JSON.stringify(val.source),
+        features: JSON.stringify(val.source),
       });
     }
     if (epoch < head.config.epochs) await saveLane(lane, folder);

@@ -1,0 +1,182 @@
+/**
+ * Scores of trained heads on sets of features: made once for each, kept, and measured as often as
+ * anybody asks. A new test set costs its own scores and no others.
+ * @module
+ */
+import { join } from "node:path";
+import type { Compute, DetectorKind, Scorer } from "../detectors/detector.ts";
+import { checkpointPath } from "../detectors/detector.ts";
+import { UserError } from "../io/errors.ts";
+import { contentKey, exists } from "../io/files.ts";
+import { readSafetensors, writeSafetensors } from "../io/safetensors.ts";
+import { evaluateScores, type SetScores, sigmoid } from "../metrics.ts";
+import { FeatureRows } from "../tokens/rows.ts";
+import type { Evaluation } from "./record.ts";
+
+/** Rows that go through heads at once where nothing is learned. */
+const PREDICTION_BATCH = 256;
+
+/** Features of a test set, and the name under which its scores are kept. */
+export interface ScoredSet {
+  /** Name of the test set in the profile. */
+  readonly name: string;
+  /** Keys of its features, by source. */
+  readonly features: readonly string[];
+  /** Names its scores in a head's file: {@linkcode scoreKey}. */
+  readonly key: string;
+}
+
+/**
+ * Names a test set's scores: a hash of its features' keys, and of the images that are left out.
+ * @param skipped paths of images that cannot be decoded
+ */
+export function scoreKey(features: readonly string[], skipped: readonly string[] = []): string {
+  return contentKey([features, ...(skipped.length === 0 ? [] : [skipped])]);
+}
+
+/** File of a head's scores, in the profile's results folder: a tensor for each set by its key. */
+export function scoresPath(head: string, epoch: number): string {
+  return join("scores", `${head}-epoch${epoch}.safetensors`);
+}
+
+/**
+ * Scores of a head by the sets' keys; none where there is no whole file of it.
+ * @param folder results folder of the profile
+ * @returns probabilities that images are generated, float32 [images] for each set
+ */
+export async function readScores(
+  folder: string,
+  head: string,
+  epoch: number,
+): Promise<Map<string, Float32Array>> {
+  const path = join(folder, scoresPath(head, epoch));
+  if (!await exists(path)) return new Map();
+  try {
+    const { tensors, metadata } = await readSafetensors(path);
+    if (metadata["head"] !== head || metadata["epoch"] !== `${epoch}`) return new Map();
+    return new Map([...tensors].map(([key, { data }]) => [key, data]));
+  } catch (error) {
+    // scores that are damaged are made again
+    if (error instanceof UserError) return new Map();
+    throw error;
+  }
+}
+
+/** A trained head, and the sets that it is tried on. */
+export interface HeadToTry {
+  /** Names the head's files. */
+  readonly key: string;
+  readonly detector: DetectorKind;
+  readonly epoch: number;
+}
+
+/** A head under way: its scores, and what scores the sets that it lacks. */
+interface Trial {
+  readonly head: HeadToTry;
+  /** By the sets' keys. */
+  readonly scores: Map<string, Float32Array>;
+  readonly scorer: Scorer;
+  isChanged: boolean;
+}
+
+/**
+ * Tries heads on test sets: scores what has not been scored, every batch of features read once for
+ * all heads, and measures. The score of an image is the sigmoid of its logit; of an image with ten
+ * crops, the sigmoid of their mean logit. Paper: §5.8. Released: src/utils.py, `evaluation`.
+ * @param bootstrap number of resamples for intervals of ACC and AP; none where it is undefined
+ * @param featuresFolder folder of the sets' features
+ * @param folder results folder of the profile
+ * @param onRows told of rows that a head has scored, or had scored before
+ * @returns what computed, and an evaluation for each head, in their order
+ */
+export async function tryHeads(
+  heads: readonly HeadToTry[],
+  sets: readonly ScoredSet[],
+  { bootstrap, featuresFolder, folder, compute, onRows }: {
+    readonly bootstrap: number | undefined;
+    readonly featuresFolder: string;
+    readonly folder: string;
+    readonly compute: Compute;
+    readonly onRows: (rows: number) => void;
+  },
+): Promise<{ readonly backend: string; readonly evaluations: Evaluation[] }> {
+  const trials: Trial[] = [];
+  const measures = heads.map((): Record<string, SetScores> => ({}));
+  try {
+    for (const head of heads) trials.push(await openTrial(head, folder, compute));
+    for (const { name, features, key } of sets) {
+      using rows = await FeatureRows.open(featuresFolder, features);
+      const images = rows.count / rows.cropsPerImage;
+      const lacking = trials.filter(({ scores }) => scores.get(key)?.length !== images);
+      if (lacking.length > 0) await scoreSet(rows, key, lacking);
+      onRows(rows.count * heads.length);
+      const labels = rows.labels.filter((_, row) => row % rows.cropsPerImage === 0);
+      trials.forEach(({ scores }, h) => {
+        measures[h]![name] = evaluateScores(
+          labels,
+          scores.get(key)!,
+          bootstrap === undefined ? undefined : { resamples: bootstrap, key: [name] },
+        );
+      });
+    }
+  } finally {
+    for (const { scorer } of trials) await scorer.dispose();
+  }
+  await Promise.all(
+    trials.filter(({ isChanged }) => isChanged).map(({ head, scores }) =>
+      writeSafetensors(
+        join(folder, scoresPath(head.key, head.epoch)),
+        [...scores].map(([key, data]) => [key, { data, shape: [data.length] }] as const),
+        { head: head.key, epoch: `${head.epoch}` },
+      )
+    ),
+  );
+  const evaluations = trials.map(({ head: { key, epoch }, scorer }, h): Evaluation => ({
+    epoch,
+    checkpoint: checkpointPath(key, epoch),
+    scores: scoresPath(key, epoch),
+    sets: Object.fromEntries(sets.map(({ name, key }) => [name, key])),
+    ...(scorer.blockImportance ? { blockImportance: scorer.blockImportance } : {}),
+    test: measures[h]!,
+  }));
+  return { backend: trials[0]?.scorer.backend ?? "", evaluations };
+}
+
+async function openTrial(head: HeadToTry, folder: string, compute: Compute): Promise<Trial> {
+  const checkpoint = join(folder, checkpointPath(head.key, head.epoch));
+  let scorer: Scorer;
+  try {
+    scorer = await head.detector.open(checkpoint, compute);
+  } catch (error) {
+    if (error instanceof UserError && error.kind === "damaged") {
+      error.message += "; delete the file and run again";
+    }
+    throw error;
+  }
+  const scores = await readScores(folder, head.key, head.epoch);
+  return { head, scores, scorer, isChanged: false };
+}
+
+async function scoreSet(rows: FeatureRows, key: string, trials: readonly Trial[]): Promise<void> {
+  const logits = trials.map(() => new Float32Array(rows.count));
+  let offset = 0;
+  for (const { tokens, count } of rows.batches(PREDICTION_BATCH)) {
+    for (const [t, { scorer }] of trials.entries()) {
+      logits[t]!.set(await scorer.logits(tokens, count), offset);
+    }
+    offset += count;
+  }
+  trials.forEach((trial, t) => {
+    trial.scores.set(key, scoresOf(logits[t]!, rows.cropsPerImage));
+    trial.isChanged = true;
+  });
+}
+
+/** Probabilities that images are generated, as float32. Released: src/utils.py, `evaluation`. */
+export function scoresOf(logits: Float32Array, cropsPerImage: number): Float32Array {
+  return Float32Array.from({ length: logits.length / cropsPerImage }, (_, image) => {
+    let sum = 0;
+    for (let crop = 0; crop < cropsPerImage; crop++) sum += logits[image * cropsPerImage + crop]!;
+    return sigmoid(sum / cropsPerImage);
+  });
+}

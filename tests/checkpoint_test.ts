@@ -5,10 +5,10 @@ import {
   blockImportance,
   loadCheckpoint,
   loadTrainingState,
-  readTensors,
   saveCheckpoint,
   saveTrainingState,
 } from "../lib/detectors/rine/checkpoint.ts";
+import { readCheckpointFile } from "../lib/detectors/checkpoint_file.ts";
 import { convertCheckpoint, describeCheckpoint } from "../lib/cli/checkpoint.ts";
 import { initialState } from "../lib/detectors/rine/engine.ts";
 import { loadLinearProbe, probeLogits } from "../lib/detectors/ufd/probe.ts";
@@ -154,9 +154,9 @@ Deno.test({
         const [there, back] = [`${folder}/there.safetensors`, `${folder}/back.pth`];
         await convertCheckpoint(`${PUBLISHED}/${name}`, there);
         await convertCheckpoint(there, back);
-        const { tensors } = await readTensors(`${PUBLISHED}/${name}`);
-        assert.deepEqual((await readTensors(there)).tensors, tensors);
-        assert.deepEqual((await readTensors(back)).tensors, tensors);
+        const { tensors } = await readCheckpointFile(`${PUBLISHED}/${name}`);
+        assert.deepEqual((await readCheckpointFile(there)).tensors, tensors);
+        assert.deepEqual((await readCheckpointFile(back)).tensors, tensors);
       }
     }),
 });
@@ -398,7 +398,7 @@ Deno.test("views of one storage are read where they lie", () =>
         "archive/data/0": new Uint8Array(Float32Array.of(1, 2, 3, 4).buffer),
       }, { level: 0 }),
     );
-    const { tensors } = await readTensors(path);
+    const { tensors } = await readCheckpointFile(path);
     assert.deepEqual(
       tensors,
       new Map([

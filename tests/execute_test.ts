@@ -10,7 +10,8 @@ import { RecordStore, type RunRecord } from "../lib/runs/record.ts";
 import type { RunConfig } from "../lib/runs/config.ts";
 import { planRuns } from "../lib/runs/plan.ts";
 import { FeatureRows } from "../lib/tokens/rows.ts";
-import { checkpointPath, statePath, trainHeads } from "../lib/detectors/rine/train.ts";
+import { checkpointPath, statePath } from "../lib/detectors/detector.ts";
+import { trainWith } from "../lib/detectors/rine/train.ts";
 import {
   executeSmall,
   makeSmallWorld,
@@ -18,6 +19,7 @@ import {
   SMALL_BACKBONE,
   type SmallChanges,
   smallProfile,
+  smallSetup,
 } from "./small_world.ts";
 import { temporaryFolder } from "./temporary.ts";
 
@@ -28,17 +30,20 @@ const EPOCHS = 3;
 /** More than two small processes take. */
 const LIMIT_MS = 60_000;
 
-function run(changes: Partial<RunConfig["training"]> = {}, view = "center"): RunConfig {
+/** A run with fields of its training, or of its head, changed. */
+function run(
+  { projectionDim = 8, ...changes }: Partial<RunConfig["training"]> & { projectionDim?: number } =
+    {},
+  view = "center",
+): RunConfig {
   return {
     training: {
+      detector: "rine",
       trainingSet: smallProfile.trainedOn.main.name,
       classes: smallProfile.classSets[0]!.classes,
       fraction: 1,
       backbone: SMALL_BACKBONE,
-      contrastiveWeight: .2,
-      projectionLayers: 1,
-      projectionDim: 8,
-      variant: "full",
+      head: { contrastiveWeight: .2, projectionLayers: 1, projectionDim, variant: "full" },
       batchSize: 8,
       learningRate: .003,
       epochs: EPOCHS,
@@ -64,7 +69,7 @@ const executeRuns = async (
 
 /** What does not differ from one execution to the next. */
 const lasting = (records: readonly RunRecord[]) =>
-  records.map(({ timings: _timings, date: _date, ...rest }) => rest);
+  records.map(({ timings: _timings, date: _date, made: _made, ...rest }) => rest);
 
 /** Names and parameters of the heads in a results folder. */
 async function headsIn(results: string): Promise<Map<string, unknown>> {
@@ -106,14 +111,14 @@ function dying(engine: HeadEngine, steps: number): HeadEngine {
 async function openTraining() {
   const { world, backbone } = await openSmallWorld(data);
   await using _ = backbone;
-  const { runs } = await planRuns(RUNS, world, { engine: "onnx", seed: 0, tokensFolder });
+  const { runs } = await planRuns(RUNS, world, smallSetup(data, wholeFolder));
   const heads = runs.map(({ trainingKey, config }) => ({
     key: trainingKey,
     config: config.training,
     keepEpochs: config.evaluation.atEpochs,
   }));
-  const tokens = { folder: tokensFolder, ...runs[0]!.tokens };
-  using rows = await FeatureRows.open(tokensFolder, tokens.train[0]!);
+  const features = { folder: tokensFolder, ...runs[0]!.features };
+  using rows = await FeatureRows.open(tokensFolder, features.train[0]!);
   const batches = Array.from(rows.batches(run().training.batchSize), ({ count }) => count);
   const engine = await openEngine("onnx");
   return {
@@ -122,20 +127,19 @@ async function openTraining() {
     batches,
     /** Trains until a step at which the process dies. */
     killAt: async (step: number, folder: string, saveIntervalMs: number) => {
-      const killed = trainHeads(
-        heads,
-        tokens,
-        dying(engine, step),
+      const killed = trainWith(heads, features, {
+        engine: dying(engine, step),
         folder,
-        () => {},
+        onRows: () => {},
         saveIntervalMs,
-      );
+      });
       await assert.rejects(killed, /killed/);
     },
     /** Trains to the end, and returns how many rows were learned from. */
     finish: async (folder: string) => {
       let rows = 0;
-      const trained = await trainHeads(heads, tokens, engine, folder, (count) => rows += count);
+      const onRows = (count: number) => void (rows += count);
+      const trained = await trainWith(heads, features, { engine, folder, onRows });
       assert.ok(trained.every((head) => !("problem" in head)));
       return rows;
     },
@@ -191,7 +195,10 @@ Deno.test("--force makes every head again, also where a state or an older head l
   );
   await writeSafetensors(path, zeros, metadata);
   await Deno.writeTextFile(join(results, statePath(head!.replace(/-epoch.*/, ""))), "no state");
-  assert.deepEqual(lasting(await executeRuns(RUNS, results, { force: true })), lasting(records));
+  assert.deepEqual(
+    lasting(await executeRuns(RUNS, results, { setup: { force: true } })),
+    lasting(records),
+  );
   assert.deepEqual(await headsIn(results), await headsIn(wholeFolder));
 });
 
@@ -202,7 +209,7 @@ const trainings = (records: readonly RunRecord[]) =>
 Deno.test("a head that several views try is trained once, whatever is missing", async () => {
   const results = temporaryFolder("views_");
   const views = ["center", "blur", "noise"].map((view) => run({}, view));
-  const records = await executeRuns(views, results, { force: true });
+  const records = await executeRuns(views, results, { setup: { force: true } });
   const checkpoints = new Set(
     records.flatMap(({ evaluations }) => evaluations.map(({ checkpoint }) => checkpoint)),
   );
@@ -216,7 +223,7 @@ Deno.test("a head that several views try is trained once, whatever is missing", 
 Deno.test("--force trains a head once, however many experiments try it", async () => {
   const results = temporaryFolder("forced_");
   const before = await executeRuns(RUNS, results);
-  const changes = { force: true, forced: new Set<string>() };
+  const changes = { setup: { force: true }, forced: new Set<string>() };
   const grid = await executeRuns(RUNS, results, changes);
   const ablations = await executeRuns(RUNS, results, { ...changes, experiment: "ablations" });
   assert.equal(trainings([...before, ...grid]).size, 2 * RUNS.length);

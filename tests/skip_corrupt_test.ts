@@ -3,12 +3,12 @@ import { join } from "node:path";
 import sharp from "sharp";
 import { openBackbone } from "../lib/backbones/open.ts";
 import type { DatasetSpec } from "../lib/data/dataset.ts";
-import { RecordStore } from "../lib/runs/record.ts";
 import type { RunConfig } from "../lib/runs/config.ts";
 import { execute } from "../lib/runs/execute.ts";
-import type { World } from "../lib/runs/plan.ts";
+import type { World } from "../lib/runs/world.ts";
 import { noiseImage, waveImage } from "./image_samples.ts";
 import { GOLDENS } from "./goldens.ts";
+import { smallSetup } from "./small_world.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 const COUNTS = { train: 10, val: 4, test: 5 } as const;
@@ -41,14 +41,12 @@ async function makeImages(root: string, cropPx: number): Promise<void> {
 
 const CONFIG: RunConfig = {
   training: {
+    detector: "rine",
     trainingSet: "own",
     classes: ["thing"],
     fraction: .8,
     backbone: "Tiny",
-    contrastiveWeight: .2,
-    projectionLayers: 1,
-    projectionDim: 8,
-    variant: "full",
+    head: { contrastiveWeight: .2, projectionLayers: 1, projectionDim: 8, variant: "full" },
     batchSize: 4,
     learningRate: 1e-3,
     epochs: 2,
@@ -70,18 +68,11 @@ async function run(root: string, skipCorrupt: boolean) {
     augmentations: 1,
     trainTransform: (size) => ({ kind: "center", size }),
     viewTransform: (_view, size) => ({ kind: "center", size }),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
   };
-  return await execute("test", [CONFIG], world, {
-    store: new RecordStore(join(root, "results")),
-    tokensFolder: join(root, "tokens"),
-    engine: "onnx",
-    device: "cpu",
-    seed: 0,
-    batchSize: 3,
-    cores: 1,
-    force: false,
-    skipCorrupt,
-  });
+  const changes = { tokens: join(root, "tokens"), batchSize: 3, cores: 1, skipCorrupt };
+  const setup = smallSetup(root, join(root, "results"), changes);
+  return await execute("test", [CONFIG], world, setup);
 }
 
 const DAMAGED = [

@@ -1,17 +1,18 @@
 /** A world of one mini backbone, a few images, one class set and two test sets. */
 
 import { join } from "node:path";
+import { EXPERIMENTS } from "../experiments/index.ts";
 import { mini } from "../experiments/profiles/mini.ts";
-import type { Profile } from "../lib/runs/profile.ts";
 import type { Backbone } from "../lib/backbones/backbone.ts";
 import { openBackbone } from "../lib/backbones/open.ts";
+import type { Perturbation } from "../lib/image/perturb.ts";
 import { makeMiniBackbones } from "../lib/mini/backbones.ts";
 import { makeMiniWorld } from "../lib/mini/make.ts";
-import type { Perturbation } from "../lib/image/perturb.ts";
-import { RecordStore } from "../lib/runs/record.ts";
 import type { RunConfig } from "../lib/runs/config.ts";
-import { execute, type Executed, type ExecuteOptions } from "../lib/runs/execute.ts";
-import type { World } from "../lib/runs/plan.ts";
+import { execute, type Executed, type ExecuteHooks } from "../lib/runs/execute.ts";
+import type { Profile } from "../lib/runs/profile.ts";
+import type { Setup } from "../lib/runs/setup.ts";
+import type { World } from "../lib/runs/world.ts";
 
 export const SMALL_BACKBONE = "Mini-B/16";
 
@@ -31,6 +32,36 @@ export async function makeSmallWorld(data: string): Promise<void> {
   await makeMiniBackbones({ root, seed: 0 });
 }
 
+/** The setup of a profile whose world lies in `DATA/mini`, with results straight in a folder. */
+export function smallSetup(
+  data: string,
+  results: string,
+  changes: Partial<Setup> = {},
+): Setup {
+  return {
+    experiments: EXPERIMENTS,
+    profile: smallProfile,
+    data,
+    results,
+    root: join(data, "mini"),
+    tokens: join(data, "tokens"),
+    folder: results,
+    outputs: results,
+    seed: 0,
+    seeds: [0],
+    engine: "onnx",
+    device: "cpu",
+    precision: "full",
+    protocol: "released",
+    theme: "default",
+    skipCorrupt: false,
+    force: false,
+    batchSize: 32,
+    cores: 2,
+    ...changes,
+  };
+}
+
 /** Opens a small world that has been made; its backbone is the caller's to dispose. */
 export async function openSmallWorld(
   data: string,
@@ -45,6 +76,7 @@ export async function openSmallWorld(
     trainingSets: smallProfile.trainingSets,
     testSets: new Map(smallProfile.testSets.map((spec) => [spec.name, spec])),
     augmentations: 1,
+    [Symbol.asyncDispose]: () => backbone[Symbol.asyncDispose](),
     trainTransform: (size) => ({ kind: "center", size }),
     viewTransform: (view, size) =>
       view === "center" ? { kind: "center", size } : {
@@ -59,9 +91,10 @@ export async function openSmallWorld(
 }
 
 /** What is done otherwise than `executeSmall` does by itself. */
-export interface SmallChanges extends Partial<ExecuteOptions> {
+export interface SmallChanges extends ExecuteHooks {
   /** Name of the section; default `grid`. */
   readonly experiment?: string;
+  readonly setup?: Partial<Setup>;
 }
 
 /** Executes runs in a small world, as `reproduce` does. */
@@ -69,19 +102,9 @@ export async function executeSmall(
   data: string,
   configs: readonly RunConfig[],
   results: string,
-  { experiment = "grid", ...changes }: SmallChanges = {},
+  { experiment = "grid", setup, ...hooks }: SmallChanges = {},
 ): Promise<Executed> {
   const { world, backbone } = await openSmallWorld(data);
   await using _ = backbone;
-  return await execute(experiment, configs, world, {
-    store: new RecordStore(results),
-    tokensFolder: join(data, "tokens"),
-    engine: "onnx",
-    device: "cpu",
-    seed: 0,
-    batchSize: 32,
-    cores: 2,
-    force: false,
-    ...changes,
-  });
+  return await execute(experiment, configs, world, smallSetup(data, results, setup), hooks);
 }

@@ -59,12 +59,9 @@ interface Lane {
   problem?: string;
 }
 
-/** Where lanes are trained. */
-interface Track {
+/** Where heads are trained by {@linkcode trainWith}. */
+export interface Track extends Omit<TrainingContext, "compute"> {
   readonly engine: HeadEngine;
-  readonly folder: string;
-  readonly onRows: (rows: number) => void;
-  readonly saveIntervalMs: number;
 }
 
 /**
@@ -77,21 +74,29 @@ interface Track {
 export async function trainHeads(
   heads: readonly HeadToTrain[],
   features: TrainingFeatures,
-  { compute, folder, onRows, saveIntervalMs = SAVE_INTERVAL_MS }: TrainingContext,
+  { compute, ...track }: TrainingContext,
+): Promise<(TrainedHead | FailedHead)[]> {
+  const { engine, release } = await holdEngine(compute);
+  try {
+    return await trainWith(heads, features, { engine, ...track });
+  } finally {
+    await release();
+  }
+}
+
+/** As {@linkcode trainHeads}, with an engine that stays the caller's. */
+export async function trainWith(
+  heads: readonly HeadToTrain[],
+  features: TrainingFeatures,
+  track: Track,
 ): Promise<(TrainedHead | FailedHead)[]> {
   const finished: (TrainedHead | FailedHead | undefined)[] = await Promise.all(
-    heads.map((head) => finishedTraining(head, folder)),
+    heads.map((head) => finishedTraining(head, track.folder)),
   );
   const waiting = heads.filter((_, i) => !finished[i]);
   if (waiting.length > 0) {
-    const { engine, release } = await holdEngine(compute);
-    try {
-      const track = { engine, folder, onRows, saveIntervalMs };
-      const trained = await trainTogether(waiting, features, track);
-      heads.forEach((head, i) => finished[i] ??= trained.get(head.key));
-    } finally {
-      await release();
-    }
+    const trained = await trainTogether(waiting, features, track);
+    heads.forEach((head, i) => finished[i] ??= trained.get(head.key));
   }
   return finished as (TrainedHead | FailedHead)[];
 }
@@ -127,7 +132,7 @@ export async function loadKept(path: string): Promise<Checkpoint> {
 async function trainTogether(
   heads: readonly HeadToTrain[],
   features: TrainingFeatures,
-  { engine, folder, onRows, saveIntervalMs }: Track,
+  { engine, folder, onRows, saveIntervalMs = SAVE_INTERVAL_MS }: Track,
 ): Promise<Map<string, TrainedHead | FailedHead>> {
   const { fraction, seed, batchSize, epochs } = heads[0]!.config;
   using val = await FeatureRows.open(features.folder, features.val);

@@ -6,10 +6,11 @@
 import { join } from "node:path";
 import { beside, type BesideTable } from "./beside.ts";
 import type { Figure } from "./figure.ts";
-import { escapeHtml, htmlPage, htmlTable } from "./write/html.ts";
-import { columnHeading, markdownTable, type Table, tableToMarkdown } from "./table.ts";
+import { columnHeading, type Table } from "./table.ts";
 import type { ThemeName } from "./theme.ts";
 import { writeFigure, writeIfChanged, type Written } from "./write/files.ts";
+import { escapeHtml, htmlPage, htmlTable, LARGEST_SVG } from "./write/html.ts";
+import { markdownTable, tableToMarkdown } from "./write/markdown.ts";
 
 /** What one section of the paper reports. */
 export interface ReportSection {
@@ -38,9 +39,6 @@ export interface Report {
   /** How figures look; default `default`. */
   readonly theme?: ThemeName;
 }
-
-/** An SVG larger than this is shown as PNG in the HTML file, which would grow too large. */
-const LARGEST_SVG = 400_000;
 
 /**
  * Writes `report.md` and `report.html`, our figures into `figures/` and the paper's into

@@ -9,10 +9,10 @@ import sharp from "sharp";
 import * as vega from "vega";
 import { compile, type TopLevelSpec } from "vega-lite";
 import type { Figure, Spec } from "../figure.ts";
-import { FONT_FAMILY, fontFiles, textWidth } from "./font.ts";
+import { FONT_FAMILY, PNG_DPI, themeConfig, type ThemeName, WIDTH_MM } from "../theme.ts";
+import { fontFiles, textWidth } from "./font.ts";
 import { svgToPdf } from "./pdf.ts";
 import { compactSvg } from "./svg.ts";
-import { PNG_DPI, themeConfig, type ThemeName, WIDTH_MM } from "../theme.ts";
 
 /** A figure as pictures of equal size. */
 export interface RenderedFigure {

@@ -16,7 +16,7 @@ export interface Figure {
   readonly title: string;
   /** What it shows, in whole sentences. */
   readonly caption: string;
-  /** What must be said on its face: that the numbers are not the paper's. */
+  /** Shown in the figure itself: that the numbers are not the paper's. */
   readonly notice?: string;
   /** How many columns of a page it is wide. */
   readonly columns: 1 | 2;

@@ -58,7 +58,9 @@ export async function writeReport(folder: string, report: Report): Promise<Writt
     markdown.push(provenance, "");
     html.push(`<p class="provenance">${htmlWithCode(provenance)}</p>`);
   }
-  html.push('<p class="provenance">In tables, grey is the paper\'s, and ours − it.</p>');
+  html.push(
+    '<p class="provenance">In tables, the paper\'s number stands in grey under ours, then the difference.</p>',
+  );
   for (const section of sections) {
     if (section.tables.length + section.figures.length === 0) continue;
     markdown.push(`## ${section.heading}`, "");
@@ -125,7 +127,7 @@ function besideMarkdown(table: Table, { columns, rows }: BesideTable): string {
   );
   const explained = {
     ...table,
-    caption: `${table.caption} In brackets the paper's, and ours − it.`,
+    caption: `${table.caption} In brackets the paper's, then the difference.`,
   };
   return markdownTable(explained, columns.map(heading), body);
 }

@@ -11,7 +11,7 @@ export interface Spread {
   readonly deviation: number;
 }
 
-/** What stands in a cell; `null` is a value that there is none of. */
+/** Content of a cell; `null` where there is no value. */
 export type Cell = string | number | Spread | null;
 
 /** A column: where its cells come from and how they are shown. */
@@ -44,7 +44,7 @@ export interface Table {
   readonly title: string;
   /** What it shows, in whole sentences. */
   readonly caption: string;
-  /** What must be said on its face: that the numbers are not the paper's. */
+  /** Shown with the table: that the numbers are not the paper's. */
   readonly notice?: string;
   /** From left to right. */
   readonly columns: readonly Column[];
@@ -100,10 +100,10 @@ export function formatCell(cell: Cell | undefined, column: Column): string {
   return typeof cell === "number" ? show(cell) : `${show(cell.mean)} ± ${show(cell.deviation)}`;
 }
 
-/** How a cell stands among its column's. */
+/** Rank of a cell in its column. */
 export type Standing = "best" | "second" | undefined;
 
-/** Standing of each cell of a column, by printed value: what prints alike ranks alike. */
+/** Which cells of a column are best and second, by rounded value: equal print, equal rank. */
 export function standings(table: Table, column: Column): Standing[] {
   const { best, digits, scale = 1 } = column;
   const printed = table.rows.map((row) => {

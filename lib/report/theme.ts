@@ -53,15 +53,15 @@ const COLOURS: Readonly<
   },
 };
 
-/** Of titles, of labels and values, of axes, of lines behind the marks. */
+/** Colours of titles, of labels, of axes, and of grid lines. */
 const TITLE_INK = "#000", LABEL_INK = "#222", AXIS_INK = "#444", GRID_INK = "#ddd";
 
 /** Text in pixels: 7.5 and 7 pt, what journals ask for at the least. */
 const TEXT_PX = 10, LABEL_PX = 9.4;
 
 /**
- * A look as vega-lite's `config`. All ink is named: a page with a dark theme of its own, as JupyterLab's,
- * brings white text, which our white ground would swallow.
+ * A look as vega-lite's `config`. It names every colour of text and lines, because a page with a dark
+ * theme, such as JupyterLab's, would otherwise draw white text on our white ground.
  */
 export function themeConfig(name: ThemeName): Spec {
   const { category, ordinal, median } = COLOURS[name];

@@ -51,7 +51,7 @@ export async function writeExhibits(
   return exhibits;
 }
 
-/** Raise it when the same figure should come out otherwise than before. */
+/** Version of the drawing code: raise it where figures should be drawn again. */
 const DRAWING = 2;
 
 /** Writes `<id>.md`, `<id>.csv` and `<id>.tex`; leaves files alone that hold the same. */

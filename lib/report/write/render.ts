@@ -1,5 +1,5 @@
 /**
- * From a figure to pictures: vega-lite to SVG, its text turned to outlines, then PNG and PDF.
+ * Draws a figure: vega-lite to SVG with text as outlines, and from that PNG and PDF.
  *
  * Needs no canvas, no browser and no installed font.
  * @module

@@ -5,10 +5,9 @@
 import { join } from "node:path";
 import { type Backbone, openBackbone, type Precision } from "../lib/backbone/backbone.ts";
 import { makeMiniBackbones } from "../lib/backbone/mini.ts";
-import { makeMiniWorld, type MiniManifest } from "../lib/data/mini.ts";
+import { makeMiniWorld, miniSeed } from "../lib/data/mini.ts";
 import { type Perturbation, PERTURBATIONS, type Perturbing } from "../lib/image/perturb.ts";
 import type { Transform } from "../lib/image/transform.ts";
-import { readJson } from "../lib/io/files.ts";
 import type { OnProgress } from "../lib/io/progress.ts";
 import type { Device } from "../lib/onnx/session.ts";
 import type { World } from "../lib/run/plan.ts";
@@ -34,8 +33,8 @@ export function worldRoot({ name }: Profile, data: string): string {
 }
 
 /** The seed of the mini world in a data folder, where there is one. */
-export async function miniWorldSeed(data: string): Promise<number | undefined> {
-  return (await readJson<MiniManifest>(join(data, "mini", "manifest.json")))?.seed;
+export function miniWorldSeed(data: string): Promise<number | undefined> {
+  return miniSeed(join(data, "mini"));
 }
 
 /**

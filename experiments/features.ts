@@ -6,10 +6,17 @@ import { basename, resolve } from "node:path";
 import { openBackbone, type Precision } from "../lib/backbone/backbone.ts";
 import type { ImageEntry } from "../lib/data/dataset.ts";
 import { extractTokens } from "../lib/features/extract.ts";
-import { tokenPaths } from "../lib/features/token_set.ts";
+import { nameTokens, type TokenRequest } from "../lib/features/request.ts";
+import type { TokenSet } from "../lib/features/token_set.ts";
 import { cropsPerImage } from "../lib/image/transform.ts";
-import { writeJson } from "../lib/io/files.ts";
+import type { OnProgress } from "../lib/io/progress.ts";
 import type { Device } from "../lib/onnx/session.ts";
+import {
+  type FeaturesDescription,
+  findFeatures,
+  inUnfinished,
+  placeFeatures,
+} from "./features_output.ts";
 import { imagesIn } from "./image_folder.ts";
 import { ProgressDisplay } from "./progress_bar.ts";
 
@@ -20,7 +27,7 @@ export interface FeaturesOptions {
   /** Folder of images; folders in it are read too. */
   readonly images: string;
   readonly transform: "center" | "ten";
-  /** The `.npy` file; its index goes beside it, as `.json`. */
+  /** The `.npy` file; its description goes beside it, as `.npy.json`. */
   readonly out: string;
   readonly device: Device;
   readonly precision: Precision;
@@ -29,9 +36,9 @@ export interface FeaturesOptions {
 }
 
 /**
- * Writes the tokens of every image in a folder.
+ * Writes the tokens of every image in a folder, or finds them written.
  * @returns a summary for people
- * @throws {RangeError} where there is no image
+ * @throws {RangeError} where there is no image, or a file of another origin would be replaced
  */
 export async function writeFeatures(options: FeaturesOptions): Promise<string> {
   const { backbone: name, backbones, images: root, transform, out, device, precision } = options;
@@ -42,31 +49,49 @@ export async function writeFeatures(options: FeaturesOptions): Promise<string> {
     label: 0,
     generator: basename(resolve(root)),
   }));
-  using display = new ProgressDisplay();
   const size = backbone.architecture.resolutionPx;
-  // unfinished tokens lie beside the file they will become
-  const folder = `${out}.unfinished`;
-  const request = { images, transform: { kind: transform, size }, seed: 0, epoch: 0 } as const;
-  const [sets] = await extractTokens([{ ...request, backbones: [backbone] }], {
-    root,
-    folder,
+  const request: TokenRequest = {
+    ...{ images, seed: 0, epoch: 0, backbones: [backbone] },
+    transform: { kind: transform, size },
+  };
+  using display = new ProgressDisplay();
+  const work = (folder: string) => findOrMake(request, root, folder, options, display.onProgress);
+  const onWait = () => display.say(`Another process writes ${out}; waiting for it`);
+  const { shape, unreadable } = await inUnfinished(out, work, onWait);
+  const crops = cropsPerImage(request.transform) === 1 ? "" : ", ten rows an image";
+  const lacking = unreadable === undefined
+    ? ""
+    : `; ${unreadable.length} cannot be decoded: their rows are NaN`;
+  return `${out}: float16 [${shape.join(", ")}] of ${images.length} images${crops}${lacking}`;
+}
+
+type Made = Pick<FeaturesDescription, "shape" | "unreadable">;
+
+async function findOrMake(
+  request: TokenRequest,
+  root: string,
+  folder: string,
+  { out, skipCorrupt }: FeaturesOptions,
+  onProgress: OnProgress,
+): Promise<Made> {
+  const { images } = request;
+  const found = await findFeatures(out);
+  if (found?.isWhole && !found.description.unreadable) {
+    const [[key]] = await nameTokens([request], root) as [[string]];
+    if (found.description.key === key) return found.description;
+  }
+  const [[set]] = await extractTokens([request], {
+    ...{ root, folder, skipCorrupt, onProgress },
     batchSize: 8,
     workers: navigator.hardwareConcurrency,
-    skipCorrupt: options.skipCorrupt,
-    onProgress: display.onProgress,
-  });
-  const { key, index, unreadable } = sets![0]!;
-  await writeJson(out.replace(/\.npy$/, ".json"), {
-    ...index,
+  }) as [[TokenSet]];
+  const { key, path, index, unreadable } = set;
+  const described = {
+    ...{ key, ...index },
     // labels mean nothing here: nobody said what is real
     images: images.map(({ path }) => path),
     ...(unreadable.length > 0 ? { unreadable: unreadable.map((i) => images[i]!.path) } : {}),
-  });
-  await Deno.rename(tokenPaths(folder, key).tokens, out);
-  await Deno.remove(folder, { recursive: true });
-  const crops = cropsPerImage(request.transform) === 1 ? "" : ", ten rows an image";
-  const lacking = unreadable.length === 0
-    ? ""
-    : `; ${unreadable.length} cannot be decoded: their rows are NaN`;
-  return `${out}: float16 [${index.shape.join(", ")}] of ${images.length} images${crops}${lacking}`;
+  };
+  await placeFeatures(out, path, described);
+  return described;
 }

@@ -153,7 +153,7 @@ export function contentKey(parts: readonly unknown[], length = 16): string {
 
 /**
  * Does something while no other process does it under the same lock file. The lock goes when the
- * process ends, however it ends.
+ * process ends, however it ends; the action may remove the file, and its folder.
  * @param onWait told, once, that another process has it
  */
 export async function withLock<T>(
@@ -161,15 +161,37 @@ export async function withLock<T>(
   action: () => Promise<T>,
   onWait?: () => void,
 ): Promise<T> {
-  await Deno.mkdir(dirname(path), { recursive: true });
-  const file = await Deno.open(path, { write: true, create: true });
-  try {
+  let hasWaited = false;
+  while (true) {
+    using file = await openLock(path);
     if (!await file.tryLock(true)) {
-      onWait?.();
+      if (!hasWaited) onWait?.();
+      hasWaited = true;
       await file.lock(true);
     }
-    return await action();
-  } finally {
-    file.close();
+    // who had it may have removed it, and then others lock another file of its name
+    if (await isStill(path, file)) return await action();
+  }
+}
+
+async function openLock(path: string): Promise<Deno.FsFile> {
+  for (let tries = 3;; tries--) {
+    await Deno.mkdir(dirname(path), { recursive: true });
+    try {
+      return await Deno.open(path, { write: true, create: true });
+    } catch (error) {
+      // the folder has just been removed with the lock in it
+      if (!(error instanceof Deno.errors.NotFound) || tries === 0) throw error;
+    }
+  }
+}
+
+async function isStill(path: string, file: Deno.FsFile): Promise<boolean> {
+  const { ino } = await file.stat();
+  try {
+    return (await Deno.stat(path)).ino === ino;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
   }
 }

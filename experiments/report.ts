@@ -38,7 +38,7 @@ export async function doneSections(
   names: ReadonlySet<string>,
   lines: ReadonlyMap<string, string>,
   { profile, skipCorrupt, ...conditions }: ReproduceOptions,
-  source: Omit<ExtrasSource, "records" | "makePoints">,
+  { makePoints, ...source }: Omit<ExtrasSource, "records">,
 ): Promise<Done[]> {
   const done: Done[] = [];
   for (const experiment of SECTIONS.filter(({ name }) => names.has(name))) {
@@ -51,7 +51,7 @@ export async function doneSections(
     const extras = await extrasOf(experiment, profile, {
       ...source,
       records,
-      makePoints: line !== undefined,
+      makePoints: makePoints && line !== undefined,
     });
     if (!extras) continue;
     done.push({

@@ -13,7 +13,7 @@ import type { RunRow } from "../lib/results/run.ts";
 import { meanScore } from "../lib/results/select.ts";
 import { execute } from "../lib/run/execute.ts";
 import { reproduceCommand } from "./command.ts";
-import { keepBestHeads } from "./best_heads.ts";
+import { type BestHeads, keepBestHeads } from "./best_heads.ts";
 import { type Experiment, headingOf } from "./experiment.ts";
 import { FinishedRuns } from "./finished.ts";
 import { averagedNames, bestHeads } from "./heads.ts";
@@ -50,6 +50,8 @@ export interface ReproduceOptions {
   readonly force: boolean;
   /** Leave out images that cannot be decoded, rather than stop at them. */
   readonly skipCorrupt: boolean;
+  /** Told, once all is written, what was found damaged and is not in it. */
+  readonly onProblem?: (line: string) => void;
 }
 
 /** Crops that go through a backbone at once. */
@@ -92,15 +94,19 @@ export async function reproduce(options: ReproduceOptions): Promise<string> {
   const source = { folder, tokensFolder, engine };
   // other best heads are another report
   const report = profile.selection === "val" ? join(folder, "val") : folder;
-  const write = async (names: ReadonlySet<string>) =>
-    await writeSections(await doneSections(finished, names, lines, options, source), options, {
+  const write = async (names: ReadonlySet<string>) => {
+    // they are made of a best head
+    const makePoints = heads.problems.length === 0;
+    const done = await doneSections(finished, names, lines, options, { ...source, makePoints });
+    return await writeSections(done, options, {
       folder: report,
       written,
       fewer: await (fewer ??= fewerImages(profile, world.root)),
     });
+  };
   let fewer: Promise<string | undefined> | undefined;
   let before: ReadonlySet<string> | undefined;
-  let heads: ReadonlyMap<string, string> = new Map();
+  let heads: BestHeads = { copies: new Map(), problems: [] };
   const forced = new Set<string>();
   const wanted = inOrder(options.only);
   for (const [index, experiment] of wanted.entries()) {
@@ -145,10 +151,11 @@ export async function reproduce(options: ReproduceOptions): Promise<string> {
   }
   const said = await write(await finished.names());
   for (const backbone of world.backbones.values()) await backbone[Symbol.asyncDispose]();
+  for (const problem of heads.problems) options.onProblem?.(problem);
   return [
     ...(profile.notice === undefined ? [] : ["", profile.notice]),
     "",
-    ...bestLines(profile, rows, heads),
+    ...bestLines(profile, rows, heads.copies),
     "",
     ...said,
     "",
@@ -209,12 +216,15 @@ function bestLines(
   return bestHeads(profile, rows).flatMap(({ name, rows: best }) => {
     const [{ backbone, contrastiveWeight, projectionLayers, projectionDim }] = best;
     const seeds = best.length === 1 ? "" : `, mean of ${best.length} seeds`;
+    const head = heads.get(name);
     return [
       `Best ${name}: ${backbone}, ξ ${contrastiveWeight}, q ${projectionLayers}, d′ ${projectionDim}: ` +
       `ACC ${percent("acc", best)}, AP ${percent("ap", best)} over ${
         averagedNames(profile.testSets).length
       } test sets${seeds}`,
-      `  ${heads.get(name)}  its head${best.length === 1 ? "" : `, of seed ${best[0].seed}`}`,
+      ...(head === undefined
+        ? []
+        : [`  ${head}  its head${best.length === 1 ? "" : `, of seed ${best[0].seed}`}`]),
     ];
   });
 }

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { openBackbone, weightsPath } from "../lib/backbone/backbone.ts";
 import { tryDecode } from "../lib/data/image_file.ts";
 import { loadCheckpoint } from "../lib/head/checkpoint.ts";
+import { mapBounded } from "../lib/io/bounded.ts";
 import { exists } from "../lib/io/files.ts";
 import type { Device } from "../lib/onnx/session.ts";
 import { openDetector, type Verdict } from "../lib/run/detect.ts";
@@ -69,7 +70,7 @@ export async function* detections(
   paths: readonly string[],
   { head, backbone: name, folder, device }: Judge,
 ): AsyncGenerator<Detection> {
-  const files = (await Promise.all(paths.map(expand))).flat();
+  const files = (await mapBounded(paths, expand)).flat();
   await using backbone = await openBackbone(name, { folder, device });
   await using detector = await openDetector(backbone, head);
   for (const path of files) {

@@ -5,6 +5,7 @@
 import { basename, resolve } from "node:path";
 import { openBackbone, type Precision } from "../lib/backbone/backbone.ts";
 import type { ImageEntry } from "../lib/data/dataset.ts";
+import { Listings } from "../lib/data/listing.ts";
 import { extractTokens } from "../lib/features/extract.ts";
 import { nameTokens, type TokenRequest } from "../lib/features/request.ts";
 import type { TokenSet } from "../lib/features/token_set.ts";
@@ -76,12 +77,13 @@ async function findOrMake(
 ): Promise<Made> {
   const { images } = request;
   const found = await findFeatures(out);
+  const listings = new Listings(root);
   if (found?.isWhole && !found.description.unreadable) {
-    const [[key]] = await nameTokens([request], root) as [[string]];
+    const [[key]] = await nameTokens([request], root, listings) as [[string]];
     if (found.description.key === key) return found.description;
   }
   const [[set]] = await extractTokens([request], {
-    ...{ root, folder, skipCorrupt, onProgress },
+    ...{ root, folder, listings, skipCorrupt, onProgress },
     batchSize: 8,
     workers: navigator.hardwareConcurrency,
   }) as [[TokenSet]];

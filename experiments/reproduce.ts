@@ -4,6 +4,7 @@
  */
 import { join } from "node:path";
 import type { Precision } from "../lib/backbone/backbone.ts";
+import { Listings } from "../lib/data/listing.ts";
 import { type EngineName, resolveEngine } from "../lib/head/open_engine.ts";
 import { assertWritable, exists } from "../lib/io/files.ts";
 import type { Device } from "../lib/onnx/session.ts";
@@ -83,8 +84,10 @@ export async function reproduce(options: ReproduceOptions): Promise<string> {
   const world = await openWorld(profile, {
     ...{ data, seed, device, precision, protocol, onProgress, onWait },
   });
+  // sections share their images, and the report plans all of them again
+  const listings = new Listings(world.root);
   const finished = new FinishedRuns(profile, world, {
-    ...{ engine, seed, seeds, folder, tokensFolder },
+    ...{ engine, seed, seeds, folder, tokensFolder, listings },
     command: (section) => reproduceCommand(profile, options, [section]),
   });
   const rows: RunRow[] = [];
@@ -117,6 +120,7 @@ export async function reproduce(options: ReproduceOptions): Promise<string> {
     const executed = await execute(name, experiment.runs(profile, seeds, rows), world, {
       store: new RecordStore(folder),
       tokensFolder,
+      listings,
       engine,
       device,
       seed,

@@ -4,6 +4,7 @@
  */
 import { join } from "node:path";
 import type { Precision } from "../lib/backbone/backbone.ts";
+import { Listings } from "../lib/data/listing.ts";
 import { tokenPaths } from "../lib/features/token_set.ts";
 import { type EngineName, resolveEngine } from "../lib/head/open_engine.ts";
 import { exists } from "../lib/io/files.ts";
@@ -58,6 +59,7 @@ export class Standing {
   readonly #world: World | undefined;
   readonly #profile: Profile;
   readonly #options: StandingOptions;
+  readonly #listings: Listings | undefined;
   readonly #isThere = new Map<string, Promise<boolean>>();
 
   private constructor(profile: Profile, options: StandingOptions, world: World | string) {
@@ -65,6 +67,7 @@ export class Standing {
     this.#options = options;
     if (typeof world === "string") this.problem = world;
     this.#world = typeof world === "string" ? undefined : world;
+    this.#listings = this.#world && new Listings(this.#world.root);
   }
 
   /** Opens the profile's world, where it is there. */
@@ -122,10 +125,13 @@ export class Standing {
     name: string,
     configs: readonly RunConfig[],
   ): Promise<RunStanding[] | undefined> {
-    if (!this.#world) return undefined;
+    if (!this.#world || !this.#listings) return undefined;
     const { data, force, skipCorrupt } = this.#options;
-    const tokensFolder = join(data, "tokens");
-    const { runs } = await planRuns(configs, this.#world, { ...this.#options, tokensFolder });
+    const { runs } = await planRuns(configs, this.#world, {
+      ...this.#options,
+      tokensFolder: join(data, "tokens"),
+      listings: this.#listings,
+    });
     const store = new RecordStore(this.folder);
     return await Promise.all(
       runs.map(async ({ key, trainingKey, config, tokens, testTokens, skippedImages }) => {

@@ -41,6 +41,7 @@ export {
   type Origin,
   type Source,
 } from "./data/dataset.ts";
+export { type Listed, Listings } from "./data/listing.ts";
 export { type ExtractOptions, extractTokens } from "./features/extract.ts";
 export type { TokenRequest } from "./features/request.ts";
 export { MemoryBudget, TokenReader } from "./features/token_reader.ts";

@@ -5,10 +5,11 @@
 import { join, resolve } from "node:path";
 import type { Backbone } from "../backbone/backbone.ts";
 import type { ImageEntry } from "../data/dataset.ts";
+import { Listings } from "../data/listing.ts";
 import { withLock } from "../io/files.ts";
 import type { OnProgress } from "../io/progress.ts";
 import { WorkerPool } from "../io/worker_pool.ts";
-import { describe, listed, type TokenRequest, type Wanted } from "./request.ts";
+import { describe, type TokenRequest, type Wanted } from "./request.ts";
 import type { TokenJob, TokenResult, UnreadableImage } from "./token_worker.ts";
 import {
   findTokens,
@@ -29,6 +30,8 @@ export interface ExtractOptions {
   readonly batchSize: number;
   /** Worker threads: they decode and crop and, for small backbones, compute the tokens too. */
   readonly workers: number;
+  /** What is known of the images under the root; by default nothing. */
+  readonly listings?: Listings;
   /** Leave out images that cannot be decoded, rather than stop at them. */
   readonly skipCorrupt?: boolean;
   /** Told of crops that are done, those of an earlier process among them. */
@@ -54,11 +57,12 @@ export async function extractTokens(
   requests: readonly TokenRequest[],
   options: ExtractOptions,
 ): Promise<TokenSet[][]> {
-  const wanted = await Promise.all(requests.map((request) => describe(request, options.root)));
-  if ((await missingOf(wanted, options)).length > 0) {
+  const { listings = new Listings(options.root) } = options;
+  const wanted = await describe(requests, listings);
+  if ((await missingOf(wanted, listings, options)).length > 0) {
     // a second process waits here, and then finds the sets finished
     await withLock(join(options.folder, "extraction.lock"), async () => {
-      const missing = await missingOf(wanted, options);
+      const missing = await missingOf(wanted, listings, options);
       if (missing.length > 0) await extractMissing(missing, options);
     }, options.onWait);
   }
@@ -71,7 +75,11 @@ export async function extractTokens(
  * The sets that are not there yet, each once; sets of one request stay together.
  * @throws {SyntaxError} where it is known already that they lack images that may not be left out
  */
-async function missingOf(wanted: readonly Wanted[][], options: ExtractOptions) {
+async function missingOf(
+  wanted: readonly Wanted[][],
+  listings: Listings,
+  options: ExtractOptions,
+) {
   const { folder, root, skipCorrupt = false } = options;
   const seen = new Set<string>();
   const missing: Wanted[][] = [];
@@ -89,7 +97,7 @@ async function missingOf(wanted: readonly Wanted[][], options: ExtractOptions) {
         }
         continue;
       }
-      const [known = (await listed(images, root)).missing[0]] = isStale ? [] : unreadable;
+      const [known = (await listings.look(images)).missing[0]] = isStale ? [] : unreadable;
       if (known !== undefined && !skipCorrupt) throw await unreadableError(images, known, root);
       absent.push(set);
     }

@@ -2,10 +2,9 @@
  * What tokens are wanted, and the names that follow from it.
  * @module
  */
-import { resolve } from "node:path";
 import type { Backbone } from "../backbone/backbone.ts";
 import type { ImageEntry } from "../data/dataset.ts";
-import { reasonOf } from "../data/folder_tree.ts";
+import { Listings } from "../data/listing.ts";
 import { cropsPerImage, isRandom, type Transform } from "../image/transform.ts";
 import { contentKey } from "../io/files.ts";
 import type { TokenIndex } from "./token_set.ts";
@@ -29,14 +28,16 @@ const FORMAT = 2;
 
 /**
  * Names sets of tokens without making them.
+ * @param listings what is known of the images under the root; by default nothing
  * @returns for each request, the key for each of its backbones, in their order
  * @throws {RangeError} where a backbone's resolution is not the size of the crops
  */
 export async function nameTokens(
   requests: readonly TokenRequest[],
   root: string,
+  listings = new Listings(root),
 ): Promise<string[][]> {
-  const wanted = await Promise.all(requests.map((request) => describe(request, root)));
+  const wanted = await describe(requests, listings);
   return wanted.map((sets) => sets.map(({ key }) => key));
 }
 
@@ -44,7 +45,7 @@ export async function nameTokens(
 export interface Wanted {
   /**
    * A hash of all that the tokens depend on: weights, tap, precision, transform, seed and epoch, and
-   * the images as {@linkcode Listed} knows them.
+   * the images by path, label and size.
    */
   readonly key: string;
   /** What asked for it. */
@@ -56,12 +57,22 @@ export interface Wanted {
 }
 
 /**
- * Names the sets of a request.
+ * Names the sets of requests.
  * @throws {RangeError} where a backbone's resolution is not the size of the crops
  */
-export async function describe(request: TokenRequest, root: string): Promise<Wanted[]> {
+export async function describe(
+  requests: readonly TokenRequest[],
+  listings: Listings,
+): Promise<Wanted[][]> {
+  const wanted: Wanted[][] = [];
+  // one after the other: each looks at as many files at once as a disk can show
+  for (const request of requests) wanted.push(await describeOne(request, listings));
+  return wanted;
+}
+
+async function describeOne(request: TokenRequest, listings: Listings): Promise<Wanted[]> {
   const { images, transform, seed, epoch, backbones } = request;
-  const list = (await listed(images, root)).key;
+  const list = (await listings.look(images)).key;
   const crops = cropsPerImage(transform);
   return await Promise.all(backbones.map(async (backbone) => {
     const { resolutionPx, blocks, width } = backbone.architecture;
@@ -93,41 +104,4 @@ export async function describe(request: TokenRequest, root: string): Promise<Wan
       },
     };
   }));
-}
-
-/** A list of images as it is on disk. */
-export interface Listed {
-  /**
-   * A hash of the images by path, label and size in bytes. Their content is not read: it takes longer
-   * than all else that a finished experiment does. So an image that is replaced by another of the
-   * same size keeps the tokens of the first one, until the set's `.npy` file is deleted.
-   */
-  readonly key: string;
-  /** Positions of images that are not there. */
-  readonly missing: readonly number[];
-}
-
-const lists = new WeakMap<readonly ImageEntry[], Promise<Listed>>();
-
-/** Looks for a list's images, once for a list. */
-export function listed(images: readonly ImageEntry[], root: string): Promise<Listed> {
-  let found = lists.get(images);
-  if (!found) {
-    found = Promise.all(images.map(({ path }) => fileSize(resolve(root, path)))).then((bytes) => ({
-      key: contentKey(images.map(({ path, label }, i) => [path, label, bytes[i]])),
-      missing: [...bytes.keys()].filter((i) => bytes[i] === -1),
-    }));
-    lists.set(images, found);
-  }
-  return found;
-}
-
-/** -1 where there is no file: once there is one, the name changes. */
-async function fileSize(path: string): Promise<number> {
-  try {
-    return (await Deno.stat(path)).size;
-  } catch (error) {
-    reasonOf(error);
-    return -1;
-  }
 }

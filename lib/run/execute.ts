@@ -4,6 +4,7 @@
  * @module
  */
 import { join } from "node:path";
+import { Listings } from "../data/listing.ts";
 import { extractTokens } from "../features/extract.ts";
 import type { TokenRequest } from "../features/request.ts";
 import { parameterCount } from "../head/architecture.ts";
@@ -33,6 +34,8 @@ export interface ExecuteOptions {
   readonly batchSize: number;
   /** Threads of this machine to use. */
   readonly cores: number;
+  /** What is known of the images; by default nothing. It is forgotten where there was work to do. */
+  readonly listings?: Listings;
   /** Run again what is done. */
   readonly force: boolean;
   /** Trainings that were forced already: heads that several experiments try are trained once. */
@@ -65,8 +68,9 @@ export async function execute(
   world: World,
   options: ExecuteOptions,
 ): Promise<Executed> {
-  const { store, force, skipCorrupt = false } = options;
-  let { runs, requests } = await planRuns(configs, world, options);
+  const { store, force, skipCorrupt = false, listings = new Listings(world.root) } = options;
+  const planning = { ...options, listings };
+  let { runs, requests } = await planRuns(configs, world, planning);
   const records = new Map<string, RunRecord>();
   const waitingRuns = async () => {
     for (const { key, skippedImages } of runs) {
@@ -79,19 +83,22 @@ export async function execute(
     return runs.filter(({ key }) => !records.has(key));
   };
   let waiting = await waitingRuns();
+  const hasWork = waiting.length > 0;
   if (waiting.length > 0) {
     await extractTokens(requestsOf(waiting, requests), {
       root: world.root,
       folder: options.tokensFolder,
       batchSize: options.batchSize,
       workers: options.cores,
+      listings,
       skipCorrupt,
       ...(options.onProgress ? { onProgress: options.onProgress } : {}),
       onWait: options.onWait,
     });
     if (skipCorrupt) {
+      listings.forget();
       // only now is known which images cannot be decoded, and runs are named by them too
-      ({ runs, requests } = await planRuns(configs, world, options));
+      ({ runs, requests } = await planRuns(configs, world, planning));
       waiting = await waitingRuns();
     }
   }
@@ -109,6 +116,8 @@ export async function execute(
       }
     }, options.onWait);
   }
+  // it may have taken days, and images may be others by now
+  if (hasWork) listings.forget();
   const all = runs.map(({ key }) => records.get(key)!);
   return { rows: all.flatMap(rowsOf), records: all, reused };
 }

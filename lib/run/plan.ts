@@ -3,7 +3,8 @@
  * @module
  */
 import type { Backbone } from "../backbone/backbone.ts";
-import { type DatasetSpec, type ImageEntry, listImages } from "../data/dataset.ts";
+import type { DatasetSpec } from "../data/dataset.ts";
+import { Listings } from "../data/listing.ts";
 import { nameTokens, type TokenRequest } from "../features/request.ts";
 import { areUnreadable, readUnreadable } from "../features/unreadable.ts";
 import type { Transform } from "../image/transform.ts";
@@ -58,6 +59,8 @@ export interface PlanOptions {
   readonly seed: number;
   /** Folder of token sets, some of which may be there already. */
   readonly tokensFolder: string;
+  /** What is known of the images; by default nothing, and all are looked at. */
+  readonly listings?: Listings;
 }
 
 /** Planned runs, and what makes their tokens. */
@@ -84,9 +87,8 @@ interface Reads {
 export async function planRuns(
   configs: readonly RunConfig[],
   world: World,
-  { engine, seed, tokensFolder }: PlanOptions,
+  { engine, seed, tokensFolder, listings = new Listings(world.root) }: PlanOptions,
 ): Promise<Plan> {
-  const lists = new Map<string, Promise<readonly ImageEntry[]>>();
   const wanted = new Map<
     string,
     { request: Omit<TokenRequest, "backbones">; backbones: Set<Backbone> }
@@ -101,16 +103,7 @@ export async function planRuns(
   ): Promise<string[]> =>
     Promise.all(spec.sources.map(async (source) => {
       const id = JSON.stringify([source, transform, epoch]);
-      const listId = JSON.stringify(source);
-      let list = lists.get(listId);
-      if (!list) {
-        list = listImages(world.root, { ...spec, sources: [source] }).then((images) =>
-          // several sets may share them
-          source.label === 0 ? images.map((image) => ({ ...image, generator: "real" })) : images
-        );
-        lists.set(listId, list);
-      }
-      const images = await list;
+      const images = await listings.images(source, spec.name);
       if (!wanted.has(id)) {
         wanted.set(id, { request: { images, transform, seed, epoch }, backbones: new Set() });
       }
@@ -159,7 +152,7 @@ export async function planRuns(
     ...request,
     backbones: [...backbones],
   }));
-  const names = await nameTokens(requests, world.root);
+  const names = await nameTokens(requests, world.root, listings);
   const keys = new Map<string, string>();
   const byKey = new Map<string, TokenRequest>();
   [...wanted.keys()].forEach((id, r) =>

@@ -1,10 +1,14 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { openSession } from "../experiments/session.ts";
+import type { SessionOptions } from "../experiments/session_world.ts";
 import type { TokenIndex } from "../lib/features/token_set.ts";
 import { exists } from "../lib/io/files.ts";
 import { resolveDevice } from "../lib/onnx/session.ts";
 import type { RunRecord } from "../lib/results/record.ts";
+import { tableToMarkdown } from "../lib/report/table.ts";
 import { smallCommandLine as run } from "./command_line.ts";
+import "./small_paper.ts";
 import { makeSmallWorld, SMALL_BACKBONE, smallProfile } from "./small_world.ts";
 import { temporaryFolder } from "./temporary.ts";
 
@@ -201,6 +205,47 @@ Deno.test("a dry run obeys every option that what is done hangs on", async () =>
   const { "--datasets": _own, ...without } = OTHERWISE;
   assert.deepEqual((await planned("other", without, skip))[1], 0);
   assert.deepEqual(await planned("nowhere", OTHERWISE, skip), [4, 0, 4, 0, 0]);
+});
+
+Deno.test("a session that is opened alike finds the same runs, and otherwise none", async () => {
+  const options: SessionOptions = {
+    profile: "paper",
+    data,
+    results: join(folder, "other"),
+    seed: 3,
+    seeds: [1, 2],
+    engine: "tensorflow",
+    precision: "int8",
+    protocol: "paper",
+    select: "val",
+    datasets,
+    skipCorrupt: true,
+  };
+  const session = await openSession(options);
+  const rows = await session.rows("grid"), records = await recordsOf("other");
+  assert.equal(rows.length, 4);
+  for (const { seed, contrastiveWeight, test } of rows) {
+    const record = records.find(({ config: { training } }) =>
+      training.seed === seed && training.contrastiveWeight === contrastiveWeight
+    )!;
+    assert.deepEqual(test, record.evaluations[0]!.test);
+  }
+  const { tables } = await session.report("grid");
+  const written = join(folder, "other/paper/val/tables/table_1.md");
+  assert.equal(tableToMarkdown(tables[0]!), await Deno.readTextFile(written));
+
+  const others: SessionOptions[] = [
+    { seed: 0 },
+    { seeds: [3] },
+    { engine: "onnx" },
+    { precision: "full" },
+    { protocol: "released" },
+    { results: join(folder, "plain") },
+  ];
+  for (const changed of others) {
+    const other = await openSession({ ...options, ...changed });
+    await assert.rejects(other.rows("grid"), /^RangeError: .*expected \d runs in .*, found 0;/);
+  }
 });
 
 Deno.test("--force trains again what is done", async () => {

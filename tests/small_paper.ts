@@ -14,6 +14,18 @@ export const smallPaper: Profile = {
   synthbusterSets: smallProfile.synthbusterSets.slice(0, 1),
   ldmGrid: { contrastiveWeights: [.2], projectionLayers: [1], projectionDims: [8] },
   fractions: [.5, 1],
+  epochs: { atEpochs: [2, 3], decayEpochs: [2] },
+  // no two numbers alike, so that none can stand for another
+  training: {
+    ...smallProfile.training,
+    blurProbability: .25,
+    blurSigmaPx: [.1, .9],
+    jpegProbability: .35,
+    jpegQualities: [61, 97],
+    flipProbability: .45,
+    augmentations: 2,
+  },
+  perturbation: { probability: .55, resizePx: 71 },
 };
 
 Object.assign(PROFILES, { paper: smallPaper });

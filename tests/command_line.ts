@@ -18,7 +18,12 @@ export interface Outcome {
 
 /** Runs the command line in the project's folder, wherever the tests were called. */
 export function commandLine(...args: string[]): Promise<Outcome> {
-  return runDeno(["run", "--frozen", "--quiet", ...PERMISSIONS, MAIN, ...args]);
+  return commandLineWith({}, ...args);
+}
+
+/** The same with variables of its own. */
+export function commandLineWith(env: Surroundings["env"], ...args: string[]): Promise<Outcome> {
+  return runDeno(["run", "--frozen", "--quiet", ...PERMISSIONS, MAIN, ...args], { env: env ?? {} });
 }
 
 /** The same where `--profile paper` is a small world: see `small_paper.ts`. */
@@ -26,12 +31,22 @@ export function smallCommandLine(...args: string[]): Promise<Outcome> {
   return runDeno(["run", "--frozen", "--quiet", ...PERMISSIONS, "--preload", SMALL, MAIN, ...args]);
 }
 
-/** Runs Deno, by default in the project's folder. */
-export async function runDeno(args: string[], cwd: string = ROOT): Promise<Outcome> {
+/** Where and with what variables a process runs. */
+export interface Surroundings {
+  /** Default: the project's folder. */
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Runs Deno. */
+export async function runDeno(
+  args: string[],
+  { cwd = ROOT, env = {} }: Surroundings = {},
+): Promise<Outcome> {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args,
     cwd,
-    env: { NO_COLOR: "1", INIT_CWD: cwd },
+    env: { NO_COLOR: "1", INIT_CWD: cwd, ...env },
   }).output();
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).trim();
   return { code, out: text(stdout), error: text(stderr) };

@@ -8,7 +8,7 @@ import { initialParameters } from "../lib/head/architecture.ts";
 import { saveCheckpoint } from "../lib/head/checkpoint.ts";
 import { exists } from "../lib/io/files.ts";
 import { randomStream } from "../lib/random.ts";
-import { commandLine, ROOT, smallCommandLine } from "./command_line.ts";
+import { commandLine, commandLineWith, ROOT, smallCommandLine } from "./command_line.ts";
 import { noiseImage } from "./image_samples.ts";
 import { SMALL_BACKBONE } from "./small_world.ts";
 import { temporaryFolder } from "./temporary.ts";
@@ -145,6 +145,28 @@ Deno.test("backbone import leaves weights where they lie or copies them, and sho
   const { out } = await commandLine("backbone", "show", "--backbones", taken);
   assert.match(out, /4 blocks of width 128, 2 heads, .*; patches of 16 px in 64 px/);
   for (const name of ["Own-1", "Own-2"]) assert.ok(out.includes(join(taken, name)), out);
+});
+
+Deno.test("checkpoint convert writes the second file from the first, and show describes both alike", async () => {
+  const other = join(folder, "head.pth");
+  const { code, error } = await commandLine("checkpoint", "convert", head, other);
+  assert.equal(code, 0, error);
+  const [of, to] = await Promise.all(
+    [head, other].map((path) => commandLine("checkpoint", "show", path)),
+  );
+  assert.match(of!.out, /\n {2}blocks \(n\) +4\n[^]*\n {2}parameters +1289\n/);
+  const sizes = ({ out }: { out: string }) => out.split("\n").slice(1, 7);
+  assert.deepEqual(sizes(to!), sizes(of!));
+});
+
+Deno.test("kernel is installed where Jupyter is told to look, and taken away again", async () => {
+  const env = { JUPYTER_DATA_DIR: join(folder, "jupyter") };
+  const spec = join(env.JUPYTER_DATA_DIR, "kernels/rine/kernel.json");
+  const { code, error } = await commandLineWith(env, "kernel");
+  assert.equal(code, 0, error);
+  assert.equal(await exists(spec), true);
+  await commandLineWith(env, "kernel", "--remove");
+  assert.equal(await exists(spec), false);
 });
 
 const doctor = (...args: string[]) =>

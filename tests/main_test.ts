@@ -74,7 +74,7 @@ Deno.test("a file that is not there is named in one line", async () => {
 
 Deno.test("paths are relative to the folder in which a task is called", async () => {
   const cwd = join(ROOT, "tests");
-  const task = (...args: string[]) => runDeno(["task", "--quiet", ...args], cwd);
+  const task = (...args: string[]) => runDeno(["task", "--quiet", ...args], { cwd });
   assert.deepEqual(await task("checkpoint", "show", "../no/head.safetensors"), {
     code: 1,
     out: "",

@@ -109,6 +109,10 @@ Deno.test("a dry run of the small world counts its runs, heads, token sets and c
   // 2 ξ; train and val real and generated, and two test sets: 20 + 20, 2 + 2, 8 + 8, 4 + 4 images
   assert.deepEqual(await planned("none", {}), [2, 0, 2, 8, 68]);
   assert.deepEqual(await planned("none", { "--seeds": "4,5,6" }), [6, 0, 6, 8, 68]);
+  const mini = ["reproduce", "--dry-run", "--only", "grid", "--data", join(folder, "none")];
+  const { out } = await run(...mini);
+  assert.match(out, /^The mini profile: .* done is what lies in results\/mini and/);
+  assert.match(out, /\ngrid +288 +0 +288 /);
   assert.equal(await exists(join(folder, "none")), false);
   assert.equal(await exists(join(data, "tokens")), false);
 });

@@ -9,6 +9,7 @@ import { saveCheckpoint } from "../lib/head/checkpoint.ts";
 import type { HeadEngine } from "../lib/head/engine.ts";
 import { randomStream } from "../lib/random.ts";
 import { projectFeatures } from "../lib/report/tsne.ts";
+import type { FeaturePoint } from "../lib/results/published.ts";
 import type { RunRecord } from "../lib/results/record.ts";
 import { temporaryFolder } from "./temporary.ts";
 
@@ -60,6 +61,17 @@ Deno.test("drawnSets() are the seven GANs and the eight sets of diffusion models
   assert.ok(names.includes("gaugan") && names.includes("dalle") && !names.includes("san"));
 });
 
+/** Share of points whose nearest neighbour is of the same kind. */
+function nearestAlike(points: readonly FeaturePoint[], kind: "label" | "generator"): number {
+  const alike = points.filter((point) => {
+    const distance = ({ x, y }: FeaturePoint) => Math.hypot(x - point.x, y - point.y);
+    const others = points.filter((other) => other !== point);
+    const nearest = others.reduce((a, b) => distance(b) < distance(a) ? b : a);
+    return nearest[kind] === point[kind];
+  });
+  return alike.length / points.length;
+}
+
 Deno.test("featurePoints() draws equally many images of each set in both spaces, and keeps them for the head", async () => {
   const folder = temporaryFolder();
   const blocks = 2, width = 4, images = 50;
@@ -73,7 +85,7 @@ Deno.test("featurePoints() draws equally many images of each set in both spaces,
   const profile = { ...paper, name: "mini" as const };
   try {
     const test: Record<string, string[]> = {};
-    for (const { name } of drawnSets(profile)) {
+    for (const [place, { name }] of drawnSets(profile).entries()) {
       test[name] = [`tokens-${name}`];
       const writer = await TokenWriter.open(join(folder, "tokens"), test[name]![0]!, {
         source: {},
@@ -85,11 +97,11 @@ Deno.test("featurePoints() draws equally many images of each set in both spaces,
           generator: name,
         })),
       }, images);
-      // The first block's token is 0, the last block's the number of the row.
+      // The first block's token is the row's label, the last block's the place of the set.
       await writer.append(
         Float32Array.from(
           { length: images * blocks * width },
-          (_, i) => Math.floor(i / width) % 2 === 0 ? 0 : Math.floor(i / (width * blocks)),
+          (_, i) => Math.floor(i / width) % 2 === 0 ? Math.floor(i / (width * blocks)) % 2 : place,
         ),
       );
       await writer.finish();
@@ -108,7 +120,7 @@ Deno.test("featurePoints() draws equally many images of each set in both spaces,
             assert.equal(tokens.length, count * blocks * width);
             const z = Float32Array.from(
               { length: count * 3 },
-              (_, i) => tokens[Math.floor(i / 3) * blocks * width + width]! * (i % 3),
+              (_, i) => tokens[Math.floor(i / 3) * blocks * width]! * (i % 3),
             );
             return Promise.resolve({ logits: new Float32Array(count), z });
           },
@@ -134,6 +146,10 @@ Deno.test("featurePoints() draws equally many images of each set in both spaces,
       assert.deepEqual(counts, counts.map(() => 40));
       assert.ok(own.every(({ x, y }) => Number.isFinite(x) && Number.isFinite(y)));
     }
+    // the head's features here tell labels apart, those of the backbone's last block tell sets
+    assert.ok(nearestAlike(points.slice(0, 600), "label") > .95);
+    assert.ok(nearestAlike(points.slice(600), "generator") > .95);
+    assert.ok(nearestAlike(points.slice(600), "label") < .75);
     assert.deepEqual(
       points.slice(0, 600).map(({ label }) => label),
       points.slice(600).map(({ label }) => label),

@@ -15,6 +15,7 @@ import { listImages } from "../lib/data/dataset.ts";
 import { readUserSets } from "../lib/data/user_sets.ts";
 import { publishedLogs, publishedRows } from "../lib/results/published.ts";
 import type { RunRow } from "../lib/results/run.ts";
+import { played } from "./played_world.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 async function withFolder(use: (folder: string) => Promise<void>): Promise<void> {
@@ -227,4 +228,26 @@ Deno.test("only the mini profile's report says that differences mean nothing, ow
     assert.match(reportNotice(small).notice!, /\(faces\)\. .* say nothing about the method\.$/);
     assert.equal(reportNotice(whole).notice, `${whole.notice}.`);
     assert.deepEqual(reportNotice(paper), {});
+  }));
+
+Deno.test("no own set has the name of a set of the profile, or of what tables hold beside sets", () =>
+  withFolder(async (folder) => {
+    const { tables } = await played("test");
+    const beside = [...tables.values()].filter(({ columns }) =>
+      columns.some(({ key }) => key === "mine")
+    ).flatMap(({ rows }) => rows.flatMap((row) => Object.keys(row)))
+      .filter((name) => !["a", "b", "mine"].includes(name));
+    const taken = [
+      ...new Set(beside),
+      ...["train_horse", "val_chair", "ldm_200", "progan", "dalle2"],
+    ];
+    assert.ok(taken.includes("perturbation") && taken.includes("AVG"));
+    for (const name of taken) {
+      const path = await writeSets(folder, [{ ...FACES, name }]);
+      await assert.rejects(withOwnSets(paper, path), {
+        name: "RangeError",
+        message:
+          `Cannot use name of entry 1 of ${path}: expected one that is not taken, found ${name}`,
+      });
+    }
   }));

@@ -1,6 +1,15 @@
 import assert from "node:assert/strict";
 import { evaluateScores } from "../lib/metrics.ts";
-import { logitsOf, readRows, score, trainTogether, writeTokens } from "./small_training.ts";
+import {
+  BLOCKS,
+  CONFIG,
+  logitsOf,
+  lookAt,
+  readRows,
+  score,
+  trainTogether,
+  writeTokens,
+} from "./small_training.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 const CROPS = 10;
@@ -125,4 +134,20 @@ Deno.test("intervals stand beside ACC and AP where they are asked for, and are e
       assert.ok("apHigh" in expected);
     }
   }
+});
+
+Deno.test("each head has the importance of its own blocks: how many features weigh it most", async () => {
+  const { evaluations } = await score(heads, folder, { ten: TEN }, results);
+  for (const [h, head] of heads.entries()) {
+    const { alpha } = await lookAt(head);
+    const counts = Array<number>(BLOCKS).fill(0);
+    for (let feature = 0; feature < CONFIG.projectionDim; feature++) {
+      const weights = counts.map((_, block) => alpha[block * CONFIG.projectionDim + feature]!);
+      counts[weights.indexOf(Math.max(...weights))]! += 1;
+    }
+    assert.deepEqual(evaluations[h]!.blockImportance, counts);
+    assert.equal(evaluations[h]!.checkpoint, head.slice(results.length + 1));
+    assert.equal(evaluations[h]!.epoch, h + 1);
+  }
+  assert.notDeepEqual(evaluations[0]!.blockImportance, evaluations[2]!.blockImportance);
 });

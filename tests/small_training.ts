@@ -202,13 +202,14 @@ export async function logitsOf(
   return logits;
 }
 
-/** A kept head's sizes and what its file says beside its parameters. */
+/** A kept head's sizes, its weights of blocks [blocks, d′], and what its file says beside. */
 export async function lookAt(head: string): Promise<{
   architecture: HeadArchitecture;
+  alpha: readonly number[];
   metadata: Readonly<Record<string, string>>;
 }> {
-  const { architecture, metadata } = await loadCheckpoint(head);
-  return { architecture, metadata };
+  const { architecture, parameters, metadata } = await loadCheckpoint(head);
+  return { architecture, alpha: [...parameters.get("alpha")!.data], metadata };
 }
 
 /** Scores sets of tokens with heads of a results folder, one set a name. */

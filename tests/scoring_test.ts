@@ -28,6 +28,7 @@ await writeTokens(folder, "fewer generated", {
   unreadable: [0, 3],
 });
 await writeTokens(folder, "single", { labels: [0, 1, 1, 0, 1, 0, 0], from: 300 });
+await writeTokens(folder, "mixed", { labels: [0, 1, 1], cropsPerImage: CROPS, from: 400 });
 const TEN = ["real", "generated"], FEWER = ["fewer real", "fewer generated"];
 
 const trained = await trainTogether(
@@ -75,6 +76,8 @@ Deno.test("the mean of logits is not the mean of scores, nor one crop's", async 
 });
 
 Deno.test("an image with ten crops counts once, with its own label", async () => {
+  const { labels: mixed } = await readRows(folder, ["mixed"]);
+  assert.deepEqual(mixed, [0, 1, 1].flatMap((label) => Array(CROPS).fill(label)));
   const { evaluations } = await score(heads, folder, { ten: TEN }, results);
   for (const [h, head] of heads.entries()) {
     const labels = Uint8Array.of(0, 0, 0, 1, 1, 1, 1);

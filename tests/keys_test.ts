@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type Changes, EVALUATION, type Names, namesOf, TRAINING } from "./small_plan.ts";
+import { type Changes, EVALUATION, leaveOut, type Names, namesOf, TRAINING } from "./small_plan.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 const root = temporaryFolder("keys_");
@@ -21,14 +21,13 @@ async function assertRenames(change: Changes, renamed: Renamed, base: Changes = 
     evaluation: { ...base.evaluation, ...change.evaluation },
   };
   const [before, after] = [await namesOf(root, base), await namesOf(root, merged)];
-  const differing = (Object.keys(before) as (keyof Names)[]).filter((name) =>
-    JSON.stringify(before[name]) !== JSON.stringify(after[name])
-  );
-  assert.deepEqual(
-    differing,
-    Object.keys(before).filter((name) => renamed.includes(name as never)),
-    JSON.stringify(change),
-  );
+  assertRenamed(before, after, renamed, JSON.stringify(change));
+}
+
+function assertRenamed(before: Names, after: Names, renamed: Renamed, change: string): void {
+  const names = Object.keys(before) as (keyof Names)[];
+  const differing = names.filter((name) => `${before[name]}` !== `${after[name]}`);
+  assert.deepEqual(differing, names.filter((name) => renamed.includes(name)), change);
 }
 
 const training: Record<keyof typeof TRAINING, readonly [Changes, Renamed]> = {
@@ -155,4 +154,27 @@ Deno.test("validation has the tokens that a test of the same images on centre cr
   assert.equal(val.split(",")[0], (JSON.parse(test) as { a: string[] }).a[0]);
   const ten = await namesOf(root, { ...one, evaluation: { testSets: ["a"], view: "ten" } });
   assert.equal(ten.val, val);
+});
+
+Deno.test("images that are left out name the head that lacks them, and the record that is tried without", async () => {
+  const before = await namesOf(root);
+  const tried = (JSON.parse(before.test) as Record<string, string[]>)["b"]!;
+  const found: Names[] = [];
+  for (
+    const [keys, renamed] of [
+      [before.train[0]!.split(","), HEAD],
+      [before.val.split(","), HEAD],
+      [tried, RECORD],
+    ] as const
+  ) {
+    const folder = temporaryFolder("left_out_");
+    assert.deepEqual(await namesOf(folder), before, "names hang on where the folder lies");
+    for (const positions of [[0], [1]]) {
+      await leaveOut(folder, keys.at(-1)!, positions);
+      const after = await namesOf(folder);
+      assertRenamed(before, after, renamed, `${renamed} without ${positions}`);
+      found.push(after);
+    }
+  }
+  assert.equal(new Set(found.map(({ record }) => record)).size, found.length);
 });

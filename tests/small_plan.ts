@@ -3,8 +3,10 @@
 import { dirname, join } from "node:path";
 import type { Backbone } from "../lib/backbone/backbone.ts";
 import type { DatasetSpec, Source } from "../lib/data/dataset.ts";
+import { unreadablePath } from "../lib/features/unreadable.ts";
 import type { Augmentation } from "../lib/image/augment.ts";
 import type { Perturbation, Perturbing } from "../lib/image/perturb.ts";
+import { writeJson } from "../lib/io/files.ts";
 import type { EvaluationConfig, TrainingConfig } from "../lib/results/run.ts";
 import { planRuns, type World } from "../lib/run/plan.ts";
 
@@ -82,6 +84,15 @@ const SETS = ["cat", "dog"].flatMap((name) => [`train_${name}`, `val_${name}`]).
 
 function sourcesOf(name: string): readonly Source[] {
   return [{ label: 0, directory: `${name}/0_real` }, { label: 1, directory: `${name}/1_fake` }];
+}
+
+/** Says of tokens that are planned in a folder which of their images cannot be decoded. */
+export async function leaveOut(
+  root: string,
+  key: string,
+  positions: readonly number[],
+): Promise<void> {
+  await writeJson(unreadablePath(join(root, "tokens"), key), positions);
 }
 
 /** Plans one run of a folder that holds nothing else, without tokens. */

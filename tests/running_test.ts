@@ -59,7 +59,8 @@ const lasting = (records: readonly RunRecord[]) =>
 
 Deno.test("heads of several seeds and shares run together are those run alone", async () => {
   const configs = [run(), run({ seed: 1 }), run({ fraction: 1 }), run({ batchSize: 5 })];
-  const together = await recordsOf(configs);
+  // one worker: all that may be trained together is
+  const together = await recordsOf(configs, temporaryFolder("together_"), { cores: 1 });
   const alone: RunRecord[] = [];
   for (const config of configs) alone.push(...await recordsOf([config]));
   assert.deepEqual(lasting(together), lasting(alone));
@@ -74,7 +75,7 @@ Deno.test("rows come in the order of their configurations, each tried on its own
     run({}, { atEpochs: [2] }),
     run({ seed: 1 }, { testSets: [b!, a!] }),
   ];
-  const { rows } = await executeSmall(data, configs, temporaryFolder("order_"));
+  const { rows } = await executeSmall(data, configs, temporaryFolder("order_"), { cores: 1 });
   assert.deepEqual(
     rows.map(({ projectionDim, seed, epochs, test }) => [
       ...[projectionDim, seed, epochs],
@@ -102,7 +103,8 @@ Deno.test("what killed processes left half-written is swept, and nothing else", 
 });
 
 Deno.test("intervals are in the record of the run that asks for them, and in no other", async () => {
-  const [plain, asked] = await recordsOf([run(), run({}, { bootstrap: 20 })]);
+  const configs = [run(), run({}, { bootstrap: 20 })];
+  const [plain, asked] = await recordsOf(configs, temporaryFolder("intervals_"), { cores: 1 });
   const intervals = ["accLow", "accHigh", "apLow", "apHigh"];
   for (const [e, { test }] of asked!.evaluations.entries()) {
     for (const [name, scores] of Object.entries(test)) {

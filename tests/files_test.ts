@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { withLock } from "../lib/io/files.ts";
+import { withLock, writeFileAtomic } from "../lib/io/files.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 /** More than it takes to find a file locked. */
@@ -39,4 +39,22 @@ Deno.test("withLock() lets the next one in where an action fails", async () => {
     await withLock(path, () => Promise.resolve("in"), () => assert.fail("it waits")),
     "in",
   );
+});
+
+Deno.test("a write that is cut off leaves the old file, and nothing beside it", async () => {
+  const folder = temporaryFolder(), path = join(folder, "file.txt");
+  const cutOff = async (write: (bytes: Uint8Array) => Promise<void>) => {
+    await write(new TextEncoder().encode("half of the n"));
+    assert.equal(await Deno.readTextFile(path), "old", "the new content shows before it is whole");
+    throw new Error("the power is gone");
+  };
+  await writeFileAtomic(path, "old");
+  await assert.rejects(writeFileAtomic(path, cutOff), /the power is gone/);
+  assert.equal(await Deno.readTextFile(path), "old");
+  assert.deepEqual(Array.from(Deno.readDirSync(folder), ({ name }) => name), ["file.txt"]);
+  await writeFileAtomic(path, "new");
+  assert.equal(await Deno.readTextFile(path), "new");
+  const other = join(folder, "not", "there", "file.txt");
+  await assert.rejects(writeFileAtomic(other, () => Promise.reject(new Error("no"))), /no/);
+  assert.deepEqual(Array.from(Deno.readDirSync(join(folder, "not", "there"))), []);
 });

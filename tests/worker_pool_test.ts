@@ -104,6 +104,19 @@ Deno.test("errors of the system keep their kind on the way out of a worker, all 
   await assert.rejects(pool.run("raise"), { name: "Error", message: "it broke" });
 });
 
+Deno.test("an error that is about a user's data keeps its kind and message on the way out of a worker", async () => {
+  await using pool = openPool(1);
+  const kinds = [RangeError, SyntaxError, TypeError, Deno.errors.NotFound];
+  for (const kind of [...kinds, Deno.errors.NotCapable, Deno.errors.PermissionDenied]) {
+    await assert.rejects(pool.run(`raise ${kind.name}`), (error: Error) => {
+      assert.equal(error.constructor, kind);
+      assert.equal(error.name, kind.name);
+      assert.equal(error.message, `it broke as ${kind.name}`);
+      return true;
+    });
+  }
+});
+
 Deno.test("a process that disposed of a busy pool ends by itself", async () => {
   const script = join(temporaryFolder(), "script.ts");
   const library = new URL("../lib/io/worker_pool.ts", import.meta.url);

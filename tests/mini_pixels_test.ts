@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { makeMiniWorld } from "../lib/data/mini.ts";
 import { GENERATORS } from "../lib/data/mini_generators.ts";
-import { miniFolders } from "../lib/data/mini_layout.ts";
+import { miniFolders, miniJpegQuality } from "../lib/data/mini_layout.ts";
 import type { Picture } from "../lib/data/mini_picture.ts";
 import { LEAF_SHAPES, photograph, sceneMaterial } from "../lib/data/mini_scene.ts";
 import { decodeImage } from "../lib/image/image.ts";
@@ -107,3 +107,31 @@ Deno.test(`the world of seed 0 has the files and pixels of version ${VERSION_HER
 function byName(a: { name: string }, b: { name: string }): number {
   return a.name < b.name ? -1 : 1;
 }
+
+Deno.test("the full world has as many images as its sets are large", () => {
+  const counts = new Map<string, number>();
+  for (const { path, count } of miniFolders(1)) {
+    const kind = path.split("/")[0]!;
+    counts.set(kind, (counts.get(kind) ?? 0) + count);
+  }
+  assert.deepEqual(Object.fromEntries(counts), {
+    train: 4 * 2 * 500,
+    val: 4 * 2 * 50,
+    // twelve sets of their own, eight that share two folders of real images
+    test: (12 * 2 + 8 + 2) * 100,
+    coco: 300 + 40,
+    latent_diffusion_trainingset: 2 * (300 + 40),
+    RAISEpng: 40,
+    synthbuster: 9 * 40,
+  });
+  for (const { path, count, sizePx } of miniFolders(1)) {
+    assert.equal(sizePx, /^(RAISEpng|synthbuster)/.test(path) ? 160 : 76, path);
+    if (/^train/.test(path)) assert.equal(count, 500, path);
+  }
+});
+
+Deno.test("JPEG qualities of the world lie in 80 to 97, both ends among them", () => {
+  const qualities = Array.from({ length: 1000 }, (_, i) => miniJpegQuality(0, `${i}.jpg`));
+  assert.deepEqual([Math.min(...qualities), Math.max(...qualities)], [80, 97]);
+  assert.equal(new Set(qualities).size, 18);
+});

@@ -142,7 +142,11 @@ Deno.test("evaluateScores() refuses what it cannot measure, saying what it found
 
 Deno.test("intervals are the 2.5th and the 97.5th percentile, between neighbours, of measures of resamples", () => {
   const labels = Uint8Array.from({ length: 30 }, (_, i) => i % 3 === 0 ? 0 : 1);
-  const scores = Array.from(labels, (label, i) => ((i * 37) % 50) / 100 + label * 0.35);
+  // some at the threshold, which is not above it
+  const scores = Array.from(
+    labels,
+    (label, i) => i % 7 === 1 ? 0.5 : ((i * 37) % 50) / 100 + label * 0.35,
+  );
   const resamples = 50; // 0.025 · 49 lies between the second and the third
   const found = evaluateScores(labels, scores, { resamples, key: ["set", 3] });
   const byScore = [...labels.keys()].sort((a, b) => scores[b]! - scores[a]!);

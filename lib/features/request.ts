@@ -24,7 +24,7 @@ export interface TokenRequest {
 }
 
 /** Layout of the token files; raised when what a row means changes, or its last digits. */
-const FORMAT = 2;
+export const FORMAT = 2;
 
 /**
  * Names sets of tokens without making them.

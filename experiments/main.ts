@@ -115,13 +115,20 @@ program.command("reproduce")
       stopOnInterrupt("Stopped; the same command goes on from here");
       const profile = { ...await profileOf(name, datasets), selection: select };
       const seeds = given ?? [options.seed];
+      const onProblem = (line: string) => {
+        console.error(line);
+        Deno.exitCode = EXIT_FAILURE;
+      };
       console.log(
         options.dryRun
           ? await dryRun(profile, inOrder(options.only), seeds, {
             ...options,
             device: await resolveDevice(device),
           })
-          : await reproduce({ ...options, profile, seeds, device: await resolveDevice(device) }),
+          : await reproduce({
+            ...{ ...options, profile, seeds, onProblem },
+            device: await resolveDevice(device),
+          }),
       );
     },
   );

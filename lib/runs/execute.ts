@@ -19,7 +19,7 @@ import { pickedCount } from "../tokens/rows.ts";
 import type { RunConfig, RunRow } from "./config.ts";
 import { type PlannedRun, planRuns, requestsOf } from "./plan.ts";
 import { RecordStore, rowsOf, type RunRecord } from "./record.ts";
-import { scoresPath } from "./scores.ts";
+import { removeScores } from "./scores.ts";
 import type { Setup } from "./setup.ts";
 import { findRecord } from "./status.ts";
 import type { HeadResult, HeadsJob } from "./worker.ts";
@@ -105,11 +105,15 @@ export async function execute(
 /** Removes what killed processes have left half-written. */
 async function sweep(folder: string, experiment: string): Promise<void> {
   for (const name of ["heads", "scores", join("records", experiment)]) {
-    const path = join(folder, name);
-    if (!await exists(path)) continue;
-    for await (const entry of Deno.readDir(path)) {
-      if (entry.name.endsWith(".tmp")) await Deno.remove(join(path, entry.name));
-    }
+    await sweepFolder(join(folder, name));
+  }
+}
+
+async function sweepFolder(path: string): Promise<void> {
+  if (!await exists(path)) return;
+  for await (const { name, isDirectory } of Deno.readDir(path)) {
+    if (isDirectory) await sweepFolder(join(path, name));
+    else if (name.endsWith(".tmp")) await Deno.remove(join(path, name));
   }
 }
 
@@ -126,7 +130,7 @@ async function forget(
     if (forced?.has(trainingKey)) continue;
     await removeIfThere(join(store.folder, statePath(trainingKey)));
     for (const epoch of config.evaluation.atEpochs) {
-      await removeIfThere(join(store.folder, scoresPath(trainingKey, epoch)));
+      await removeScores(store.folder, trainingKey, epoch);
       await removeIfThere(join(store.folder, checkpointPath(trainingKey, epoch)));
     }
   }

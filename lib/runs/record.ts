@@ -14,9 +14,9 @@ export interface Evaluation {
   readonly epoch: number;
   /** The head's parameters; path relative to the results folder of the profile. */
   readonly checkpoint: string;
-  /** Scores of every image; path relative to the results folder of the profile. */
+  /** Folder of the scores of every image, relative to the results folder of the profile. */
   readonly scores: string;
-  /** Names of the sets' scores in that file, by test set. */
+  /** Names of the sets' scores in that folder's files, by test set. */
   readonly sets: Readonly<Record<string, string>>;
   /** For each block, how many of the d′ features weigh it most; of detectors that weigh blocks. Paper: §5.7. */
   readonly blockImportance?: readonly number[];

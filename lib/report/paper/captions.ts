@@ -3,8 +3,8 @@
  * @module
  */
 import { listImages } from "../../data/dataset.ts";
+import { unlessMissing } from "../../io/errors.ts";
 import type { RunRow } from "../../runs/config.ts";
-import { unlessMissing } from "../../runs/missing.ts";
 import type { Profile } from "../../runs/profile.ts";
 import type { SectionReport } from "../../runs/section.ts";
 import { reproduceCommand, type Setup } from "../../runs/setup.ts";

@@ -17,8 +17,8 @@
  *
  * What is where: {@linkcode decodeImage}, {@linkcode applyTransform} and {@linkcode perturb} for
  * images; {@linkcode openBackbone} for tokens; {@linkcode openEngine}, {@linkcode loadCheckpoint} and
- * {@linkcode trainHeads} for heads; {@linkcode openDetector} for verdicts; {@linkcode extractTokens}
- * and {@linkcode TokenRows} for tokens on disk; {@linkcode evaluateScores} for ACC and AP;
+ * {@linkcode trainHeads} for heads; {@linkcode openDetector} for verdicts; {@linkcode extractFeatures}
+ * and {@linkcode FeatureRows} for tokens on disk; {@linkcode evaluateScores} for ACC and AP;
  * {@linkcode renderFigure} and {@linkcode tableToMarkdown} for what is printed; {@linkcode show} for
  * notebooks.
  * @module
@@ -41,10 +41,10 @@ export {
   type Origin,
   type Source,
 } from "./data/dataset.ts";
-export { type ExtractOptions, extractTokens } from "./tokens/extract.ts";
-export type { TokenRequest } from "./tokens/request.ts";
-export { MemoryBudget, TokenReader } from "./tokens/reader.ts";
-export { findTokens, type TokenIndex, type TokenSet } from "./tokens/store.ts";
+export { extractFeatures, type ExtractOptions } from "./tokens/extract.ts";
+export type { FeatureRequest } from "./tokens/request.ts";
+export { FeatureReader, MemoryBudget } from "./tokens/reader.ts";
+export { type FeatureIndex, type FeatureSet, findFeatures } from "./tokens/store.ts";
 export {
   type Ablation,
   ABLATIONS,
@@ -171,7 +171,7 @@ export {
 } from "./runs/select.ts";
 export { Detector, openDetector, type Verdict, verdictText } from "./detectors/open.ts";
 export { scoresOf } from "./runs/score.ts";
-export { TokenRows, type TokensOf } from "./tokens/rows.ts";
+export { FeatureRows, type FeaturesOf } from "./tokens/rows.ts";
 export {
   type FailedHead,
   type HeadToTrain,

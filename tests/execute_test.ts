@@ -9,7 +9,7 @@ import { tensor } from "../lib/io/tensor.ts";
 import { RecordStore, type RunRecord } from "../lib/runs/record.ts";
 import type { RunConfig } from "../lib/runs/config.ts";
 import { planRuns } from "../lib/runs/plan.ts";
-import { TokenRows } from "../lib/tokens/rows.ts";
+import { FeatureRows } from "../lib/tokens/rows.ts";
 import { checkpointPath, statePath, trainHeads } from "../lib/detectors/rine/train.ts";
 import {
   executeSmall,
@@ -113,7 +113,7 @@ async function openTraining() {
     keepEpochs: config.evaluation.atEpochs,
   }));
   const tokens = { folder: tokensFolder, ...runs[0]!.tokens };
-  using rows = await TokenRows.open(tokensFolder, tokens.train[0]!);
+  using rows = await FeatureRows.open(tokensFolder, tokens.train[0]!);
   const batches = Array.from(rows.batches(run().training.batchSize), ({ count }) => count);
   const engine = await openEngine("onnx");
   return {

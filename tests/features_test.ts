@@ -7,15 +7,15 @@ import { type Backbone, openBackbone, PRECISIONS } from "../lib/backbones/backbo
 import { quantizedPath, quantizeWeights } from "../lib/backbones/quantize.ts";
 import { readVitWeights } from "../lib/backbones/vit/weights.ts";
 import { type DatasetSpec, type ImageEntry, listImages } from "../lib/data/dataset.ts";
-import { type ExtractOptions, extractTokens } from "../lib/tokens/extract.ts";
-import { nameTokens } from "../lib/tokens/request.ts";
-import { MemoryBudget, TokenReader } from "../lib/tokens/reader.ts";
-import { findTokens, tokenPaths, type TokenSet, TokenWriter } from "../lib/tokens/store.ts";
+import { extractFeatures, type ExtractOptions } from "../lib/tokens/extract.ts";
+import { nameFeatures } from "../lib/tokens/request.ts";
+import { FeatureReader, MemoryBudget } from "../lib/tokens/reader.ts";
+import { featurePaths, type FeatureSet, FeatureWriter, findFeatures } from "../lib/tokens/store.ts";
 import { decodeImage } from "../lib/image/image.ts";
 import { PERTURBATIONS } from "../lib/image/perturb.ts";
 import type { Transform } from "../lib/image/transform.ts";
 import { randomStream } from "../lib/random.ts";
-import { TokenRows } from "../lib/tokens/rows.ts";
+import { FeatureRows } from "../lib/tokens/rows.ts";
 import { GOLDENS } from "./goldens.ts";
 import { temporaryFolder } from "./temporary.ts";
 
@@ -57,10 +57,10 @@ async function withFixture(use: (fixture: Fixture) => Promise<void>): Promise<vo
   const extract = async (transform: Transform, changed: Partial<ExtractOptions> = {}) => {
     const images = await listImages(root, SPEC);
     const request = { images, transform, seed: 3, epoch: 1, backbones: [backbone] };
-    const [sets] = await extractTokens([request], { ...options, ...changed });
+    const [sets] = await extractFeatures([request], { ...options, ...changed });
     const set = sets![0]!;
-    const found = await findTokens(changed.folder ?? options.folder, set.key);
-    using reader = await TokenReader.open(found!);
+    const found = await findFeatures(changed.folder ?? options.folder, set.key);
+    using reader = await FeatureReader.open(found!);
     const rows = found!.index.shape[0];
     const values = new Float32Array(rows * reader.rowLength);
     for (let row = 0; row < rows; row++) reader.copyRow(row, values, row * reader.rowLength);
@@ -103,8 +103,8 @@ Deno.test("extraction cut off anywhere goes on and ends with the same bytes", ()
     await extract(transform);
     const images = await listImages(options.root, SPEC);
     const request = { images, transform, seed: 3, epoch: 1, backbones: [backbone] };
-    const [[key]] = await nameTokens([request], options.root) as [[string]];
-    const paths = tokenPaths(options.folder, key);
+    const [[key]] = await nameFeatures([request], options.root) as [[string]];
+    const paths = featurePaths(options.folder, key);
     const whole = await Deno.readFile(paths.tokens);
     const random = randomStream("cuts");
     const cuts = [
@@ -136,10 +136,10 @@ Deno.test("the key changes with the images, the transform, the seed and the epoc
       { ...base, seed: 4 },
       { ...base, epoch: 2 },
     ];
-    const keys = (await nameTokens(requests, options.root)).flat();
+    const keys = (await nameFeatures(requests, options.root)).flat();
     assert.equal(new Set(keys).size, requests.length);
     const center = { ...base, transform: { kind: "center", size } as const };
-    const [[a], [b]] = await nameTokens([center, { ...center, seed: 9 }], options.root) as [
+    const [[a], [b]] = await nameFeatures([center, { ...center, seed: 9 }], options.root) as [
       [string],
       [string],
     ];
@@ -157,15 +157,15 @@ Deno.test("the index names image, label and generator of every row", () =>
       epoch: 0,
       backbones: [backbone],
     };
-    const [[key]] = await nameTokens([request], options.root) as [[string]];
-    const { index } = (await findTokens(options.folder, key))!;
+    const [[key]] = await nameFeatures([request], options.root) as [[string]];
+    const { index } = (await findFeatures(options.folder, key))!;
     assert.equal(index.images.length, REAL + GENERATED);
     assert.deepEqual(index.images[0], { path: "tiny/0_real/0.png", label: 0, generator: "tiny" });
     assert.equal(index.images.filter(({ label }) => label === 1).length, GENERATED);
   }));
 
-async function valuesOf(set: TokenSet): Promise<Float32Array> {
-  using reader = await TokenReader.open(set);
+async function valuesOf(set: FeatureSet): Promise<Float32Array> {
+  using reader = await FeatureReader.open(set);
   const [rows] = set.index.shape;
   const values = new Float32Array(rows * reader.rowLength);
   for (let row = 0; row < rows; row++) reader.copyRow(row, values, row * reader.rowLength);
@@ -237,7 +237,7 @@ Deno.test("tokens of an image depend neither on order, batches and workers nor o
       changed: Partial<ExtractOptions> = {},
     ) => {
       const request = { images, transform, seed: 3, epoch: 1, backbones };
-      const [sets] = await extractTokens([request], { ...options, ...changed });
+      const [sets] = await extractFeatures([request], { ...options, ...changed });
       return await Promise.all(sets!.map(valuesOf));
     };
     let round = 0;
@@ -321,13 +321,15 @@ Deno.test("with skipCorrupt the rows of such images are NaN and listed, and all 
   withFixture(async ({ backbone, size, options }) => {
     const request = { transform: train(size), seed: 3, epoch: 1, backbones: [backbone] };
     const clean = await listImages(options.root, SPEC);
-    const [[whole]] = await extractTokens([{ ...request, images: clean }], options) as [[TokenSet]];
+    const [[whole]] = await extractFeatures([{ ...request, images: clean }], options) as [
+      [FeatureSet],
+    ];
     assert.deepEqual(whole.unreadable, []);
     const expected = await valuesOf(whole);
     await spoil(options.root);
     const images = await listImages(options.root, SPEC);
     const lenient = { ...options, skipCorrupt: true };
-    const [[set]] = await extractTokens([{ ...request, images }], lenient) as [[TokenSet]];
+    const [[set]] = await extractFeatures([{ ...request, images }], lenient) as [[FeatureSet]];
     assert.deepEqual(
       set.unreadable.map((position) => images[position]!.path),
       ["tiny/0_real/gone.png", "tiny/1_fake/2.png"],
@@ -344,7 +346,7 @@ Deno.test("with skipCorrupt the rows of such images are NaN and listed, and all 
           )
         );}
     });
-    await assert.rejects(extractTokens([{ ...request, images }], options), /gone\.png/);
+    await assert.rejects(extractFeatures([{ ...request, images }], options), /gone\.png/);
   }));
 
 Deno.test("extraction without some images, cut off anywhere, ends with the same bytes and the same list", () =>
@@ -353,7 +355,7 @@ Deno.test("extraction without some images, cut off anywhere, ends with the same 
     const images = await listImages(options.root, SPEC);
     const request = { images, transform: train(size), seed: 3, epoch: 1, backbones: [backbone] };
     const lenient = { ...options, skipCorrupt: true };
-    const [[set]] = await extractTokens([request], lenient) as [[TokenSet]];
+    const [[set]] = await extractFeatures([request], lenient) as [[FeatureSet]];
     const whole = await Deno.readFile(set.path);
     const list = `${set.path.slice(0, -".npy".length)}.unreadable.json`;
     const listed = await Deno.readTextFile(list);
@@ -363,7 +365,7 @@ Deno.test("extraction without some images, cut off anywhere, ends with the same 
       await Deno.remove(set.path);
       await Deno.writeFile(`${set.path}.partial`, whole.slice(0, cut));
       if (!keepsList) await Deno.remove(list);
-      const [[again]] = await extractTokens([request], lenient) as [[TokenSet]];
+      const [[again]] = await extractFeatures([request], lenient) as [[FeatureSet]];
       assert.deepEqual(await Deno.readFile(again.path), whole, `cut at ${cut}`);
       assert.equal(await Deno.readTextFile(list), listed);
     }
@@ -376,11 +378,11 @@ Deno.test("an image that has been mended is taken in, even where its size is the
     const request = { transform: train(size), seed: 3, epoch: 1, backbones: [backbone] };
     const extract = async (skipCorrupt: boolean) => {
       const images = await listImages(options.root, SPEC);
-      const [[set]] = await extractTokens([{ ...request, images }], {
+      const [[set]] = await extractFeatures([{ ...request, images }], {
         ...options,
         skipCorrupt,
       }) as [
-        [TokenSet],
+        [FeatureSet],
       ];
       return set;
     };
@@ -399,7 +401,7 @@ Deno.test("a set of which no image can be decoded is refused even with skipCorru
     const images = (await listImages(options.root, SPEC)).filter(({ label }) => label === 1);
     for (const { path } of images) await Deno.writeTextFile(join(options.root, path), "");
     const request = { images, transform: train(size), seed: 3, epoch: 1, backbones: [backbone] };
-    await assert.rejects(extractTokens([request], { ...options, skipCorrupt: true }), {
+    await assert.rejects(extractFeatures([request], { ...options, skipCorrupt: true }), {
       name: "UserError",
       message: `Cannot compute tokens: expected images that can be decoded beside ${
         join(options.root, "tiny/1_fake/0.png")
@@ -427,7 +429,7 @@ Deno.test("a truncated token file is named, not read", () =>
   }));
 
 /** A set of float16 numbers that count from 0, made without a backbone. */
-async function writeSet(folder: string, key: string, rows = 4): Promise<TokenSet> {
+async function writeSet(folder: string, key: string, rows = 4): Promise<FeatureSet> {
   const shape = [rows, 2, 3] as const;
   const images = Array.from({ length: rows }, (_, i) => ({
     path: `${i}.png`,
@@ -435,10 +437,10 @@ async function writeSet(folder: string, key: string, rows = 4): Promise<TokenSet
     generator: "tiny",
   }));
   const index = { source: {}, shape, cropsPerImage: 1, images };
-  const writer = await TokenWriter.open(folder, key, index, 1);
+  const writer = await FeatureWriter.open(folder, key, index, 1);
   await writer.append(Float32Array.from({ length: rows * 6 }, (_, i) => i));
   await writer.finish();
-  return (await findTokens(folder, key))!;
+  return (await findFeatures(folder, key))!;
 }
 
 /** Number of files that this process has open; Deno itself reads /proc with all permissions only. */
@@ -456,20 +458,20 @@ Deno.test({
     const cut = await writeSet(folder, "cut");
     await Deno.truncate(cut.path, (await Deno.stat(cut.path)).size - 1);
     await Deno.writeTextFile(join(folder, "list.unreadable.json"), "[");
-    const longer: TokenSet = { ...whole, index: { ...whole.index, shape: [40, 2, 3] } };
+    const longer: FeatureSet = { ...whole, index: { ...whole.index, shape: [40, 2, 3] } };
     const budget = new MemoryBudget(1000);
     const before = openFiles(), times = 20;
     assert(before > 3, `${before}`);
     for (let i = 0; i < times; i++) {
-      await assert.rejects(TokenRows.open(folder, ["whole", "cut"]), UserError);
-      await assert.rejects(TokenRows.open(folder, ["whole", "none"]), UserError);
-      await assert.rejects(TokenReader.open(cut), UserError);
-      await assert.rejects(TokenReader.open(longer, budget), /it ends too early$/);
-      await assert.rejects(TokenWriter.open(folder, "list", whole.index, 1), UserError);
+      await assert.rejects(FeatureRows.open(folder, ["whole", "cut"]), UserError);
+      await assert.rejects(FeatureRows.open(folder, ["whole", "none"]), UserError);
+      await assert.rejects(FeatureReader.open(cut), UserError);
+      await assert.rejects(FeatureReader.open(longer, budget), /it ends too early$/);
+      await assert.rejects(FeatureWriter.open(folder, "list", whole.index, 1), UserError);
     }
     // those of workers of the tests before may go meanwhile
     assert(openFiles() < before + times);
-    using rows = await TokenRows.open(folder, ["whole", "whole"]);
+    using rows = await FeatureRows.open(folder, ["whole", "whole"]);
     assert.equal(rows.count, 8);
     assert.equal(budget.take(1000), 1000, "what could not be read takes no memory");
   },
@@ -481,7 +483,7 @@ Deno.test("sets that are open at once share the memory for rows, and read the sa
   const bytes = 4 * 6 * 2;
   const budget = new MemoryBudget(2 * bytes - 1);
   /** Whether a reader has the rows, or reads them where they no longer are. */
-  const isResident = async (reader: TokenReader) => {
+  const isResident = async (reader: FeatureReader) => {
     const row = new Float32Array(6);
     reader.copyRow(2, row, 0);
     assert.deepEqual([...row], [12, 13, 14, 15, 16, 17]);
@@ -491,15 +493,15 @@ Deno.test("sets that are open at once share the memory for rows, and read the sa
     await Deno.writeFile(set.path, content);
     return row[0] === 12;
   };
-  const first = await TokenReader.open(set, budget);
+  const first = await FeatureReader.open(set, budget);
   {
-    using second = await TokenReader.open(set, budget);
+    using second = await FeatureReader.open(set, budget);
     assert.deepEqual([await isResident(first), await isResident(second)], [true, false]);
   }
   first[Symbol.dispose]();
   first[Symbol.dispose]();
   assert.throws(() => first.copyRow(0, new Float32Array(6), 0), /found it closed$/);
-  using third = await TokenReader.open(set, budget);
-  using fourth = await TokenReader.open(set, budget);
+  using third = await FeatureReader.open(set, budget);
+  using fourth = await FeatureReader.open(set, budget);
   assert.deepEqual([await isResident(third), await isResident(fourth)], [true, false]);
 });

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import featureSpace, { drawnSets } from "../experiments/rine/feature_space.ts";
 import { featurePoints } from "../lib/report/paper/feature_points.ts";
 import { paper } from "../experiments/profiles/paper.ts";
-import { TokenWriter } from "../lib/tokens/store.ts";
+import { FeatureWriter } from "../lib/tokens/store.ts";
 import { initialParameters } from "../lib/detectors/rine/architecture.ts";
 import { saveCheckpoint } from "../lib/detectors/rine/checkpoint.ts";
 import type { HeadEngine } from "../lib/detectors/rine/engine.ts";
@@ -75,7 +75,7 @@ Deno.test("featurePoints() draws equally many images of each set in both spaces,
     const test: Record<string, string[]> = {};
     for (const { name } of drawnSets(profile)) {
       test[name] = [`tokens-${name}`];
-      const writer = await TokenWriter.open(join(folder, "tokens"), test[name]![0]!, {
+      const writer = await FeatureWriter.open(join(folder, "tokens"), test[name]![0]!, {
         source: {},
         shape: [images, blocks, width],
         cropsPerImage: 1,

@@ -6,8 +6,8 @@ import { UserError } from "../io/errors.ts";
 import { basename, resolve } from "node:path";
 import { openBackbone, type Precision } from "../backbones/backbone.ts";
 import type { ImageEntry } from "../data/dataset.ts";
-import { extractTokens } from "../tokens/extract.ts";
-import { tokenPaths } from "../tokens/store.ts";
+import { extractFeatures } from "../tokens/extract.ts";
+import { featurePaths } from "../tokens/store.ts";
 import { cropsPerImage } from "../image/transform.ts";
 import { writeJson } from "../io/files.ts";
 import type { Device } from "../onnx/session.ts";
@@ -50,7 +50,7 @@ export async function writeFeatures(options: FeaturesOptions): Promise<string> {
   // unfinished tokens lie beside the file they will become
   const folder = `${out}.unfinished`;
   const request = { images, transform: { kind: transform, size }, seed: 0, epoch: 0 } as const;
-  const [sets] = await extractTokens([{ ...request, backbones: [backbone] }], {
+  const [sets] = await extractFeatures([{ ...request, backbones: [backbone] }], {
     root,
     folder,
     batchSize: 8,
@@ -65,7 +65,7 @@ export async function writeFeatures(options: FeaturesOptions): Promise<string> {
     images: images.map(({ path }) => path),
     ...(unreadable.length > 0 ? { unreadable: unreadable.map((i) => images[i]!.path) } : {}),
   });
-  await Deno.rename(tokenPaths(folder, key).tokens, out);
+  await Deno.rename(featurePaths(folder, key).tokens, out);
   await Deno.remove(folder, { recursive: true });
   const crops = cropsPerImage(request.transform) === 1 ? "" : ", ten rows an image";
   const lacking = unreadable.length === 0

@@ -12,7 +12,7 @@ import { assertImages, type RgbImage } from "../image/image.ts";
 import { parseJson } from "../io/files.ts";
 import { THRESHOLD } from "../metrics.ts";
 import { scoresOf } from "../runs/score.ts";
-import type { TokensOf } from "../tokens/rows.ts";
+import type { FeaturesOf } from "../tokens/rows.ts";
 
 /** What a detector says of one image. */
 export interface Verdict {
@@ -113,7 +113,7 @@ async function assertTrainedOn(
   tokens: string | undefined,
 ): Promise<void> {
   if (tokens === undefined) return;
-  const trained = parseJson<TokensOf>(tokens, `the tokens that ${head} was trained on`);
+  const trained = parseJson<FeaturesOf>(tokens, `the tokens that ${head} was trained on`);
   if (trained.tap !== backbone.tap) {
     throw new UserError(
       "usage",

@@ -5,8 +5,8 @@
  */
 import { UserError } from "../io/errors.ts";
 import { join } from "node:path";
-import { extractTokens } from "../tokens/extract.ts";
-import type { TokenRequest } from "../tokens/request.ts";
+import { extractFeatures } from "../tokens/extract.ts";
+import type { FeatureRequest } from "../tokens/request.ts";
 import { parameterCount } from "../detectors/rine/architecture.ts";
 import type { EngineName } from "../detectors/rine/open_engine.ts";
 import { cropsPerImage } from "../image/transform.ts";
@@ -86,7 +86,7 @@ export async function execute(
   };
   let waiting = await waitingRuns();
   if (waiting.length > 0) {
-    await extractTokens(requestsOf(waiting, requests), {
+    await extractFeatures(requestsOf(waiting, requests), {
       root: world.root,
       folder: options.tokensFolder,
       batchSize: options.batchSize,
@@ -218,7 +218,7 @@ function sizesOf({ backbone }: TrainingConfig, world: World) {
 }
 
 /** How many rows of tokens a run learns from and scores: a measure of its work. */
-function rowCounter(requests: ReadonlyMap<string, TokenRequest>): (run: PlannedRun) => number {
+function rowCounter(requests: ReadonlyMap<string, FeatureRequest>): (run: PlannedRun) => number {
   const rows = (key: string) => {
     const { images, transform } = requests.get(key)!;
     return images.length * cropsPerImage(transform);

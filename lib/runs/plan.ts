@@ -5,7 +5,7 @@
 import { UserError } from "../io/errors.ts";
 import type { Backbone } from "../backbones/backbone.ts";
 import { type DatasetSpec, type ImageEntry, listImages } from "../data/dataset.ts";
-import { nameTokens, type TokenRequest } from "../tokens/request.ts";
+import { type FeatureRequest, nameFeatures } from "../tokens/request.ts";
 import { areUnreadable, readUnreadable } from "../tokens/unreadable.ts";
 import type { Transform } from "../image/transform.ts";
 import { contentKey } from "../io/files.ts";
@@ -65,7 +65,7 @@ export interface PlanOptions {
 export interface Plan {
   readonly runs: readonly PlannedRun[];
   /** By the key of the tokens. */
-  readonly requests: ReadonlyMap<string, TokenRequest>;
+  readonly requests: ReadonlyMap<string, FeatureRequest>;
 }
 
 /** Tokens that a configuration reads, before they have a name. */
@@ -90,7 +90,7 @@ export async function planRuns(
   const lists = new Map<string, Promise<readonly ImageEntry[]>>();
   const wanted = new Map<
     string,
-    { request: Omit<TokenRequest, "backbones">; backbones: Set<Backbone> }
+    { request: Omit<FeatureRequest, "backbones">; backbones: Set<Backbone> }
   >();
 
   /** A set's sources have tokens of their own: real images that sets share are read once. */
@@ -160,9 +160,9 @@ export async function planRuns(
     ...request,
     backbones: [...backbones],
   }));
-  const names = await nameTokens(requests, world.root);
+  const names = await nameFeatures(requests, world.root);
   const keys = new Map<string, string>();
-  const byKey = new Map<string, TokenRequest>();
+  const byKey = new Map<string, FeatureRequest>();
   [...wanted.keys()].forEach((id, r) =>
     requests[r]!.backbones.forEach((backbone, b) => {
       keys.set(`${id} ${backbone.name}`, names[r]![b]!);
@@ -194,7 +194,7 @@ export async function planRuns(
 
 /** Paths of the images that sets on disk lack, by the sets' keys. */
 async function skippedPaths(
-  requests: ReadonlyMap<string, TokenRequest>,
+  requests: ReadonlyMap<string, FeatureRequest>,
   folder: string,
   root: string,
 ): Promise<Map<string, readonly string[]>> {
@@ -236,8 +236,8 @@ function skippedOf(
 /** What makes the tokens that some of the planned runs read, each request once. */
 export function requestsOf(
   runs: readonly PlannedRun[],
-  requests: ReadonlyMap<string, TokenRequest>,
-): TokenRequest[] {
+  requests: ReadonlyMap<string, FeatureRequest>,
+): FeatureRequest[] {
   const keys = runs.flatMap(({ tokens, testTokens }) => [
     ...tokens.train.flat(),
     ...tokens.val,

@@ -9,7 +9,7 @@ import { writeSafetensors } from "../io/safetensors.ts";
 import { evaluateScores } from "../metrics.ts";
 import type { Evaluation } from "./record.ts";
 import type { SetScores } from "./config.ts";
-import { TokenRows } from "../tokens/rows.ts";
+import { FeatureRows } from "../tokens/rows.ts";
 import { loadKept, PREDICTION_BATCH } from "../detectors/rine/train.ts";
 
 /** A trained head on disk, and where its scores go. Paths relative to the results folder. */
@@ -48,7 +48,7 @@ export async function evaluateHeads(
       importance.push(blockImportance(parameters));
     }
     for (const [name, keys] of Object.entries(tokens)) {
-      using rows = await TokenRows.open(tokensFolder, keys);
+      using rows = await FeatureRows.open(tokensFolder, keys);
       const crops = rows.cropsPerImage;
       const logits = heads.map(() => new Float32Array(rows.count));
       let offset = 0;

@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import type { Precision } from "../backbones/backbone.ts";
-import { tokenPaths } from "../tokens/store.ts";
+import { featurePaths } from "../tokens/store.ts";
 import { type EngineName, resolveEngine } from "../detectors/rine/open_engine.ts";
 import { exists } from "../io/files.ts";
 import type { Device } from "../onnx/session.ts";
@@ -108,7 +108,7 @@ export class Standing {
 
   /** Whether a finished set of tokens is on disk. */
   hasTokens(key: string): Promise<boolean> {
-    return this.#exists(tokenPaths(join(this.#options.data, "tokens"), key).tokens);
+    return this.#exists(featurePaths(join(this.#options.data, "tokens"), key).tokens);
   }
 
   /** Closes the backbones. */

@@ -9,9 +9,15 @@ import type { ImageEntry } from "../data/dataset.ts";
 import { withLock } from "../io/files.ts";
 import type { OnProgress } from "../io/progress.ts";
 import { WorkerPool } from "../io/worker_pool.ts";
-import { describe, listed, type TokenRequest, type Wanted } from "./request.ts";
-import type { TokenJob, TokenResult, UnreadableImage } from "./worker.ts";
-import { findTokens, removeTokens, type TokenIndex, type TokenSet, TokenWriter } from "./store.ts";
+import { describe, type FeatureRequest, listed, type Wanted } from "./request.ts";
+import type { FeatureJob, FeatureResult, UnreadableImage } from "./worker.ts";
+import {
+  type FeatureIndex,
+  type FeatureSet,
+  FeatureWriter,
+  findFeatures,
+  removeFeatures,
+} from "./store.ts";
 import { areUnreadable, readUnreadable, unreadableError } from "./unreadable.ts";
 
 /** Where images come from, where tokens go, and how hard to work. */
@@ -45,10 +51,10 @@ export interface ExtractOptions {
  * @throws {UserError} where a backbone's resolution is not the size of the crops, an image is too
  * small for ten crops, or none of a request's images can be decoded
  */
-export async function extractTokens(
-  requests: readonly TokenRequest[],
+export async function extractFeatures(
+  requests: readonly FeatureRequest[],
   options: ExtractOptions,
-): Promise<TokenSet[][]> {
+): Promise<FeatureSet[][]> {
   const wanted = await Promise.all(requests.map((request) => describe(request, options.root)));
   if ((await missingOf(wanted, options)).length > 0) {
     // a second process waits here, and then finds the sets finished
@@ -58,7 +64,7 @@ export async function extractTokens(
     }, options.onWait);
   }
   return await Promise.all(
-    wanted.map((sets) => Promise.all(sets.map(({ key }) => expectTokens(options.folder, key)))),
+    wanted.map((sets) => Promise.all(sets.map(({ key }) => expectFeatures(options.folder, key)))),
   );
 }
 
@@ -78,7 +84,7 @@ async function missingOf(wanted: readonly Wanted[][], options: ExtractOptions) {
       const { images } = set.request;
       const unreadable = await readUnreadable(folder, set.key);
       const isStale = !await areUnreadable(images, unreadable, root);
-      if (!isStale && await findTokens(folder, set.key)) {
+      if (!isStale && await findFeatures(folder, set.key)) {
         if (unreadable.length > 0 && !skipCorrupt) {
           throw await unreadableError(images, unreadable[0]!, root);
         }
@@ -93,8 +99,8 @@ async function missingOf(wanted: readonly Wanted[][], options: ExtractOptions) {
   return missing;
 }
 
-async function expectTokens(folder: string, key: string): Promise<TokenSet> {
-  const set = await findTokens(folder, key);
+async function expectFeatures(folder: string, key: string): Promise<FeatureSet> {
+  const set = await findFeatures(folder, key);
   if (!set) throw new Error(`Cannot load tokens: expected ${key}.npy in ${folder}, found none`);
   return set;
 }
@@ -110,7 +116,7 @@ const LARGE_BYTES = 2 ** 29;
 
 /** A job and where its tokens go. */
 interface Batch {
-  readonly job: TokenJob;
+  readonly job: FeatureJob;
   readonly sets: readonly Wanted[];
   /** First row that the batch fills. */
   readonly row: number;
@@ -128,8 +134,8 @@ async function extractMissing(work: readonly Wanted[][], options: ExtractOptions
     options.onProgress?.({ stage: "tokens", unit: "crops", done: done += rows, total });
 
   const module = new URL("./worker.ts", import.meta.url);
-  await using pool = new WorkerPool<TokenJob, TokenResult>(module, options.workers);
-  const writers = new Map<string, TokenWriter>();
+  await using pool = new WorkerPool<FeatureJob, FeatureResult>(module, options.workers);
+  const writers = new Map<string, FeatureWriter>();
   try {
     const batches = [];
     for (const sets of work) {
@@ -137,7 +143,7 @@ async function extractMissing(work: readonly Wanted[][], options: ExtractOptions
       for (const { key, index } of sets) {
         const batchRows = imagesPerBatch(index, options) * index.cropsPerImage;
         await forgetStale(key, index.images, options);
-        const writer = await TokenWriter.open(options.folder, key, index, batchRows);
+        const writer = await FeatureWriter.open(options.folder, key, index, batchRows);
         writers.set(key, writer);
         firstRow = Math.min(firstRow, writer.rowsDone);
         report(writer.rowsDone);
@@ -158,7 +164,7 @@ async function extractMissing(work: readonly Wanted[][], options: ExtractOptions
       for (const [index, { key, backbone }] of item.sets.entries()) {
         const writer = writers.get(key)!;
         if (writer.rowsDone <= item.row) {
-          const tokens = result.tokens[index] ?? await tokensHere(backbone, result.crops, rows);
+          const tokens = result.tokens[index] ?? await featuresHere(backbone, result.crops, rows);
           await writer.append(tokens, unreadable);
           report(rows);
         }
@@ -175,7 +181,7 @@ async function extractMissing(work: readonly Wanted[][], options: ExtractOptions
  * Computes tokens on this thread. A large backbone on the CPU takes crops one by one: more at once
  * are no faster, and meanwhile this thread neither shows progress nor hears Ctrl-C.
  */
-async function tokensHere(
+async function featuresHere(
   backbone: Backbone,
   crops: Uint8Array,
   rows: number,
@@ -197,7 +203,7 @@ async function forgetStale(
   { folder, root }: ExtractOptions,
 ): Promise<void> {
   const unreadable = await readUnreadable(folder, key);
-  if (!await areUnreadable(images, unreadable, root)) await removeTokens(folder, key);
+  if (!await areUnreadable(images, unreadable, root)) await removeFeatures(folder, key);
 }
 
 function nothingReadable(images: readonly ImageEntry[], { root }: ExtractOptions): UserError {
@@ -209,7 +215,7 @@ function nothingReadable(images: readonly ImageEntry[], { root }: ExtractOptions
   );
 }
 
-function imagesPerBatch({ cropsPerImage }: TokenIndex, { batchSize }: ExtractOptions): number {
+function imagesPerBatch({ cropsPerImage }: FeatureIndex, { batchSize }: ExtractOptions): number {
   return Math.max(1, Math.floor(batchSize / cropsPerImage));
 }
 

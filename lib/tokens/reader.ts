@@ -5,7 +5,7 @@
 import { UserError } from "../io/errors.ts";
 import { closeSync, openSync, readSync } from "node:fs";
 import { readNpyHeader } from "../io/npy.ts";
-import type { TokenSet } from "./store.ts";
+import type { FeatureSet } from "./store.ts";
 
 /** Memory that several may take from, as long as there is some left. */
 export class MemoryBudget {
@@ -39,9 +39,9 @@ const BUDGET = new MemoryBudget(2 ** 30 / navigator.hardwareConcurrency);
  * Reads rows of a set in any order, as float32. The set is kept in memory where those that are open
  * already leave room for it, else each row is read from the file.
  */
-export class TokenReader implements Disposable {
+export class FeatureReader implements Disposable {
   /** What it reads. */
-  readonly set: TokenSet;
+  readonly set: FeatureSet;
   /** Values of a row. */
   readonly rowLength: number;
   readonly #dataOffset: number;
@@ -51,7 +51,7 @@ export class TokenReader implements Disposable {
   #resident: Float16Array<ArrayBuffer> | undefined;
   #taken = 0;
 
-  private constructor(set: TokenSet, dataOffset: number, budget: MemoryBudget) {
+  private constructor(set: FeatureSet, dataOffset: number, budget: MemoryBudget) {
     const [rows, blocks, width] = set.index.shape;
     this.set = set;
     this.rowLength = blocks * width;
@@ -77,8 +77,8 @@ export class TokenReader implements Disposable {
    * @param budget memory that it may take from; that of the thread where it is left out
    * @throws {UserError} where its file is damaged
    */
-  static async open(set: TokenSet, budget: MemoryBudget = BUDGET): Promise<TokenReader> {
-    return new TokenReader(set, (await readNpyHeader(set.path)).dataOffset, budget);
+  static async open(set: FeatureSet, budget: MemoryBudget = BUDGET): Promise<FeatureReader> {
+    return new FeatureReader(set, (await readNpyHeader(set.path)).dataOffset, budget);
   }
 
   /** Copies one row into `target` from `offset` on. */

@@ -9,10 +9,10 @@ import type { ImageEntry } from "../data/dataset.ts";
 import { reasonOf } from "../data/folder_tree.ts";
 import { cropsPerImage, isRandom, type Transform } from "../image/transform.ts";
 import { contentKey } from "../io/files.ts";
-import type { TokenIndex } from "./store.ts";
+import type { FeatureIndex } from "./store.ts";
 
 /** Tokens that are wanted: these images, cropped this way, through each of these backbones. */
-export interface TokenRequest {
+export interface FeatureRequest {
   /** In the order of their rows. */
   readonly images: readonly ImageEntry[];
   /** What the crops are made with; their size is the backbones' resolution. */
@@ -33,8 +33,8 @@ const FORMAT = 2;
  * @returns for each request, the key for each of its backbones, in their order
  * @throws {UserError} where a backbone's resolution is not the size of the crops
  */
-export async function nameTokens(
-  requests: readonly TokenRequest[],
+export async function nameFeatures(
+  requests: readonly FeatureRequest[],
   root: string,
 ): Promise<string[][]> {
   const wanted = await Promise.all(requests.map((request) => describe(request, root)));
@@ -49,18 +49,18 @@ export interface Wanted {
    */
   readonly key: string;
   /** What asked for it. */
-  readonly request: TokenRequest;
+  readonly request: FeatureRequest;
   /** What makes it. */
   readonly backbone: Backbone;
   /** The index of the set once it is finished. */
-  readonly index: TokenIndex;
+  readonly index: FeatureIndex;
 }
 
 /**
  * Names the sets of a request.
  * @throws {UserError} where a backbone's resolution is not the size of the crops
  */
-export async function describe(request: TokenRequest, root: string): Promise<Wanted[]> {
+export async function describe(request: FeatureRequest, root: string): Promise<Wanted[]> {
   const { images, transform, seed, epoch, backbones } = request;
   const list = (await listed(images, root)).key;
   const crops = cropsPerImage(transform);

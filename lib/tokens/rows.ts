@@ -4,12 +4,12 @@
  */
 import { UserError } from "../io/errors.ts";
 import type { TokenBatch } from "../detectors/rine/engine.ts";
-import { TokenReader } from "./reader.ts";
-import { findTokens, type TokenSet } from "./store.ts";
+import { FeatureReader } from "./reader.ts";
+import { type FeatureSet, findFeatures } from "./store.ts";
 import { randomStream } from "../random.ts";
 
 /** Token sets laid end to end: the classes of a training set, or one test set. */
-export class TokenRows implements Disposable {
+export class FeatureRows implements Disposable {
   /** 0 real, 1 generated, for each row. */
   readonly labels: Uint8Array;
   /** Rows that belong to one image: 10 for ten-crop sets. */
@@ -17,15 +17,15 @@ export class TokenRows implements Disposable {
   /** Number of Transformer blocks (n). */
   readonly blocks: number;
   /** What computed them. */
-  readonly source: TokensOf;
+  readonly source: FeaturesOf;
   /** Width of a token (d). */
   readonly width: number;
-  readonly #readers: readonly TokenReader[];
+  readonly #readers: readonly FeatureReader[];
   /** For each row: which reader, and which row there. */
   readonly #sources: Uint16Array;
   readonly #rows: Uint32Array;
 
-  private constructor(readers: readonly TokenReader[], fraction: number, seed: number) {
+  private constructor(readers: readonly FeatureReader[], fraction: number, seed: number) {
     const { shape: [, blocks, width], cropsPerImage } = readers[0]!.set.index;
     const picked = readers.map(({ set }) => pickRows(set, fraction, seed));
     const total = picked.reduce((sum, rows) => sum + rows.length, 0);
@@ -36,7 +36,7 @@ export class TokenRows implements Disposable {
     this.cropsPerImage = cropsPerImage;
     this.blocks = blocks;
     this.width = width;
-    this.source = tokensOf(readers[0]!.set);
+    this.source = featuresOf(readers[0]!.set);
     let next = 0;
     readers.forEach(({ set }, source) => {
       for (const row of picked[source]!) {
@@ -58,20 +58,20 @@ export class TokenRows implements Disposable {
     folder: string,
     keys: readonly string[],
     { fraction = 1, seed = 0 }: { fraction?: number; seed?: number } = {},
-  ): Promise<TokenRows> {
+  ): Promise<FeatureRows> {
     using opened = new DisposableStack();
-    const readers: TokenReader[] = [];
+    const readers: FeatureReader[] = [];
     for (const key of keys) {
-      const set = await findTokens(folder, key);
+      const set = await findFeatures(folder, key);
       if (!set) {
         throw new UserError(
           "missing",
           `Cannot read tokens: expected ${key}.npy in ${folder}, found none`,
         );
       }
-      readers.push(opened.use(await TokenReader.open(set)));
+      readers.push(opened.use(await FeatureReader.open(set)));
     }
-    const rows = new TokenRows(readers, fraction, seed);
+    const rows = new FeatureRows(readers, fraction, seed);
     opened.move(); // whoever asked closes them
     return rows;
   }
@@ -107,7 +107,7 @@ export class TokenRows implements Disposable {
 }
 
 /** What tokens were computed with, as their index says. */
-export interface TokensOf {
+export interface FeaturesOf {
   /** Name of the backbone. */
   readonly backbone: string;
   /** SHA-256 of the backbone's weights, and the kind of arithmetic. */
@@ -118,7 +118,7 @@ export interface TokensOf {
   readonly precision: string;
 }
 
-function tokensOf({ index: { source } }: TokenSet): TokensOf {
+function featuresOf({ index: { source } }: FeatureSet): FeaturesOf {
   const text = (name: string) => String(source[name]);
   return {
     backbone: text("backbone"),
@@ -134,7 +134,7 @@ export function pickedCount(rows: number, fraction: number): number {
 }
 
 /** Rows of images that could be decoded: all, or a share drawn as if there were no others. */
-function pickRows({ index, unreadable }: TokenSet, fraction: number, seed: number): Uint32Array {
+function pickRows({ index, unreadable }: FeatureSet, fraction: number, seed: number): Uint32Array {
   const { shape: [count], cropsPerImage, images } = index;
   const without = new Set(unreadable);
   const rows = Uint32Array.from({ length: count }, (_, row) => row)

@@ -10,7 +10,7 @@ import { encodeNpyHeader, readNpyHeader } from "../io/npy.ts";
 import { readUnreadable, unreadablePath } from "./unreadable.ts";
 
 /** What the index beside a token file says. */
-export interface TokenIndex {
+export interface FeatureIndex {
   /** What the tokens were computed from; its hash is the set's key. */
   readonly source: Readonly<Record<string, unknown>>;
   /** [rows, blocks, width]; a row is a crop. */
@@ -22,19 +22,19 @@ export interface TokenIndex {
 }
 
 /** A finished set of tokens. */
-export interface TokenSet {
+export interface FeatureSet {
   /** A hash of all that its content depends on. */
   readonly key: string;
   /** The `.npy` file. */
   readonly path: string;
   /** What the file beside it says. */
-  readonly index: TokenIndex;
+  readonly index: FeatureIndex;
   /** Positions of images that cannot be decoded, in rising order; their rows are NaN. */
   readonly unreadable: readonly number[];
 }
 
 /** Files of a set by its key. */
-export function tokenPaths(folder: string, key: string): { tokens: string; index: string } {
+export function featurePaths(folder: string, key: string): { tokens: string; index: string } {
   return { tokens: join(folder, `${key}.npy`), index: join(folder, `${key}.json`) };
 }
 
@@ -43,11 +43,11 @@ export function tokenPaths(folder: string, key: string): { tokens: string; index
  * @throws {UserError} where its file is damaged
  * @throws {UserError} where file and index have different shapes
  */
-export async function findTokens(folder: string, key: string): Promise<TokenSet | undefined> {
-  const paths = tokenPaths(folder, key);
+export async function findFeatures(folder: string, key: string): Promise<FeatureSet | undefined> {
+  const paths = featurePaths(folder, key);
   if (!await exists(paths.tokens)) return undefined;
   const { shape } = await readNpyHeader(paths.tokens);
-  const index = await readJson<TokenIndex>(paths.index);
+  const index = await readJson<FeatureIndex>(paths.index);
   if (!index || `${index.shape}` !== `${shape}`) {
     throw new UserError(
       "damaged",
@@ -60,8 +60,8 @@ export async function findTokens(folder: string, key: string): Promise<TokenSet 
 }
 
 /** Removes a set, finished or not. */
-export async function removeTokens(folder: string, key: string): Promise<void> {
-  const { tokens, index } = tokenPaths(folder, key);
+export async function removeFeatures(folder: string, key: string): Promise<void> {
+  const { tokens, index } = featurePaths(folder, key);
   // the list of unreadable images goes last: rows without it would count as images
   for (const path of [tokens, `${tokens}.partial`, index, unreadablePath(folder, key)]) {
     await removeIfThere(path);
@@ -72,20 +72,20 @@ export async function removeTokens(folder: string, key: string): Promise<void> {
  * Writes one set, batch by batch. Until it is finished it lies in `KEY.npy.partial`, whose length
  * tells what is done. One process at a time may write a set.
  */
-export class TokenWriter {
+export class FeatureWriter {
   /** Rows that are on disk already. */
   rowsDone: number;
   #isOpen = true;
   readonly #file: Deno.FsFile;
   readonly #paths: { tokens: string; index: string };
-  readonly #index: TokenIndex;
+  readonly #index: FeatureIndex;
   readonly #unreadablePath: string;
   readonly #unreadable: Set<number>;
 
   private constructor(
     file: Deno.FsFile,
     paths: { tokens: string; index: string; unreadable: string },
-    index: TokenIndex,
+    index: FeatureIndex,
     rowsDone: number,
     unreadable: readonly number[],
   ) {
@@ -105,11 +105,11 @@ export class TokenWriter {
   static async open(
     folder: string,
     key: string,
-    index: TokenIndex,
+    index: FeatureIndex,
     batchRows: number,
-  ): Promise<TokenWriter> {
+  ): Promise<FeatureWriter> {
     await Deno.mkdir(folder, { recursive: true });
-    const paths = tokenPaths(folder, key);
+    const paths = featurePaths(folder, key);
     const file = await Deno.open(`${paths.tokens}.partial`, {
       read: true,
       write: true,
@@ -129,7 +129,7 @@ export class TokenWriter {
       await file.seek(0, Deno.SeekMode.End);
       const unreadable = await readUnreadable(folder, key);
       const allPaths = { ...paths, unreadable: unreadablePath(folder, key) };
-      return new TokenWriter(file, allPaths, index, rowsDone, unreadable);
+      return new FeatureWriter(file, allPaths, index, rowsDone, unreadable);
     } catch (error) {
       file.close();
       throw error;

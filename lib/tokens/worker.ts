@@ -11,7 +11,7 @@ import { applyTransform, cropsPerImage, type Transform } from "../image/transfor
 import { serveJobs } from "../io/worker_pool.ts";
 
 /** Some images, and what to make of them. */
-export interface TokenJob {
+export interface FeatureJob {
   /** Data root that paths are relative to. */
   readonly root: string;
   /** Relative to the root, or absolute. */
@@ -33,7 +33,7 @@ export interface BackboneSource {
 }
 
 /** What came of a job's images. */
-export interface TokenResult {
+export interface FeatureResult {
   /** uint8 [images · crops, size, size, 3] */
   readonly crops: Uint8Array<ArrayBuffer>;
   /** For each backbone of the job, [images · crops, blocks, width]. */
@@ -52,7 +52,7 @@ export interface UnreadableImage {
 
 const opened = new Map<string, Promise<Backbone>>();
 
-async function makeTokens({ root, paths, transform, seed, epoch, backbones }: TokenJob) {
+async function makeFeatures({ root, paths, transform, seed, epoch, backbones }: FeatureJob) {
   const count = cropsPerImage(transform);
   const bytes = transform.size * transform.size * 3;
   const crops = new Uint8Array(paths.length * count * bytes);
@@ -79,11 +79,11 @@ async function makeTokens({ root, paths, transform, seed, epoch, backbones }: To
     const backbone = await opened.get(key)!;
     tokens.push((await backbone.tokensOfCrops(crops, paths.length * count)).data);
   }
-  const result: TokenResult = backbones.length > 0
+  const result: FeatureResult = backbones.length > 0
     ? { crops: new Uint8Array(), tokens, unreadable }
     : { crops, tokens, unreadable };
   const transfer = [result.crops.buffer, ...tokens.map(({ buffer }) => buffer as ArrayBuffer)];
   return { result, transfer };
 }
 
-serveJobs(makeTokens);
+serveJobs(makeFeatures);

@@ -14,7 +14,7 @@ import { type Backbone, openBackbone, weightsPath } from "../../lib/backbones/ba
 import { quantizeWeights } from "../../lib/backbones/quantize.ts";
 import { buildVitGraph } from "../../lib/backbones/vit/graph.ts";
 import { readVitWeights } from "../../lib/backbones/vit/weights.ts";
-import { extractTokens } from "../../lib/tokens/extract.ts";
+import { extractFeatures } from "../../lib/tokens/extract.ts";
 import { GraphBuilder } from "../../lib/onnx/graph.ts";
 import { openSession, ortTensor } from "../../lib/onnx/session.ts";
 import { randomStream } from "../../lib/random.ts";
@@ -227,7 +227,7 @@ async function timeExtraction(): Promise<void> {
     const alone = 8 / await secondsOf(backbone, rgb, 8, 10);
     const started = performance.now();
     let warm = started;
-    await extractTokens([{ images, transform, seed: 0, epoch: pair, backbones: [backbone] }], {
+    await extractFeatures([{ images, transform, seed: 0, epoch: pair, backbones: [backbone] }], {
       root,
       folder: join(root, `tokens${pair}`),
       batchSize: 8,

@@ -18,7 +18,7 @@ import { exists, parseJson, removeIfThere } from "../../io/files.ts";
 import { randomStream } from "../../random.ts";
 import type { EpochLog } from "../../runs/record.ts";
 import type { TrainingConfig } from "../../runs/config.ts";
-import { TokenRows } from "../../tokens/rows.ts";
+import { FeatureRows } from "../../tokens/rows.ts";
 
 /** Tokens that a training reads: keys of sets in one folder. */
 export interface TrainingTokens {
@@ -197,7 +197,7 @@ async function trainTogether(
   saveIntervalMs: number,
 ): Promise<Map<string, TrainedHead | FailedHead>> {
   const { fraction, seed, batchSize, epochs } = heads[0]!.config;
-  using val = await TokenRows.open(tokens.folder, tokens.val);
+  using val = await FeatureRows.open(tokens.folder, tokens.val);
   const lanes: Lane[] = [];
   try {
     for (const head of heads) lanes.push(await openLane(head, val, engine, folder));
@@ -207,7 +207,7 @@ async function trainTogether(
       let active = lanes.filter(({ journal, problem }) =>
         journal.epochs.length < epoch && problem === undefined
       );
-      using train = await TokenRows.open(tokens.folder, tokens.train[epoch - 1]!, {
+      using train = await FeatureRows.open(tokens.folder, tokens.train[epoch - 1]!, {
         fraction,
         seed,
       });
@@ -302,7 +302,7 @@ async function endEpoch(
   lanes: readonly Lane[],
   epoch: number,
   steps: number,
-  val: TokenRows,
+  val: FeatureRows,
   engine: HeadEngine,
   folder: string,
 ): Promise<void> {
@@ -337,7 +337,7 @@ async function endEpoch(
 }
 
 async function validate(
-  val: TokenRows,
+  val: FeatureRows,
   engine: HeadEngine,
   architecture: HeadArchitecture,
   parameters: Parameters,

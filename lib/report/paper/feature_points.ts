@@ -10,7 +10,7 @@ import { randomStream } from "../../random.ts";
 import { projectFeatures } from "../tsne.ts";
 import type { FeaturePoint } from "../../published/published.ts";
 import type { RunRecord } from "../../runs/record.ts";
-import { TokenRows } from "../../tokens/rows.ts";
+import { FeatureRows } from "../../tokens/rows.ts";
 import { drawnSets } from "../../../experiments/rine/feature_space.ts";
 import type { Profile } from "../../runs/profile.ts";
 
@@ -96,7 +96,7 @@ async function readFeatures(
   const heads: Float32Array[] = [], last: Float32Array[] = [];
   try {
     for (const { name } of sets) {
-      using rows = await TokenRows.open(tokensFolder, record.tokens.test[name]!);
+      using rows = await FeatureRows.open(tokensFolder, record.tokens.test[name]!);
       const order = randomStream(0, "feature space", name).permutation(rows.count);
       const { tokens, labels, count } = rows.batches(perSet, order).next().value!;
       heads.push((await predictor.predict(tokens, count)).z);

@@ -44,7 +44,12 @@ export {
 export { extractFeatures, type ExtractOptions } from "./tokens/extract.ts";
 export type { FeatureRequest } from "./tokens/request.ts";
 export { FeatureReader, MemoryBudget } from "./tokens/reader.ts";
-export { type FeatureIndex, type FeatureSet, findFeatures } from "./tokens/store.ts";
+export { type FeatureSet, findFeatures } from "./tokens/store.ts";
+export type { FeatureIndex, FeatureSource } from "./tokens/set_index.ts";
+export { type Made, madeOf, type Maker } from "./tokens/made.ts";
+export { readPaths } from "./tokens/paths.ts";
+export { verifyFeatures } from "./tokens/verify.ts";
+export type { LabelledImage } from "./tokens/writer.ts";
 export {
   type Ablation,
   ABLATIONS,
@@ -171,7 +176,7 @@ export {
 } from "./runs/select.ts";
 export { Detector, openDetector, type Verdict, verdictText } from "./detectors/open.ts";
 export { scoresOf } from "./runs/score.ts";
-export { FeatureRows, type FeaturesOf } from "./tokens/rows.ts";
+export { type FeatureBatch, FeatureRows, type FeaturesOf } from "./tokens/rows.ts";
 export {
   type FailedHead,
   type HeadToTrain,

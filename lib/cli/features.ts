@@ -5,9 +5,7 @@
 import { UserError } from "../io/errors.ts";
 import { basename, resolve } from "node:path";
 import { openBackbone, type Precision } from "../backbones/backbone.ts";
-import type { ImageEntry } from "../data/dataset.ts";
 import { extractFeatures } from "../tokens/extract.ts";
-import { featurePaths } from "../tokens/store.ts";
 import { cropsPerImage } from "../image/transform.ts";
 import { writeJson } from "../io/files.ts";
 import type { Device } from "../onnx/session.ts";
@@ -40,16 +38,18 @@ export async function writeFeatures(options: FeaturesOptions): Promise<string> {
     throw new UserError("usage", `Cannot write ${out}: expected a name in .npy`);
   }
   await using backbone = await openBackbone(name, { folder: backbones, device, precision });
-  const images: ImageEntry[] = (await imagesIn(root)).map((path) => ({
-    path,
-    label: 0,
-    generator: basename(resolve(root)),
-  }));
+  const images = (await imagesIn(root)).map((path) => ({ path, label: 0 as const }));
   using display = new ProgressDisplay();
   const size = backbone.architecture.resolutionPx;
   // unfinished tokens lie beside the file they will become
   const folder = `${out}.unfinished`;
-  const request = { images, transform: { kind: transform, size }, seed: 0, epoch: 0 } as const;
+  const request = {
+    images,
+    generator: basename(resolve(root)),
+    transform: { kind: transform, size },
+    seed: 0,
+    epoch: 0,
+  } as const;
   const [sets] = await extractFeatures([{ ...request, backbones: [backbone] }], {
     root,
     folder,
@@ -58,18 +58,19 @@ export async function writeFeatures(options: FeaturesOptions): Promise<string> {
     skipCorrupt: options.skipCorrupt,
     onProgress: display.onProgress,
   });
-  const { key, index, unreadable } = sets![0]!;
+  const { path, index, unreadable } = sets![0]!;
+  const { source, shape, cropsPerImage: cropsOfImage, made } = index;
   await writeJson(out.replace(/\.npy$/, ".json"), {
-    ...index,
+    ...{ source, shape, cropsPerImage: cropsOfImage, made },
     // labels mean nothing here: nobody said what is real
     images: images.map(({ path }) => path),
     ...(unreadable.length > 0 ? { unreadable: unreadable.map((i) => images[i]!.path) } : {}),
   });
-  await Deno.rename(featurePaths(folder, key).tokens, out);
+  await Deno.rename(path, out);
   await Deno.remove(folder, { recursive: true });
   const crops = cropsPerImage(request.transform) === 1 ? "" : ", ten rows an image";
   const lacking = unreadable.length === 0
     ? ""
     : `; ${unreadable.length} cannot be decoded: their rows are NaN`;
-  return `${out}: float16 [${index.shape.join(", ")}] of ${images.length} images${crops}${lacking}`;
+  return `${out}: float16 [${shape.join(", ")}] of ${images.length} images${crops}${lacking}`;
 }

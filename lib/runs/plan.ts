@@ -105,15 +105,17 @@ export async function planRuns(
       const listId = JSON.stringify(source);
       let list = lists.get(listId);
       if (!list) {
-        list = listImages(world.root, { ...spec, sources: [source] }).then((images) =>
-          // several sets may share them
-          source.label === 0 ? images.map((image) => ({ ...image, generator: "real" })) : images
-        );
+        list = listImages(world.root, { ...spec, sources: [source] });
         lists.set(listId, list);
       }
       const images = await list;
       if (!wanted.has(id)) {
-        wanted.set(id, { request: { images, transform, seed, epoch }, backbones: new Set() });
+        // several sets may share real images
+        const generator = source.label === 0 ? "real" : spec.name;
+        wanted.set(id, {
+          request: { images, generator, transform, seed, epoch },
+          backbones: new Set(),
+        });
       }
       wanted.get(id)!.backbones.add(backbone);
       return id;

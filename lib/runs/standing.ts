@@ -108,7 +108,7 @@ export class Standing {
 
   /** Whether a finished set of tokens is on disk. */
   hasTokens(key: string): Promise<boolean> {
-    return this.#exists(featurePaths(join(this.#options.data, "tokens"), key).tokens);
+    return this.#exists(featurePaths(join(this.#options.data, "tokens"), key).features);
   }
 
   /** Closes the backbones. */

@@ -227,7 +227,14 @@ async function timeExtraction(): Promise<void> {
     const alone = 8 / await secondsOf(backbone, rgb, 8, 10);
     const started = performance.now();
     let warm = started;
-    await extractFeatures([{ images, transform, seed: 0, epoch: pair, backbones: [backbone] }], {
+    await extractFeatures([{
+      images,
+      generator: "bench",
+      transform,
+      seed: 0,
+      epoch: pair,
+      backbones: [backbone],
+    }], {
       root,
       folder: join(root, `tokens${pair}`),
       batchSize: 8,

@@ -68,7 +68,9 @@ export async function readNpyHeader(
   const dataOffset = PREFIX_BYTES + new DataView(bytes.buffer).getUint16(8, true);
   const dict = text.slice(PREFIX_BYTES, dataOffset).trimEnd();
   const match = DICT.exec(dict);
-  if (match?.[1] !== type) throw bad(`the header ${JSON.stringify(dict.slice(0, 200))}`);
+  if (match?.[1] !== type) {
+    throw bad(`the header ${dict.slice(0, 200).replace(/\p{Cc}/gu, "\ufffd")}`);
+  }
   const shape = match[2]!.split(",").filter((part) => part.trim() !== "").map(Number);
   const expected = dataOffset + sizeOf(shape) * width;
   if (size !== expected) {

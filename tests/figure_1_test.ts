@@ -3,13 +3,13 @@ import { join } from "node:path";
 import featureSpace, { drawnSets } from "../experiments/rine/feature_space.ts";
 import { featurePoints } from "../lib/report/paper/feature_points.ts";
 import { paper } from "../experiments/profiles/paper.ts";
-import { FeatureWriter } from "../lib/tokens/store.ts";
 import { initialParameters } from "../lib/detectors/rine/architecture.ts";
 import { saveCheckpoint } from "../lib/detectors/rine/checkpoint.ts";
 import type { HeadEngine } from "../lib/detectors/rine/engine.ts";
 import { randomStream } from "../lib/random.ts";
 import { projectFeatures } from "../lib/report/tsne.ts";
 import type { RunRecord } from "../lib/runs/record.ts";
+import { writeFeatureSet } from "./feature_sets.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 /** Features in two clouds far apart. */
@@ -74,25 +74,20 @@ Deno.test("featurePoints() draws equally many images of each set in both spaces,
   try {
     const test: Record<string, string[]> = {};
     for (const { name } of drawnSets(profile)) {
-      test[name] = [`tokens-${name}`];
-      const writer = await FeatureWriter.open(join(folder, "tokens"), test[name]![0]!, {
-        source: {},
+      // The first block's token is 0, the last block's the number of the row.
+      const values = Float32Array.from(
+        { length: images * blocks * width },
+        (_, i) => Math.floor(i / width) % 2 === 0 ? 0 : Math.floor(i / (width * blocks)),
+      );
+      const set = await writeFeatureSet(join(folder, "tokens"), {
+        name,
         shape: [images, blocks, width],
-        cropsPerImage: 1,
         images: Array.from({ length: images }, (_, i) => ({
           path: `${name}/${i}.png`,
           label: i % 2 as 0 | 1,
-          generator: name,
         })),
-      }, images);
-      // The first block's token is 0, the last block's the number of the row.
-      await writer.append(
-        Float32Array.from(
-          { length: images * blocks * width },
-          (_, i) => Math.floor(i / width) % 2 === 0 ? 0 : Math.floor(i / (width * blocks)),
-        ),
-      );
-      await writer.finish();
+      }, values);
+      test[name] = [set.key];
     }
     await saveCheckpoint(
       join(folder, "head.safetensors"),

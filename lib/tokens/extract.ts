@@ -25,6 +25,8 @@ export interface ExtractOptions {
   readonly workers: number;
   /** Leave out images that cannot be decoded, rather than stop at them. */
   readonly skipCorrupt?: boolean;
+  /** How often rows are put on disk for good: what a kill can cost; default 5 s. */
+  readonly saveIntervalMs?: number;
   /** Told of crops that are done, those of other processes among them. */
   readonly onProgress?: OnProgress;
   /** Told, once, that all that is left is made by other processes and waited for. */
@@ -100,14 +102,14 @@ async function expectFeatures(folder: string, key: string): Promise<FeatureSet> 
  */
 const MAX_REPLICATED_BYTES = 2 ** 30;
 
-/** Groups under way at once, so that workers have work where one ends. */
-const LANES = 2;
+/** Groups under way at once: a next one begins when all of the one before is with the workers. */
+const GROUPS_AT_ONCE = 2;
 
 async function extractMissing(
   groups: readonly Wanted[][],
   options: ExtractOptions,
 ): Promise<void> {
-  const { root, folder, batchSize, workers, skipCorrupt = false } = options;
+  const { root, folder, batchSize, workers, skipCorrupt = false, saveIntervalMs } = options;
   const rowsOf = (sets: readonly Wanted[]) => sets.reduce((sum, { shape }) => sum + shape[0], 0);
   const total = rowsOf(groups.flat());
   const backbones = new Set(groups.flat().map(({ backbone }) => backbone));
@@ -121,43 +123,49 @@ async function extractMissing(
   const module = new URL("./worker.ts", import.meta.url);
   await using pool = new WorkerPool<FeatureJob, FeatureResult>(module, workers);
   const context: GroupContext = {
-    ...{ root, folder, batchSize, skipCorrupt, pool, isReplicated, onRows },
+    ...{ root, folder, batchSize, saveIntervalMs, skipCorrupt, pool, isReplicated, onRows },
   };
   const leftOver = await halfWritten(folder);
-  const waiting = [...groups];
   const busy: Wanted[][] = [];
 
-  /** Makes what of a group is missing once it is ours; false where it is another process's. */
-  const work = async (group: readonly Wanted[], wait: boolean): Promise<boolean> => {
+  /** Makes what of a group is missing, where no other process does. */
+  const work = async (group: Wanted[], wait: boolean, onPlanned?: () => void) => {
     await using claimed = await claim(join(folder, `${group[0]!.view}.lock`), wait);
-    if (!claimed) return false;
+    if (!claimed) return void busy.push(group);
     const [missing = []] = await missingOf(group, options);
     onRows(rowsOf(group) - rowsOf(missing));
     if (missing.length > 0) {
       for (const path of missing.flatMap(({ key }) => leftOver.get(key) ?? [])) {
         await removeIfThere(path);
       }
-      await extractGroup(missing, context);
+      await extractGroup(missing, context, onPlanned);
     }
     await claimed.done();
-    return true;
   };
-  const lane = async () => {
-    for (let group; (group = waiting.shift());) {
-      if (!await work(group, false)) busy.push(group);
+  const running: Promise<void>[] = [];
+  const failure = Promise.withResolvers<void>();
+  let hasFailed = false;
+  const onFailure = () => {
+    hasFailed = true;
+    failure.resolve();
+  };
+  try {
+    for (const group of groups) {
+      if (running.length === GROUPS_AT_ONCE) await running.shift();
+      if (hasFailed) break;
+      const planned = Promise.withResolvers<void>();
+      const one = work(group, false, planned.resolve).finally(planned.resolve);
+      one.catch(onFailure);
+      running.push(one);
+      await Promise.race([planned.promise, failure.promise]);
     }
-  };
-  // where one fails, the other is stopped, keeps what it has, and begins nothing
-  const lanes = Array.from({ length: LANES }, () =>
-    lane().catch((error) => {
-      waiting.length = 0;
-      throw error;
-    }));
-  await Promise.all(lanes).catch(async (error) => {
+    // of several that fail the first is reported, whichever is faster
+    while (running.length > 0) await running.shift();
+  } catch (error) {
     await pool[Symbol.asyncDispose]();
-    await Promise.allSettled(lanes);
+    await Promise.allSettled(running);
     throw error;
-  });
+  }
   if (busy.length > 0) options.onWait?.();
   for (const group of busy) await work(group, true);
 }

@@ -21,6 +21,8 @@ export interface GroupContext {
   readonly folder: string;
   /** Crops that go through a backbone at once. */
   readonly batchSize: number;
+  /** How often rows are put on disk for good. */
+  readonly saveIntervalMs: number | undefined;
   /** Leave out images that cannot be decoded, rather than stop at them. */
   readonly skipCorrupt: boolean;
   /** Decodes, crops and, where backbones are small, computes. */
@@ -43,9 +45,14 @@ interface Batch {
 /**
  * Makes sets of equal crops, or goes on with them.
  * @param sets of one `view`; nobody else may write them meanwhile
+ * @param onPlanned told when all that is left to do is with the workers
  * @throws {UserError} where an image cannot be decoded and may not be left out, or none can
  */
-export async function extractGroup(sets: readonly Wanted[], context: GroupContext): Promise<void> {
+export async function extractGroup(
+  sets: readonly Wanted[],
+  context: GroupContext,
+  onPlanned: () => void = () => {},
+): Promise<void> {
   const { pool, folder, root, skipCorrupt, onRows } = context;
   const { images, cropsPerImage } = sets[0]!;
   const batchImages = Math.max(1, Math.floor(context.batchSize / cropsPerImage));
@@ -60,7 +67,7 @@ export async function extractGroup(sets: readonly Wanted[], context: GroupContex
     onRows(writer.rowsDone);
   }
   const firstRow = Math.min(...writers.map(({ rowsDone }) => rowsDone));
-  const batches = plan(sets, firstRow, batchImages, context);
+  const batches = plan(sets, firstRow, batchImages, context, onPlanned);
   for await (const { item, result } of pool.ordered(batches, ({ job }) => job, pool.size + 1)) {
     const rows = item.job.paths.length * cropsPerImage;
     const first = item.row / cropsPerImage;
@@ -87,6 +94,7 @@ function* plan(
   firstRow: number,
   batchImages: number,
   { root, isReplicated }: GroupContext,
+  onPlanned: () => void,
 ): Generator<Batch> {
   const { images, cropsPerImage, request: { transform, seed, epoch } } = sets[0]!;
   const backbones = isReplicated ? sets.map(({ backbone }) => backbone.source(1)) : [];
@@ -94,6 +102,7 @@ function* plan(
     const paths = images.slice(i, i + batchImages).map(({ path }) => path);
     yield { job: { root, paths, transform, seed, epoch, backbones }, row: i * cropsPerImage };
   }
+  onPlanned();
 }
 
 /**

@@ -47,7 +47,7 @@ export interface WriterOptions {
    */
   readonly batchRows: number;
   /** How often rows are put on disk for good: what a kill can cost. Default 5 s. */
-  readonly saveIntervalMs?: number;
+  readonly saveIntervalMs?: number | undefined;
 }
 
 /**

@@ -1,6 +1,8 @@
 /** The names that follow from one configuration in a world of empty files: nothing is decoded. */
 
 import { dirname, join } from "node:path";
+import { Listings } from "../lib/data/listing.ts";
+import { Listings } from "../lib/data/listing.ts";
 import type { Backbone } from "../lib/backbones/backbone.ts";
 import type { DatasetSpec, Source } from "../lib/data/dataset.ts";
 import { unreadablePath } from "../lib/tokens/unreadable.ts";
@@ -132,6 +134,7 @@ export async function namesOf(root: string, changes: Changes = {}): Promise<Name
   const world: World = {
     profile: "test",
     root,
+    listings: new Listings(root),
     backbones: new Map(["Tiny", "Other"].map((name) => [name, backboneOf(name)])),
     trainingSets: { own: classes, other: classes },
     testSets: new Map(["a", "b"].map((name) => [name, specOf(name)])),

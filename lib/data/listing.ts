@@ -5,7 +5,7 @@
 import { resolve } from "node:path";
 import { mapBounded } from "../io/bounded.ts";
 import { contentKey } from "../io/files.ts";
-import { type ImageEntry, listImages, type Source } from "./dataset.ts";
+import { type ImageEntry, type LabelledImage, listImages, type Source } from "./dataset.ts";
 import { reasonOf } from "./folder_tree.ts";
 
 /** A list of images as it is on disk. */
@@ -13,7 +13,7 @@ export interface Listed {
   /**
    * A hash of the images by path, label and size in bytes. Their content is not read: it takes longer
    * than all else that a finished experiment does. So an image that is replaced by another of the
-   * same size keeps the tokens of the first one, until the set's `.npy` file is deleted.
+   * same size keeps the features of the first one, until the set's `.npy` file is deleted.
    */
   readonly key: string;
   /** Positions of images that are not there. */
@@ -41,7 +41,7 @@ export interface Listed {
 export class Listings {
   readonly #root: string;
   #images = new Map<string, Promise<readonly ImageEntry[]>>();
-  #looks = new WeakMap<readonly ImageEntry[], Promise<Listed>>();
+  #looks = new WeakMap<readonly LabelledImage[], Promise<Listed>>();
 
   /**
    * Looks at nothing yet.
@@ -53,8 +53,7 @@ export class Listings {
 
   /**
    * Lists a source of a set, as {@linkcode listImages} does; the same array whenever it is asked for.
-   * @param name of the set; sets that share a source get it under the name of the first to ask, real
-   * images as `real`
+   * @param name of the set, for errors
    * @throws {UserError} where the source is not there or holds no image; it is looked for again when
    * asked for again
    */
@@ -71,7 +70,7 @@ export class Listings {
   }
 
   /** Looks for a list's files, a bounded number at a time, once for a list. */
-  look(images: readonly ImageEntry[]): Promise<Listed> {
+  look(images: readonly LabelledImage[]): Promise<Listed> {
     let look = this.#looks.get(images);
     if (!look) {
       look = this.#look(images);
@@ -90,12 +89,10 @@ export class Listings {
 
   async #list(source: Source, name: string): Promise<readonly ImageEntry[]> {
     const spec = { name, title: name, family: name, sources: [source] };
-    const images = await listImages(this.#root, spec);
-    // several sets may share them
-    return source.label === 0 ? images.map((image) => ({ ...image, generator: "real" })) : images;
+    return await listImages(this.#root, spec);
   }
 
-  async #look(images: readonly ImageEntry[]): Promise<Listed> {
+  async #look(images: readonly LabelledImage[]): Promise<Listed> {
     const bytes = await mapBounded(images, ({ path }) => fileSize(resolve(this.#root, path)));
     return {
       key: contentKey(images.map(({ path, label }, i) => [path, label, bytes[i]])),

@@ -17,9 +17,17 @@ export type FileContent =
  * between: temporary file in the same folder, flush to disk, rename. Missing folders are made.
  * @throws {UserError} of kind `disk`, with the path and what to do about it
  */
-export async function writeFileAtomic(path: string, content: FileContent): Promise<void> {
+export function writeFileAtomic(path: string, content: FileContent): Promise<void> {
+  return naming(path, () => writeThenRename(path, content));
+}
+
+/**
+ * Does what writes a file, so that what the system refuses names the file and says what to do.
+ * @throws {UserError} of kind `disk`, with the path and what to do about it
+ */
+export async function naming<T>(path: string, write: () => Promise<T>): Promise<T> {
   try {
-    await writeThenRename(path, content);
+    return await write();
   } catch (error) {
     throw isSystemError(error) ? cannotWrite(path, error) : error;
   }

@@ -145,7 +145,7 @@ export class Status {
 
   /** Whether a finished set of features is on disk. */
   hasFeatures(key: string): Promise<boolean> {
-    return exists(featurePaths(this.#setup.tokens, key).tokens);
+    return exists(featurePaths(this.#setup.tokens, key).features);
   }
 
   /** Closes the backbones. */

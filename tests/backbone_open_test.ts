@@ -50,6 +50,11 @@ Deno.test("by default the token is that of ln2, at full precision, on the CPU", 
   assert.match(await backbone.fingerprint(), /^[0-9a-f]{64} float32$/);
 });
 
+Deno.test("the number of threads reaches the session, which refuses one that is none", async () => {
+  await using backbone = await openBackbone(join(GOLDENS, "clip_hf.safetensors"), { threads: -1 });
+  await assert.rejects(backbone.open(), /intraOpNumThreads.*-1/);
+});
+
 Deno.test("int8 runs on the CPU alone, and says what makes its weights where there are none", async () => {
   const folder = await folderOfOne();
   await assert.rejects(openBackbone(NAME, { folder, precision: "int8", device: "cuda" }), {

@@ -7,6 +7,7 @@ import { createHash } from "node:crypto";
 import { Buffer } from "node:buffer";
 import { FORMAT } from "../lib/features/request.ts";
 import type { Augmentation, Protocol } from "../lib/image/augment.ts";
+import { gaussianFilter } from "../lib/image/blur.ts";
 import { decodeImageBytes, type RgbImage } from "../lib/image/image.ts";
 import { PERTURBATIONS } from "../lib/image/perturb.ts";
 import { applyTransform, type Transform } from "../lib/image/transform.ts";
@@ -206,4 +207,32 @@ for (const [format, [bytes, expected]] of Object.entries(FILES)) {
 
 Deno.test("the tokens' format is the one whose crops are hashed here", () => {
   assert.equal(FORMAT, FORMAT_HERE, "put the number here, and the hashes where they changed");
+});
+
+Deno.test("a flat area is rounded as NumPy's order of summing 25 weights has it", () => {
+  for (const sigmaPx of [2.9, 3]) {
+    const taps = Array.from(
+      { length: 25 },
+      (_, i) => Math.exp(-0.5 / sigmaPx ** 2 * (i - 12) ** 2),
+    );
+    // eight sums side by side, put together two by two, then what is left over
+    const [a, b, c, d, e, f, g, h] = taps.slice(0, 8).map((tap, i) =>
+      tap + taps[i + 8]! + taps[i + 16]!
+    ) as [number, number, number, number, number, number, number, number];
+    const total = ((a + b) + (c + d)) + ((e + f) + (g + h)) + taps[24]!;
+    const pass = (level: number) => {
+      let sum = level * (taps[12]! / total);
+      for (let i = 0; i < 12; i++) sum += (level + level) * (taps[i]! / total);
+      return Math.floor(sum);
+    };
+    for (let level = 0; level < 256; level++) {
+      const flat = { width: 3, height: 2, data: new Uint8Array(18).fill(level) };
+      const expected = new Uint8Array(18).fill(pass(pass(level)));
+      assert.deepEqual(
+        gaussianFilter(flat, sigmaPx).data,
+        expected,
+        `σ ${sigmaPx}, level ${level}`,
+      );
+    }
+  }
 });

@@ -2,13 +2,19 @@ import assert from "node:assert/strict";
 import { basename, join } from "node:path";
 import fc from "fast-check";
 import { UserError } from "../lib/io/errors.ts";
-import { writeJson } from "../lib/io/files.ts";
+import { exists, writeJson } from "../lib/io/files.ts";
 import { claim } from "../lib/tokens/claim.ts";
 import { madeOf, VERSIONS } from "../lib/tokens/made.ts";
 import { encodePath, readPaths } from "../lib/tokens/paths.ts";
 import { FeatureReader, MemoryBudget } from "../lib/tokens/reader.ts";
 import { FeatureRows } from "../lib/tokens/rows.ts";
-import { type FeatureSet, findFeatures, halfWritten, keyOfFile } from "../lib/tokens/store.ts";
+import {
+  featurePaths,
+  type FeatureSet,
+  findFeatures,
+  halfWritten,
+  keyOfFile,
+} from "../lib/tokens/store.ts";
 import { readUnreadable } from "../lib/tokens/unreadable.ts";
 import { verifyFeatures } from "../lib/tokens/verify.ts";
 import { FeatureWriter } from "../lib/tokens/writer.ts";
@@ -329,6 +335,24 @@ Deno.test("what the disk refuses names the file", async () => {
     assert(error.message.startsWith(`Cannot write ${partial}: `), error.message);
     return true;
   });
+});
+
+Deno.test("a set has its name only when all that belongs beside it is there", async () => {
+  for (const name of ["labels", "paths", "index"] as const) {
+    const folder = temporaryFolder();
+    const set = newSet(MIXED);
+    const paths = featurePaths(folder, set.key);
+    await using writer = await FeatureWriter.open(folder, set, { batchRows: 1 });
+    await writer.append(new Float32Array(24));
+    await Deno.mkdir(paths[name]);
+    await assert.rejects(writer.finish(), (error: Error) => {
+      assert(error instanceof UserError && error.kind === "disk", String(error));
+      assert(error.message.startsWith(`Cannot write ${paths[name]}: `), error.message);
+      return true;
+    });
+    assert.equal(await findFeatures(folder, set.key), undefined);
+    assert.equal(await exists(paths.features), false, name);
+  }
 });
 
 Deno.test("half-written files are known by the set that they are of, and others are left alone", async () => {

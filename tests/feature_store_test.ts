@@ -355,6 +355,17 @@ Deno.test("a set has its name only when all that belongs beside it is there", as
   }
 });
 
+Deno.test("what is left of a set is no set while it is written again", async () => {
+  const folder = temporaryFolder();
+  const { key, paths } = await writeFeatureSet(folder, MIXED);
+  const labels = await Deno.readFile(paths.labels);
+  await Deno.remove(paths.labels);
+  await using _ = await FeatureWriter.open(folder, newSet(MIXED), { batchRows: 1 });
+  // the new set's labels come before its features
+  await Deno.writeFile(paths.labels, labels);
+  assert.equal(await findFeatures(folder, key), undefined);
+});
+
 Deno.test("half-written files are known by the set that they are of, and others are left alone", async () => {
   const folder = temporaryFolder();
   const { key } = newSet(MIXED);

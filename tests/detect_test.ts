@@ -11,7 +11,7 @@ import {
 } from "../lib/detectors/rine/checkpoint.ts";
 import { initialParameters } from "../lib/detectors/rine/architecture.ts";
 import { randomStream } from "../lib/random.ts";
-import { openDetector } from "../lib/detectors/open.ts";
+import { openDetector } from "../lib/detectors/verdict.ts";
 import { trainedConfig } from "../lib/detectors/rine/train.ts";
 import { decodeImage, type RgbImage } from "../lib/image/image.ts";
 import { noiseImage } from "./image_samples.ts";

@@ -1,22 +1,23 @@
-import { UserError } from "../lib/io/errors.ts";
 import assert from "node:assert/strict";
 import { basename, join } from "node:path";
 import fc from "fast-check";
 import sharp from "sharp";
-import { type Backbone, PRECISIONS } from "../lib/backbones/backbone.ts";
-import { openBackbone } from "../lib/backbones/open.ts";
+import { type Backbone, openBackbone, PRECISIONS } from "../lib/backbones/backbone.ts";
 import { quantizedPath, quantizeWeights } from "../lib/backbones/quantize.ts";
 import { readVitWeights } from "../lib/backbones/vit/weights.ts";
 import { type DatasetSpec, type ImageEntry, listImages } from "../lib/data/dataset.ts";
 import { extractFeatures, type ExtractOptions } from "../lib/tokens/extract.ts";
 import { nameFeatures } from "../lib/tokens/request.ts";
-import { FeatureReader, MemoryBudget } from "../lib/tokens/reader.ts";
-import { featurePaths, type FeatureSet, FeatureWriter, findFeatures } from "../lib/tokens/store.ts";
+import { readPaths } from "../lib/tokens/paths.ts";
+import { FeatureReader } from "../lib/tokens/reader.ts";
+import { identity } from "../lib/tokens/set_index.ts";
+import { type FeatureSet, findFeatures } from "../lib/tokens/store.ts";
 import { decodeImage } from "../lib/image/image.ts";
 import { PERTURBATIONS } from "../lib/image/perturb.ts";
 import type { Transform } from "../lib/image/transform.ts";
 import { randomStream } from "../lib/random.ts";
-import { FeatureRows } from "../lib/tokens/rows.ts";
+import { contentKey, exists } from "../lib/io/files.ts";
+import { unfinish } from "./feature_sets.ts";
 import { GOLDENS } from "./goldens.ts";
 import { temporaryFolder } from "./temporary.ts";
 
@@ -57,7 +58,14 @@ async function withFixture(use: (fixture: Fixture) => Promise<void>): Promise<vo
   const options = { root, folder: join(root, "tokens"), batchSize: 4, workers: 2 };
   const extract = async (transform: Transform, changed: Partial<ExtractOptions> = {}) => {
     const images = await listImages(root, SPEC);
-    const request = { images, transform, seed: 3, epoch: 1, backbones: [backbone] };
+    const request = {
+      images,
+      generator: "tiny",
+      transform,
+      seed: 3,
+      epoch: 1,
+      backbones: [backbone],
+    };
     const [sets] = await extractFeatures([request], { ...options, ...changed });
     const set = sets![0]!;
     const found = await findFeatures(changed.folder ?? options.folder, set.key);
@@ -91,44 +99,70 @@ Deno.test("tokens on disk are the backbone's, rounded to float16", () =>
     const decoded = await Promise.all(
       images.map(({ path }) => decodeImage(join(options.root, path))),
     );
-    const { data } = await backbone.features(decoded);
+    const { data } = await backbone.tokens(decoded);
     assert.equal(stored.length, data.length);
     stored.forEach((value, i) =>
       assert(Math.abs(value - data[i]!) <= 2e-3 * Math.max(1, Math.abs(data[i]!)))
     );
   }));
 
-Deno.test("extraction cut off anywhere goes on and ends with the same bytes", () =>
-  withFixture(async ({ backbone, size, options, extract }) => {
-    const transform = train(size);
-    await extract(transform);
+Deno.test("extraction cut off anywhere goes on from what was put on disk and ends with the same bytes", () =>
+  withFixture(async ({ backbone, size, options }) => {
     const images = await listImages(options.root, SPEC);
-    const request = { images, transform, seed: 3, epoch: 1, backbones: [backbone] };
-    const [[key]] = await nameFeatures([request], options.root) as [[string]];
-    const paths = featurePaths(options.folder, key);
-    const whole = await Deno.readFile(paths.tokens);
+    const request = {
+      images,
+      generator: "tiny",
+      transform: train(size),
+      seed: 3,
+      epoch: 1,
+      backbones: [backbone],
+    };
+    const extract = async () => {
+      const done: number[] = [];
+      const [[set]] = await extractFeatures([request], {
+        ...options,
+        onProgress: (progress) => done.push(progress.done),
+      }) as [[FeatureSet]];
+      return { set, kept: done.find((rows) => rows > 0) };
+    };
+    const { set } = await extract();
+    const whole = await Deno.readFile(set.path);
+    const rowBytes = (whole.length - 128) / images.length;
+    const batch = options.batchSize;
     const random = randomStream("cuts");
     const cuts = [
-      0,
-      1,
-      127,
-      128,
-      whole.length - 1,
-      whole.length,
-      ...Array.from({ length: 10 }, () => random.integer(whole.length)),
-    ];
-    for (const cut of cuts) {
-      await Deno.remove(paths.tokens);
-      await Deno.writeFile(`${paths.tokens}.partial`, whole.slice(0, cut));
-      await extract(transform);
-      assert.deepEqual(await Deno.readFile(paths.tokens), whole, `cut at ${cut}`);
+      [0, 0],
+      [0, 127],
+      [0, 128],
+      [0, whole.length],
+      [4, 128 + 4 * rowBytes],
+      [8, whole.length - 1],
+      [8, 128 + 8 * rowBytes - 1],
+      [13, whole.length],
+      ...Array.from({ length: 2 }, () => [random.integer(14), random.integer(whole.length)]),
+    ] as [number, number][];
+    for (const [rows, bytes] of cuts) {
+      await unfinish(set, rows, bytes);
+      const isThere = bytes >= 128 + rows * rowBytes;
+      const expected = !isThere ? 0 : rows === images.length ? rows : rows - rows % batch;
+      const { kept } = await extract();
+      assert.deepEqual(await Deno.readFile(set.path), whole, `cut at ${rows} rows, ${bytes} bytes`);
+      assert.equal(kept, expected || batch, `cut at ${rows} rows, ${bytes} bytes`);
+      assert.equal(await exists(set.paths.progress), false);
     }
   }));
 
 Deno.test("the key changes with the images, the transform, the seed and the epoch", () =>
   withFixture(async ({ backbone, size, options }) => {
     const images = await listImages(options.root, SPEC);
-    const base = { images, transform: train(size), seed: 3, epoch: 1, backbones: [backbone] };
+    const base = {
+      images,
+      generator: "tiny",
+      transform: train(size),
+      seed: 3,
+      epoch: 1,
+      backbones: [backbone],
+    };
     const requests = [
       base,
       { ...base, images: images.slice(1) },
@@ -147,22 +181,59 @@ Deno.test("the key changes with the images, the transform, the seed and the epoc
     assert.equal(a, b, "a centre crop has nothing random in it");
   }));
 
-Deno.test("the index names image, label and generator of every row", () =>
+Deno.test("a set's files name image, label and generator of every row, and what made it", () =>
   withFixture(async ({ backbone, size, options, extract }) => {
     await extract({ kind: "center", size });
     const images = await listImages(options.root, SPEC);
-    const request = {
-      images,
-      transform: { kind: "center", size } as const,
-      seed: 0,
-      epoch: 0,
-      backbones: [backbone],
-    };
+    const transform = { kind: "center", size } as const;
+    const request = { images, generator: "x", transform, seed: 0, epoch: 0, backbones: [backbone] };
     const [[key]] = await nameFeatures([request], options.root) as [[string]];
-    const { index } = (await findFeatures(options.folder, key))!;
-    assert.equal(index.images.length, REAL + GENERATED);
-    assert.deepEqual(index.images[0], { path: "tiny/0_real/0.png", label: 0, generator: "tiny" });
-    assert.equal(index.images.filter(({ label }) => label === 1).length, GENERATED);
+    const set = (await findFeatures(options.folder, key))!;
+    assert.deepEqual(await readPaths(set), images.map(({ path }) => path));
+    const labels = await Deno.readFile(set.paths.labels);
+    assert.deepEqual([...labels.subarray(128)], [
+      ...Array(REAL).fill(0),
+      ...Array(GENERATED).fill(1),
+    ]);
+    const { generator, firstImage, source, made } = set.index;
+    assert.deepEqual([generator, firstImage], ["tiny", "tiny/0_real/0.png"]);
+    assert.equal(contentKey([identity(source)]), key);
+    assert.deepEqual(Object.keys(made.versions), [
+      "rine",
+      "onnxruntime",
+      "sharp",
+      "libvips",
+      "deno",
+    ]);
+    assert.equal(made.device, "cpu");
+    assert.equal(made.versions["deno"], Deno.version.deno);
+    assert((await Deno.stat(set.paths.index)).size < 2000);
+  }));
+
+Deno.test("extraction in two processes at once makes each set once, and both have all of them", () =>
+  withFixture(async ({ backbone, size, options }) => {
+    const images = await listImages(options.root, SPEC);
+    const requests = Array.from({ length: 6 }, (_, epoch) => ({
+      images,
+      generator: "tiny",
+      transform: train(size),
+      seed: 3,
+      epoch: 1 + epoch,
+      backbones: [backbone],
+    }));
+    // locks are of open files: two calls in one process are to each other as two processes
+    const rows = [0, 0], made = new Set<string>();
+    const both = await Promise.all([0, 1].map((call) =>
+      extractFeatures(requests, {
+        ...options,
+        onProgress: ({ done }) => rows[call] = done,
+      })
+    ));
+    for (const sets of both) sets.flat().forEach(({ key }) => made.add(key));
+    assert.equal(made.size, requests.length);
+    assert.deepEqual(rows, [6 * images.length, 6 * images.length]);
+    const names = (await Array.fromAsync(Deno.readDir(options.folder))).map(({ name }) => name);
+    assert.equal(names.length, 4 * requests.length, names.join(", "));
   }));
 
 async function valuesOf(set: FeatureSet): Promise<Float32Array> {
@@ -191,7 +262,7 @@ Deno.test("tokens of a crop depend neither on the others of its batch nor on the
     const crops = Uint8Array.from({ length: COUNT * cropBytes }, () => random.integer(256));
     for (const backbone of await openAll(root)) {
       await using opened = backbone;
-      const { data: expected } = await opened.featuresOfCrops(crops, COUNT);
+      const { data: expected } = await opened.tokensOfCrops(crops, COUNT);
       const largest = expected.reduce((max, value) => Math.max(max, Math.abs(value)), 0);
       const rowLength = expected.length / COUNT;
       const order = fc.shuffledSubarray([...Array(COUNT).keys()], { minLength: 1 });
@@ -201,7 +272,7 @@ Deno.test("tokens of a crop depend neither on the others of its batch nor on the
           order.forEach((crop, i) =>
             batch.set(crops.subarray(crop * cropBytes, (crop + 1) * cropBytes), i * cropBytes)
           );
-          const { data } = await opened.featuresOfCrops(batch, order.length);
+          const { data } = await opened.tokensOfCrops(batch, order.length);
           order.forEach((crop, i) => {
             for (let k = 0; k < rowLength; k++) {
               const difference = data[i * rowLength + k]! - expected[crop * rowLength + k]!;
@@ -237,7 +308,7 @@ Deno.test("tokens of an image depend neither on order, batches and workers nor o
       transform: Transform,
       changed: Partial<ExtractOptions> = {},
     ) => {
-      const request = { images, transform, seed: 3, epoch: 1, backbones };
+      const request = { images, generator: "tiny", transform, seed: 3, epoch: 1, backbones };
       const [sets] = await extractFeatures([request], { ...options, ...changed });
       return await Promise.all(sets!.map(valuesOf));
     };
@@ -320,7 +391,13 @@ Deno.test("of several images that cannot be decoded the first is named and the o
 
 Deno.test("with skipCorrupt the rows of such images are NaN and listed, and all others as ever", () =>
   withFixture(async ({ backbone, size, options }) => {
-    const request = { transform: train(size), seed: 3, epoch: 1, backbones: [backbone] };
+    const request = {
+      generator: "tiny",
+      transform: train(size),
+      seed: 3,
+      epoch: 1,
+      backbones: [backbone],
+    };
     const clean = await listImages(options.root, SPEC);
     const [[whole]] = await extractFeatures([{ ...request, images: clean }], options) as [
       [FeatureSet],
@@ -354,21 +431,24 @@ Deno.test("extraction without some images, cut off anywhere, ends with the same 
   withFixture(async ({ backbone, size, options }) => {
     await spoil(options.root);
     const images = await listImages(options.root, SPEC);
-    const request = { images, transform: train(size), seed: 3, epoch: 1, backbones: [backbone] };
+    const request = {
+      images,
+      generator: "tiny",
+      transform: train(size),
+      seed: 3,
+      epoch: 1,
+      backbones: [backbone],
+    };
     const lenient = { ...options, skipCorrupt: true };
     const [[set]] = await extractFeatures([request], lenient) as [[FeatureSet]];
     const whole = await Deno.readFile(set.path);
-    const list = `${set.path.slice(0, -".npy".length)}.unreadable.json`;
-    const listed = await Deno.readTextFile(list);
-    const random = randomStream("cuts");
-    for (const keepsList of [true, true, true, false]) {
-      const cut = keepsList ? random.integer(whole.length) : 130;
-      await Deno.remove(set.path);
-      await Deno.writeFile(`${set.path}.partial`, whole.slice(0, cut));
-      if (!keepsList) await Deno.remove(list);
+    assert.deepEqual(set.unreadable, [7, 10]);
+    for (const rows of [0, 4, 8, 12, images.length]) {
+      await unfinish(set, rows, whole.length);
       const [[again]] = await extractFeatures([request], lenient) as [[FeatureSet]];
-      assert.deepEqual(await Deno.readFile(again.path), whole, `cut at ${cut}`);
-      assert.equal(await Deno.readTextFile(list), listed);
+      assert.deepEqual(await Deno.readFile(again.path), whole, `cut at ${rows}`);
+      assert.deepEqual(again.unreadable, set.unreadable);
+      assert.deepEqual(again.index.sha256, set.index.sha256);
     }
   }));
 
@@ -376,7 +456,13 @@ Deno.test("an image that has been mended is taken in, even where its size is the
   withFixture(async ({ backbone, size, options }) => {
     const path = join(options.root, "tiny/1_fake/2.png");
     const intact = await Deno.readFile(path);
-    const request = { transform: train(size), seed: 3, epoch: 1, backbones: [backbone] };
+    const request = {
+      generator: "tiny",
+      transform: train(size),
+      seed: 3,
+      epoch: 1,
+      backbones: [backbone],
+    };
     const extract = async (skipCorrupt: boolean) => {
       const images = await listImages(options.root, SPEC);
       const [[set]] = await extractFeatures([{ ...request, images }], {
@@ -401,10 +487,17 @@ Deno.test("a set of which no image can be decoded is refused even with skipCorru
   withFixture(async ({ backbone, size, options }) => {
     const images = (await listImages(options.root, SPEC)).filter(({ label }) => label === 1);
     for (const { path } of images) await Deno.writeTextFile(join(options.root, path), "");
-    const request = { images, transform: train(size), seed: 3, epoch: 1, backbones: [backbone] };
+    const request = {
+      images,
+      generator: "tiny",
+      transform: train(size),
+      seed: 3,
+      epoch: 1,
+      backbones: [backbone],
+    };
     await assert.rejects(extractFeatures([request], { ...options, skipCorrupt: true }), {
       name: "UserError",
-      message: `Cannot compute tokens: expected images that can be decoded beside ${
+      message: `Cannot compute features: expected images that can be decoded beside ${
         join(options.root, "tiny/1_fake/0.png")
       }, found none`,
     });
@@ -421,88 +514,10 @@ Deno.test("a truncated token file is named, not read", () =>
   withFixture(async ({ size, options, extract }) => {
     await extract({ kind: "center", size });
     for await (const { name } of Deno.readDir(options.folder)) {
-      if (name.endsWith(".npy")) await Deno.truncate(join(options.folder, name), 300);
+      if (/^\w+\.npy$/.test(name)) await Deno.truncate(join(options.folder, name), 300);
     }
     await assert.rejects(
       extract({ kind: "center", size }),
       /expected a whole float16 \.npy file, found 300 bytes where shape \[13, .*takes/,
     );
   }));
-
-/** A set of float16 numbers that count from 0, made without a backbone. */
-async function writeSet(folder: string, key: string, rows = 4): Promise<FeatureSet> {
-  const shape = [rows, 2, 3] as const;
-  const images = Array.from({ length: rows }, (_, i) => ({
-    path: `${i}.png`,
-    label: 0 as const,
-    generator: "tiny",
-  }));
-  const index = { source: {}, shape, cropsPerImage: 1, images };
-  const writer = await FeatureWriter.open(folder, key, index, 1);
-  await writer.append(Float32Array.from({ length: rows * 6 }, (_, i) => i));
-  await writer.finish();
-  return (await findFeatures(folder, key))!;
-}
-
-/** Number of files that this process has open; Deno itself reads /proc with all permissions only. */
-function openFiles(): number {
-  const { stdout } = new Deno.Command("ls", { args: [`/proc/${Deno.pid}/fd`] }).outputSync();
-  return new TextDecoder().decode(stdout).trim().split("\n").length;
-}
-
-Deno.test({
-  name: "files are closed where a set turns out damaged or missing",
-  ignore: Deno.build.os !== "linux",
-  async fn() {
-    const folder = temporaryFolder();
-    const whole = await writeSet(folder, "whole");
-    const cut = await writeSet(folder, "cut");
-    await Deno.truncate(cut.path, (await Deno.stat(cut.path)).size - 1);
-    await Deno.writeTextFile(join(folder, "list.unreadable.json"), "[");
-    const longer: FeatureSet = { ...whole, index: { ...whole.index, shape: [40, 2, 3] } };
-    const budget = new MemoryBudget(1000);
-    const before = openFiles(), times = 20;
-    assert(before > 3, `${before}`);
-    for (let i = 0; i < times; i++) {
-      await assert.rejects(FeatureRows.open(folder, ["whole", "cut"]), UserError);
-      await assert.rejects(FeatureRows.open(folder, ["whole", "none"]), UserError);
-      await assert.rejects(FeatureReader.open(cut), UserError);
-      await assert.rejects(FeatureReader.open(longer, budget), /it ends too early$/);
-      await assert.rejects(FeatureWriter.open(folder, "list", whole.index, 1), UserError);
-    }
-    // those of workers of the tests before may go meanwhile
-    assert(openFiles() < before + times);
-    using rows = await FeatureRows.open(folder, ["whole", "whole"]);
-    assert.equal(rows.count, 8);
-    assert.equal(budget.take(1000), 1000, "what could not be read takes no memory");
-  },
-});
-
-Deno.test("sets that are open at once share the memory for rows, and read the same without any", async () => {
-  const folder = temporaryFolder();
-  const set = await writeSet(folder, "whole");
-  const bytes = 4 * 6 * 2;
-  const budget = new MemoryBudget(2 * bytes - 1);
-  /** Whether a reader has the rows, or reads them where they no longer are. */
-  const isResident = async (reader: FeatureReader) => {
-    const row = new Float32Array(6);
-    reader.copyRow(2, row, 0);
-    assert.deepEqual([...row], [12, 13, 14, 15, 16, 17]);
-    const content = await Deno.readFile(set.path);
-    await Deno.writeFile(set.path, new Uint8Array(content.length));
-    reader.copyRow(2, row, 0);
-    await Deno.writeFile(set.path, content);
-    return row[0] === 12;
-  };
-  const first = await FeatureReader.open(set, budget);
-  {
-    using second = await FeatureReader.open(set, budget);
-    assert.deepEqual([await isResident(first), await isResident(second)], [true, false]);
-  }
-  first[Symbol.dispose]();
-  first[Symbol.dispose]();
-  assert.throws(() => first.copyRow(0, new Float32Array(6), 0), /found it closed$/);
-  using third = await FeatureReader.open(set, budget);
-  using fourth = await FeatureReader.open(set, budget);
-  assert.deepEqual([await isResident(third), await isResident(fourth)], [true, false]);
-});

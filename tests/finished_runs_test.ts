@@ -1,3 +1,4 @@
+import { UserError } from "../lib/io/errors.ts";
 import assert from "node:assert/strict";
 import { paper } from "../experiments/profiles/paper.ts";
 import type { HeadConfig } from "../lib/detectors/detector.ts";
@@ -49,8 +50,8 @@ Deno.test("the records of the best heads are those of the best rows, for all see
 
 Deno.test("rows cannot be changed by mistake", () => {
   const row = frozen({ q: 1, classes: ["a"], test: { set: { acc: .5 } } });
-  assert.throws(() => row.q = 4, TypeError);
-  assert.throws(() => row.classes.length = 4, TypeError);
-  assert.throws(() => row.test.set.acc = 1, TypeError);
+  assert.throws(() => row.q = 4, UserError);
+  assert.throws(() => row.classes.length = 4, UserError);
+  assert.throws(() => row.test.set.acc = 1, UserError);
   assert.deepEqual(row, { q: 1, classes: ["a"], test: { set: { acc: .5 } } });
 });

@@ -150,3 +150,29 @@ for (const library of native ? TENSORFLOW_LIBRARIES : ["javascript"] as const) {
     assert.equal(tf.memory().numTensors, before);
   });
 }
+
+for (const name of ["onnx", "tensorflow"] as const) {
+  Deno.test(`${name}: each step is made at its own rate, whatever the rate of the one before`, async () => {
+    const engine = await openEngine(name, { threads: 1 });
+    /** How far a parameter goes in the last of some steps, and the state before it. */
+    const lastMove = async (rates: readonly number[], options = trainerOptions()) => {
+      const trainer = await engine.trainer(options);
+      for (const rate of rates.slice(0, -1)) await trainer.step(batch, rate);
+      const before = trainer.state();
+      await trainer.step(batch, rates.at(-1)!);
+      const after = trainer.state().parameters.get("head.6.bias")!.data[0]!;
+      await trainer.dispose();
+      return { before, move: after - before.parameters.get("head.6.bias")!.data[0]! };
+    };
+    const { before, move } = await lastMove([1e-2, 1e-2]);
+    assert.ok(Math.abs(move) > 1e-3);
+    for (const [rate, share] of [[1e-3, .1], [3e-2, 3], [0, 0]] as const) {
+      const { move: other } = await lastMove([1e-2, rate]);
+      assert.ok(Math.abs(other - share * move) < 1e-6, `${other} at ${rate}, ${move} at 0.01`);
+    }
+    // what has been resumed has no rate before
+    const resumed = await lastMove([1e-3], { ...trainerOptions(), state: before });
+    assert.ok(Math.abs(resumed.move - .1 * move) < 1e-6);
+    await engine.dispose();
+  });
+}

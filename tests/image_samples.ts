@@ -78,3 +78,12 @@ export function concat(parts: readonly Uint8Array[]): Uint8Array {
   }
   return whole;
 }
+
+/** A PNG file of {@linkcode noiseImage}, put together by hand. */
+export function encodedPng(width: number, height: number, seed: number | string): Uint8Array {
+  const { data } = noiseImage(width, height, seed);
+  const rows = Array.from({ length: height }, (_, y) => [
+    ...data.subarray(y * width * 3, (y + 1) * width * 3),
+  ]);
+  return pngFile({ width, bits: 8, type: "rgb", rows });
+}

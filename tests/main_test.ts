@@ -1,37 +1,8 @@
 import assert from "node:assert/strict";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { exists } from "../lib/io/files.ts";
+import { commandLine as run, ROOT, runDeno } from "./command_line.ts";
 import { temporaryFile, temporaryFolder } from "./temporary.ts";
-
-const ROOT = resolve(import.meta.dirname!, "..");
-const PERMISSIONS = ["--allow-read", "--allow-write", "--allow-env", "--allow-sys", "--allow-ffi"];
-
-interface Outcome {
-  readonly code: number;
-  readonly out: string;
-  readonly error: string;
-}
-
-/** Runs the command line in the project's folder, wherever the tests were called. */
-function run(...args: string[]): Promise<Outcome> {
-  return runDeno(
-    ["run", "--frozen", "--quiet", ...PERMISSIONS, join(ROOT, "experiments/main.ts"), ...args],
-    { cwd: ROOT, env: { INIT_CWD: ROOT } },
-  );
-}
-
-async function runDeno(
-  args: string[],
-  { cwd, env }: { cwd: string; env: Record<string, string> },
-): Promise<Outcome> {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args,
-    cwd,
-    env: { NO_COLOR: "1", ...env },
-  }).output();
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).trim();
-  return { code, out: text(stdout), error: text(stderr) };
-}
 
 const USAGE: readonly (readonly [what: string, args: string[], says: RegExp])[] = [
   ["an unknown option", ["reproduce", "--fast"], /'--fast'; choose from --profile, --only/],
@@ -103,8 +74,7 @@ Deno.test("a file that is not there is named in one line", async () => {
 
 Deno.test("paths are relative to the folder in which a task is called", async () => {
   const cwd = join(ROOT, "tests");
-  const task = (...args: string[]) =>
-    runDeno(["task", "--quiet", ...args], { cwd, env: { INIT_CWD: cwd } });
+  const task = (...args: string[]) => runDeno(["task", "--quiet", ...args], { cwd });
   assert.deepEqual(await task("checkpoint", "show", "../no/head.safetensors"), {
     code: 1,
     out: "",

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { averagePrecision, evaluateScores, rocAuc } from "../lib/metrics.ts";
+import { averagePrecision, evaluateScores, rocAuc, THRESHOLD } from "../lib/metrics.ts";
+import { randomStream } from "../lib/random.ts";
 import { GOLDENS } from "./goldens.ts";
 
 interface Golden {
@@ -137,4 +138,58 @@ Deno.test("evaluateScores() refuses what it cannot measure, saying what it found
   assert.throws(() => evaluateScores(Uint8Array.of(0, 1), [0.5, NaN]), /found NaN at 1/);
   assert.throws(() => evaluateScores(Uint8Array.of(0, 1), [0.5, 1.5]), /found 1.5 at 1/);
   assert.throws(() => evaluateScores(Uint8Array.of(0, 2), [0.5, 0.5]), /found 2 at 1/);
+});
+
+Deno.test("intervals are the 2.5th and the 97.5th percentile, between neighbours, of measures of resamples", () => {
+  const labels = Uint8Array.from({ length: 30 }, (_, i) => i % 3 === 0 ? 0 : 1);
+  // some at the threshold, which is not above it
+  const scores = Array.from(
+    labels,
+    (label, i) => i % 7 === 1 ? 0.5 : ((i * 37) % 50) / 100 + label * 0.35,
+  );
+  const resamples = 50; // 0.025 · 49 lies between the second and the third
+  const found = evaluateScores(labels, scores, { resamples, key: ["set", 3] });
+  const byScore = [...labels.keys()].sort((a, b) => scores[b]! - scores[a]!);
+  const random = randomStream("set", 3, "bootstrap");
+  const drawn = Array.from({ length: resamples }, () => {
+    const places = Array.from(labels, () => byScore[random.integer(labels.length)]!);
+    const of = {
+      labels: Uint8Array.from(places, (i) => labels[i]!),
+      scores: places.map((i) => scores[i]!),
+    };
+    return {
+      acc: of.scores.filter((score, i) => (score > 0.5) === (of.labels[i] === 1)).length / 30,
+      ap: averagePrecision(of.labels, of.scores),
+    };
+  });
+  for (const name of ["acc", "ap"] as const) {
+    const sorted = drawn.map((measures) => measures[name]).sort((a, b) => a - b);
+    const low = sorted[1]! + 0.225 * (sorted[2]! - sorted[1]!);
+    const high = sorted[47]! + 0.775 * (sorted[48]! - sorted[47]!);
+    close(found[`${name}Low`]!, low, `${name}Low`);
+    close(found[`${name}High`]!, high, `${name}High`);
+  }
+  const once = evaluateScores(labels, scores, { resamples: 1, key: ["set"] });
+  assert.equal(once["accLow"], once["accHigh"]);
+});
+
+Deno.test("a score of one half is called real, the next one above it generated", () => {
+  const above = 0.5 + 2 ** -24;
+  const { accReal, accGenerated } = evaluateScores(Uint8Array.of(0, 0, 1, 1), [
+    0.5,
+    above,
+    0.5,
+    above,
+  ]);
+  assert.deepEqual([accReal, accGenerated], [0.5, 0.5]);
+  assert.equal(THRESHOLD, 0.5);
+});
+
+Deno.test("calibration error takes 15 bins, the last of which holds 1", () => {
+  const ece = (labels: number[], scores: number[]) =>
+    evaluateScores(Uint8Array.from(labels), scores)["ece"]!;
+  // in one bin, over and under cancel out; on both sides of 14/15 they do not
+  close(ece([0, 1], [0.94, 0.96]), Math.abs(0.94 + 0.96 - 1) / 2, "one bin");
+  close(ece([1, 0], [0.93, 1]), (0.07 + 1) / 2, "two bins");
+  close(ece([0, 1], [0, 1]), 0, "both ends");
 });

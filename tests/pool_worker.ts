@@ -2,11 +2,30 @@
 import { serveJobs } from "../lib/io/worker_pool.ts";
 
 /** What it can be told to do. */
-export type PoolJob = "answer" | "count" | "hang" | "die" | "read what is not there" | "raise";
+export type PoolJob =
+  | "answer"
+  | "count"
+  | "hang"
+  | "die"
+  | "read what is not there"
+  | "raise"
+  | "report"
+  | `raise ${keyof typeof KINDS}`
+  | `wait ${number}`;
+
+/** Errors that are to keep their kind on their way out. */
+const KINDS = {
+  RangeError,
+  SyntaxError,
+  TypeError,
+  NotFound: Deno.errors.NotFound,
+  NotCapable: Deno.errors.NotCapable,
+  PermissionDenied: Deno.errors.PermissionDenied,
+} as const;
 
 let underWay = 0;
 
-serveJobs(async (job: PoolJob) => {
+serveJobs(async (job: PoolJob, onDone) => {
   if (job === "count") {
     const count = ++underWay;
     await new Promise((resolve) => setTimeout(resolve, 10));
@@ -18,5 +37,9 @@ serveJobs(async (job: PoolJob) => {
   if (job === "hang" || job === "die") await new Promise(() => {});
   if (job === "read what is not there") await Deno.readFile("/nowhere/file");
   if (job === "raise") throw Object.assign(new Error("it broke"), { name: "constructor" });
+  if (job === "report") { for (const count of [1, 2, 3]) onDone(count); }
+  const [verb, what] = job.split(" ", 2);
+  if (verb === "wait") await new Promise((resolve) => setTimeout(resolve, Number(what)));
+  if (verb === "raise") throw new KINDS[what as keyof typeof KINDS](`found ${what}`);
   return { result: job };
 });

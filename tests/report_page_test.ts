@@ -202,6 +202,77 @@ Deno.test("writeReport() writes Markdown and one HTML file that asks for nothing
   }
 });
 
+Deno.test("our figures and the paper's stay apart: each has its rows, its picture and its name", async () => {
+  const folder = temporaryFolder();
+  await writeReport(folder, {
+    title: "Both",
+    sections: [section(ours, 0.25)],
+    published: [section(paper, 0.5)],
+    theme: "paper",
+  });
+  const [markdown, html] = await Promise.all(
+    ["report.md", "report.html"].map((name) => Deno.readTextFile(`${folder}/${name}`)),
+  );
+  const pictures = [...html!.matchAll(
+    /<figure><figcaption>([^<]+)<\/figcaption><img alt="([^"]+)" src="data:image\/svg\+xml;base64,([^"]+)">/g,
+  )];
+  const expected = [["Ours", "figures", "0.25"], ["The paper's", "paper/figures", "0.5"]] as const;
+  assert.equal(pictures.length, 2);
+  for (const [i, [whose, path, value]] of expected.entries()) {
+    assert.equal(
+      await Deno.readTextFile(`${folder}/${path}/figure_0.csv`),
+      `name,value\nreal,${value}\n`,
+    );
+    const [, caption, alternative, picture] = pictures[i]!;
+    assert.deepEqual([caption, alternative], [whose, `${whose}: ${figure.title}`]);
+    const svg = await Deno.readFile(`${folder}/${path}/figure_0.svg`);
+    assert.equal(picture, svg.toBase64());
+    assert.ok(
+      markdown!.includes(`${whose}:\n\n![${whose}: ${figure.title}](${path}/figure_0.svg)`),
+    );
+    const spec = JSON.parse(await Deno.readTextFile(`${folder}/${path}/figure_0.vl.json`));
+    assert.equal(spec.config.range.category[0], "#808000");
+  }
+});
+
+Deno.test("HTML shows every text of a table as it is", () => {
+  const evil = (name: string) => `<b>${name}</b> & "more"`;
+  const shown = (name: string) => `&lt;b&gt;${name}&lt;/b&gt; &amp; &quot;more&quot;`;
+  const table = (whose: string): Table => ({
+    ...paper,
+    title: evil("title"),
+    caption: evil("caption"),
+    columns: [
+      { key: "method", name: evil(`${whose} name`), group: evil("group"), unit: "<s>" },
+      { key: "text", name: "text" },
+    ],
+    rows: [{ method: "RINE", text: evil(`${whose} cell`) }, { method: evil(`${whose} row`) }],
+  });
+  const html = htmlTable(table("our"), beside(table("our"), table("their")));
+  const texts = ["title", "caption", "our name", "their name", "group", "our cell", "their cell"];
+  for (const name of [...texts, "our row", "their row"]) {
+    assert.ok(html.includes(shown(name)), name);
+  }
+  assert.ok(html.includes("(&lt;s&gt;)"));
+  assert.doesNotMatch(html, /<b>|<s>/);
+  assertBalanced(html);
+});
+
+Deno.test("HTML sets best, second, the paper's and the difference each in its own dress", () => {
+  const scored = (values: readonly number[]) => ({
+    ...paper,
+    columns: [paper.columns[0]!, percentColumn("progan", "ProGAN")],
+    rows: values.map((progan, i) => ({ method: `m${i}`, progan })),
+  });
+  const html = htmlTable(scored([.7, .9, .8]), beside(scored([.7, .9, .8]), scored([.6, .9, .85])));
+  const cells = [...html.matchAll(/<td class="number">(.*?)<\/td>/g)].map(([, cell]) => cell);
+  assert.deepEqual(cells, [
+    '<span class="plain">70.0</span><small>60.0 +10.0</small>',
+    '<span class="best">90.0</span><small>90.0 ±0.0</small>',
+    '<span class="second">80.0</span><small>85.0 −5.0</small>',
+  ]);
+});
+
 /** Every element that opens closes, in order. */
 function assertBalanced(html: string): void {
   const open: string[] = [];

@@ -22,14 +22,19 @@ const data = join(made, "mini");
 const synthbuster = join(data, "synthbuster", LARGE.replace("large_", ""));
 
 /** Reproduces sections, without showing progress; returns what is said. */
-async function run(results: string, only: string[], skipCorrupt = false): Promise<string> {
+async function run(
+  results: string,
+  only: string[],
+  skipCorrupt = false,
+  onProblem: (line: string) => void = (line) => assert.fail(line),
+): Promise<string> {
   const { error } = console;
   console.error = () => {};
   try {
     return await reproduce({
       ...{ profile, data, results, only, skipCorrupt, force: false, seed: 0, seeds: [0] },
       ...{ engine: "onnx", device: "cpu", precision: "full", protocol: "released" },
-      theme: "default",
+      ...{ theme: "default", onProblem },
     });
   } finally {
     console.error = error;
@@ -74,4 +79,28 @@ Deno.test("what was made without some images is reported to those who may leave 
   assert.deepEqual(await reported(results), { grid: true, synthbuster: false });
   await run(results, ["grid"], true);
   assert.deepEqual(await reported(results), { grid: true, synthbuster: true });
+});
+
+Deno.test("a damaged best head is told, and all else is written", async () => {
+  const results = temporaryFolder("results_"), folder = join(results, profile.name);
+  await run(results, ["grid"]);
+  const copy = join(folder, "best_1-class.safetensors");
+  const intact = await Deno.readFile(copy);
+  for await (const { name } of Deno.readDir(join(folder, "heads"))) {
+    await Deno.truncate(join(folder, "heads", name), 100);
+  }
+  for (const made of ["tables", "figures"]) {
+    await Deno.remove(join(folder, made), { recursive: true });
+  }
+  await Deno.remove(join(folder, "report.html"));
+  const problems: string[] = [];
+  const said = await run(results, ["grid", "feature_space"], false, (line) => problems.push(line));
+  assert.equal(problems.length, 1);
+  assert.match(problems[0]!, /^Cannot keep the best 1-class head, .*; delete it and .* run again$/);
+  assert.ok(said.includes(`${copy}  its head`), said);
+  assert.deepEqual(await Deno.readFile(copy), intact);
+  for (const path of ["tables/table_1.md", "figures/figure_3.svg", "report.html"]) {
+    assert.ok(await exists(join(folder, path)), path);
+  }
+  assert.ok(!await exists(join(folder, "figures/figure_1.svg")));
 });

@@ -146,3 +146,84 @@ Deno.test("half-precision types become the float32 of the same value", () => {
   const brain = Uint8Array.of(0xc0, 0x3f, 0x00, 0xc0);
   assert.deepEqual([...toFloat32(brain, "BF16")], [1.5, -2]);
 });
+
+Deno.test("every type becomes the float32 of the same value, from either end of its range", () => {
+  const bytesOf = (values: ArrayBufferView<ArrayBuffer>) => new Uint8Array(values.buffer);
+  for (
+    const [dtype, bytes, expected] of [
+      ["F64", bytesOf(Float64Array.of(-0.5, 2 ** 40)), [-0.5, 2 ** 40]],
+      ["F32", bytesOf(Float32Array.of(1e-30, -3)), [Math.fround(1e-30), -3]],
+      ["I64", bytesOf(BigInt64Array.of(-5n, 2n ** 40n)), [-5, 2 ** 40]],
+      ["I32", bytesOf(Int32Array.of(-(2 ** 31), 7)), [-(2 ** 31), 7]],
+      ["I16", bytesOf(Int16Array.of(-32768, 32767)), [-32768, 32767]],
+      ["I8", bytesOf(Int8Array.of(-128, 127)), [-128, 127]],
+      ["U8", Uint8Array.of(0, 255), [0, 255]],
+      ["BOOL", Uint8Array.of(0, 1), [0, 1]],
+    ] as const
+  ) {
+    assert.deepEqual([...toFloat32(bytes, dtype)], expected, dtype);
+    // as part of something larger, where no element starts at a multiple of its size
+    const within = new Uint8Array(bytes.length + 3);
+    within.set(bytes, 3);
+    assert.deepEqual([...toFloat32(within.subarray(3), dtype)], expected, `${dtype}, unaligned`);
+  }
+});
+
+Deno.test("the bytes of a file are those of the format: length, JSON padded to 8, then the values", () => {
+  const tensors = [
+    ["b", { data: Float32Array.of(1.5), shape: [1, 1] }],
+    ["a", { data: new Float32Array(0), shape: [0] }],
+    ["s", { data: Float32Array.of(-2), shape: [] }],
+  ] as const;
+  const bytes = encodeSafetensors(tensors, { q: "2" });
+  const json = '{"__metadata__":{"q":"2"},"b":{"dtype":"F32","shape":[1,1],"data_offsets":[0,4]},' +
+    '"a":{"dtype":"F32","shape":[0],"data_offsets":[4,4]},' +
+    '"s":{"dtype":"F32","shape":[],"data_offsets":[4,8]}}';
+  const padded = json.padEnd(Math.ceil(json.length / 8) * 8, " ");
+  const view = new DataView(bytes.buffer);
+  assert.equal(Number(view.getBigUint64(0, true)), padded.length);
+  assert.equal(new TextDecoder().decode(bytes.subarray(8, 8 + padded.length)), padded);
+  assert.deepEqual(
+    [view.getFloat32(8 + padded.length, true), view.getFloat32(12 + padded.length, true)],
+    [1.5, -2],
+  );
+  assert.equal(bytes.length, 16 + padded.length);
+});
+
+Deno.test("a header may be as long as the file, and at most 100,000,000 bytes", async () => {
+  assert.equal(
+    (await readSafetensorsHeader(await fileOf(withHeader({}, new Uint8Array(0))))).tensors.size,
+    0,
+  );
+  const sparse = async (headerBytes: number) => {
+    const path = temporaryFile(".safetensors");
+    const start = new Uint8Array(8);
+    new DataView(start.buffer).setBigUint64(0, BigInt(headerBytes), true);
+    await Deno.writeFile(path, start);
+    await Deno.truncate(path, 8 + headerBytes);
+    return path;
+  };
+  await assert.rejects(readSafetensorsHeader(await sparse(100_000_001)), {
+    message: /found a header of 100000001 bytes in a file of 100000009$/,
+  });
+  for (const bytes of [1, 7]) {
+    await assert.rejects(readSafetensorsHeader(await fileOf(new Uint8Array(bytes))), {
+      message: new RegExp(`found ${bytes} bytes$`),
+    });
+  }
+});
+
+Deno.test("tensors that touch do not overlap, and only the names that are asked for are read", async () => {
+  const header = {
+    b: entry("F32", [1], 4, 8),
+    a: entry("F32", [1], 0, 4),
+  };
+  const data = new Uint8Array(Float32Array.of(1, 2).buffer);
+  const path = await fileOf(withHeader(header, data));
+  const { tensors } = await readSafetensors(path, ["b"]);
+  assert.deepEqual([...tensors], [["b", { data: Float32Array.of(2), shape: [1] }]]);
+  await assert.rejects(readSafetensors(path, ["c"]), {
+    name: "UserError",
+    message: `Cannot read ${path}: expected tensor c, found none`,
+  });
+});

@@ -18,7 +18,7 @@ import { PERTURBATIONS } from "../lib/image/perturb.ts";
 import { randomStream } from "../lib/random.ts";
 import { renderFigure } from "../lib/report/write/render.ts";
 import type { RunRow } from "../lib/runs/config.ts";
-import { openDetector, verdictText } from "../lib/detectors/open.ts";
+import { openDetector, verdictText } from "../lib/detectors/verdict.ts";
 import type { World } from "../lib/runs/plan.ts";
 import {
   executeSmall,

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { Listings } from "../lib/data/listing.ts";
 import sharp from "sharp";
 import { openBackbone } from "../lib/backbones/open.ts";
 import type { DatasetSpec } from "../lib/data/dataset.ts";
@@ -62,6 +63,7 @@ async function run(root: string, skipCorrupt: boolean) {
   const world: World = {
     profile: "test",
     root,
+    listings: new Listings(root),
     backbones: new Map([["Tiny", backbone]]),
     trainingSets: { own: { thing: { train: spec("train"), val: spec("val") } } },
     testSets: new Map([["test", spec("test")]]),

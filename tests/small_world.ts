@@ -1,6 +1,7 @@
 /** A world of one mini backbone, a few images, one class set and two test sets. */
 
 import { join } from "node:path";
+import { Listings } from "../lib/data/listing.ts";
 import { EXPERIMENTS } from "../experiments/index.ts";
 import { mini } from "../experiments/profiles/mini.ts";
 import type { Backbone } from "../lib/backbones/backbone.ts";
@@ -72,6 +73,7 @@ export async function openSmallWorld(
   const world: World = {
     profile: "mini",
     root,
+    listings: new Listings(root),
     backbones: new Map([[SMALL_BACKBONE, backbone]]),
     trainingSets: smallProfile.trainingSets,
     testSets: new Map(smallProfile.testSets.map((spec) => [spec.name, spec])),

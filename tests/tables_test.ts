@@ -101,3 +101,48 @@ Deno.test("spread() is the mean and the sample's standard deviation, or the one 
   assert.deepEqual(spread([1, 2, 3]), { mean: 2, deviation: 1 });
   assert.equal(formatCell({ mean: 0.9, deviation: 0.01 }, percentColumn("a", "A")), "90.0 ± 1.0");
 });
+
+Deno.test("every text of a table is escaped for what it is written as", () => {
+  const hostile: Table = {
+    id: "table_0",
+    title: "50 % & more",
+    caption: "a_b #1.",
+    notice: "not {ours} § 5",
+    columns: [
+      { key: "run", name: "run | x_y", group: "G & H" },
+      { key: "text", name: "text", group: "G & H", unit: "$" },
+    ],
+    rows: [{ run: "a, b", text: 'say "so"' }, { run: "c\rd", text: "e\nf" }, {
+      run: "g|h",
+      text: "^",
+    }],
+  };
+  const latex = tableToLatex(hostile).split("\n");
+  assert.equal(
+    latex[2],
+    String.raw`  \caption{50 \% \& more. a\_b \#1. \emph{not \{ours\} \S 5.}}`,
+  );
+  assert.equal(latex[6], String.raw`    \multicolumn{2}{c}{G \& H} \\`);
+  assert.equal(latex[7], String.raw`    \cmidrule(lr){1-2}`);
+  assert.equal(latex[8], String.raw`    run | x\_y & text (\$) \\`);
+  assert.ok(latex.includes(String.raw`    g|h & \textasciicircum{} \\`));
+  const markdown = tableToMarkdown(hostile).split("\n");
+  assert.equal(markdown[6], String.raw`| G & H: run \| x_y | G & H: text ($) |`);
+  assert.ok(markdown.includes(String.raw`| g\|h | ^ |`));
+  assert.equal(
+    tableToCsv(hostile),
+    'run,text\n"a, b","say ""so"""\n"c\rd","e\nf"\ng|h,^\n',
+  );
+});
+
+Deno.test("the paper's symbols are LaTeX's, and no other character is changed", () => {
+  assert.equal(
+    latexText("ξ d′ ± × − – § ≤ é ö ="),
+    String.raw`$\xi$ d$'$ $\pm$ $\times$ $-$ -- \S $\leq$ é ö =`,
+  );
+});
+
+Deno.test("standings() takes the lowest for best where the column says so", () => {
+  const rows = [3, 1, 2].map((time) => ({ run: "x", time }));
+  assert.deepEqual(standings({ ...table, rows }, table.columns[4]!), [undefined, "best", "second"]);
+});

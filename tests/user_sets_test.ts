@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import comparison from "../experiments/rine/comparison.ts";
 import { drawnSets } from "../experiments/rine/feature_space.ts";
-import { scoreColumns } from "../lib/report/paper/heads.ts";
+import { scoreColumns } from "../lib/runs/choices.ts";
 import type { Profile } from "../lib/runs/profile.ts";
 import { beside } from "../lib/report/beside.ts";
 import type { Table } from "../lib/report/table.ts";
@@ -16,6 +16,9 @@ import { listImages } from "../lib/data/dataset.ts";
 import { readUserSets } from "../lib/data/user_sets.ts";
 import { publishedLogs, publishedRows } from "../lib/published/published.ts";
 import type { RunRow } from "../lib/runs/config.ts";
+import { publishedLogs, publishedRows } from "../lib/published/logs.ts";
+import type { RunRow } from "../lib/runs/config.ts";
+import { played } from "./played_world.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 async function withFolder(use: (folder: string) => Promise<void>): Promise<void> {
@@ -228,4 +231,26 @@ Deno.test("only the mini profile's report says that differences mean nothing, ow
     assert.match(reportNotice(small).notice!, /\(faces\)\. .* say nothing about the method\.$/);
     assert.equal(reportNotice(whole).notice, `${whole.notice}.`);
     assert.deepEqual(reportNotice(paper), {});
+  }));
+
+Deno.test("no own set has the name of a set of the profile, or of what tables hold beside sets", () =>
+  withFolder(async (folder) => {
+    const { tables } = await played("test");
+    const beside = [...tables.values()].filter(({ columns }) =>
+      columns.some(({ key }) => key === "mine")
+    ).flatMap(({ rows }) => rows.flatMap((row) => Object.keys(row)))
+      .filter((name) => !["a", "b", "mine"].includes(name));
+    const taken = [
+      ...new Set(beside),
+      ...["train_horse", "val_chair", "ldm_200", "progan", "dalle2"],
+    ];
+    assert.ok(taken.includes("perturbation") && taken.includes("AVG"));
+    for (const name of taken) {
+      const path = await writeSets(folder, [{ ...FACES, name }]);
+      await assert.rejects(withOwnSets(paper, path), {
+        name: "UserError",
+        message:
+          `Cannot use name of entry 1 of ${path}: expected one that is not taken, found ${name}`,
+      });
+    }
   }));

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { isForPeople } from "../lib/io/files.ts";
 import { WorkerPool } from "../lib/io/worker_pool.ts";
 import type { PoolJob } from "./pool_worker.ts";
 import { temporaryFolder } from "./temporary.ts";
@@ -102,6 +103,45 @@ Deno.test("errors of the system keep their kind on the way out of a worker, all 
     return true;
   });
   await assert.rejects(pool.run("raise"), { name: "Error", message: "it broke" });
+});
+
+Deno.test("an error that is for people keeps its kind and its message on the way out of a worker", async () => {
+  await using pool = openPool(1);
+  const { NotFound, NotCapable, PermissionDenied } = Deno.errors;
+  const kinds = { RangeError, SyntaxError, TypeError, NotFound, NotCapable, PermissionDenied };
+  for (const [name, kind] of Object.entries(kinds) as [keyof typeof kinds, typeof RangeError][]) {
+    await assert.rejects(inTime(pool.run(`raise ${name}`)), (error: Error) => {
+      assert.equal(error.constructor, kind);
+      assert.equal(error.message, `found ${name}`);
+      assert(isForPeople(error));
+      return true;
+    });
+  }
+});
+
+Deno.test("what a job reports as done is told in its order, before its result", async () => {
+  await using pool = openPool(1);
+  const told: unknown[] = [];
+  told.push(await inTime(pool.run("report", (count) => told.push(count))));
+  assert.deepEqual(told, [1, 2, 3, "report"]);
+});
+
+Deno.test("ordered() gives results in the items' order, and works no further ahead than it may", async () => {
+  await using pool = openPool(2);
+  let taken = 0, read = 0;
+  function* waits() {
+    for (const milliseconds of [60, 1, 30, 1, 20, 1]) {
+      taken++;
+      yield milliseconds;
+    }
+  }
+  const found: [number, string][] = [];
+  for await (const { item, result } of pool.ordered(waits(), (ms): PoolJob => `wait ${ms}`, 3)) {
+    assert(taken - read <= 3, `${taken} were taken when ${read} had been read`);
+    read++;
+    found.push([item, result]);
+  }
+  assert.deepEqual(found, [60, 1, 30, 1, 20, 1].map((ms) => [ms, `wait ${ms}`]));
 });
 
 Deno.test("a process that disposed of a busy pool ends by itself", async () => {

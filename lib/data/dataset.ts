@@ -60,12 +60,16 @@ export interface DatasetSpec {
   readonly origins?: readonly Origin[];
 }
 
-/** One image of a set. */
-export interface ImageEntry {
+/** An image, and what it is. */
+export interface LabelledImage {
   /** Path relative to the data root, or absolute, with `/` between. */
   readonly path: string;
   /** Whether it is real or generated. */
   readonly label: Label;
+}
+
+/** One image of a set. */
+export interface ImageEntry extends LabelledImage {
   /** Name of the set it belongs to. */
   readonly generator: string;
 }

@@ -86,3 +86,20 @@ export function receivedError({ name, message, kind, stack }: SentError): Error 
   if (stack !== undefined) error.stack = stack;
   return error;
 }
+
+/**
+ * What is found; `undefined` where images, weights or runs are missing.
+ * @param onMissing told what is missing
+ */
+export async function unlessMissing<T>(
+  find: () => Promise<T>,
+  onMissing: (message: string) => void = () => {},
+): Promise<T | undefined> {
+  try {
+    return await find();
+  } catch (error) {
+    if (!(error instanceof UserError && error.kind === "missing")) throw error;
+    onMissing(error.message);
+    return undefined;
+  }
+}

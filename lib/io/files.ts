@@ -17,9 +17,17 @@ export type FileContent =
  * between: temporary file in the same folder, flush to disk, rename. Missing folders are made.
  * @throws {UserError} of kind `disk`, with the path and what to do about it
  */
-export async function writeFileAtomic(path: string, content: FileContent): Promise<void> {
+export function writeFileAtomic(path: string, content: FileContent): Promise<void> {
+  return naming(path, () => writeThenRename(path, content));
+}
+
+/**
+ * Does what writes a file, so that what the system refuses names the file and says what to do.
+ * @throws {UserError} of kind `disk`, with the path and what to do about it
+ */
+export async function naming<T>(path: string, write: () => Promise<T>): Promise<T> {
   try {
-    await writeThenRename(path, content);
+    return await write();
   } catch (error) {
     throw isSystemError(error) ? cannotWrite(path, error) : error;
   }
@@ -129,19 +137,29 @@ export async function assertWritable(folder: string): Promise<void> {
   }
 }
 
-/** The first `length` hexadecimal digits of SHA-256 over the parts, each JSON where it is not bytes. */
+/**
+ * The first `length` hexadecimal digits of SHA-256 over the parts, each JSON where it is not bytes. The
+ * order of an object's fields makes no difference, unless it lies in a list.
+ */
 export function contentKey(parts: readonly unknown[], length = 16): string {
   const hash = createHash("sha256");
   for (const part of parts) {
-    hash.update(part instanceof Uint8Array ? part : JSON.stringify(part));
+    hash.update(part instanceof Uint8Array ? part : JSON.stringify(sorted(part)));
     hash.update("\0");
   }
   return hash.digest("hex").slice(0, length);
 }
 
+/** An object with its fields in the order of their names, and those of the objects in it. */
+function sorted(value: unknown): unknown {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  const fields = Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1);
+  return Object.fromEntries(fields.map(([name, held]) => [name, sorted(held)]));
+}
+
 /**
  * Does something while no other process does it under the same lock file. The lock goes when the
- * process ends, however it ends.
+ * process ends, however it ends; the action may remove the file, and its folder.
  * @param onWait told, once, that another process has it
  */
 export async function withLock<T>(
@@ -149,15 +167,37 @@ export async function withLock<T>(
   action: () => Promise<T>,
   onWait?: () => void,
 ): Promise<T> {
-  await Deno.mkdir(dirname(path), { recursive: true });
-  const file = await Deno.open(path, { write: true, create: true });
-  try {
+  let hasWaited = false;
+  while (true) {
+    using file = await openLock(path);
     if (!await file.tryLock(true)) {
-      onWait?.();
+      if (!hasWaited) onWait?.();
+      hasWaited = true;
       await file.lock(true);
     }
-    return await action();
-  } finally {
-    file.close();
+    // who had it may have removed it, and then others lock another file of its name
+    if (await isStill(path, file)) return await action();
+  }
+}
+
+async function openLock(path: string): Promise<Deno.FsFile> {
+  for (let tries = 3;; tries--) {
+    await Deno.mkdir(dirname(path), { recursive: true });
+    try {
+      return await Deno.open(path, { write: true, create: true });
+    } catch (error) {
+      // the folder has just been removed with the lock in it
+      if (!(error instanceof Deno.errors.NotFound) || tries === 0) throw error;
+    }
+  }
+}
+
+async function isStill(path: string, file: Deno.FsFile): Promise<boolean> {
+  const { ino } = await file.stat();
+  try {
+    return (await Deno.stat(path)).ino === ino;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
   }
 }

@@ -161,3 +161,22 @@ export function miniLists(scale: number): { path: string; lines: string[] }[] {
     ];
   });
 }
+
+/** Names of files by their folder, relative to the world's root. */
+export type MiniFiles = Readonly<Record<string, readonly string[]>>;
+
+/** All files of the world: images, and the latent set's lists. */
+export function miniFiles(scale: number): MiniFiles {
+  const files: Record<string, string[]> = {};
+  for (const folder of miniFolders(scale)) {
+    files[folder.path] = Array.from(
+      { length: folder.count },
+      (_, index) => miniFileName(folder, index),
+    );
+  }
+  for (const { path } of miniLists(scale)) {
+    const slash = path.lastIndexOf("/");
+    (files[path.slice(0, slash)] ??= []).push(path.slice(slash + 1));
+  }
+  return files;
+}

@@ -3,23 +3,34 @@
  * @module
  */
 import { UserError } from "../io/errors.ts";
-import { exists, readJson, withLock, writeFileAtomic, writeJson } from "../io/files.ts";
+import { join } from "node:path";
+import { removeIfThere, withLock, writeFileAtomic, writeJson } from "../io/files.ts";
 import { WorkerPool } from "../io/worker_pool.ts";
-import { miniFileName, type MiniFolder, miniFolders, miniLists } from "./layout.ts";
+import {
+  assertFree,
+  assertNoOthers,
+  type Claim,
+  CLAIMS,
+  KIND,
+  LOCK,
+  type MiniIdentity,
+  missingFiles,
+  readClaim,
+  removeFiles,
+  removeTemporaries,
+} from "./files.ts";
+import {
+  miniFileName,
+  type MiniFiles,
+  miniFiles,
+  type MiniFolder,
+  miniFolders,
+  miniLists,
+} from "./layout.ts";
 import type { MiniJob } from "./worker.ts";
 
-/** Which mini world it is. Equal identities have equal pixels, on every machine. */
-export interface MiniIdentity {
-  /** Rises whenever the same seed gives other pixels. */
-  readonly version: number;
-  /** What every random choice in it comes from. */
-  readonly seed: number;
-  /** Share of the full world's images, in (0, 1]. */
-  readonly scale: number;
-}
-
 /** What `manifest.json` says of a finished mini world. */
-export interface MiniManifest extends MiniIdentity {
+export interface MiniManifest extends Claim {
   /** Number of images by folder, relative to the world's root. */
   readonly folders: Readonly<Record<string, number>>;
 }
@@ -44,14 +55,11 @@ const VERSION = 6;
 const IMAGES_PER_JOB = 8;
 /** So that a worker paints one image while another is being encoded or written. */
 const JOBS_PER_WORKER = 3;
-const MANIFEST = "manifest.json";
-const LOCK = "making.lock";
-/** There while a world is being made; says which one its files belong to. */
-const UNFINISHED = "unfinished.json";
 
 /**
- * Makes the mini world, or finds it made. What an interrupted call has finished is kept. A mini
- * world of another seed, scale or version in the same folder is replaced.
+ * Makes the mini world, or finds it made. What an interrupted call has finished is kept, and what has
+ * gone since is made again, with the same bytes. A mini world of another seed, scale or version in
+ * the same folder is replaced; files that are not a mini world's own are never touched.
  *
  * @example
  * ```ts
@@ -63,8 +71,8 @@ const UNFINISHED = "unfinished.json";
  * await Deno.remove(root, { recursive: true });
  * ```
  *
- * @throws {UserError} where the folder holds images that no mini world has put there, or the scale
- * is not in (0, 1]
+ * @throws {UserError} where the folder is neither new, empty nor a mini world's, a file of somebody's
+ * has a name that an image needs, or the scale is not in (0, 1]
  */
 export async function makeMiniWorld(
   { root, seed, scale = 1, workers = navigator.hardwareConcurrency, onProgress, onWait }:
@@ -77,15 +85,20 @@ export async function makeMiniWorld(
     );
   }
   const identity: MiniIdentity = { version: VERSION, seed, scale };
-  const made = await readJson<MiniManifest>(`${root}/${MANIFEST}`);
-  if (made && isSame(made, identity)) return made;
-  await assertNoOthers(root, miniFolders(scale));
+  const made = await findMade(root, identity);
+  if (made) return made;
+  await assertNoOthers(root);
   // a second process waits here, and then finds the world made
   return await withLock(
-    `${root}/${LOCK}`,
+    join(root, LOCK),
     () => make({ root, identity, workers, onProgress }),
     onWait,
   );
+}
+
+/** The seed of the mini world in a folder; `undefined` where none has been made. */
+export async function miniSeed(root: string): Promise<number | undefined> {
+  return (await readClaim(root, "made"))?.seed;
 }
 
 interface Making {
@@ -95,23 +108,27 @@ interface Making {
   readonly onProgress: MiniWorldOptions["onProgress"] | undefined;
 }
 
+/** The manifest, where it is this world's and all that it names is there. */
+async function findMade(root: string, identity: MiniIdentity): Promise<MiniManifest | undefined> {
+  const claim = await readClaim(root, "made");
+  // a manifest of the form before this one is written anew
+  if (!claim || !isSame(claim, identity) || !("folders" in claim)) return undefined;
+  const missing = await missingFiles(root, claim.files);
+  return Object.keys(missing).length === 0 ? claim as MiniManifest : undefined;
+}
+
 async function make({ root, identity, workers, onProgress }: Making): Promise<MiniManifest> {
   const { seed, scale } = identity;
-  const finished = await readJson<MiniManifest>(`${root}/${MANIFEST}`);
-  if (finished && isSame(finished, identity)) return finished;
+  const made = await findMade(root, identity);
+  if (made) return made;
   const folders = miniFolders(scale);
-  await claim(root, identity, folders, finished);
-  const jobs: MiniJob[] = [];
-  let total = 0, missing = 0;
-  for (const folder of folders) {
-    const indexes = await missingFiles(root, folder);
-    for (let i = 0; i < indexes.length; i += IMAGES_PER_JOB) {
-      jobs.push({ root, seed, folder, indexes: indexes.slice(i, i + IMAGES_PER_JOB) });
-    }
-    total += folder.count;
-    missing += indexes.length;
-  }
-  let done = total - missing;
+  const files = miniFiles(scale);
+  await claim(root, identity, files);
+  await removeTemporaries(root, files);
+  const missing = await missingFiles(root, files);
+  const jobs = folders.flatMap((folder) => jobsOf(root, seed, folder, missing[folder.path] ?? []));
+  const total = folders.reduce((sum, { count }) => sum + count, 0);
+  let done = total - jobs.reduce((sum, { indexes }) => sum + indexes.length, 0);
   onProgress?.(done, total);
   using pool = new WorkerPool<MiniJob, number>(
     new URL("./worker.ts", import.meta.url),
@@ -122,61 +139,63 @@ async function make({ root, identity, workers, onProgress }: Making): Promise<Mi
     onProgress?.(done, total);
   }
   for (const { path, lines } of miniLists(scale)) {
-    await writeFileAtomic(`${root}/${path}`, lines.join("\n") + "\n");
+    await writeFileAtomic(join(root, path), lines.join("\n") + "\n");
   }
   const manifest: MiniManifest = {
+    kind: KIND,
     ...identity,
     folders: Object.fromEntries(folders.map(({ path, count }) => [path, count])),
+    files,
   };
-  await writeJson(`${root}/${MANIFEST}`, manifest);
-  await Deno.remove(`${root}/${UNFINISHED}`);
+  await writeJson(join(root, CLAIMS.made), manifest);
+  await removeIfThere(join(root, CLAIMS.unfinished));
   return manifest;
+}
+
+/** Jobs that make a folder's files of these names. */
+function jobsOf(
+  root: string,
+  seed: number,
+  folder: MiniFolder,
+  names: readonly string[],
+): MiniJob[] {
+  const wanted = new Set(names);
+  const indexes = Array.from({ length: folder.count }, (_, index) => index)
+    .filter((index) => wanted.has(miniFileName(folder, index)));
+  return Array.from(
+    { length: Math.ceil(indexes.length / IMAGES_PER_JOB) },
+    (_, job) => ({
+      ...{ root, seed, folder },
+      indexes: indexes.slice(job * IMAGES_PER_JOB, (job + 1) * IMAGES_PER_JOB),
+    }),
+  );
 }
 
 function isSame(a: MiniIdentity, b: MiniIdentity): boolean {
   return a.version === b.version && a.seed === b.seed && a.scale === b.scale;
 }
 
-const topFolders = (root: string, folders: readonly MiniFolder[]) =>
-  [...new Set(folders.map(({ path }) => path.split("/", 1)[0]!))].map((name) => `${root}/${name}`);
-
-/** Refuses a folder whose images no mini world has put there. */
-async function assertNoOthers(root: string, folders: readonly MiniFolder[]): Promise<void> {
-  if (await exists(`${root}/${MANIFEST}`) || await exists(`${root}/${UNFINISHED}`)) return;
-  for (const path of topFolders(root, folders)) {
-    if (!await exists(path)) continue;
-    throw new UserError(
-      "usage",
-      `Cannot make mini world in ${root}: expected no images but a mini world's, found ${path}; choose another folder`,
-    );
+/**
+ * Makes the folder this world's own: removes another mini world's files. A kill at any point leaves
+ * a file that names what is still to be removed, and none that says that it is all there.
+ */
+async function claim(root: string, identity: MiniIdentity, files: MiniFiles): Promise<void> {
+  const found: [keyof typeof CLAIMS, Claim][] = [];
+  // what an earlier call was removing goes first: the others may name the same files
+  for (const which of ["replaced", "made", "unfinished"] as const) {
+    const claim = await readClaim(root, which);
+    if (claim) found.push([which, claim]);
   }
-}
-
-/** Makes the folder this world's own: clears another mini world away. */
-async function claim(
-  root: string,
-  identity: MiniIdentity,
-  folders: readonly MiniFolder[],
-  finished: MiniManifest | undefined,
-): Promise<void> {
-  const unfinished = await readJson<MiniIdentity>(`${root}/${UNFINISHED}`);
-  if (unfinished && isSame(unfinished, identity)) return;
-  for (const path of topFolders(root, folders)) {
-    if (await exists(path)) await Deno.remove(path, { recursive: true });
+  const isOwn = ([which, claim]: typeof found[number]) =>
+    which !== "replaced" && isSame(claim, identity);
+  if (!found.some(isOwn)) await assertFree(root, files, found.map(([, claim]) => claim.files));
+  for (const [which, claim] of found.filter((entry) => !isOwn(entry))) {
+    const list = join(root, CLAIMS.replaced);
+    if (which !== "replaced") await Deno.rename(join(root, CLAIMS[which]), list);
+    await removeFiles(root, claim.files);
+    await removeIfThere(list);
   }
-  await writeJson(`${root}/${UNFINISHED}`, identity);
-  if (finished) await Deno.remove(`${root}/${MANIFEST}`);
-}
-
-/** Numbers of a folder's files that are not there; what a killed writer left half-written goes. */
-async function missingFiles(root: string, folder: MiniFolder): Promise<number[]> {
-  const path = `${root}/${folder.path}`;
-  await Deno.mkdir(path, { recursive: true });
-  const present = new Set<string>();
-  for await (const { name } of Deno.readDir(path)) {
-    if (name.endsWith(".tmp")) await Deno.remove(`${path}/${name}`);
-    else present.add(name);
-  }
-  return Array.from({ length: folder.count }, (_, index) => index)
-    .filter((index) => !present.has(miniFileName(folder, index)));
+  if (found.some(isOwn)) return;
+  const claim: Claim = { kind: KIND, ...identity, files };
+  await writeJson(join(root, CLAIMS.unfinished), claim);
 }

@@ -12,14 +12,15 @@ import { UserError } from "../io/errors.ts";
 import { exists, removeIfThere, withLock } from "../io/files.ts";
 import type { OnProgress } from "../io/progress.ts";
 import { WorkerPool } from "../io/worker_pool.ts";
-import { ONNX_RUNTIME_VERSION } from "../onnx/session.ts";
 import { extractFeatures } from "../tokens/extract.ts";
 import type { FeatureRequest } from "../tokens/request.ts";
+import { type Made, madeOf, VERSIONS } from "../tokens/made.ts";
 import { pickedCount } from "../tokens/rows.ts";
+import { type FeatureSet, findFeatures } from "../tokens/store.ts";
 import type { RunConfig, RunRow } from "./config.ts";
-import { type PlannedRun, planRuns, requestsOf } from "./plan.ts";
+import { keysOf, type PlannedRun, planRuns, requestsOf } from "./plan.ts";
 import { RecordStore, rowsOf, type RunRecord } from "./record.ts";
-import { scoresPath } from "./scores.ts";
+import { removeScores } from "./scores.ts";
 import type { Setup } from "./setup.ts";
 import { findRecord } from "./status.ts";
 import type { HeadResult, HeadsJob } from "./worker.ts";
@@ -71,6 +72,7 @@ export async function execute(
   if (waiting.length > 0) {
     await extractFeatures(requestsOf(waiting, requests), {
       root: world.root,
+      listings: world.listings,
       folder: setup.tokens,
       batchSize: setup.batchSize,
       workers: setup.cores,
@@ -78,6 +80,8 @@ export async function execute(
       ...(onProgress ? { onProgress } : {}),
       onWait,
     });
+    // it may have taken long enough for somebody to change images
+    world.listings.forget();
     if (skipCorrupt) {
       // only now is known which images cannot be decoded, and runs are named by them too
       ({ runs, requests } = await planRuns(configs, world, setup));
@@ -97,6 +101,7 @@ export async function execute(
         records.set(record.key, record);
       }
     }, onWait);
+    world.listings.forget();
   }
   const all = runs.map(({ key }) => records.get(key)!);
   return { rows: all.flatMap(rowsOf), records: all, reused };
@@ -105,11 +110,15 @@ export async function execute(
 /** Removes what killed processes have left half-written. */
 async function sweep(folder: string, experiment: string): Promise<void> {
   for (const name of ["heads", "scores", join("records", experiment)]) {
-    const path = join(folder, name);
-    if (!await exists(path)) continue;
-    for await (const entry of Deno.readDir(path)) {
-      if (entry.name.endsWith(".tmp")) await Deno.remove(join(path, entry.name));
-    }
+    await sweepFolder(join(folder, name));
+  }
+}
+
+async function sweepFolder(path: string): Promise<void> {
+  if (!await exists(path)) return;
+  for await (const { name, isDirectory } of Deno.readDir(path)) {
+    if (isDirectory) await sweepFolder(join(path, name));
+    else if (name.endsWith(".tmp")) await Deno.remove(join(path, name));
   }
 }
 
@@ -126,7 +135,7 @@ async function forget(
     if (forced?.has(trainingKey)) continue;
     await removeIfThere(join(store.folder, statePath(trainingKey)));
     for (const epoch of config.evaluation.atEpochs) {
-      await removeIfThere(join(store.folder, scoresPath(trainingKey, epoch)));
+      await removeScores(store.folder, trainingKey, epoch);
       await removeIfThere(join(store.folder, checkpointPath(trainingKey, epoch)));
     }
   }
@@ -220,6 +229,19 @@ function rowCounter(requests: ReadonlyMap<string, FeatureRequest>): (run: Planne
   };
 }
 
+/** What made the features that runs read; sets are looked up once. */
+function makersIn(folder: string): (run: PlannedRun) => Promise<readonly Made[]> {
+  const known = new Map<string, Promise<FeatureSet | undefined>>();
+  return async (run) => {
+    const sets = [...new Set(keysOf(run))].map((key) => {
+      let set = known.get(key);
+      if (!set) known.set(key, set = findFeatures(folder, key));
+      return set;
+    });
+    return madeOf((await Promise.all(sets)).filter((set) => set !== undefined));
+  };
+}
+
 async function runHeads(
   experiment: string,
   runs: readonly PlannedRun[],
@@ -250,6 +272,7 @@ async function runHeads(
       })),
     };
   };
+  const makers = makersIn(tokens);
   let finished = 0;
   const underWay = new Map<Group, number>();
   const report = () => {
@@ -286,7 +309,7 @@ async function runHeads(
         problems.push(result.problem);
         continue;
       }
-      const record = recordOf(experiment, run, result, world);
+      const record = recordOf(experiment, run, result, world, await makers(run));
       await store.write(record);
       records.push(record);
     }
@@ -304,6 +327,7 @@ function recordOf(
   { key, config, features, sets, skippedImages }: PlannedRun,
   { engine, epochs, evaluations, trainingSeconds, evaluationSeconds }: HeadResult,
   world: World,
+  made: readonly Made[],
 ): RunRecord {
   return {
     key,
@@ -311,7 +335,8 @@ function recordOf(
     experiment,
     config,
     engine,
-    versions: { ...VERSIONS },
+    versions: { ...VERSIONS, v8: Deno.version.v8 },
+    made,
     features: {
       ...features,
       test: Object.fromEntries(sets.map(({ name, features }) => [name, features])),
@@ -324,9 +349,3 @@ function recordOf(
     date: new Date().toISOString(),
   };
 }
-
-const VERSIONS = {
-  deno: Deno.version.deno,
-  v8: Deno.version.v8,
-  onnxruntime: ONNX_RUNTIME_VERSION,
-} as const;

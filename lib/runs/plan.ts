@@ -4,7 +4,7 @@
  */
 import { UserError } from "../io/errors.ts";
 import type { Backbone } from "../backbones/backbone.ts";
-import { type DatasetSpec, type ImageEntry, listImages } from "../data/dataset.ts";
+import type { DatasetSpec } from "../data/dataset.ts";
 import { type FeatureRequest, nameFeatures } from "../tokens/request.ts";
 import { areUnreadable, readUnreadable } from "../tokens/unreadable.ts";
 import type { Transform } from "../image/transform.ts";
@@ -65,7 +65,6 @@ export async function planRuns(
   world: World,
   { engine, seed, tokens: folder }: Planning,
 ): Promise<Plan> {
-  const lists = new Map<string, Promise<readonly ImageEntry[]>>();
   const wanted = new Map<
     string,
     { request: Omit<FeatureRequest, "backbones">; backbones: Set<Backbone> }
@@ -80,19 +79,11 @@ export async function planRuns(
   ): Promise<string[]> =>
     Promise.all(spec.sources.map(async (source) => {
       const id = JSON.stringify([source, transform, epoch]);
-      const listId = JSON.stringify(source);
-      let list = lists.get(listId);
-      if (!list) {
-        list = listImages(world.root, { ...spec, sources: [source] }).then((images) =>
-          // several sets may share them
-          source.label === 0 ? images.map((image) => ({ ...image, generator: "real" })) : images
-        );
-        lists.set(listId, list);
-      }
-      const images = await list;
-      if (!wanted.has(id)) {
-        wanted.set(id, { request: { images, transform, seed, epoch }, backbones: new Set() });
-      }
+      const images = await world.listings.images(source, spec.name);
+      // several sets may share real images
+      const generator = source.label === 0 ? "real" : spec.name;
+      const request = { images, generator, transform, seed, epoch };
+      if (!wanted.has(id)) wanted.set(id, { request, backbones: new Set() });
       wanted.get(id)!.backbones.add(backbone);
       return id;
     }));
@@ -140,7 +131,7 @@ export async function planRuns(
     ...request,
     backbones: [...backbones],
   }));
-  const names = await nameFeatures(requests, world.root);
+  const names = await nameFeatures(requests, world.listings);
   const keys = new Map<string, string>();
   const byKey = new Map<string, FeatureRequest>();
   [...wanted.keys()].forEach((id, r) =>

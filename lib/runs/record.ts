@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { readJson, removeIfThere, writeJson } from "../io/files.ts";
 import type { EpochLog } from "../detectors/detector.ts";
 import type { SetScores } from "../metrics.ts";
+import type { Made } from "../tokens/made.ts";
 import type { RunConfig, RunRow } from "./config.ts";
 
 /** A head's results after some epoch. */
@@ -14,9 +15,9 @@ export interface Evaluation {
   readonly epoch: number;
   /** The head's parameters; path relative to the results folder of the profile. */
   readonly checkpoint: string;
-  /** Scores of every image; path relative to the results folder of the profile. */
+  /** Folder of the scores of every image, relative to the results folder of the profile. */
   readonly scores: string;
-  /** Names of the sets' scores in that file, by test set. */
+  /** Names of the sets' scores in that folder's files, by test set. */
   readonly sets: Readonly<Record<string, string>>;
   /** For each block, how many of the d′ features weigh it most; of detectors that weigh blocks. Paper: §5.7. */
   readonly blockImportance?: readonly number[];
@@ -46,8 +47,10 @@ export interface RunRecord {
   readonly config: RunConfig;
   /** Engine and where it really ran. */
   readonly engine: string;
-  /** Of Deno, V8 and ONNX Runtime. */
+  /** Of what trained and tried it: this project, ONNX Runtime, sharp, libvips, Deno, V8. */
   readonly versions: Readonly<Record<string, string>>;
+  /** On which devices and with which versions its features were made, and when. */
+  readonly made: readonly Made[];
   /** Keys of the feature sets that were read. */
   readonly features: {
     /** By epoch, then by class and source. */

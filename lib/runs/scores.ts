@@ -7,7 +7,7 @@ import { join } from "node:path";
 import type { Compute, DetectorKind, Scorer } from "../detectors/detector.ts";
 import { checkpointPath } from "../detectors/detector.ts";
 import { UserError } from "../io/errors.ts";
-import { contentKey, exists } from "../io/files.ts";
+import { contentKey, exists, removeIfThere } from "../io/files.ts";
 import { readSafetensors, writeSafetensors } from "../io/safetensors.ts";
 import { evaluateScores, type SetScores, sigmoid } from "../metrics.ts";
 import { FeatureRows } from "../tokens/rows.ts";
@@ -34,13 +34,19 @@ export function scoreKey(features: readonly string[], skipped: readonly string[]
   return contentKey([features, ...(skipped.length === 0 ? [] : [skipped])]);
 }
 
-/** File of a head's scores, in the profile's results folder: a tensor for each set by its key. */
-export function scoresPath(head: string, epoch: number): string {
-  return join("scores", `${head}-epoch${epoch}.safetensors`);
+/**
+ * Folder of a head's scores, in the profile's results folder. Each file in it holds sets that were
+ * scored in one go, a tensor for each by its key; files are only ever added, so that several who try
+ * one head lose nothing.
+ */
+export function scoresFolder(head: string, epoch: number): string {
+  return join("scores", `${head}-epoch${epoch}`);
 }
 
+const SUFFIX = ".safetensors";
+
 /**
- * Scores of a head by the sets' keys; none where there is no whole file of it.
+ * Scores of a head by the sets' keys; none where there are none that are whole.
  * @param folder results folder of the profile
  * @returns probabilities that images are generated, float32 [images] for each set
  */
@@ -49,16 +55,39 @@ export async function readScores(
   head: string,
   epoch: number,
 ): Promise<Map<string, Float32Array>> {
-  const path = join(folder, scoresPath(head, epoch));
-  if (!await exists(path)) return new Map();
-  try {
-    const { tensors, metadata } = await readSafetensors(path);
-    if (metadata["head"] !== head || metadata["epoch"] !== `${epoch}`) return new Map();
-    return new Map([...tensors].map(([key, { data }]) => [key, data]));
-  } catch (error) {
-    // scores that are damaged are made again
-    if (error instanceof UserError) return new Map();
-    throw error;
+  const path = join(folder, scoresFolder(head, epoch));
+  const scores = new Map<string, Float32Array>();
+  if (!await exists(path)) return scores;
+  for await (const { name } of Deno.readDir(path)) {
+    if (!name.endsWith(SUFFIX)) continue;
+    try {
+      const { tensors, metadata } = await readSafetensors(join(path, name));
+      if (metadata["head"] !== head || metadata["epoch"] !== `${epoch}`) continue;
+      for (const [key, { data }] of tensors) scores.set(key, data);
+    } catch (error) {
+      // scores that are damaged are made again
+      if (!(error instanceof UserError)) throw error;
+    }
+  }
+  return scores;
+}
+
+async function writeScores(folder: string, { head, scored }: Trial): Promise<void> {
+  if (scored.size === 0) return;
+  const name = contentKey([[...scored.keys()].sort()]) + SUFFIX;
+  await writeSafetensors(
+    join(folder, scoresFolder(head.key, head.epoch), name),
+    [...scored].map(([key, data]) => [key, { data, shape: [data.length] }] as const),
+    { head: head.key, epoch: `${head.epoch}` },
+  );
+}
+
+/** Removes a head's scores, where there are some. */
+export async function removeScores(folder: string, head: string, epoch: number): Promise<void> {
+  const path = join(folder, scoresFolder(head, epoch));
+  if (!await exists(path)) return;
+  for await (const { name } of Deno.readDir(path)) {
+    if (name.endsWith(SUFFIX)) await removeIfThere(join(path, name));
   }
 }
 
@@ -73,10 +102,11 @@ export interface HeadToTry {
 /** A head under way: its scores, and what scores the sets that it lacks. */
 interface Trial {
   readonly head: HeadToTry;
-  /** By the sets' keys. */
-  readonly scores: Map<string, Float32Array>;
+  /** What was scored before, by the sets' keys. */
+  readonly kept: ReadonlyMap<string, Float32Array>;
+  /** What is scored now. */
+  readonly scored: Map<string, Float32Array>;
   readonly scorer: Scorer;
-  isChanged: boolean;
 }
 
 /**
@@ -107,14 +137,14 @@ export async function tryHeads(
     for (const { name, features, key } of sets) {
       using rows = await FeatureRows.open(featuresFolder, features);
       const images = rows.count / rows.cropsPerImage;
-      const lacking = trials.filter(({ scores }) => scores.get(key)?.length !== images);
-      if (lacking.length > 0) await scoreSet(rows, key, lacking);
-      onRows(rows.count * heads.length);
+      const lacking = trials.filter(({ kept }) => kept.get(key)?.length !== images);
+      onRows(rows.count * (heads.length - lacking.length));
+      if (lacking.length > 0) await scoreSet(rows, key, lacking, onRows);
       const labels = rows.labels.filter((_, row) => row % rows.cropsPerImage === 0);
-      trials.forEach(({ scores }, h) => {
+      trials.forEach(({ kept, scored }, h) => {
         measures[h]![name] = evaluateScores(
           labels,
-          scores.get(key)!,
+          scored.get(key) ?? kept.get(key)!,
           bootstrap === undefined ? undefined : { resamples: bootstrap, key: [name] },
         );
       });
@@ -122,19 +152,11 @@ export async function tryHeads(
   } finally {
     for (const { scorer } of trials) await scorer.dispose();
   }
-  await Promise.all(
-    trials.filter(({ isChanged }) => isChanged).map(({ head, scores }) =>
-      writeSafetensors(
-        join(folder, scoresPath(head.key, head.epoch)),
-        [...scores].map(([key, data]) => [key, { data, shape: [data.length] }] as const),
-        { head: head.key, epoch: `${head.epoch}` },
-      )
-    ),
-  );
+  await Promise.all(trials.map((trial) => writeScores(folder, trial)));
   const evaluations = trials.map(({ head: { key, epoch }, scorer }, h): Evaluation => ({
     epoch,
     checkpoint: checkpointPath(key, epoch),
-    scores: scoresPath(key, epoch),
+    scores: scoresFolder(key, epoch),
     sets: Object.fromEntries(sets.map(({ name, key }) => [name, key])),
     ...(scorer.blockImportance ? { blockImportance: scorer.blockImportance } : {}),
     test: measures[h]!,
@@ -153,11 +175,16 @@ async function openTrial(head: HeadToTry, folder: string, compute: Compute): Pro
     }
     throw error;
   }
-  const scores = await readScores(folder, head.key, head.epoch);
-  return { head, scores, scorer, isChanged: false };
+  const kept = await readScores(folder, head.key, head.epoch);
+  return { head, kept, scored: new Map(), scorer };
 }
 
-async function scoreSet(rows: FeatureRows, key: string, trials: readonly Trial[]): Promise<void> {
+async function scoreSet(
+  rows: FeatureRows,
+  key: string,
+  trials: readonly Trial[],
+  onRows: (rows: number) => void,
+): Promise<void> {
   const logits = trials.map(() => new Float32Array(rows.count));
   let offset = 0;
   for (const { tokens, count } of rows.batches(PREDICTION_BATCH)) {
@@ -165,11 +192,9 @@ async function scoreSet(rows: FeatureRows, key: string, trials: readonly Trial[]
       logits[t]!.set(await scorer.logits(tokens, count), offset);
     }
     offset += count;
+    onRows(count * trials.length);
   }
-  trials.forEach((trial, t) => {
-    trial.scores.set(key, scoresOf(logits[t]!, rows.cropsPerImage));
-    trial.isChanged = true;
-  });
+  trials.forEach(({ scored }, t) => scored.set(key, scoresOf(logits[t]!, rows.cropsPerImage)));
 }
 
 /** Probabilities that images are generated, as float32. Released: src/utils.py, `evaluation`. */

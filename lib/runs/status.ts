@@ -5,7 +5,7 @@
  */
 import { join } from "node:path";
 import { checkpointPath } from "../detectors/detector.ts";
-import { UserError } from "../io/errors.ts";
+import { unlessMissing, UserError } from "../io/errors.ts";
 import { exists } from "../io/files.ts";
 import { featurePaths } from "../tokens/store.ts";
 import type { RunConfig, RunRow } from "./config.ts";
@@ -74,12 +74,9 @@ export class Status {
     if (made && await made.seedOf(root) !== seed) {
       return new Status(setup, `The ${name} world has not been made`);
     }
-    try {
-      return new Status(setup, await openMadeWorld(setup));
-    } catch (error) {
-      if (!isMissing(error)) throw error;
-      return new Status(setup, error.message);
-    }
+    let problem = "";
+    const world = await unlessMissing(() => openMadeWorld(setup), (says) => problem = says);
+    return new Status(setup, world ?? problem);
   }
 
   /**
@@ -148,7 +145,7 @@ export class Status {
 
   /** Whether a finished set of features is on disk. */
   hasFeatures(key: string): Promise<boolean> {
-    return exists(featurePaths(this.#setup.tokens, key).tokens);
+    return exists(featurePaths(this.#setup.tokens, key).features);
   }
 
   /** Closes the backbones. */
@@ -208,15 +205,15 @@ export class Status {
   async #runs(name: string, configs: readonly RunConfig[]): Promise<RunStatus[] | string> {
     if (!this.#world) return this.problem!;
     const { folder, force } = this.#setup;
-    let planned: readonly PlannedRun[];
-    try {
-      planned = (await planRuns(configs, this.#world, this.#setup)).runs;
-    } catch (error) {
-      if (!isMissing(error)) throw error;
-      return error.message;
-    }
+    const world = this.#world;
+    let problem = "";
+    const plan = await unlessMissing(
+      () => planRuns(configs, world, this.#setup),
+      (says) => problem = says,
+    );
+    if (!plan) return problem;
     const store = new RecordStore(folder);
-    return await Promise.all(planned.map(async (run): Promise<RunStatus> => {
+    return await Promise.all(plan.runs.map(async (run): Promise<RunStatus> => {
       if (force) return { ...run, isTrained: false };
       const record = await findRecord(store, name, run, this.#setup);
       const checkpoints = run.config.evaluation.atEpochs
@@ -225,10 +222,6 @@ export class Status {
       return { ...run, isTrained, ...(record ? { record } : {}) };
     }));
   }
-}
-
-function isMissing(error: unknown): error is UserError {
-  return error instanceof UserError && error.kind === "missing";
 }
 
 /** A row as later sections read it, before anything has been run: no head is better. */

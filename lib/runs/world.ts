@@ -6,6 +6,7 @@ import { join } from "node:path";
 import type { Backbone } from "../backbones/backbone.ts";
 import { openBackbone } from "../backbones/open.ts";
 import type { DatasetSpec } from "../data/dataset.ts";
+import { Listings } from "../data/listing.ts";
 import { type Perturbation, PERTURBATIONS } from "../image/perturb.ts";
 import type { Transform } from "../image/transform.ts";
 import { UserError } from "../io/errors.ts";
@@ -19,6 +20,8 @@ export interface World extends AsyncDisposable {
   readonly profile: string;
   /** Data root that image paths are relative to. */
   readonly root: string;
+  /** What is believed of folders and files under the root, until somebody forgets it. */
+  readonly listings: Listings;
   readonly backbones: ReadonlyMap<string, Backbone>;
   /** By training set, then by class. */
   readonly trainingSets: Readonly<Record<string, Readonly<Record<string, ClassImages>>>>;
@@ -67,6 +70,7 @@ export async function openMadeWorld(
   return {
     profile: profile.name,
     root,
+    listings: new Listings(root),
     backbones,
     trainingSets: profile.trainingSets,
     testSets: new Map(

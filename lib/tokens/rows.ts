@@ -1,14 +1,25 @@
 /**
- * Rows of several token sets as one list, read in batches.
+ * Rows of several sets of features as one list, read in batches.
  * @module
  */
 import { UserError } from "../io/errors.ts";
-import type { TokenBatch } from "../detectors/rine/engine.ts";
+import { readNpyHeader } from "../io/npy.ts";
 import { FeatureReader } from "./reader.ts";
-import { type FeatureSet, findFeatures } from "./store.ts";
+import type { FeatureSource } from "./set_index.ts";
+import { type FeatureSet, findFeatures, REMEDY } from "./store.ts";
 import { randomStream } from "../random.ts";
 
-/** Token sets laid end to end: the classes of a training set, or one test set. */
+/** Rows that are read at once. */
+export interface FeatureBatch {
+  /** float32 [count, blocks, width] */
+  readonly tokens: Float32Array;
+  /** 0 real, 1 generated, for each row. */
+  readonly labels: Uint8Array;
+  /** Number of rows. */
+  readonly count: number;
+}
+
+/** Sets of features laid end to end: the classes of a training set, or one test set. */
 export class FeatureRows implements Disposable {
   /** 0 real, 1 generated, for each row. */
   readonly labels: Uint8Array;
@@ -25,7 +36,12 @@ export class FeatureRows implements Disposable {
   readonly #sources: Uint16Array;
   readonly #rows: Uint32Array;
 
-  private constructor(readers: readonly FeatureReader[], fraction: number, seed: number) {
+  private constructor(
+    readers: readonly FeatureReader[],
+    labels: readonly Uint8Array[],
+    fraction: number,
+    seed: number,
+  ) {
     const { shape: [, blocks, width], cropsPerImage } = readers[0]!.set.index;
     const picked = readers.map(({ set }) => pickRows(set, fraction, seed));
     const total = picked.reduce((sum, rows) => sum + rows.length, 0);
@@ -38,11 +54,11 @@ export class FeatureRows implements Disposable {
     this.width = width;
     this.source = featuresOf(readers[0]!.set);
     let next = 0;
-    readers.forEach(({ set }, source) => {
-      for (const row of picked[source]!) {
-        this.#sources[next] = source;
-        this.#rows[next] = row;
-        this.labels[next++] = set.index.images[Math.floor(row / cropsPerImage)]!.label;
+    picked.forEach((rows, source) => {
+      this.#rows.set(rows, next);
+      this.#sources.fill(source, next, next + rows.length);
+      for (const row of rows) {
+        this.labels[next++] = labels[source]![Math.floor(row / cropsPerImage)]!;
       }
     });
   }
@@ -61,17 +77,19 @@ export class FeatureRows implements Disposable {
   ): Promise<FeatureRows> {
     using opened = new DisposableStack();
     const readers: FeatureReader[] = [];
+    const labels: Uint8Array[] = [];
     for (const key of keys) {
       const set = await findFeatures(folder, key);
       if (!set) {
         throw new UserError(
           "missing",
-          `Cannot read tokens: expected ${key}.npy in ${folder}, found none`,
+          `Cannot read features: expected ${key}.npy in ${folder}, found none`,
         );
       }
+      labels.push(await readLabels(set));
       readers.push(opened.use(await FeatureReader.open(set)));
     }
-    const rows = new FeatureRows(readers, fraction, seed);
+    const rows = new FeatureRows(readers, labels, fraction, seed);
     opened.move(); // whoever asked closes them
     return rows;
   }
@@ -85,7 +103,7 @@ export class FeatureRows implements Disposable {
    * Reads all rows in batches. A batch is valid until the next one is asked for.
    * @param order the rows' order; as they lie where it is left out
    */
-  *batches(size: number, order?: Uint32Array): Generator<TokenBatch> {
+  *batches(size: number, order?: Uint32Array): Generator<FeatureBatch> {
     const rowLength = this.blocks * this.width;
     const tokens = new Float32Array(Math.min(size, this.count) * rowLength);
     for (let start = 0; start < this.count; start += size) {
@@ -100,32 +118,52 @@ export class FeatureRows implements Disposable {
     }
   }
 
+  /**
+   * Looks for a row that holds what is no number, where something has come out as none.
+   * @returns which file it is in, and what to do; `undefined` where all are numbers
+   */
+  notFinite(): string | undefined {
+    const values = new Float32Array(this.blocks * this.width);
+    for (let row = 0; row < this.count; row++) {
+      const { set } = this.#readers[this.#sources[row]!]!;
+      this.#readers[this.#sources[row]!]!.copyRow(this.#rows[row]!, values, 0);
+      if (values.every(Number.isFinite)) continue;
+      return `${set.path} holds what is no number in row ${this.#rows[row]}; ${REMEDY}`;
+    }
+    return undefined;
+  }
+
   /** Closes the files. */
   [Symbol.dispose](): void {
     for (const reader of this.#readers) reader[Symbol.dispose]();
   }
 }
 
-/** What tokens were computed with, as their index says. */
-export interface FeaturesOf {
-  /** Name of the backbone. */
-  readonly backbone: string;
-  /** SHA-256 of the backbone's weights, and the kind of arithmetic. */
-  readonly weights: string;
-  /** Where in a block: `ln2`, `block`. */
-  readonly tap: string;
-  /** `full`, `int8`. */
-  readonly precision: string;
-}
+/** What features were computed with, as their index says. */
+export type FeaturesOf = Pick<FeatureSource, "backbone" | "weights" | "tap" | "precision">;
 
 function featuresOf({ index: { source } }: FeatureSet): FeaturesOf {
-  const text = (name: string) => String(source[name]);
-  return {
-    backbone: text("backbone"),
-    weights: text("weights"),
-    tap: text("tap"),
-    precision: text("precision"),
-  };
+  const { backbone, weights, tap, precision } = source;
+  return { backbone, weights, tap, precision };
+}
+
+/**
+ * Reads whether a set's images are real (0) or generated (1).
+ * @throws {UserError} where its file says anything else
+ */
+export async function readLabels(
+  { paths: { labels: path }, index: { images } }: Pick<FeatureSet, "paths" | "index">,
+): Promise<Uint8Array> {
+  const { dataOffset } = await readNpyHeader(path, "|u1", REMEDY);
+  const labels = (await Deno.readFile(path)).subarray(dataOffset);
+  const other = labels.findIndex((label) => label > 1);
+  if (labels.length === images && other === -1) return labels;
+  throw new UserError(
+    "damaged",
+    `Cannot read ${path}: expected ${images} labels of 0 and 1, found ${
+      other === -1 ? labels.length : `${labels[other]} at ${other}`
+    }; ${REMEDY}`,
+  );
 }
 
 /** How many of a set's rows a share of them is: one at least. */
@@ -135,13 +173,15 @@ export function pickedCount(rows: number, fraction: number): number {
 
 /** Rows of images that could be decoded: all, or a share drawn as if there were no others. */
 function pickRows({ index, unreadable }: FeatureSet, fraction: number, seed: number): Uint32Array {
-  const { shape: [count], cropsPerImage, images } = index;
+  const { shape: [count], cropsPerImage, firstImage } = index;
   const without = new Set(unreadable);
-  const rows = Uint32Array.from({ length: count }, (_, row) => row)
-    .filter((row) => !without.has(Math.floor(row / cropsPerImage)));
+  const rows = new Uint32Array(count - without.size * cropsPerImage);
+  for (let row = 0, next = 0; row < count; row++) {
+    if (!without.has(Math.floor(row / cropsPerImage))) rows[next++] = row;
+  }
   if (fraction >= 1) return rows;
-  // named by the images, not by their tokens: every epoch and backbone has the same images
-  const order = randomStream(seed, "fraction", images[0]!.path).permutation(rows.length);
+  // named by the images, not by their features: every epoch and backbone has the same images
+  const order = randomStream(seed, "fraction", firstImage).permutation(rows.length);
   const picked = pickedCount(rows.length, fraction);
   return order.subarray(0, picked).map((place) => rows[place]!);
 }

@@ -1,180 +1,111 @@
 /**
- * Sets of tokens on disk: a NumPy file of float16 and an index that names its rows.
+ * Sets of features on disk. A set is four files, named by a hash of what it is computed from:
+ *
+ * - `KEY.npy`: float16 [rows, blocks, width]
+ * - `KEY.labels.npy`: uint8 [images], 0 real, 1 generated
+ * - `KEY.paths.txt`: paths of the images, one a line, see `paths.ts`
+ * - `KEY.json`: {@linkcode FeatureIndex}
+ *
+ * `KEY.npy` gets its name last, so a set that has one is finished. Whoever deletes any of the four
+ * has the set made again.
  * @module
  */
 import { UserError } from "../io/errors.ts";
 import { join } from "node:path";
-import type { ImageEntry } from "../data/dataset.ts";
-import { exists, readJson, removeIfThere, writeJson } from "../io/files.ts";
-import { encodeNpyHeader, readNpyHeader } from "../io/npy.ts";
-import { readUnreadable, unreadablePath } from "./unreadable.ts";
+import { exists, removeIfThere } from "../io/files.ts";
+import { readNpyHeader } from "../io/npy.ts";
+import { type FeatureIndex, readIndex } from "./set_index.ts";
 
-/** What the index beside a token file says. */
-export interface FeatureIndex {
-  /** What the tokens were computed from; its hash is the set's key. */
-  readonly source: Readonly<Record<string, unknown>>;
-  /** [rows, blocks, width]; a row is a crop. */
-  readonly shape: readonly [number, number, number];
-  /** Consecutive rows that belong to one image. */
-  readonly cropsPerImage: number;
-  /** The images, in the order of their rows. */
-  readonly images: readonly ImageEntry[];
+/** Files of a set. */
+export interface FeaturePaths {
+  readonly features: string;
+  readonly labels: string;
+  readonly paths: string;
+  readonly index: string;
+  /** The features until they are finished. */
+  readonly partial: string;
+  /** How far an unfinished set has come. */
+  readonly progress: string;
 }
 
-/** A finished set of tokens. */
+/** A finished set of features. */
 export interface FeatureSet {
   /** A hash of all that its content depends on. */
   readonly key: string;
-  /** The `.npy` file. */
+  /** The `.npy` file of the features. */
   readonly path: string;
-  /** What the file beside it says. */
+  /** All its files. */
+  readonly paths: FeaturePaths;
+  /** What `KEY.json` says. */
   readonly index: FeatureIndex;
   /** Positions of images that cannot be decoded, in rising order; their rows are NaN. */
   readonly unreadable: readonly number[];
 }
 
 /** Files of a set by its key. */
-export function featurePaths(folder: string, key: string): { tokens: string; index: string } {
-  return { tokens: join(folder, `${key}.npy`), index: join(folder, `${key}.json`) };
+export function featurePaths(folder: string, key: string): FeaturePaths {
+  const path = (ending: string) => join(folder, key + ending);
+  return {
+    features: path(".npy"),
+    labels: path(".labels.npy"),
+    paths: path(".paths.txt"),
+    index: path(".json"),
+    partial: path(".npy.partial"),
+    progress: path(".progress.json"),
+  };
+}
+
+/** Files that belong to sets, and what is left of them half-written. */
+const FEATURE_FILE =
+  /^([0-9a-f]{16})\.(?:npy(?:\.partial)?|(?:labels\.npy|paths\.txt|(?:progress\.|unreadable\.)?json)(?:\.[0-9a-f-]{36}\.tmp)?|lock)$/;
+
+/** The key of the set that a file of a feature folder belongs to; of a lock, that of its group. */
+export function keyOfFile(name: string): string | undefined {
+  return FEATURE_FILE.exec(name)?.[1];
 }
 
 /**
- * Finds a finished set.
- * @throws {UserError} where its file is damaged
- * @throws {UserError} where file and index have different shapes
+ * Finds a finished set. Its files are held to one another by their lengths and by what the index
+ * says; their content is checked by `verifyFeatures()`.
+ * @returns `undefined` where one of its files is not there
+ * @throws {UserError} where a file is damaged, of another set or of an earlier version, naming it
  */
 export async function findFeatures(folder: string, key: string): Promise<FeatureSet | undefined> {
   const paths = featurePaths(folder, key);
-  if (!await exists(paths.tokens)) return undefined;
-  const { shape } = await readNpyHeader(paths.tokens);
-  const index = await readJson<FeatureIndex>(paths.index);
-  if (!index || `${index.shape}` !== `${shape}`) {
-    throw new UserError(
-      "damaged",
-      `Cannot load tokens: expected ${paths.index} to say [${shape.join(", ")}], found ${
-        index ? `[${index.shape.join(", ")}]` : "no index"
-      }; delete both to have them made again`,
-    );
-  }
-  return { key, path: paths.tokens, index, unreadable: await readUnreadable(folder, key) };
+  if (!await exists(paths.features)) return undefined;
+  const index = await readIndex(paths.index, key);
+  if (!index || !await exists(paths.labels) || !await exists(paths.paths)) return undefined;
+  await expectShape(paths.features, "<f2", index.shape);
+  await expectShape(paths.labels, "|u1", [index.images]);
+  return { key, path: paths.features, paths, index, unreadable: index.unreadable };
 }
+
+async function expectShape(path: string, type: "<f2" | "|u1", expected: readonly number[]) {
+  const { shape } = await readNpyHeader(path, type, REMEDY);
+  if (`${shape}` === `${expected}`) return;
+  throw new UserError(
+    "damaged",
+    `Cannot read ${path}: expected shape [${expected.join(", ")}] as its index says, ` +
+      `found [${shape.join(", ")}]; ${REMEDY}`,
+  );
+}
+
+/** What to do about a file of a set that is damaged. */
+export const REMEDY = "delete it to have the set made again";
 
 /** Removes a set, finished or not. */
 export async function removeFeatures(folder: string, key: string): Promise<void> {
-  const { tokens, index } = featurePaths(folder, key);
-  // the list of unreadable images goes last: rows without it would count as images
-  for (const path of [tokens, `${tokens}.partial`, index, unreadablePath(folder, key)]) {
-    await removeIfThere(path);
-  }
+  const { features, partial, ...others } = featurePaths(folder, key);
+  // a set without its features is none, whatever else is left
+  for (const path of [features, partial, ...Object.values(others)]) await removeIfThere(path);
 }
 
-/**
- * Writes one set, batch by batch. Until it is finished it lies in `KEY.npy.partial`, whose length
- * tells what is done. One process at a time may write a set.
- */
-export class FeatureWriter {
-  /** Rows that are on disk already. */
-  rowsDone: number;
-  #isOpen = true;
-  readonly #file: Deno.FsFile;
-  readonly #paths: { tokens: string; index: string };
-  readonly #index: FeatureIndex;
-  readonly #unreadablePath: string;
-  readonly #unreadable: Set<number>;
-
-  private constructor(
-    file: Deno.FsFile,
-    paths: { tokens: string; index: string; unreadable: string },
-    index: FeatureIndex,
-    rowsDone: number,
-    unreadable: readonly number[],
-  ) {
-    this.#file = file;
-    this.#paths = paths;
-    this.#unreadablePath = paths.unreadable;
-    this.#index = index;
-    this.rowsDone = rowsDone;
-    this.#unreadable = new Set(unreadable);
+/** Paths of what killed processes have left half-written in a folder, by the keys of their sets. */
+export async function halfWritten(folder: string): Promise<ReadonlyMap<string, readonly string[]>> {
+  const found = new Map<string, string[]>();
+  for await (const { name } of Deno.readDir(folder)) {
+    const key = name.endsWith(".tmp") ? keyOfFile(name) : undefined;
+    if (key !== undefined) found.set(key, [...found.get(key) ?? [], join(folder, name)]);
   }
-
-  /**
-   * Opens a set for writing and finds how far an earlier process came.
-   * @param batchRows rows are kept in whole batches of this size, so that a resumed set has the
-   * bytes of an uninterrupted one
-   */
-  static async open(
-    folder: string,
-    key: string,
-    index: FeatureIndex,
-    batchRows: number,
-  ): Promise<FeatureWriter> {
-    await Deno.mkdir(folder, { recursive: true });
-    const paths = featurePaths(folder, key);
-    const file = await Deno.open(`${paths.tokens}.partial`, {
-      read: true,
-      write: true,
-      create: true,
-    });
-    try {
-      const header = encodeNpyHeader(index.shape);
-      const [rows, blocks, width] = index.shape;
-      const rowBytes = blocks * width * Float16Array.BYTES_PER_ELEMENT;
-      const { size } = await file.stat();
-      const whole = Math.floor(Math.max(0, size - header.length) / rowBytes / batchRows) *
-        batchRows;
-      const rowsDone = size === header.length + rows * rowBytes ? rows : whole;
-      await file.seek(0, Deno.SeekMode.Start);
-      await writeAll(file, header);
-      await file.truncate(header.length + rowsDone * rowBytes);
-      await file.seek(0, Deno.SeekMode.End);
-      const unreadable = await readUnreadable(folder, key);
-      const allPaths = { ...paths, unreadable: unreadablePath(folder, key) };
-      return new FeatureWriter(file, allPaths, index, rowsDone, unreadable);
-    } catch (error) {
-      file.close();
-      throw error;
-    }
-  }
-
-  /** Positions of the images found so far that cannot be decoded, in rising order. */
-  get unreadable(): readonly number[] {
-    return [...this.#unreadable].sort((a, b) => a - b);
-  }
-
-  /**
-   * Appends the tokens of whole images, rounded to float16.
-   * @param unreadable positions of those among them that cannot be decoded: their rows become NaN
-   */
-  async append(tokens: Float32Array, unreadable: readonly number[] = []): Promise<void> {
-    const { shape: [, blocks, width], cropsPerImage } = this.#index;
-    const half = new Float16Array(tokens);
-    for (const position of unreadable) {
-      this.#unreadable.add(position);
-      const first = (position * cropsPerImage - this.rowsDone) * blocks * width;
-      half.fill(NaN, first, first + cropsPerImage * blocks * width);
-    }
-    // before the rows: whoever goes on from here must know of them
-    if (unreadable.length > 0) await writeJson(this.#unreadablePath, this.unreadable);
-    await writeAll(this.#file, new Uint8Array(half.buffer));
-    this.rowsDone += tokens.length / (blocks * width);
-  }
-
-  /** Writes the index and gives the file its final name. */
-  async finish(): Promise<void> {
-    await this.#file.syncData();
-    await writeJson(this.#paths.index, this.#index);
-    await Deno.rename(`${this.#paths.tokens}.partial`, this.#paths.tokens);
-    this.close();
-  }
-
-  /** Closes the file. An unfinished set is gone on with later. */
-  close(): void {
-    if (this.#isOpen) this.#file.close();
-    this.#isOpen = false;
-  }
-}
-
-async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
-  let rest = bytes;
-  while (rest.length > 0) rest = rest.subarray(await file.write(rest));
+  return found;
 }

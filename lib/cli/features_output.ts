@@ -1,0 +1,134 @@
+/**
+ * The two files that `features` writes: `OUT.npy`, and `OUT.npy.json` that says what it holds. They
+ * are never of two different runs, and no other file is replaced.
+ * @module
+ */
+import { UserError } from "../io/errors.ts";
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { join } from "node:path";
+import { exists, readJson, removeIfThere, withLock, writeJson } from "../io/files.ts";
+
+/** What lies beside the tokens. */
+export interface FeaturesDescription {
+  readonly kind: typeof KIND;
+  /** A hash of all that the tokens depend on. */
+  readonly key: string;
+  /** SHA-256 of the `.npy` file. */
+  readonly sha256: string;
+  /** What the tokens were computed from. */
+  readonly source: Readonly<Record<string, unknown>>;
+  /** [rows, blocks, width] */
+  readonly shape: readonly number[];
+  /** Consecutive rows that belong to one image. */
+  readonly cropsPerImage: number;
+  /** Paths of the images, in the order of their rows. */
+  readonly images: readonly string[];
+  /** Paths of those that cannot be decoded; their rows are NaN. Absent where there are none. */
+  readonly unreadable?: readonly string[];
+}
+
+/** Tells our descriptions from others' files. */
+const KIND = "rine-features";
+
+/** Held while the files are made. */
+const LOCK = "features.lock";
+/** What `extractFeatures` leaves in a folder of its own. */
+const UNFINISHED =
+  /^([0-9a-f]{16}\.(npy(\.partial)?|(unreadable\.)?json(\..+\.tmp)?)|extraction\.lock)$/;
+
+const descriptionPath = (out: string) => `${out}.json`;
+
+/**
+ * Reads what an earlier call has written.
+ * @returns the description, and whether its tokens are there too; they are not where that call was
+ * killed between its two files
+ * @throws {UserError} where one of the files is there and was not written by such a call
+ */
+export async function findFeatures(
+  out: string,
+): Promise<{ description: FeaturesDescription; isWhole: boolean } | undefined> {
+  const path = descriptionPath(out);
+  const description = await readJson<unknown>(path).catch((error) => {
+    if (error instanceof UserError) return null;
+    throw error;
+  });
+  if (description !== undefined && !isDescription(description)) throw notOurs(out, path);
+  const isThere = await exists(out);
+  const isOurs = description !== undefined &&
+    (!isThere || await sha256(out) === description.sha256);
+  if (isThere && !isOurs) throw notOurs(out, out);
+  return description && { description, isWhole: isThere };
+}
+
+function isDescription(value: unknown): value is FeaturesDescription {
+  const { kind, key, sha256, shape, images } = (value ?? {}) as Partial<FeaturesDescription>;
+  return kind === KIND && typeof key === "string" && typeof sha256 === "string" &&
+    Array.isArray(shape) && Array.isArray(images);
+}
+
+function notOurs(out: string, found: string): UserError {
+  return new UserError(
+    "disk",
+    `Cannot write ${out}: expected no file there but what this command wrote, found ${found}; ` +
+      "choose another --out, or move that file",
+  );
+}
+
+/**
+ * Puts finished tokens and their description in place of those of an earlier call. A kill at any
+ * point leaves a description without tokens, or tokens and a description that belong together.
+ * @param tokens the finished file; it is moved
+ */
+export async function placeFeatures(
+  out: string,
+  tokens: string,
+  description: Omit<FeaturesDescription, "kind" | "sha256">,
+): Promise<void> {
+  const { key, ...rest } = description;
+  const named: FeaturesDescription = { kind: KIND, key, sha256: await sha256(tokens), ...rest };
+  // somebody else's may have come meanwhile
+  await findFeatures(out);
+  await removeIfThere(out);
+  await writeJson(descriptionPath(out), named);
+  await Deno.rename(tokens, out);
+}
+
+/**
+ * Works in the folder where tokens lie until they are finished, while no other process does. What is
+ * left in it when the work is done was for nothing, and goes; what failed can go on from there.
+ * @param onWait told that another process works there
+ */
+export async function inUnfinished<T>(
+  out: string,
+  work: (folder: string) => Promise<T>,
+  onWait: () => void,
+): Promise<T> {
+  const folder = `${out}.unfinished`;
+  return await withLock(join(folder, LOCK), async () => {
+    try {
+      const result = await work(folder);
+      for (const name of await namesIn(folder)) {
+        if (UNFINISHED.test(name)) await removeIfThere(join(folder, name));
+      }
+      return result;
+    } finally {
+      const names = await namesIn(folder);
+      if (names.every((name) => name === LOCK)) {
+        await removeIfThere(join(folder, LOCK));
+        // who has waited may be there again by now
+        await Deno.remove(folder).catch(() => {});
+      }
+    }
+  }, onWait);
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  return (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name);
+}
+
+async function sha256(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const chunk of createReadStream(path)) hash.update(chunk);
+  return hash.digest("hex");
+}

@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { withLock } from "../lib/io/files.ts";
+import { PERTURBATIONS } from "../lib/image/perturb.ts";
+import type { Transform } from "../lib/image/transform.ts";
+import { mini } from "../experiments/profiles/mini.ts";
+import { CROP_PX, extractSmall } from "./small_extraction.ts";
+import { makeSmallWorld } from "./small_world.ts";
+import { temporaryFolder } from "./temporary.ts";
+
+const data = temporaryFolder("extraction_");
+await makeSmallWorld(data);
+
+/** More than two small processes take. */
+const LIMIT_MS = 60_000;
+const CENTER: Transform = { kind: "center", size: CROP_PX };
+const TEN: Transform = { kind: "ten", size: CROP_PX };
+const CROPS = 10;
+/** Which of ten crops is the middle one: after those at the corners, as torchvision has them. */
+const MIDDLE = 4;
+const TRAIN: Transform = {
+  kind: "train",
+  size: CROP_PX,
+  augmentation: { protocol: "released", ...mini.training },
+};
+const PERTURBED: readonly Transform[] = PERTURBATIONS.map((perturbation) => ({
+  kind: "perturbed",
+  size: CROP_PX,
+  perturbation,
+  protocol: "released",
+  probability: 1,
+  resizePx: mini.perturbation.resizePx,
+}));
+
+const isClose = (a: readonly number[], b: readonly number[]) =>
+  a.every((value, i) => Math.abs(value - b[i]!) <= 2e-3 * Math.max(1, Math.abs(value)));
+
+Deno.test("every view has tokens of its own: only the middle of ten crops is the centre crop", async () => {
+  const folder = temporaryFolder("views_");
+  const views = [CENTER, TEN, TRAIN, ...PERTURBED];
+  const [center, ten, ...others] = await extractSmall(data, folder, views);
+  const images = center!.rows.length;
+  assert.equal(ten!.rows.length, images * CROPS);
+  for (let image = 0; image < images; image++) {
+    for (let crop = 0; crop < CROPS; crop++) {
+      const isSame = isClose(ten!.rows[image * CROPS + crop]!, center!.rows[image]!);
+      assert.equal(isSame, crop === MIDDLE, `crop ${crop} of image ${image}`);
+    }
+  }
+  for (const [v, { rows }] of others.entries()) {
+    assert.equal(rows.length, images);
+    const same = rows.filter((row, i) => isClose(row, center!.rows[i]!));
+    assert.equal(same.length, 0, JSON.stringify(views[v + 2]));
+  }
+  assert.equal(new Set([center!, ten!, ...others].map(({ key }) => key)).size, views.length);
+});
+
+Deno.test("epoch and seed augment images otherwise, and leave centre crops as they are", async () => {
+  const folder = temporaryFolder("epochs_");
+  const first = await extractSmall(data, folder, [CENTER, TRAIN]);
+  for (const change of [{ epoch: 2 }, { seed: 1 }]) {
+    const [center, train] = await extractSmall(data, folder, [CENTER, TRAIN], change);
+    assert.deepEqual(center, first[0]);
+    const same = train!.rows.filter((row, i) => isClose(row, first[1]!.rows[i]!));
+    assert.ok(same.length < train!.rows.length / 2, `${same.length} are the same`);
+  }
+});
+
+Deno.test("progress counts every crop once and ends at its total, also of what was there before", async () => {
+  const folder = temporaryFolder("progress_");
+  const [{ rows: [{ length: width }], key, rows }] = await extractSmall(data, folder, [CENTER]) as [
+    { rows: [{ length: number }, ...number[][]]; key: string },
+  ];
+  const path = join(folder, `${key}.npy`);
+  const header = (await Deno.stat(path)).size - rows.length * width * 2;
+  // two batches of three rows, and a bit
+  await Deno.truncate(path, header + 7 * width * 2);
+  await Deno.rename(path, `${path}.partial`);
+  const told: number[][] = [];
+  await extractSmall(data, folder, [CENTER, TEN], {
+    batchSize: 3,
+    onDone: (...numbers) => told.push(numbers),
+  });
+  const total = rows.length * (1 + CROPS);
+  assert.ok(told.every(([done, all], i) => all === total && done! >= (told[i - 1]?.[0] ?? 0)));
+  assert.ok(told.some(([done]) => done === 6), "what was there");
+  assert.equal(told.at(-1)![0], total);
+});
+
+Deno.test("two processes at one extraction wait for each other, and extract each set once", async () => {
+  const folder = temporaryFolder("two_");
+  const module = new URL("./small_extraction.ts", import.meta.url).href;
+  const words = [data, folder, [CENTER, TEN]].map((word) => JSON.stringify(word)).join();
+  const program = `import { extractSmall } from "${module}";
+    let done = 0;
+    const onDone = (crops) => done = crops;
+    const onWait = () => console.log("waiting");
+    const sets = await extractSmall(${words}, { onWait, onDone });
+    console.log(JSON.stringify({ done, keys: sets.map(({ key }) => key) }));
+    Deno.exit();`;
+  const start = () =>
+    new Deno.Command(Deno.execPath(), {
+      args: ["eval", "--quiet", program],
+      cwd: import.meta.dirname!,
+      stdout: "piped",
+      signal: AbortSignal.timeout(LIMIT_MS),
+    }).spawn().stdout.pipeThrough(new TextDecoderStream()).getReader();
+  // neither can begin before both wait
+  const processes = await withLock(join(folder, "extraction.lock"), async () => {
+    const outputs = [start(), start()];
+    for (const output of outputs) assert.equal((await output.read()).value, "waiting\n");
+    const names = Array.from(Deno.readDirSync(folder), ({ name }) => name);
+    assert.deepEqual(names, ["extraction.lock"], "one did not wait");
+    return outputs;
+  });
+  const said = await Promise.all(
+    processes.map(async (output) =>
+      JSON.parse((await output.read()).value!) as { done: number; keys: string[] }
+    ),
+  );
+  const alone = await extractSmall(data, temporaryFolder("alone_"), [CENTER, TEN]);
+  const crops = alone.reduce((sum, { rows }) => sum + rows.length, 0);
+  assert.deepEqual(said.map(({ done }) => done).sort((a, b) => a - b), [0, crops]);
+  const keys = alone.map(({ key }) => key);
+  for (const one of said) assert.deepEqual(one.keys, keys);
+  assert.deepEqual(await extractSmall(data, folder, [CENTER, TEN]), alone);
+  const names = Array.from(Deno.readDirSync(folder), ({ name }) => name).sort();
+  const files = keys.flatMap((key) => [`${key}.json`, `${key}.npy`]);
+  assert.deepEqual(names, [...files, "extraction.lock"].sort());
+});

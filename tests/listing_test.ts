@@ -1,0 +1,143 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { findSection } from "../lib/runs/best_heads.ts";
+import { Listings } from "../lib/data/listing.ts";
+import { nameFeatures } from "../lib/tokens/request.ts";
+import { mapBounded } from "../lib/io/bounded.ts";
+import { planRuns } from "../lib/runs/plan.ts";
+import { executeSmall, makeSmallWorld, openSmallWorld, smallProfile } from "./small_world.ts";
+import { temporaryFolder } from "./temporary.ts";
+
+const SOURCE = { label: 1, directory: "set" } as const;
+
+/** A folder `set` of files, each of as many bytes as its number. */
+function files(count: number): string {
+  const root = temporaryFolder("listing_");
+  Deno.mkdirSync(join(root, "set"));
+  for (let i = 0; i < count; i++) {
+    Deno.writeTextFileSync(join(root, "set", `${1000 + i}.png`), "x".repeat(i));
+  }
+  return root;
+}
+
+/** Does something and counts how often, and how often at once, files are looked at meanwhile. */
+async function counting(work: () => Promise<unknown>): Promise<{ all: number; atOnce: number }> {
+  const { stat } = Deno;
+  let all = 0, now = 0, atOnce = 0;
+  Deno.stat = async (path) => {
+    if (/\.(png|jpg)$/.test(`${path}`)) all++;
+    atOnce = Math.max(atOnce, ++now);
+    try {
+      return await stat(path);
+    } finally {
+      now--;
+    }
+  };
+  try {
+    await work();
+  } finally {
+    Deno.stat = stat;
+  }
+  return { all, atOnce };
+}
+
+Deno.test("many things are worked on a bounded number at a time, and come out in order", async () => {
+  const items = Array.from({ length: 100 }, (_, i) => i);
+  let now = 0, most = 0;
+  const doubled = await mapBounded(items, async (item) => {
+    most = Math.max(most, ++now);
+    // later ones are done first
+    await new Promise((resolve) => setTimeout(resolve, 5 - item % 5));
+    now--;
+    return 2 * item;
+  }, 7);
+  assert.deepEqual(doubled, items.map((item) => 2 * item));
+  assert.equal(most, 7);
+  assert.deepEqual(await mapBounded([], () => assert.fail("of nothing")), []);
+  const begun: number[] = [];
+  await assert.rejects(
+    mapBounded(items, (item) => {
+      begun.push(item);
+      return item === 3 ? Promise.reject(new Error("third")) : Promise.resolve(item);
+    }, 2),
+    /third/,
+  );
+  assert.ok(begun.length < 10, `${begun.length} were begun`);
+});
+
+Deno.test("images are named by path, label and size, and those that are not there are told", async () => {
+  const root = files(4);
+  await Deno.remove(join(root, "set/1002.png"));
+  await Deno.symlink("nowhere", join(root, "set/1002.png"));
+  const listings = new Listings(root);
+  const images = await listings.images(SOURCE, "mine");
+  assert.deepEqual(images[0], { path: "set/1000.png", label: 1, generator: "mine" });
+  const expected = [0, 1, -1, 3].map((bytes, i) => `["set/${1000 + i}.png",1,${bytes}]\0`);
+  assert.deepEqual(await listings.look(images), {
+    key: createHash("sha256").update(expected.join("")).digest("hex").slice(0, 16),
+    missing: [2],
+  });
+});
+
+Deno.test("naming tokens looks at a bounded number of files at once, however many lists there are", async () => {
+  const root = files(300);
+  const images = await new Listings(root).images(SOURCE, "mine");
+  const request = {
+    seed: 0,
+    epoch: 0,
+    backbones: [],
+    transform: { kind: "center", size: 8 },
+  } as const;
+  const requests = [images, images.slice(1), images.slice(2), images].map((images) => ({
+    ...request,
+    images,
+  }));
+  const { all, atOnce } = await counting(() => nameFeatures(requests, root));
+  assert.equal(all, 300 + 299 + 298, "each list once");
+  assert.ok(atOnce <= 32, `${atOnce} at once`);
+});
+
+Deno.test("what was listed is believed until it is forgotten, what was not there is looked for again", async () => {
+  const root = files(3);
+  const listings = new Listings(root);
+  const look = async (known = listings) => (await known.look(await known.images(SOURCE, "a"))).key;
+  const before = await look();
+  await Deno.writeTextFile(join(root, "set/1000.png"), "longer");
+  await Deno.writeTextFile(join(root, "set/1003.png"), "new");
+  assert.equal(await look(), before);
+  const now = await look(new Listings(root));
+  assert.notEqual(now, before);
+  listings.forget();
+  assert.equal(await look(), now);
+
+  const later = { label: 0, directory: "later" } as const;
+  await assert.rejects(listings.images(later, "a"), /expected a folder/);
+  await Deno.rename(join(root, "set"), join(root, "later"));
+  const images = await listings.images(later, "a");
+  assert.equal(images.length, 4);
+  assert.equal(images[0]!.generator, "real", "several sets may share them");
+});
+
+Deno.test("runs are planned again without a look at the images, and anew after work was done", async () => {
+  const data = temporaryFolder("listing_"), results = join(data, "results");
+  await makeSmallWorld(data);
+  const configs = findSection("grid").runs(smallProfile, [0], []).slice(0, 1);
+  const { world, backbone } = await openSmallWorld(data);
+  await using _ = backbone;
+  const listings = new Listings(world.root);
+  const plan = () =>
+    planRuns(configs, world, { engine: "onnx", seed: 0, tokensFolder: "none", listings });
+  assert.ok((await counting(plan)).all > 50);
+  assert.equal((await counting(plan)).all, 0);
+
+  const changed = join(world.root, "train/discs/0_real/00000.png");
+  /** Bytes behind an image's end are of no account to who decodes it. */
+  const grow = () => Deno.writeTextFile(changed, "more", { append: true });
+  const execute = () => executeSmall(data, configs, results, { listings });
+  assert.equal((await execute()).reused, 0);
+  await grow();
+  assert.equal((await execute()).reused, 0, "old sizes are believed after work");
+  assert.equal((await execute()).reused, 1);
+  assert.equal((await counting(execute)).all, 0);
+});

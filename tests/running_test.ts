@@ -1,0 +1,159 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { type DatasetSpec, listImages } from "../lib/data/dataset.ts";
+import type { RunRecord } from "../lib/runs/record.ts";
+import type { RunConfig } from "../lib/runs/config.ts";
+import { changed, type Changes, lookAt } from "./small_training.ts";
+import {
+  executeSmall,
+  makeSmallWorld,
+  openSmallWorld,
+  SMALL_BACKBONE,
+  type SmallChanges,
+  smallProfile,
+} from "./small_world.ts";
+import { temporaryFolder } from "./temporary.ts";
+
+const data = temporaryFolder("running_");
+await makeSmallWorld(data);
+
+function run(
+  training: Changes = {},
+  evaluation: Partial<RunConfig["evaluation"]> = {},
+): RunConfig {
+  return {
+    training: changed({
+      detector: "rine",
+      trainingSet: smallProfile.trainedOn.main.name,
+      classes: smallProfile.classSets[0]!.classes,
+      fraction: .6,
+      backbone: SMALL_BACKBONE,
+      head: { contrastiveWeight: .2, projectionLayers: 1, projectionDim: 8, variant: "full" },
+      batchSize: 8,
+      learningRate: .003,
+      epochs: 2,
+      decayEpochs: [2],
+      seed: 0,
+    }, training),
+    evaluation: {
+      testSets: smallProfile.testSets.map(({ name }) => name),
+      view: "center",
+      atEpochs: [1, 2],
+      ...evaluation,
+    },
+  };
+}
+
+const recordsOf = async (
+  configs: readonly RunConfig[],
+  results = temporaryFolder("results_"),
+  changes: SmallChanges = {},
+) => (await executeSmall(data, configs, results, changes)).records;
+
+/** What does not differ from one execution to the next. */
+const lasting = (records: readonly RunRecord[]) =>
+  records.map(({ timings: _timings, date: _date, made: _made, ...rest }) => rest);
+
+Deno.test("heads of several seeds and shares run together are those run alone", async () => {
+  const configs = [run(), run({ seed: 1 }), run({ fraction: 1 }), run({ batchSize: 5 })];
+  // one worker: all that may be trained together is
+  const together = await recordsOf(configs, temporaryFolder("together_"), { setup: { cores: 1 } });
+  const alone: RunRecord[] = [];
+  for (const config of configs) alone.push(...await recordsOf([config]));
+  assert.deepEqual(lasting(together), lasting(alone));
+  const losses = together.map(({ epochs: [first] }) => first!.trainLoss);
+  assert.equal(new Set(losses).size, configs.length);
+});
+
+Deno.test("rows come in the order of their configurations, each tried on its own sets and epochs", async () => {
+  const [a, b] = smallProfile.testSets.map(({ name }) => name);
+  const configs = [
+    run({ projectionDim: 16 }, { testSets: [b!] }),
+    run({}, { atEpochs: [2] }),
+    run({ seed: 1 }, { testSets: [b!, a!] }),
+  ];
+  const { rows } = await executeSmall(data, configs, temporaryFolder("order_"), {
+    setup: { cores: 1 },
+  });
+  assert.deepEqual(
+    rows.map(({ head, seed, epochs, test }) => [
+      ...[head["projectionDim"], seed, epochs],
+      Object.keys(test).join(),
+    ]),
+    [[16, 0, 1, b], [16, 0, 2, b], [8, 0, 2, `${a},${b}`], [8, 1, 1, `${b},${a}`], [
+      ...[8, 1, 2],
+      `${b},${a}`,
+    ]],
+  );
+});
+
+Deno.test("what killed processes left half-written is swept, and nothing else", async () => {
+  const results = temporaryFolder("swept_");
+  const stale = ["heads", "scores", "records/grid"].map((folder) =>
+    join(folder, "x.json.1-2-3.tmp")
+  );
+  const kept = ["heads/x.safetensors", "records/grid/x.json", "tables/x.md.1-2-3.tmp"];
+  for (const path of [...stale, ...kept]) {
+    await Deno.mkdir(join(results, path, ".."), { recursive: true });
+    await Deno.writeTextFile(join(results, path), "half");
+  }
+  await recordsOf([run()], results);
+  const isThere = (path: string) => Deno.stat(join(results, path)).then(() => true, () => false);
+  for (const path of stale) assert.equal(await isThere(path), false, path);
+  for (const path of kept) assert.equal(await isThere(path), true, path);
+});
+
+Deno.test("intervals are in the record of the run that asks for them, and in no other", async () => {
+  const configs = [run(), run({}, { bootstrap: 20 })];
+  const [plain, asked] = await recordsOf(configs, temporaryFolder("intervals_"), {
+    setup: { cores: 1 },
+  });
+  const intervals = ["accLow", "accHigh", "apLow", "apHigh"];
+  for (const [e, { test }] of asked!.evaluations.entries()) {
+    for (const [name, scores] of Object.entries(test)) {
+      const { accLow, accHigh, apLow, apHigh, ...rest } = scores;
+      assert.deepEqual(rest, plain!.evaluations[e]!.test[name]);
+      assert.ok(accLow! <= scores.acc && scores.acc <= accHigh!, name);
+      assert.ok(0 < apLow! && apLow! <= apHigh! && apHigh! <= 1, name);
+      assert.ok(intervals.every((measure) => !(measure in plain!.evaluations[e]!.test[name]!)));
+    }
+  }
+});
+
+Deno.test("a head says the weights, tap and precision that its tokens were made with", async () => {
+  const results = temporaryFolder("says_");
+  const [{ evaluations }] = await recordsOf([run()], results) as [RunRecord];
+  const { backbone } = await openSmallWorld(data);
+  await using _ = backbone;
+  for (const { checkpoint } of evaluations) {
+    const { metadata } = await lookAt(join(results, checkpoint));
+    assert.deepEqual(JSON.parse(metadata["features"]!), {
+      backbone: SMALL_BACKBONE,
+      weights: await backbone.fingerprint(),
+      tap: "ln2",
+      precision: "full",
+    });
+  }
+});
+
+Deno.test("progress of runs never falls and ends at its total: rows learned from and scored", async () => {
+  const told: { done: number; total: number }[] = [];
+  const configs = [run(), run({ seed: 1 }), run({ projectionDim: 16 })];
+  await recordsOf(configs, temporaryFolder("progress_"), {
+    experiment: "grid",
+    onProgress: ({ stage, done, total }) => {
+      if (stage === "grid") told.push({ done, total });
+    },
+  });
+  const [{ epochs, fraction }, { testSets, atEpochs }] = [run().training, run().evaluation];
+  const counted = async (spec: DatasetSpec) => (await listImages(join(data, "mini"), spec)).length;
+  const { trainingSet, classes: [name] } = run().training;
+  const learned = fraction * await counted(smallProfile.trainingSets[trainingSet]![name!]!.train);
+  let scored = 0;
+  for (const spec of smallProfile.testSets) scored += await counted(spec);
+  assert.equal(testSets.length, smallProfile.testSets.length);
+  assert.equal(told[0]!.total, configs.length * (epochs * learned + atEpochs.length * scored));
+  assert.ok(told.every(({ done }, i) => done >= (told[i - 1]?.done ?? 0)));
+  assert.ok(told.every(({ total }) => total === told[0]!.total));
+  assert.equal(told.at(-1)!.done, told[0]!.total);
+});

@@ -1,0 +1,128 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import type { FeatureIndex } from "../lib/tokens/store.ts";
+import { PERTURBATIONS } from "../lib/image/perturb.ts";
+import type { RunRecord } from "../lib/runs/record.ts";
+import { smallCommandLine } from "./command_line.ts";
+import { makeSmallWorld } from "./small_world.ts";
+import { temporaryFolder } from "./temporary.ts";
+
+const folder = temporaryFolder("views_");
+await makeSmallWorld(folder);
+const data = join(folder, "mini"), results = join(folder, "results");
+
+const run = (...args: string[]) =>
+  smallCommandLine(
+    ...["reproduce", "--profile", "paper", "--data", data, "--results", results],
+    ...["--only", "epochs,perturbations,synthbuster", "--protocol", "paper", "--seed", "3"],
+    ...args,
+  );
+
+async function recordsOf(section: string): Promise<RunRecord[]> {
+  const path = join(results, "paper", section);
+  const names = Array.from(Deno.readDirSync(path), ({ name }) => name);
+  return await Promise.all(
+    names.map(async (name) => JSON.parse(await Deno.readTextFile(join(path, name)))),
+  );
+}
+
+async function indexOf(key: string): Promise<FeatureIndex> {
+  return JSON.parse(await Deno.readTextFile(join(data, "tokens", `${key}.json`)));
+}
+
+/** What the sets of tokens are made with, and their augmentation's or perturbation's seed and epoch. */
+async function sourceOf(key: string) {
+  const { transform, seed, epoch } = (await indexOf(key)).source;
+  return { transform, seed, epoch };
+}
+
+Deno.test("a dry run counts ten crops, each perturbation and each augmentation once", async () => {
+  const { code, out, error } = await run("--dry-run");
+  assert.equal(code, 0, error);
+  const counts = out.split("\n").slice(3, 7).map((line) =>
+    line.split(/ {2,}/).slice(0, 6).join(" ")
+  );
+  // of two test sets 24 images; of the latent set 24 + 24 to learn from in two augmentations, 10 + 10
+  // to validate on, and ten crops of 2 + 2
+  assert.deepEqual(counts, [
+    "grid 2 0 2 8 68",
+    `epochs 2 0 2 2 ${20 + 20}`,
+    `perturbations 5 0 0 ${5 * 4} ${5 * 24}`,
+    `synthbuster 2 0 1 ${2 * 3 + 3 + 2} ${2 * 48 + 20 + 10 * 4}`,
+  ]);
+  const [left, whole] = ["left", "from nothing"].map((name) =>
+    out.split("\n").find((line) => line.startsWith(name))!.split(/ {2,}/).filter((cell) => cell)
+  );
+  assert.deepEqual(left!.slice(1, 5), ["11", "5", "41", "384"]);
+  assert.deepEqual(whole!.slice(1, 5), ["11", "5", "41", "384"]);
+});
+
+Deno.test("training images are augmented as the profile says, anew until augmentations come round", async () => {
+  const { code, error } = await run();
+  assert.equal(code, 0, error);
+  const records = await recordsOf("epochs");
+  assert.equal(records.length, 2);
+  for (const { tokens: { train }, config, evaluations, epochs } of records) {
+    assert.deepEqual(evaluations.map(({ epoch }) => epoch), [2, 3]);
+    assert.deepEqual(config.training.decayEpochs, [2]);
+    const rates = epochs.map(({ learningRate }) => Number(learningRate.toPrecision(9)));
+    assert.deepEqual(rates, [3e-3, 3e-4, 3e-4]);
+    assert.equal(train.length, 3);
+    assert.deepEqual(train[2], train[0]);
+    for (const [i, epoch] of [1, 2].entries()) {
+      for (const key of train[i]!) {
+        assert.deepEqual(await sourceOf(key), {
+          transform: {
+            kind: "train",
+            size: 64,
+            augmentation: {
+              protocol: "paper",
+              blurProbability: .25,
+              blurSigmaPx: [.1, .9],
+              jpegProbability: .35,
+              jpegQualities: [61, 97],
+              flipProbability: .45,
+            },
+          },
+          seed: 3,
+          epoch,
+        });
+      }
+    }
+  }
+});
+
+Deno.test("each perturbation is that of the protocol, on images of its own", async () => {
+  const records = await recordsOf("perturbations");
+  assert.deepEqual(
+    records.map(({ config }) => config.evaluation.view).sort(),
+    [...PERTURBATIONS].sort(),
+  );
+  for (const { tokens, config } of records) {
+    for (const key of Object.values(tokens.test).flat()) {
+      assert.deepEqual((await sourceOf(key)).transform, {
+        kind: "perturbed",
+        size: 64,
+        perturbation: config.evaluation.view,
+        probability: .55,
+        resizePx: 71,
+        protocol: "paper",
+      });
+    }
+  }
+});
+
+Deno.test("the larger images are tried on ten crops, after 1, 3 and 5 epochs", async () => {
+  const records = await recordsOf("synthbuster");
+  assert.deepEqual(
+    records.map(({ evaluations }) => evaluations.map(({ epoch }) => epoch).join()).sort(),
+    ["1", "1,3,5"],
+  );
+  for (const { tokens } of records) {
+    for (const key of Object.values(tokens.test).flat()) {
+      const { source, cropsPerImage, shape, images } = await indexOf(key);
+      assert.deepEqual(source.transform, { kind: "ten", size: 64 });
+      assert.deepEqual([cropsPerImage, shape[0]], [10, 10 * images.length]);
+    }
+  }
+});

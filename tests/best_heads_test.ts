@@ -1,17 +1,21 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import grid from "../experiments/rine/grid.ts";
+import { checkpointFacts, readCheckpointFile } from "../lib/detectors/checkpoint_file.ts";
 import { keepBestHeads } from "../lib/runs/best_heads.ts";
-import { findSection } from "../lib/runs/finished.ts";
-import { loadCheckpoint } from "../lib/detectors/rine/checkpoint.ts";
-import { meanScore } from "../lib/runs/select.ts";
 import { rowsOf } from "../lib/runs/record.ts";
-import { trainedConfig } from "../lib/detectors/rine/train.ts";
-import { executeSmall, makeSmallWorld, smallProfile } from "./small_world.ts";
+import { meanScore } from "../lib/runs/select.ts";
+import { executeSmall, makeSmallWorld, smallProfile, smallSetup } from "./small_world.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 const data = temporaryFolder("best_");
 await makeSmallWorld(data);
-const configs = findSection("grid").runs(smallProfile, [0], []);
+const configs = grid.runs(smallProfile, [0], []);
+
+/** How the head in a file was trained. */
+async function trainedConfig(path: string) {
+  return checkpointFacts(path, (await readCheckpointFile(path)).metadata).config;
+}
 
 /** Runs the small grid into a folder, whose best head is then as found. */
 async function bestOf(results: string) {
@@ -23,15 +27,15 @@ async function bestOf(results: string) {
     others: records.filter((record) => record !== best),
     copy: join(results, "best_1-class.safetensors"),
     head: join(results, best.evaluations.at(-1)!.checkpoint),
-    record: join(results, "grid", `${best.key}.json`),
-    keep: () => keepBestHeads(smallProfile, records, results),
+    record: join(results, "records", "grid", `${best.key}.json`),
+    keep: () => keepBestHeads(smallSetup(data, results), records),
   };
 }
 
 Deno.test("the best head of a class set lies under a name that stays", async () => {
   const { best, copy, keep } = await bestOf(temporaryFolder());
   assert.deepEqual(await keep(), { copies: new Map([["1-class", copy]]), problems: [] });
-  assert.deepEqual(trainedConfig(await loadCheckpoint(copy)), best.config.training);
+  assert.deepEqual(await trainedConfig(copy), best.config.training);
 
   const { mtime } = await Deno.stat(copy);
   await keep();
@@ -39,7 +43,7 @@ Deno.test("the best head of a class set lies under a name that stays", async () 
 
   await Deno.writeTextFile(copy, "another run's");
   await keep();
-  assert.deepEqual(trainedConfig(await loadCheckpoint(copy)), best.config.training);
+  assert.deepEqual(await trainedConfig(copy), best.config.training);
 });
 
 Deno.test("a damaged head replaces no copy, is named with what to do, and that helps", async () => {
@@ -82,7 +86,7 @@ Deno.test("a damaged head replaces no copy, is named with what to do, and that h
   assert.equal(again.best.key, best.key);
   assert.deepEqual((await again.keep()).problems, []);
   assert.deepEqual(
-    (await loadCheckpoint(copy)).parameters,
-    (await loadCheckpoint(head)).parameters,
+    (await readCheckpointFile(copy)).tensors,
+    (await readCheckpointFile(head)).tensors,
   );
 });

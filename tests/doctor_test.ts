@@ -4,9 +4,11 @@ import fc from "fast-check";
 import sharp from "sharp";
 import { examineProfile } from "../lib/doctor/profile.ts";
 import { formatReport } from "../lib/doctor/text.ts";
-import { profileSets, sectionNeeds } from "../lib/runs/needs.ts";
+import { profileSets, sectionNeeds } from "../lib/doctor/needs.ts";
+import { EXPERIMENTS } from "../experiments/index.ts";
 import { mini } from "../experiments/profiles/mini.ts";
 import { paper } from "../experiments/profiles/paper.ts";
+import { makeSetup } from "../lib/runs/setup.ts";
 import type { DatasetSpec } from "../lib/data/dataset.ts";
 import { examine, type SetToExamine } from "../lib/doctor/examine.ts";
 import type { Role } from "../lib/doctor/duplicates.ts";
@@ -348,8 +350,16 @@ Deno.test("shared images are counted as by comparing every file with every other
     );
   }));
 
+/** Examines what a data folder holds of a profile. */
+async function examineFolder(profile: string, data: string, only: readonly string[] = []) {
+  return await examineProfile(await makeSetup(EXPERIMENTS, { profile, data }), {
+    only,
+    deep: false,
+  });
+}
+
 Deno.test("every section of the paper needs both backbones, its classes and its test sets", () => {
-  const needs = sectionNeeds(paper);
+  const needs = sectionNeeds(EXPERIMENTS.sections, paper);
   const grid = needs.get("grid")!;
   assert.deepEqual([...grid.backbones].sort(), ["ViT-B/32", "ViT-L/14"]);
   assert.equal(grid.sets.size, 2 * 4 + 20);
@@ -363,7 +373,7 @@ Deno.test("every section of the paper needs both backbones, its classes and its 
 
 Deno.test("of an empty folder nothing can run, and each missing set is said once with its origin", () =>
   withRoot(async (root) => {
-    const report = await examineProfile({ profile: paper, data: root, only: [], deep: false });
+    const report = await examineFolder("paper", root);
     assert.equal(report.canRun, false);
     assert(report.sections.every(({ canRun }) => !canRun));
     assert.equal(report.missing.length, 71);
@@ -375,12 +385,7 @@ Deno.test("of an empty folder nothing can run, and each missing set is said once
 
 Deno.test("with some sections asked for, only their sets are looked at", () =>
   withRoot(async (root) => {
-    const report = await examineProfile({
-      profile: paper,
-      data: root,
-      only: ["grid"],
-      deep: false,
-    });
+    const report = await examineFolder("paper", root, ["grid"]);
     assert.equal(report.sets.length, 28);
     assert.deepEqual(report.sections.map(({ name }) => name), ["grid"]);
     assert(report.missing.every(({ isNeeded }) => isNeeded));
@@ -404,11 +409,11 @@ Deno.test("images that cannot be decoded, or are too small for ten crops, keep a
       });
     }
     await write(join(root, "mini"), {
-      "manifest.json": "{}",
+      "manifest.json": '{ "seed": 0 }',
       "coco/train2014/COCO_train2014_1.png": small,
       "train/discs/1_fake/1.png": "not an image",
     });
-    const report = await examineProfile({ profile: mini, data: root, only: [], deep: false });
+    const report = await examineFolder("mini", root);
     const problems = new Map(report.sections.map(({ name, problems }) => [name, problems]));
     assert.deepEqual(problems.get("grid"), [
       `needs ${mini.backbones.join(", ")}`,

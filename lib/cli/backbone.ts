@@ -1,14 +1,55 @@
 /**
- * Backbones on disk: what there is, and int8 versions of them.
+ * `deno task backbone`: takes backbones in, quantizes them, and says which there are.
  * @module
  */
-import { UserError } from "../io/errors.ts";
+import type { Command } from "commander";
 import { join } from "node:path";
+import {
+  describeBackbone,
+  IMPORT_MODES,
+  importBackbone,
+  type ImportMode,
+} from "../backbones/import.ts";
 import { weightsPath } from "../backbones/open.ts";
-import { describeBackbone } from "../backbones/import.ts";
 import { quantizedPath, quantizeWeights } from "../backbones/quantize.ts";
 import { readVitWeights } from "../backbones/vit/weights.ts";
+import { UserError } from "../io/errors.ts";
 import { exists } from "../io/files.ts";
+import { BACKBONES, choice, userPath } from "./options.ts";
+
+interface ImportFlags {
+  readonly name: string;
+  readonly mode: ImportMode;
+  readonly backbones: string;
+}
+
+/** Adds the command. */
+export function registerBackbone(program: Command): void {
+  const backbone = program.command("backbone").description("weights of backbones");
+  backbone.command("import <file>")
+    .description("take a .safetensors file or OpenAI's .pt, under a name to open it by")
+    .requiredOption("--name <name>", "for example ViT-L/14")
+    .addOption(
+      choice("--mode <name>", "leave the file where it lies, or copy it", IMPORT_MODES, "link"),
+    )
+    .addOption(BACKBONES)
+    .action(async (file: string, { backbones: folder, ...options }: ImportFlags) => {
+      console.log(describeBackbone(await importBackbone(userPath(file), { ...options, folder })));
+    });
+  backbone.command("quantize")
+    .description("store a backbone's linear layers as int8 beside its weights")
+    .requiredOption("--name <name>", "which backbone")
+    .addOption(BACKBONES)
+    .action(async ({ name, backbones: folder }: { name: string; backbones: string }) => {
+      console.log(await quantizeBackbone(name, folder));
+    });
+  backbone.command("show")
+    .description("the backbones that are there, and their architectures")
+    .addOption(BACKBONES)
+    .action(async ({ backbones: folder }: { backbones: string }) => {
+      console.log(await showBackbones(folder));
+    });
+}
 
 /**
  * Writes a backbone's int8 weights beside its own.

@@ -1,89 +1,87 @@
 /**
- * Verdicts on images, from the command line.
+ * `deno task detect`: whether images are generated.
  * @module
  */
-import { UserError } from "../io/errors.ts";
+import type { Command } from "commander";
 import { join } from "node:path";
-import { openBackbone, weightsPath } from "../backbones/open.ts";
-import { tryDecode } from "../data/image_file.ts";
-import { loadCheckpoint } from "../detectors/rine/checkpoint.ts";
-import { exists } from "../io/files.ts";
-import type { Device } from "../onnx/session.ts";
-import { openDetector, type Verdict } from "../detectors/open.ts";
-import { trainedConfig } from "../detectors/rine/train.ts";
+import { type Precision, PRECISIONS } from "../backbones/backbone.ts";
 import { imagesIn } from "../data/image_folder.ts";
-import { PROFILES } from "./reproduce.ts";
+import { BACKBONE_FOLDERS, openDetector, verdictText } from "../detectors/verdict.ts";
+import { UserError } from "../io/errors.ts";
+import { resolveDevice } from "../onnx/session.ts";
+import type { Experiments } from "../runs/section.ts";
+import { EXIT_FAILURE, openNamed } from "./errors.ts";
+import { stopOnInterrupt } from "./interrupt.ts";
+import {
+  choice,
+  DEVICE,
+  type DeviceChoice,
+  pathOption,
+  PRECISION_TEXT,
+  userPath,
+} from "./options.ts";
 
-/** What judges images. */
-export interface DetectOptions {
-  /** A head's checkpoint: safetensors, or `.pth` as released. */
+interface DetectFlags {
   readonly head: string;
-  /** Default: the one that the head says it was trained on; CLIP ViT-L/14 where it says nothing. */
-  readonly backbone?: string | undefined;
-  /** Folders of backbones; the first that holds the backbone is taken. */
-  readonly backbones: readonly string[];
-  readonly device: Device;
+  readonly backbone?: string;
+  readonly backbones?: string;
+  readonly device: DeviceChoice;
+  readonly precision?: Precision;
+  readonly json: boolean;
 }
 
-/** The released heads' backbone; they do not say so. */
-const RELEASED_BACKBONE = "ViT-L/14";
-
-/** What judges images, found and checked. */
-export interface Judge {
-  readonly head: string;
-  readonly backbone: string;
-  /** Folder of the backbone. */
-  readonly folder: string;
-  readonly device: Device;
-  /** What must be said beside its verdicts: that they are those of a simulated world. */
-  readonly notice?: string;
+/** Adds the command. */
+export function registerDetect(program: Command, experiments: Experiments): void {
+  program.command("detect <images...>")
+    .description("whether images are generated: a score and a verdict for each")
+    .addOption(
+      pathOption("--head <file>", "a trained head: .safetensors, or .pth as released")
+        .makeOptionMandatory(),
+    )
+    .option("--backbone <name>", "by default the one the head says, or ViT-L/14")
+    .addOption(
+      pathOption(
+        "--backbones <folder>",
+        `holds a folder for each backbone (default: ${BACKBONE_FOLDERS.join(", then ")})`,
+      ),
+    )
+    .addOption(DEVICE)
+    .addOption(
+      choice(
+        "--precision <name>",
+        `${PRECISION_TEXT} (default: the one the head says, or full)`,
+        PRECISIONS,
+      ),
+    )
+    .option("--json", "a line of JSON for each image", false)
+    .action((images: string[], flags: DetectFlags) => detect(images, flags, experiments));
 }
 
-/**
- * Finds the backbone of a head.
- * @throws {UserError} where no folder holds it
- */
-export async function findJudge(
-  { head, backbone, backbones, device }: DetectOptions,
-): Promise<Judge> {
-  const name = backbone ?? trainedConfig(await loadCheckpoint(head))?.backbone ??
-    RELEASED_BACKBONE;
-  const there = await Promise.all(backbones.map((folder) => exists(weightsPath(folder, name))));
-  const folder = backbones[Math.max(0, there.indexOf(true))]!;
-  const profile = Object.values(PROFILES).find(({ backbones }) => backbones.includes(name));
-  const notice = profile?.notice === undefined ? {} : { notice: profile.notice };
-  return { head, backbone: name, folder, device, ...notice };
-}
-
-/** What became of one image: a verdict, or what was found instead of an image. */
-export type Detection =
-  & { readonly path: string }
-  & (Verdict | { readonly problem: string });
-
-/**
- * Judges the centre crop of each image, one after the other.
- * @param paths of images, and of folders whose images are meant
- * @throws {UserError} where a path is not there, or a folder holds no image
- * @throws {UserError} where the head is for tokens of other sizes than the backbone's
- */
-export async function* detections(
-  paths: readonly string[],
-  { head, backbone: name, folder, device }: Judge,
-): AsyncGenerator<Detection> {
-  const files = (await Promise.all(paths.map(expand))).flat();
-  await using backbone = await openBackbone(name, { folder, device });
-  await using detector = await openDetector(backbone, head);
-  for (const path of files) {
-    const decoded = await tryDecode(path);
-    if ("problem" in decoded) {
-      yield { path, problem: decoded.problem };
-      continue;
+async function detect(
+  images: readonly string[],
+  { head, device, json, ...given }: DetectFlags,
+  { profiles }: Experiments,
+): Promise<void> {
+  stopOnInterrupt("Stopped");
+  const options = { ...given, device: await resolveDevice(device) };
+  await using detector = await openNamed(() => openDetector(head, options));
+  const files = (await Promise.all(images.map((path) => expand(userPath(path))))).flat();
+  const { name } = detector.backbone;
+  const { notice } = Object.values(profiles).find(({ backbones }) => backbones.includes(name)) ??
+    {};
+  if (notice !== undefined) console.error(notice);
+  for await (const detection of detector.detectAll(files)) {
+    const { path } = detection;
+    if ("problem" in detection) {
+      Deno.exitCode = EXIT_FAILURE;
+      console.error(`Cannot decode ${path}: expected an image, found ${detection.problem}`);
+    } else {
+      console.log(json ? JSON.stringify(detection) : `${path}: ${verdictText(detection)}`);
     }
-    const [verdict] = await detector.detect([decoded.image]);
-    yield { path, ...verdict! };
   }
 }
 
+/** A path of an image as it is; of a folder, those of its images. */
 async function expand(path: string): Promise<string[]> {
   let info: Deno.FileInfo;
   try {

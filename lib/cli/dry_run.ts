@@ -1,70 +1,60 @@
 /**
- * What a reproduction would do and cost, before anything is done: what is left, and the whole beside
- * the released scripts.
+ * `deno task reproduce --dry-run`: what a reproduction would do and cost, before anything is done.
  * @module
  */
+import { duration } from "../io/progress_bar.ts";
 import { GraphBuilder } from "../onnx/graph.ts";
 import { openSession, ortTensor } from "../onnx/session.ts";
-import type { RunRow } from "../runs/config.ts";
 import { type Cost, Costing, ImageCounts, sum } from "../runs/cost.ts";
-import type { Experiment } from "../runs/section.ts";
-import { duration } from "../io/progress_bar.ts";
-import type { Profile } from "../runs/profile.ts";
-import { Standing, type StandingOptions } from "../runs/standing.ts";
+import type { Section } from "../runs/section.ts";
+import type { Setup } from "../runs/setup.ts";
+import { Status } from "../runs/status.ts";
 
 /** What a step costs besides its products, in seconds. */
 const STEP_OVERHEAD_SECONDS = .5e-3;
 
-/** The plan, for people. What is on disk is done, and is not counted as work. */
-export async function dryRun(
-  profile: Profile,
-  sections: readonly Experiment[],
-  seeds: readonly number[],
-  options: StandingOptions,
-): Promise<string> {
-  await using standing = await Standing.open(profile, options);
-  const counts = new ImageCounts(profile, options.data);
+/**
+ * The plan, in lines for people. What is on disk is done, and is not counted as work.
+ * @param sections those that are asked for, each after those it depends on
+ */
+export async function dryRun(setup: Setup, sections: readonly Section[]): Promise<string[]> {
+  const { profile, folder } = setup;
+  await using status = await Status.open(setup);
+  const counts = new ImageCounts(setup);
   const whole = new Costing(profile, counts), left = new Costing(profile, counts);
-  const rows: RunRow[] = [];
+  const hasFeatures = (key: string) => status.hasFeatures(key);
   const works: Work[] = [];
   const unnamed: string[] = [];
-  for (const section of sections) {
-    const { configs, runs, rows: own } = await standing.section(section, seeds, rows);
-    rows.push(...own);
-    if (!runs) unnamed.push(section.name);
+  for (const { name } of sections) {
+    const { configs, runs } = await status.section(name);
+    if (!runs) unnamed.push(name);
     works.push({
-      name: section.name,
+      name,
       runs: configs.length,
       done: runs?.filter(({ record }) => record).length ?? 0,
       whole: await whole.costOf(configs),
-      left: await left.costOf(configs, runs && { standing, runs }),
+      left: await left.costOf(configs, runs && { runs, hasFeatures }),
     });
   }
   const rate = await measureRate();
-  const secondsOf = (flops: number, { steps }: Cost) =>
-    flops / rate + steps * STEP_OVERHEAD_SECONDS;
+  const time = ({ flops, steps }: Cost) => duration(flops / rate + steps * STEP_OVERHEAD_SECONDS);
   const all = sum(works.map(({ whole }) => whole)), rest = sum(works.map(({ left }) => left));
   const total = (key: "runs" | "done") => works.reduce((count, work) => count + work[key], 0);
   return [
-    `The ${profile.name} profile: what is left to do; done is what lies in ${standing.folder} and ` +
-    "what it was made of",
+    `The ${profile.name} profile: what is left to do; done is what lies in ${folder} and what it was ` +
+    "made of",
     "",
     ...align([
-      ["section", "runs", "done", "heads", "token sets", "crops", "to disk"],
+      ["section", "runs", "done", "heads", "feature sets", "crops", "to disk"],
       ...works.map((work) => line(work.name, work, work.left)),
       line("left", { runs: total("runs") - total("done") }, rest),
       line("from nothing", { runs: total("runs") }, all),
     ]),
     "",
-    `At ${(rate / 1e9).toFixed(0)} GFLOP/s, measured on this machine just now: about ${
-      duration(secondsOf(rest.flops, rest))
-    }; from nothing about ${duration(secondsOf(all.flops, all))}, as the released scripts do it ` +
-    `about ${duration(secondsOf(all.releasedFlops, all))}`,
-    `Each crop goes through a backbone once instead of ${
-      (all.releasedCrops / Math.max(1, all.crops)).toFixed(1)
-    } times`,
-    ...remarks(standing, unnamed, counts),
-  ].join("\n");
+    `About ${time(rest)}, from nothing about ${time(all)}, at the ${(rate / 1e9).toFixed(0)} ` +
+    "GFLOP/s that this machine's processor just did",
+    ...remarks(status, unnamed, counts),
+  ];
 }
 
 /** Work of one section. */
@@ -80,21 +70,21 @@ interface Work {
 function line(
   name: string,
   { runs, done }: { readonly runs: number; readonly done?: number },
-  cost: Cost,
+  { heads, featureSets, crops, bytes }: Cost,
 ): string[] {
   return [
     name,
     count(runs),
     done === undefined ? "" : count(done),
-    count(cost.heads),
-    count(cost.tokenSets),
-    count(cost.crops),
-    size(cost.tokenBytes + cost.headBytes),
+    count(heads),
+    count(featureSets),
+    count(crops),
+    size(bytes),
   ];
 }
 
 function remarks(
-  { problem }: Standing,
+  { problem }: Status,
   unnamed: readonly string[],
   { isEstimated }: ImageCounts,
 ): string[] {

@@ -1,19 +1,44 @@
 /**
- * Tokens of a folder of images, for use outside this project.
+ * `deno task features`: features of a folder of images, for use outside this project.
  * @module
  */
-import { UserError } from "../io/errors.ts";
+import type { Command } from "commander";
 import { basename, resolve } from "node:path";
+import { type Precision } from "../backbones/backbone.ts";
 import { openBackbone } from "../backbones/open.ts";
-import type { Precision } from "../backbones/backbone.ts";
 import type { ImageEntry } from "../data/dataset.ts";
+import { imagesIn } from "../data/image_folder.ts";
+import { cropsPerImage } from "../image/transform.ts";
+import { UserError } from "../io/errors.ts";
+import { writeJson } from "../io/files.ts";
+import { ProgressDisplay } from "../io/progress_bar.ts";
+import { type Device, resolveDevice } from "../onnx/session.ts";
 import { extractFeatures } from "../tokens/extract.ts";
 import { featurePaths } from "../tokens/store.ts";
-import { cropsPerImage } from "../image/transform.ts";
-import { writeJson } from "../io/files.ts";
-import type { Device } from "../onnx/session.ts";
-import { imagesIn } from "../data/image_folder.ts";
-import { ProgressDisplay } from "../io/progress_bar.ts";
+import { openNamed } from "./errors.ts";
+import { stopOnInterrupt } from "./interrupt.ts";
+import { BACKBONES, choice, DEVICE, type DeviceChoice, pathOption, PRECISION } from "./options.ts";
+
+/** Adds the command. */
+export function registerFeatures(program: Command): void {
+  program.command("features")
+    .description("tokens of a folder of images, as a NumPy file")
+    .requiredOption("--backbone <name>", "which backbone")
+    .addOption(
+      pathOption("--images <folder>", "images; folders in it are read too").makeOptionMandatory(),
+    )
+    .addOption(pathOption("--out <file>", "the .npy file").makeOptionMandatory())
+    .addOption(choice("--transform <name>", "how images are cropped", ["center", "ten"], "center"))
+    .option("--skip-corrupt", "rows of NaN for images that cannot be decoded", false)
+    .addOption(BACKBONES)
+    .addOption(DEVICE)
+    .addOption(PRECISION)
+    .action(async (flags: Omit<FeaturesOptions, "device"> & { readonly device: DeviceChoice }) => {
+      stopOnInterrupt("Stopped; the same command goes on from here");
+      const device = await resolveDevice(flags.device);
+      console.log(await openNamed(() => writeFeatures({ ...flags, device })));
+    });
+}
 
 /** What tokens are made of, and where they go. */
 export interface FeaturesOptions {

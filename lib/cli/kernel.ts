@@ -1,17 +1,26 @@
 /**
- * Installs Deno's Jupyter kernel for this project.
- *
- * deno task kernel
+ * `deno task kernel`: installs Deno's Jupyter kernel for this project.
  *
  * Deno looks for `deno.json`, and with it the names that cells import, from the folder that the kernel
  * starts in, which is wherever the notebook lies. So the kernel is started in the project's folder,
  * and relative paths in cells are relative to it.
  * @module
  */
-import { UserError } from "../io/errors.ts";
+import type { Command } from "commander";
 import { join } from "node:path";
+import { UserError } from "../io/errors.ts";
 import { assertWritable, exists, readJson, writeJson } from "../io/files.ts";
 import { PROJECT } from "../runs/setup.ts";
+
+/** Adds the command. */
+export function registerKernel(program: Command): void {
+  program.command("kernel")
+    .description("the Jupyter kernel that runs this project's notebooks, for the user")
+    .option("--remove", "take it away again", false)
+    .action(async ({ remove }: { remove: boolean }) => {
+      console.log(await (remove ? removeKernel() : installKernel()));
+    });
+}
 
 /** Name of the kernel, as notebooks have it. */
 export const KERNEL_NAME = "rine";

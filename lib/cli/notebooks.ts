@@ -1,13 +1,14 @@
 /**
- * Runs and checks the notebooks: headless with Jupyter, or as text without it.
- *
- * deno task notebooks
- * deno task notebooks:check
+ * `deno task notebooks` and `deno task notebooks:check`: runs and checks the notebooks, headless with
+ * Jupyter, or as text without it.
  * @module
  */
-import { UserError } from "../io/errors.ts";
+import type { Command } from "commander";
 import { basename, join, resolve } from "node:path";
+import { UserError } from "../io/errors.ts";
 import { assertWritable, writeJson } from "../io/files.ts";
+import { duration } from "../io/progress_bar.ts";
+import { PROJECT } from "../runs/setup.ts";
 import { KERNEL_NAME, kernelSpec } from "./kernel.ts";
 import {
   cleanNotebook,
@@ -16,8 +17,21 @@ import {
   notebookPaths,
   typeFaults,
 } from "./notebook_files.ts";
-import { duration } from "../io/progress_bar.ts";
-import { PROJECT } from "../runs/setup.ts";
+import { pathOption } from "./options.ts";
+
+/** Adds the commands. */
+export function registerNotebooks(program: Command): void {
+  program.command("notebooks")
+    .description("execute all notebooks with Jupyter, and write them as HTML")
+    .addOption(pathOption("--out <folder>", "where the HTML goes", "results/notebooks"))
+    .action(async ({ out }: { out: string }) => {
+      console.log(await runNotebooks(out, (line) => console.error(line)));
+    });
+  program.command("notebooks:check")
+    .description("whether notebooks can be committed: no outputs, formatted, right types")
+    .option("--fix", "take outputs out and format first", false)
+    .action(async (flags: { fix: boolean }) => console.log(await checkNotebooks(flags)));
+}
 
 /**
  * Checks that notebooks can be committed: no outputs, formatted, and every cell has right types.

@@ -3,12 +3,28 @@
  * the printed ones.
  * @module
  */
+import type { Command } from "commander";
 import { assertWritable } from "../io/files.ts";
 import { printedCells } from "../published/printed.ts";
 import { comparePublished, type Comparison, publishedReport } from "../report/paper/published.ts";
 import type { ThemeName } from "../report/theme.ts";
 import { writeExhibits } from "../report/write/files.ts";
 import { type Experiments, headingOf } from "../runs/section.ts";
+import { pathOption, THEME } from "./options.ts";
+
+/** Adds the command. */
+export function registerPublished(program: Command, experiments: Experiments): void {
+  program.command("published")
+    .description("the authors' results through our tables and figures, against the printed ones")
+    .addOption(
+      pathOption("--out <folder>", "where tables and figures go", "results/published"),
+    )
+    .addOption(pathOption("--from <folder>", "a clone of mever-team/rine to read instead"))
+    .addOption(THEME)
+    .action(async (flags: PublishedOptions) => {
+      console.log((await publishedLines(experiments, flags)).join("\n"));
+    });
+}
 
 /** Where {@linkcode publishedLines} writes, and how its figures look. */
 export interface PublishedOptions {

@@ -1,163 +1,253 @@
 /**
- * Reproduces the paper: every section asked for, in the order that dependencies ask.
+ * `deno task reproduce`: every section asked for, in the order that dependencies ask; their records,
+ * tables and figures, and the report that sets them beside the paper's.
  * @module
  */
-import { UserError } from "../io/errors.ts";
+import type { Command } from "commander";
 import { join } from "node:path";
-import type { Precision } from "../backbones/backbone.ts";
-import { type EngineName, resolveEngine } from "../detectors/rine/open_engine.ts";
+import { ENGINES } from "../detectors/rine/open_engine.ts";
+import { UserError } from "../io/errors.ts";
 import { assertWritable, exists } from "../io/files.ts";
-import type { Device } from "../onnx/session.ts";
-import type { ThemeName } from "../report/theme.ts";
-import { RecordStore, type RunRecord } from "../runs/record.ts";
-import type { RunRow } from "../runs/config.ts";
-import { meanScore } from "../runs/select.ts";
-import { execute } from "../runs/execute.ts";
-import { reproduceCommand } from "../runs/setup.ts";
-import { keepBestHeads } from "../runs/best_heads.ts";
-import { type Experiment, headingOf } from "../runs/section.ts";
-import { FinishedRuns } from "../runs/finished.ts";
-import { averagedNames, bestHeads } from "../report/paper/heads.ts";
-import { averagedRows } from "../runs/own_sets.ts";
 import { duration, ProgressDisplay } from "../io/progress_bar.ts";
-import { mini } from "../../experiments/profiles/mini.ts";
-import { paper } from "../../experiments/profiles/paper.ts";
-import type { Profile } from "../runs/profile.ts";
+import { resolveDevice } from "../onnx/session.ts";
 import { fewerImages } from "../report/paper/captions.ts";
-import { doneSections, writeSections } from "../report/paper/report.ts";
-import { SECTIONS } from "../../experiments/index.ts";
+import { reportSections, writeSections } from "../report/paper/report.ts";
+import { type BestHeads, bestRecords, keepBestHeads } from "../runs/best_heads.ts";
+import type { RunRow } from "../runs/config.ts";
+import { execute } from "../runs/execute.ts";
+import type { RunRecord } from "../runs/record.ts";
+import { type Experiments, headingOf, type Section } from "../runs/section.ts";
+import { SELECTIONS } from "../runs/select.ts";
+import { makeSetup, type Setup, type SetupOptions } from "../runs/setup.ts";
+import { type SectionStatus, Status } from "../runs/status.ts";
 import { openWorld } from "../runs/world.ts";
+import { dryRun } from "./dry_run.ts";
+import { EXIT_FAILURE } from "./errors.ts";
+import { stopOnInterrupt } from "./interrupt.ts";
+import {
+  choice,
+  DATASETS,
+  DEVICE,
+  type DeviceChoice,
+  onlyOption,
+  pathOption,
+  PRECISION,
+  THEME,
+  wholeNumber,
+  wholeNumbers,
+} from "./options.ts";
+import { bestLines, skippedLines } from "./summary.ts";
 
-/** Every profile by name. */
-export const PROFILES: Readonly<Record<string, Profile>> = { mini, paper };
-
-/** What to reproduce, and with what. */
-export interface ReproduceOptions {
-  readonly profile: Profile;
-  /** Names of sections; what they depend on is run too. All where there are none. */
+interface ReproduceFlags extends Omit<SetupOptions, "device"> {
   readonly only: readonly string[];
-  /** Holds images, backbones and tokens. */
-  readonly data: string;
-  readonly results: string;
-  /** Seed of the mini world, of augmentation and of perturbations. */
-  readonly seed: number;
-  /** Seeds of the heads; each section runs with every one of them. */
-  readonly seeds: readonly number[];
-  readonly engine: EngineName;
-  readonly device: Device;
-  readonly precision: Precision;
-  readonly protocol: "released" | "paper";
-  readonly theme: ThemeName;
-  readonly force: boolean;
-  /** Leave out images that cannot be decoded, rather than stop at them. */
-  readonly skipCorrupt: boolean;
+  readonly device: DeviceChoice;
+  readonly dryRun: boolean;
 }
 
-/** Crops that go through a backbone at once. */
-export const BATCH_SIZE = { mini: 64, paper: 8 } as const;
+/** Adds the command. */
+export function registerReproduce(program: Command, experiments: Experiments): void {
+  const profiles = Object.keys(experiments.profiles);
+  program.command("reproduce")
+    .description("make data, tokens, heads, tables and figures; what is done is reused")
+    .addOption(choice("--profile <name>", "which world to run in", profiles, profiles[0]))
+    .addOption(onlyOption(experiments))
+    .addOption(pathOption("--data <folder>", "holds images and backbones", "data"))
+    .addOption(
+      pathOption("--results <folder>", "where records, tables and figures go", "results"),
+    )
+    .addOption(
+      pathOption("--tokens <folder>", "where tokens go (default: tokens in the data folder)"),
+    )
+    .option(
+      "--seed <number>",
+      "seed of every random choice (default: that of the images that were made, or 0)",
+      wholeNumber,
+    )
+    .option("--seeds <numbers>", "train every head with each; with commas between", wholeNumbers)
+    .addOption(choice("--engine <name>", "what trains heads", ENGINES, "onnx"))
+    .addOption(DEVICE)
+    .addOption(PRECISION)
+    .addOption(
+      choice("--protocol <name>", "what the released code does, or what the paper says", [
+        "released",
+        "paper",
+      ], "released"),
+    )
+    .addOption(choice("--select <by>", "what chooses the best run", SELECTIONS, "test"))
+    .addOption(THEME)
+    .option("--force", "train again what is done", false)
+    .option("--dry-run", "say what would be done and what it costs, and do nothing", false)
+    .addOption(DATASETS)
+    .option("--skip-corrupt", "leave out images that cannot be decoded", false)
+    .action(async ({ only, dryRun: isDry, device, ...options }: ReproduceFlags) => {
+      stopOnInterrupt("Stopped; the same command goes on from here");
+      const setup = await makeSetup(experiments, {
+        ...options,
+        device: await resolveDevice(device),
+      });
+      const sections = inOrder(experiments, only);
+      if (isDry) return console.log((await dryRun(setup, sections)).join("\n"));
+      const { lines, problems } = await reproduce(setup, sections);
+      for (const problem of problems) console.error(problem);
+      if (problems.length > 0) Deno.exitCode = EXIT_FAILURE;
+      console.log(lines.join("\n"));
+    });
+}
+
+/** The sections asked for and those they depend on, each after what it depends on; all of none. */
+export function inOrder({ sections }: Experiments, names: readonly string[]): readonly Section[] {
+  if (names.length === 0) return sections;
+  const wanted = new Set<string>();
+  const add = (name: string) => {
+    sections.find((section) => section.name === name)?.dependsOn.forEach(add);
+    wanted.add(name);
+  };
+  names.forEach(add);
+  return sections.filter(({ name }) => wanted.has(name));
+}
+
+/** What there is to say of a reproduction. */
+export interface Reproduced {
+  /** A summary for people. */
+  readonly lines: readonly string[];
+  /** What was found damaged and is not in it; a line each, with what to do. */
+  readonly problems: readonly string[];
+}
 
 /**
- * Runs sections and writes their records, tables and figures, and the report that sets them beside
- * the paper's. Sections that were not asked for stand in the report too, where they are done.
- * @returns a summary for people
+ * Runs sections and writes their tables and figures. Sections that were not asked for stand in the
+ * report too, where they are done.
+ * @throws {UserError} where images or backbones are missing, or a folder cannot be written
  */
-export async function reproduce(options: ReproduceOptions): Promise<string> {
-  const { profile, data, results, seed, seeds, device, precision, protocol } = options;
+export async function reproduce(
+  setup: Setup,
+  sections: readonly Section[],
+): Promise<Reproduced> {
+  const { profile, seeds, data, tokens, folder, outputs } = setup;
   const started = performance.now();
-  const folder = join(results, profile.name);
-  const tokensFolder = join(data, "tokens");
-  if (profile.name !== "mini" && !await exists(data)) {
+  await assertFolders(setup);
+  using display = new ProgressDisplay();
+  const { onProgress } = display;
+  const places = [...new Set([tokens.startsWith(data) ? data : tokens, folder])];
+  const onWait = once(() =>
+    display.say(`Another process works in ${places.join(" or ")}; waiting for it`)
+  );
+  const world = await openWorld(setup, { onProgress, onWait });
+  // what is done stands in the report, whatever is trained again
+  await using status = new Status({ ...setup, force: false }, world);
+  const report = new Reporting(setup, status);
+  const rows: RunRow[] = [];
+  const records: RunRecord[] = [];
+  const forced = new Set<string>();
+  for (const [index, section] of sections.entries()) {
+    const announce = once(() =>
+      display.say(`${headingOf(section)} (${index + 1} of ${sections.length})`)
+    );
+    const configs = section.runs(profile, seeds, rows);
+    const executed = await execute(section.name, configs, world, setup, {
+      onProgress: (progress) => {
+        announce();
+        onProgress(progress);
+      },
+      onWait,
+      forced,
+    });
+    status.add(section, configs, executed.records);
+    rows.push(...(await status.section(section.name)).own);
+    records.push(...executed.records);
+    await report.add(section, executed.records, executed.reused);
+  }
+  const written = await report.finish();
+  return {
+    problems: report.heads.problems,
+    lines: [
+      ...(profile.notice === undefined ? [] : ["", profile.notice]),
+      "",
+      ...bestLines(profile, rows, report.heads.copies),
+      "",
+      ...written,
+      "",
+      ...skippedLines(records),
+      `Done in ${duration((performance.now() - started) / 1000)}. ` +
+      `Everything is in ${outputs}; begin with ${join(outputs, "report.html")}`,
+    ],
+  };
+}
+
+/** Makes sure, before long work starts, that it can be read from where it must be and written. */
+async function assertFolders({ profile, data, tokens, folder }: Setup): Promise<void> {
+  if (!profile.made && !await exists(data)) {
     throw new UserError(
       "missing",
       `Cannot reproduce: expected images and backbones in ${data}, found no such folder; ` +
         "`deno task doctor --data FOLDER` says what belongs there",
     );
   }
-  for (const path of [data, tokensFolder, folder]) await assertWritable(path);
-  using display = new ProgressDisplay();
-  const { onProgress } = display;
-  const onWait = once(() =>
-    display.say(`Another process works in ${data} or ${folder}; waiting for it`)
-  );
-  const engine = await resolveEngine(options.engine, { device });
-  const world = await openWorld(profile, {
-    ...{ data, seed, device, precision, protocol, onProgress, onWait },
-  });
-  const finished = new FinishedRuns(profile, world, {
-    ...{ engine, seed, seeds, folder, tokensFolder },
-    command: (section) => reproduceCommand(profile, options, [section]),
-  });
-  const rows: RunRow[] = [];
-  const records: RunRecord[] = [];
-  const lines = new Map<string, string>();
-  const written = new Set<string>();
-  const source = { folder, tokensFolder, engine };
-  // other best heads are another report
-  const report = profile.selection === "val" ? join(folder, "val") : folder;
-  const write = async (names: ReadonlySet<string>) =>
-    await writeSections(await doneSections(finished, names, lines, options, source), options, {
-      folder: report,
-      written,
-      fewer: await (fewer ??= fewerImages(profile, world.root)),
-    });
-  let fewer: Promise<string | undefined> | undefined;
-  let before: ReadonlySet<string> | undefined;
-  let heads: ReadonlyMap<string, string> = new Map();
-  const forced = new Set<string>();
-  const wanted = inOrder(options.only);
-  for (const [index, experiment] of wanted.entries()) {
-    const { name } = experiment;
-    const announce = once(() =>
-      display.say(`${headingOf(experiment)} (${index + 1} of ${wanted.length})`)
-    );
-    const executed = await execute(name, experiment.runs(profile, seeds, rows), world, {
-      store: new RecordStore(folder),
-      tokensFolder,
-      engine,
-      device,
-      seed,
-      batchSize: BATCH_SIZE[profile.name],
-      cores: navigator.hardwareConcurrency,
-      force: options.force,
-      forced,
-      skipCorrupt: options.skipCorrupt,
-      onProgress: (progress) => {
-        announce();
-        onProgress(progress);
-      },
-      onWait,
-    });
-    rows.push(...averagedRows(profile, executed.rows));
-    records.push(...executed.records);
-    finished.add(experiment, executed.records);
-    const count = executed.records.length;
-    lines.set(
-      name,
-      `${headingOf(experiment)}: ` +
-        (count === 0
-          ? "no runs of its own"
-          : `${count} runs, ${executed.reused} of them done before`),
-    );
-    if (name === "grid") heads = await keepBestHeads(profile, records, folder, report);
-    // what is done can be read while the rest is under way, and if that comes to nothing
-    if (executed.reused < count) {
-      before ??= await finished.names();
-      await write(new Set([...before, ...lines.keys()]));
-    }
+  // images that a person has brought may lie where nothing can be written
+  for (const path of [...(profile.made ? [data] : []), tokens, folder]) await assertWritable(path);
+}
+
+/** Tables, figures, best heads and report, written as sections get done. */
+class Reporting {
+  heads: BestHeads = { copies: new Map(), problems: [] };
+  readonly #setup: Setup;
+  readonly #status: Status;
+  /** What was done just now, by the names of sections. */
+  readonly #lines = new Map<string, string>();
+  readonly #written = new Set<string>();
+  /** Names of sections that were done before. */
+  #before: readonly string[] | undefined;
+  #fewer: Promise<string | undefined> | undefined;
+
+  constructor(setup: Setup, status: Status) {
+    this.#setup = setup;
+    this.#status = status;
   }
-  const said = await write(await finished.names());
-  for (const backbone of world.backbones.values()) await backbone[Symbol.asyncDispose]();
-  return [
-    ...(profile.notice === undefined ? [] : ["", profile.notice]),
-    "",
-    ...bestLines(profile, rows, heads),
-    "",
-    ...said,
-    "",
-    ...skippedLines(records),
-    `Done in ${duration((performance.now() - started) / 1000)}. ` +
-    `Everything is in ${report}; begin with ${join(report, "report.html")}`,
-  ].join("\n");
+
+  /** Takes a section that has just been run. */
+  async add(section: Section, records: readonly RunRecord[], reused: number): Promise<void> {
+    const says = records.length === 0
+      ? "no runs of its own"
+      : `${records.length} runs, ${reused} of them done before`;
+    this.#lines.set(section.name, `${headingOf(section)}: ${says}`);
+    if (bestRecords(this.#setup.profile, records).length > 0) {
+      this.heads = await keepBestHeads(this.#setup, records);
+    }
+    // what is done can be read while the rest is under way, and if that comes to nothing
+    if (reused === records.length) return;
+    this.#before ??= await this.#done();
+    await this.#write(new Set([...this.#before, ...this.#lines.keys()]));
+  }
+
+  /** Writes what is done by now; returns what to say of it. */
+  async finish(): Promise<string[]> {
+    return await this.#write(new Set(await this.#done()));
+  }
+
+  async #done(): Promise<string[]> {
+    return (await this.#status.done()).map(({ section }) => section.name);
+  }
+
+  async #write(names: ReadonlySet<string>): Promise<string[]> {
+    const { experiments, profile } = this.#setup;
+    const done: SectionStatus[] = [];
+    for (const { name } of experiments.sections) {
+      if (names.has(name)) done.push(await this.#status.section(name));
+    }
+    const finished = done.map(({ section, records, rows }) => {
+      // points are made of a best head
+      const isKept = section.showsPoints && this.heads.problems.length > 0;
+      const line = isKept ? undefined : this.#lines.get(section.name);
+      return { section, records, rows, ...(line === undefined ? {} : { line }) };
+    });
+    const [pointsOf] = bestRecords(profile, done.flatMap(({ records }) => records)).at(-1)
+      ?.records ?? [];
+    return await writeSections(
+      this.#setup,
+      await reportSections(this.#setup, finished, pointsOf),
+      { written: this.#written, fewer: await (this.#fewer ??= fewerImages(this.#setup)) },
+    );
+  }
 }
 
 function once(action: () => void): () => void {
@@ -166,57 +256,4 @@ function once(action: () => void): () => void {
     if (!isDone) action();
     isDone = true;
   };
-}
-
-/** The sections asked for and those they depend on, each after what it depends on. */
-export function inOrder(names: readonly string[]): Experiment[] {
-  const wanted = new Set<string>();
-  const add = (name: string) => {
-    SECTIONS.find((experiment) => experiment.name === name)?.dependsOn.forEach(add);
-    wanted.add(name);
-  };
-  (names.length > 0 ? names : SECTIONS.map(({ name }) => name)).forEach(add);
-  return SECTIONS.filter(({ name }) => wanted.has(name));
-}
-
-/** How many images were left out, because they cannot be decoded. */
-function skippedLines(records: readonly RunRecord[]): string[] {
-  const skipped = records.flatMap(({ skippedImages }) => skippedImages ?? []);
-  const count = (lists: readonly (readonly string[])[]) => new Set(lists.flat()).size;
-  const tests = [...new Set(skipped.flatMap(({ test }) => Object.keys(test)))];
-  const parts = [
-    ["training", count(skipped.map(({ train }) => train))],
-    ["validation", count(skipped.map(({ val }) => val))],
-    ...tests.map((name) => [name, count(skipped.map(({ test }) => test[name] ?? []))] as const),
-  ] as const;
-  const said = parts.filter(([, images]) => images > 0).map(([set, images]) =>
-    `${images} of ${set}`
-  );
-  return said.length === 0
-    ? []
-    : [`Left out images that cannot be decoded: ${said.join(", ")}; the records name them`, ""];
-}
-
-/** The best run of each class set, chosen as the profile chooses, and where its head lies. */
-function bestLines(
-  profile: Profile,
-  rows: readonly RunRow[],
-  heads: ReadonlyMap<string, string>,
-): string[] {
-  const percent = (measure: "acc" | "ap", rows: readonly RunRow[]) => {
-    const scores = rows.map((row) => meanScore(row, measure));
-    const mean = scores.reduce((sum, score) => sum + score, 0) / scores.length;
-    return `${(100 * mean).toFixed(1)} %`;
-  };
-  return bestHeads(profile, rows).flatMap(({ name, rows: best }) => {
-    const [{ backbone, contrastiveWeight, projectionLayers, projectionDim }] = best;
-    const seeds = best.length === 1 ? "" : `, mean of ${best.length} seeds`;
-    return [
-      `Best ${name}: ${backbone}, ξ ${contrastiveWeight}, q ${projectionLayers}, d′ ${projectionDim}: ` +
-      `ACC ${percent("acc", best)}, AP ${percent("ap", best)} over ${
-        averagedNames(profile.testSets).length
-      } test sets${seeds}`,
-      `  ${heads.get(name)}  its head${best.length === 1 ? "" : `, of seed ${best[0].seed}`}`,
-    ];
-  });
 }

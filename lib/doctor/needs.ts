@@ -3,11 +3,12 @@
  * @module
  */
 import type { DatasetSpec } from "../data/dataset.ts";
-import type { Role } from "../doctor/duplicates.ts";
-import type { SetToExamine } from "../doctor/examine.ts";
-import type { RunConfig, RunRow } from "./config.ts";
-import type { Profile } from "./profile.ts";
-import { SECTIONS } from "../../experiments/index.ts";
+import type { RunConfig, RunRow } from "../runs/config.ts";
+import type { Profile } from "../runs/profile.ts";
+import type { Section } from "../runs/section.ts";
+import { untriedRow } from "../runs/status.ts";
+import type { Role } from "./duplicates.ts";
+import type { SetToExamine } from "./examine.ts";
 
 /** What a section needs, the sections that it depends on included. */
 export interface Needs {
@@ -19,11 +20,12 @@ export interface Needs {
 }
 
 /** The needs of every section, by its name. */
-export function sectionNeeds(profile: Profile): Map<string, Needs> {
+export function sectionNeeds(sections: readonly Section[], profile: Profile): Map<string, Needs> {
   const rows: RunRow[] = [];
   const needs = new Map<string, Needs>();
-  for (const { name, dependsOn, runs } of SECTIONS) {
-    const planned = runs(profile, [0], rows);
+  for (const section of sections) {
+    const { name, dependsOn } = section;
+    const planned = section.runs(profile, [0], rows);
     rows.push(...planned.map((config) => untriedRow(name, config)));
     const own = planned.map((config) => needsOf(config, profile));
     const inherited = dependsOn.map((other) => needs.get(other)!);
@@ -48,21 +50,6 @@ function needsOf({ training, evaluation }: RunConfig, { trainingSets }: Profile)
     backbones: new Set([training.backbone]),
     sets: new Set([...learned, ...evaluation.testSets]),
     tenCropSets: new Set(evaluation.view === "ten" ? evaluation.testSets : []),
-  };
-}
-
-/** A row as a section's successors read it, before anything has been run: no head is better. */
-export function untriedRow(experiment: string, { training, evaluation }: RunConfig): RunRow {
-  const { batchSize: _batch, learningRate: _rate, decayEpochs: _decay, ...head } = training;
-  return {
-    ...head,
-    experiment,
-    epochs: evaluation.atEpochs[0]!,
-    view: evaluation.view,
-    parameterCount: 0,
-    valLoss: 0,
-    valAcc: 0,
-    test: Object.fromEntries(evaluation.testSets.map((name) => [name, { acc: 0, ap: 0 }])),
   };
 }
 

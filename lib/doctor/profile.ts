@@ -2,25 +2,19 @@
  * What a user has on disk of a profile, and which sections can run with it.
  * @module
  */
-import { UserError } from "../io/errors.ts";
 import { join } from "node:path";
 import { openBackbone } from "../backbones/open.ts";
 import type { Origin } from "../data/dataset.ts";
-import { type Examination, examine, type SetToExamine } from "./examine.ts";
-import type { SetReport } from "./set_report.ts";
-import { exists } from "../io/files.ts";
+import { UserError } from "../io/errors.ts";
 import type { OnProgress } from "../io/progress.ts";
-import { type Needs, profileSets, sectionNeeds } from "../runs/needs.ts";
 import type { Profile } from "../runs/profile.ts";
-import { ProgressDisplay } from "../io/progress_bar.ts";
-import { SECTIONS } from "../../experiments/index.ts";
-import { worldRoot } from "../runs/world.ts";
+import type { Setup } from "../runs/setup.ts";
+import { type Examination, examine, type SetToExamine } from "./examine.ts";
+import { type Needs, profileSets, sectionNeeds } from "./needs.ts";
+import type { SetReport } from "./set_report.ts";
 
 /** What to examine. */
 export interface DoctorOptions {
-  readonly profile: Profile;
-  /** Holds images and `backbones/`. */
-  readonly data: string;
   /** Names of sections that are asked for; all where there are none. */
   readonly only: readonly string[];
   /** Decode every image. */
@@ -78,16 +72,16 @@ const DEFAULT_CROP_PX = 224;
 
 /**
  * Examines a profile's sets and backbones: all of them, or those that the sections asked for need.
- * The mini world counts as there where it is not made yet: it is made when it is needed.
+ * A world that is made counts as there where it is not made yet: it is made when it is needed.
  */
 export async function examineProfile(
-  { profile, data, only, deep, onProgress }: DoctorOptions,
+  { experiments, profile, root }: Pick<Setup, "experiments" | "profile" | "root">,
+  { only, deep, onProgress }: DoctorOptions,
 ): Promise<DoctorReport> {
-  const root = worldRoot(profile, data);
-  const needs = sectionNeeds(profile);
-  const asked = SECTIONS.filter(({ name }) => only.length === 0 || only.includes(name));
+  const needs = sectionNeeds(experiments.sections, profile);
+  const asked = experiments.sections.filter(({ name }) => only.length === 0 || only.includes(name));
   const needed = new Set(asked.flatMap(({ name }) => [...needs.get(name)!.sets]));
-  const isMade = profile.name !== "mini" || await exists(join(root, "manifest.json"));
+  const isMade = !profile.made || await profile.made.seedOf(root) !== undefined;
   const sets = profileSets(profile).filter(({ spec }) =>
     (only.length === 0 || needed.has(spec.name)) && (isMade || spec.isOwn)
   );
@@ -109,19 +103,15 @@ export async function examineProfile(
     root,
     cropPx,
     isDeep: deep,
-    ...(isMade ? {} : { notice: `No mini world in ${root} yet: \`deno task reproduce\` makes it` }),
+    ...(isMade
+      ? {}
+      : { notice: `No ${profile.name} world in ${root} yet: \`deno task reproduce\` makes it` }),
     backbones,
     ...examined,
     missing: missingSets(sets, examined.sets, needed),
     sections,
     canRun: sections.every(({ canRun }) => canRun),
   };
-}
-
-/** Examines a profile and shows how far it is. */
-export async function examineShown(options: DoctorOptions): Promise<DoctorReport> {
-  using display = new ProgressDisplay();
-  return await examineProfile({ ...options, onProgress: display.onProgress });
 }
 
 async function backbonesOf({ backbones }: Profile, root: string) {

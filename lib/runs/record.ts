@@ -86,20 +86,21 @@ export class RecordStore {
 
   /** The record of a run, where it has ended. */
   find(experiment: string, key: string): Promise<RunRecord | undefined> {
-    return readJson<RunRecord>(this.#path(experiment, key));
+    return readJson<RunRecord>(this.path(experiment, key));
   }
 
   /** Writes a record; with it the run counts as done. */
   write(record: RunRecord): Promise<void> {
-    return writeJson(this.#path(record.experiment, record.key), record);
+    return writeJson(this.path(record.experiment, record.key), record);
   }
 
   /** Removes a record, where there is one; the run counts as not done. */
   remove(experiment: string, key: string): Promise<void> {
-    return removeIfThere(this.#path(experiment, key));
+    return removeIfThere(this.path(experiment, key));
   }
 
-  #path(experiment: string, key: string): string {
+  /** File of a run's record. */
+  path(experiment: string, key: string): string {
     return join(this.folder, "records", experiment, `${key}.json`);
   }
 }

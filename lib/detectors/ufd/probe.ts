@@ -4,7 +4,7 @@
  * @module
  */
 import { UserError } from "../../io/errors.ts";
-import { readTensors } from "../rine/checkpoint.ts";
+import { readCheckpointFile } from "../checkpoint_file.ts";
 
 /** A linear layer with one output. */
 export interface LinearProbe {
@@ -20,7 +20,7 @@ export interface LinearProbe {
  * @throws {UserError} where the file is damaged or holds more than tensors
  */
 export async function loadLinearProbe(path: string): Promise<LinearProbe> {
-  const { tensors } = await readTensors(path);
+  const { tensors } = await readCheckpointFile(path);
   const weight = tensors.get("weight"), bias = tensors.get("bias");
   if (weight?.shape[0] !== 1 || weight.shape.length !== 2 || bias?.data.length !== 1) {
     const found = [...tensors].map(([name, { shape }]) => `${name} [${shape.join(", ")}]`);

@@ -1,0 +1,85 @@
+/**
+ * `deno task checkpoint`: heads on disk, what is in them and in which format they lie.
+ * @module
+ */
+import type { Command } from "commander";
+import { readCheckpointFile } from "../detectors/checkpoint_file.ts";
+import { detectorOf } from "../detectors/index.ts";
+import { loadLinearProbe } from "../detectors/ufd/probe.ts";
+import { UserError } from "../io/errors.ts";
+import { writePytorchFile } from "../io/pytorch_file.ts";
+import { writeSafetensors } from "../io/safetensors.ts";
+import { userPath } from "./options.ts";
+
+/** Adds the command. */
+export function registerCheckpoint(program: Command): void {
+  const checkpoint = program.command("checkpoint").description("heads on disk");
+  checkpoint.command("show <file>")
+    .description("a head's architecture, parameters and the importance of each block")
+    .action(async (file: string) => console.log(await describeCheckpoint(userPath(file))));
+  checkpoint.command("convert <input> <output>")
+    .description("between .pth and .safetensors, by the names' endings")
+    .action(async (input: string, output: string) => {
+      console.log(await convertCheckpoint(userPath(input), userPath(output)));
+    });
+}
+
+/**
+ * Converts a head or UFD's linear layer between `.pth` and `.safetensors`, told by the ending of
+ * `output`; `input` is told by its content. Adam's moments are left out.
+ * @returns what was done, a line
+ * @throws {UserError} where `output` ends otherwise, or is a `.pth` and the head is ablated: the
+ * format holds tensors alone, and without its ablation a head is another model
+ * @throws {UserError} where `input` holds another model, is damaged or holds more than tensors
+ */
+export async function convertCheckpoint(input: string, output: string): Promise<string> {
+  const format = /\.(pth|safetensors)$/.exec(output)?.[1];
+  if (!format) {
+    throw new UserError(
+      "usage",
+      `Cannot convert to ${output}: expected a name ending in .pth or .safetensors`,
+    );
+  }
+  const { tensors, metadata } = await readCheckpointFile(input);
+  const { title } = await contentOf(input, tensors);
+  const { ablation = "none" } = metadata;
+  if (format === "pth" && ablation !== "none") {
+    throw new UserError(
+      "usage",
+      `Cannot convert ${input} to ${output}: expected a whole head, found one with ablation ` +
+        `${ablation}, which .pth cannot say; convert it to .safetensors`,
+    );
+  }
+  if (format === "safetensors") await writeSafetensors(output, tensors, metadata);
+  else await writePytorchFile(output, tensors);
+  return `${input} → ${output}: ${title}, ${tensors.size} tensors`;
+}
+
+/**
+ * Describes a head or UFD's linear layer: sizes, parameter count, what was written beside it, and what
+ * the detector has to say of it.
+ * @returns lines for a person to read
+ * @throws {UserError} where the file holds another model, is damaged or holds more than tensors
+ */
+export async function describeCheckpoint(path: string): Promise<string> {
+  const { tensors } = await readCheckpointFile(path);
+  return (await (await contentOf(path, tensors)).describe()).join("\n");
+}
+
+/** What a checkpoint is of; the file is checked. */
+async function contentOf(
+  path: string,
+  tensors: ReadonlyMap<string, unknown>,
+): Promise<{ readonly title: string; describe(): Promise<string[]> }> {
+  if (tensors.has("weight")) {
+    const { weight } = await loadLinearProbe(path), title = "UFD's linear layer";
+    const features = `  ${"features".padEnd(24)}${weight.length}`;
+    return { title, describe: () => Promise.resolve([`${path}: ${title}`, features]) };
+  }
+  const detector = await detectorOf(path);
+  await detector.sizesOf(path);
+  return {
+    title: `head of ${detector.title}`,
+    describe: () => detector.describeCheckpoint(path),
+  };
+}

@@ -1,0 +1,43 @@
+/**
+ * The command line: registers commands, runs the one that was typed, and ends the process with its
+ * exit code.
+ * @module
+ */
+import { Command, CommanderError } from "commander";
+import process from "node:process";
+import { ProgressDisplay } from "../io/progress_bar.ts";
+import type { Experiments } from "../runs/section.ts";
+import { errorText, EXIT_FAILURE, EXIT_USAGE, usageLine } from "./errors.ts";
+
+/** Adds a command to the program: its words, and what it does with the sections and profiles. */
+export type Register = (program: Command, experiments: Experiments) => void;
+
+/** Runs the command that was typed. The process ends with it. */
+export async function runCommandLine(
+  commands: readonly Register[],
+  experiments: Experiments,
+): Promise<never> {
+  const program = new Command("deno task")
+    .description("RINE (Koutlis & Papadopoulos, ECCV 2024): experiments, tables and figures")
+    .exitOverride()
+    .configureOutput({ writeErr: () => {} });
+  for (const register of commands) register(program, experiments);
+  globalThis.addEventListener("unhandledrejection", ({ reason }) => fail(reason));
+  try {
+    await program.parseAsync(process.argv);
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      if (error.exitCode !== 0) console.error(usageLine(error, program));
+      Deno.exit(error.exitCode === 0 ? 0 : EXIT_USAGE);
+    }
+    fail(error);
+  }
+  // native libraries keep threads of their own, which must not keep the process
+  Deno.exit();
+}
+
+function fail(error: unknown): never {
+  ProgressDisplay.closeAll();
+  console.error(errorText(error));
+  Deno.exit(EXIT_FAILURE);
+}

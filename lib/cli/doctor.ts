@@ -1,0 +1,45 @@
+/**
+ * `deno task doctor`: what is there of a profile's images and backbones, and which sections can run.
+ * @module
+ */
+import type { Command } from "commander";
+import { examineProfile } from "../doctor/profile.ts";
+import { formatReport } from "../doctor/text.ts";
+import { ProgressDisplay } from "../io/progress_bar.ts";
+import { makeSetup } from "../runs/setup.ts";
+import type { Experiments } from "../runs/section.ts";
+import { EXIT_FAILURE } from "./errors.ts";
+import { stopOnInterrupt } from "./interrupt.ts";
+import { choice, DATASETS, onlyOption, pathOption } from "./options.ts";
+
+interface DoctorFlags {
+  readonly profile: string;
+  readonly only: readonly string[];
+  readonly data: string;
+  readonly datasets?: string;
+  readonly json: boolean;
+  readonly deep: boolean;
+}
+
+/** Adds the command. */
+export function registerDoctor(program: Command, experiments: Experiments): void {
+  const { profiles } = experiments;
+  // of a world that is made there is little to say
+  const brought = Object.values(profiles).find(({ made }) => !made)?.name;
+  program.command("doctor")
+    .description("what is there of a profile's images and backbones, and which sections can run")
+    .addOption(choice("--profile <name>", "whose images", Object.keys(profiles), brought))
+    .addOption(onlyOption(experiments))
+    .addOption(pathOption("--data <folder>", "holds images and backbones", "data"))
+    .addOption(DATASETS)
+    .option("--json", "a report for programs", false)
+    .option("--deep", "decode every image", false)
+    .action(async ({ only, json, deep, ...options }: DoctorFlags) => {
+      stopOnInterrupt("Stopped; nothing was written");
+      const setup = await makeSetup(experiments, options);
+      using display = new ProgressDisplay();
+      const report = await examineProfile(setup, { only, deep, onProgress: display.onProgress });
+      console.log(json ? JSON.stringify(report, null, 2) : formatReport(report));
+      if (!report.canRun) Deno.exitCode = EXIT_FAILURE;
+    });
+}

@@ -1,0 +1,98 @@
+/**
+ * Kinds of options, and how the words after them are read.
+ * @module
+ */
+import { InvalidArgumentError, Option } from "commander";
+import { relative, resolve } from "node:path";
+import { PRECISIONS } from "../backbones/backbone.ts";
+import { DEVICE_CHOICES } from "../onnx/session.ts";
+import { THEMES } from "../report/theme.ts";
+import type { Experiments } from "../runs/section.ts";
+
+/** What `--device` takes; `auto` is resolved before anything is set up with it. */
+export type DeviceChoice = typeof DEVICE_CHOICES[number];
+
+/** An option that takes one of some words. */
+export function choice(
+  flags: string,
+  text: string,
+  values: readonly string[],
+  value?: string,
+): Option {
+  return new Option(flags, text).choices(values).default(value);
+}
+
+/** An option that takes a path. */
+export function pathOption(flags: string, text: string, value?: string): Option {
+  return new Option(flags, text).default(value).argParser(userPath);
+}
+
+/** `--device` */
+export const DEVICE: Option = choice("--device <name>", "where graphs run", DEVICE_CHOICES, "cpu");
+
+/** What `--precision` says of itself. */
+export const PRECISION_TEXT = "int8 is for the CPU: faster and a little off";
+
+/** `--precision` */
+export const PRECISION: Option = choice(
+  "--precision <name>",
+  PRECISION_TEXT,
+  PRECISIONS,
+  "full",
+);
+
+/** `--backbones` */
+export const BACKBONES: Option = pathOption(
+  "--backbones <folder>",
+  "holds a folder for each backbone",
+  "data/backbones",
+);
+
+/** `--theme` */
+export const THEME: Option = choice("--theme <name>", "how figures look", THEMES, "default");
+
+/** `--datasets` */
+export const DATASETS: Option = pathOption(
+  "--datasets <file>",
+  "JSON that names sets of your own",
+);
+
+/** `--only`: sections by their names. */
+export function onlyOption({ sections }: Experiments): Option {
+  const names = sections.map(({ name }) => name);
+  return new Option("--only <names>", `of ${names.join(", ")}; with commas between`)
+    .default([])
+    .argParser((text) => {
+      const list = parts(text);
+      if (list.length === 0) throw new InvalidArgumentError("Expected names, with commas between.");
+      if (list.some((name) => !names.includes(name))) {
+        throw new InvalidArgumentError(`Allowed choices are ${names.join(", ")}.`);
+      }
+      return list;
+    });
+}
+
+/** Reads a whole number. */
+export function wholeNumber(text: string): number {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError("Expected a whole number.");
+  return Number(text);
+}
+
+/** Reads different whole numbers with commas between. */
+export function wholeNumbers(text: string): number[] {
+  const numbers = parts(text).map(wholeNumber);
+  if (numbers.length === 0 || new Set(numbers).size < numbers.length) {
+    throw new InvalidArgumentError("Expected different whole numbers, with commas between.");
+  }
+  return numbers;
+}
+
+/** A path as the user typed it: tasks run in the project's folder, wherever they are called. */
+export function userPath(text: string): string {
+  const typedIn = Deno.env.get("INIT_CWD") ?? Deno.cwd();
+  return relative(Deno.cwd(), typedIn) === "" ? text : resolve(typedIn, text);
+}
+
+function parts(text: string): string[] {
+  return text.split(",").map((part) => part.trim()).filter((part) => part !== "");
+}

@@ -1,29 +1,35 @@
 /**
- * Every section of the paper, in the order in which they are run.
+ * What the library is told of the papers: every section, in the order in which they are run, and the
+ * profiles they run in.
  * @module
  */
+import type { Experiments } from "../lib/runs/section.ts";
+import { mini } from "./profiles/mini.ts";
+import { paper } from "./profiles/paper.ts";
 import ablations from "./rine/ablations.ts";
 import appendix from "./rine/appendix.ts";
 import comparison from "./rine/comparison.ts";
 import datasetSize from "./rine/dataset_size.ts";
 import epochs from "./rine/epochs.ts";
-import type { Experiment } from "../lib/runs/section.ts";
 import featureSpace from "./rine/feature_space.ts";
 import grid from "./rine/grid.ts";
 import importance from "./rine/importance.ts";
 import perturbations from "./rine/perturbations.ts";
 import synthbuster from "./rine/synthbuster.ts";
 
-/** Every section, each after those whose rows it reads. */
-export const SECTIONS: readonly Experiment[] = [
-  grid,
-  comparison,
-  ablations,
-  epochs,
-  datasetSize,
-  perturbations,
-  importance,
-  synthbuster,
-  featureSpace,
-  appendix,
-];
+/** All that is run and shown. */
+export const EXPERIMENTS: Experiments = {
+  sections: [
+    grid,
+    comparison,
+    ablations,
+    epochs,
+    datasetSize,
+    perturbations,
+    importance,
+    synthbuster,
+    featureSpace,
+    appendix,
+  ],
+  profiles: { mini, paper },
+};

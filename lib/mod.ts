@@ -118,7 +118,9 @@ export {
   type Session,
 } from "./onnx/session.ts";
 export { Random, randomStream } from "./random.ts";
-export { type Figure, type FigureRow, figureToCsv, type Spec } from "./report/figure.ts";
+export type { Figure, FigureRow, Spec } from "./report/figure.ts";
+export { figureToCsv, tableToCsv } from "./report/write/csv.ts";
+export { tableToMarkdown } from "./report/write/markdown.ts";
 export { tableToLatex } from "./report/write/latex.ts";
 export type { MediaBundle } from "./report/write/media.ts";
 export { type RenderedFigure, renderFigure } from "./report/write/render.ts";
@@ -129,24 +131,19 @@ export {
   type Spread,
   spread,
   type Table,
-  tableToCsv,
-  tableToMarkdown,
 } from "./report/table.ts";
 export { type ThemeName, THEMES } from "./report/theme.ts";
 export { projectFeatures, type ProjectionOptions } from "./report/tsne.ts";
 export { type FigureOptions, writeFigure, writeTable, type Written } from "./report/write/files.ts";
 export {
-  type CountParameters,
-  type FeaturePoint,
-  type PrintedCell,
-  printedCells,
   type PublishedLogs,
   publishedLogs,
   type PublishedPerturbation,
-  publishedPoints,
-  publishedRows,
   type PublishedRun,
-} from "./published/published.ts";
+} from "./published/logs.ts";
+export { type FeaturePoint, publishedPoints } from "./published/points.ts";
+export { type PrintedCell, printedCells } from "./published/printed.ts";
+export { publishedRows } from "./report/paper/published_rows.ts";
 export {
   type EpochLog,
   type Evaluation,

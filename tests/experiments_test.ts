@@ -1,22 +1,25 @@
 import assert from "node:assert/strict";
 import { paper } from "../experiments/profiles/paper.ts";
-import { SECTIONS } from "../experiments/index.ts";
+import { EXPERIMENTS } from "../experiments/index.ts";
 import { GAN_SETS, SYNTHBUSTER_SETS, TEST_SETS_20 } from "../lib/data/catalog.ts";
-import { publishedLogs, publishedRows } from "../lib/published/published.ts";
+import { readRineHead } from "../lib/detectors/rine/head.ts";
+import { publishedLogs } from "../lib/published/logs.ts";
+import { publishedRows } from "../lib/report/paper/published_rows.ts";
 import type { RunConfig, RunRow } from "../lib/runs/config.ts";
 import { bestConfiguration, configurations, rankConfigurations } from "../lib/runs/select.ts";
 
-const rows = publishedRows(await publishedLogs(), () => 1);
+const { sections } = EXPERIMENTS;
+const rows = publishedRows(await publishedLogs(), paper.backboneSizes);
 const grid = rows.filter(({ experiment }) => experiment === "grid");
 
 function section(name: string) {
-  return SECTIONS.find((experiment) => experiment.name === name)!;
+  return sections.find((section) => section.name === name)!;
 }
 
 /** What tells the published heads apart. */
 function headOf(head: RunConfig["training"] | RunRow): string {
-  const { trainingSet, classes, fraction, backbone, variant } = head;
-  const { contrastiveWeight, projectionLayers, projectionDim } = head;
+  const { trainingSet, classes, fraction, backbone } = head;
+  const { contrastiveWeight, projectionLayers, projectionDim, variant } = readRineHead(head.head);
   return JSON.stringify([
     trainingSet,
     classes,
@@ -98,11 +101,11 @@ Deno.test("seeds multiply the heads and differ in nothing else", () => {
 });
 
 Deno.test("sections stand after the sections whose rows they read", () => {
-  SECTIONS.forEach(({ dependsOn }, i) => {
-    const before = SECTIONS.slice(0, i).map(({ name }) => name);
+  sections.forEach(({ dependsOn }, i) => {
+    const before = sections.slice(0, i).map(({ name }) => name);
     for (const name of dependsOn) assert.ok(before.includes(name));
   });
-  assert.equal(new Set(SECTIONS.map(({ name }) => name)).size, SECTIONS.length);
+  assert.equal(new Set(sections.map(({ name }) => name)).size, sections.length);
 });
 
 Deno.test("the best published heads are the released ones, and the highest sum wins", () => {
@@ -110,7 +113,7 @@ Deno.test("the best published heads are the released ones, and the highest sum w
   for (const [classes, expected] of Object.entries(released)) {
     const own = grid.filter((row) => row.classes.length === Number(classes));
     const [best] = bestConfiguration(own, "test");
-    const { contrastiveWeight, projectionLayers, projectionDim } = best;
+    const { contrastiveWeight, projectionLayers, projectionDim } = readRineHead(best.head);
     assert.deepEqual([contrastiveWeight, projectionLayers, projectionDim], expected);
     assert.equal(best.backbone, "ViT-L/14");
   }

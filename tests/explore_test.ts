@@ -1,7 +1,5 @@
-import { UserError } from "../lib/io/errors.ts";
 import assert from "node:assert/strict";
 import { runsFigure, setsFigure } from "../lib/session/explore.ts";
-import { frozen } from "../lib/runs/finished.ts";
 import { mini } from "../experiments/profiles/mini.ts";
 import { meanScore } from "../lib/runs/select.ts";
 import type { RunRow } from "../lib/runs/config.ts";
@@ -14,14 +12,6 @@ Deno.test("figures of no rows, or of a promise, are refused with what to do", ()
       /found a promise; write await before it$/,
     );
   }
-});
-
-Deno.test("rows cannot be changed by mistake", () => {
-  const row = frozen({ q: 1, classes: ["a"], test: { set: { acc: .5 } } });
-  assert.throws(() => row.q = 4, UserError);
-  assert.throws(() => row.classes.length = 4, UserError);
-  assert.throws(() => row.test.set.acc = 1, UserError);
-  assert.deepEqual(row, { q: 1, classes: ["a"], test: { set: { acc: .5 } } });
 });
 
 Deno.test("a measure that is not there is named beside those that are", () => {

@@ -1,16 +1,19 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import featureSpace, { drawnSets } from "../experiments/rine/feature_space.ts";
-import { featurePoints } from "../lib/report/paper/feature_points.ts";
+import { featurePoints, keptPoints, type PointsSetup } from "../lib/report/paper/feature_points.ts";
+import { drawnSets, figure1 } from "../lib/report/paper/figure_1.ts";
 import { paper } from "../experiments/profiles/paper.ts";
 import { FeatureWriter } from "../lib/tokens/store.ts";
 import { initialParameters } from "../lib/detectors/rine/architecture.ts";
 import { saveCheckpoint } from "../lib/detectors/rine/checkpoint.ts";
-import type { HeadEngine } from "../lib/detectors/rine/engine.ts";
 import { randomStream } from "../lib/random.ts";
 import { projectFeatures } from "../lib/report/tsne.ts";
+import type { Profile } from "../lib/runs/profile.ts";
 import type { RunRecord } from "../lib/runs/record.ts";
 import { temporaryFolder } from "./temporary.ts";
+
+/** Sizes of the features that a head reads here. */
+const BLOCKS = 2, WIDTH = 4;
 
 /** Features in two clouds far apart. */
 function clouds(count: number, width: number): Float32Array {
@@ -60,92 +63,95 @@ Deno.test("drawnSets() are the seven GANs and the eight sets of diffusion models
   assert.ok(names.includes("gaugan") && names.includes("dalle") && !names.includes("san"));
 });
 
+/** A token of zeros for the first block, and of the row's number for the last. */
+async function writeTokens(folder: string, key: string, name: string, images: number) {
+  const writer = await FeatureWriter.open(folder, key, {
+    source: {},
+    shape: [images, BLOCKS, WIDTH],
+    cropsPerImage: 1,
+    images: Array.from({ length: images }, (_, i) => ({
+      path: `${name}/${i}.png`,
+      label: i % 2 as 0 | 1,
+      generator: name,
+    })),
+  }, images);
+  await writer.append(
+    Float32Array.from(
+      { length: images * BLOCKS * WIDTH },
+      (_, i) => Math.floor(i / WIDTH) % 2 === 0 ? 0 : Math.floor(i / (WIDTH * BLOCKS)),
+    ),
+  );
+  await writer.finish();
+}
+
 Deno.test("featurePoints() draws equally many images of each set in both spaces, and keeps them for the head", async () => {
   const folder = temporaryFolder();
-  const blocks = 2, width = 4, images = 50;
+  const profile: Profile = { ...paper, pointImages: 120 };
   const architecture = {
-    blocks,
-    width,
+    blocks: BLOCKS,
+    width: WIDTH,
     projectionLayers: 1,
     projectionDim: 3,
     ablation: "none" as const,
   };
-  const profile = { ...paper, name: "mini" as const };
   try {
-    const test: Record<string, string[]> = {};
-    for (const { name } of drawnSets(profile)) {
-      test[name] = [`tokens-${name}`];
-      const writer = await FeatureWriter.open(join(folder, "tokens"), test[name]![0]!, {
-        source: {},
-        shape: [images, blocks, width],
-        cropsPerImage: 1,
-        images: Array.from({ length: images }, (_, i) => ({
-          path: `${name}/${i}.png`,
-          label: i % 2 as 0 | 1,
-          generator: name,
-        })),
-      }, images);
-      // The first block's token is 0, the last block's the number of the row.
-      await writer.append(
-        Float32Array.from(
-          { length: images * blocks * width },
-          (_, i) => Math.floor(i / width) % 2 === 0 ? 0 : Math.floor(i / (width * blocks)),
-        ),
-      );
-      await writer.finish();
-    }
+    const tokens = join(folder, "tokens");
+    const test = Object.fromEntries(
+      drawnSets(profile).map(({ name }) => [name, [`tokens-${name}`]]),
+    );
+    for (const [name, [key]] of Object.entries(test)) await writeTokens(tokens, key!, name, 50);
     await saveCheckpoint(
       join(folder, "head.safetensors"),
       architecture,
       initialParameters(architecture, randomStream(0)),
     );
-    let predicted = 0;
-    const engine = {
-      predictor: () =>
-        Promise.resolve({
-          predict(tokens: Float32Array, count: number) {
-            predicted += count;
-            assert.equal(tokens.length, count * blocks * width);
-            const z = Float32Array.from(
-              { length: count * 3 },
-              (_, i) => tokens[Math.floor(i / 3) * blocks * width + width]! * (i % 3),
-            );
-            return Promise.resolve({ logits: new Float32Array(count), z });
-          },
-          dispose: () => Promise.resolve(),
-        }),
-    } as unknown as HeadEngine;
     const record = {
       key: "k",
-      config: { training: { backbone: "ViT-L/14" } },
+      config: { training: { detector: "rine", backbone: "ViT-L/14" } },
       tokens: { test },
       evaluations: [{ checkpoint: "head.safetensors" }],
     } as unknown as RunRecord;
-    const source = { record, folder, tokensFolder: join(folder, "tokens"), engine };
+    const setup: PointsSetup = { profile, folder, tokens, engine: "onnx" };
 
-    const points = await featurePoints(profile, source);
-    assert.equal(points.length, 2 * 600);
-    assert.equal(predicted, 600);
+    assert.equal(await keptPoints(setup, record), undefined);
+    const points = await featurePoints(setup, record);
+    assert.equal(points.length, 2 * 120);
     for (const detector of ["RINE", "ViT-L/14"]) {
       const own = points.filter((point) => point.detector === detector);
       const counts = drawnSets(profile).map(({ name }) =>
         own.filter(({ generator }) => generator === name).length
       );
-      assert.deepEqual(counts, counts.map(() => 40));
+      assert.deepEqual(counts, counts.map(() => 8));
       assert.ok(own.every(({ x, y }) => Number.isFinite(x) && Number.isFinite(y)));
     }
     assert.deepEqual(
-      points.slice(0, 600).map(({ label }) => label),
-      points.slice(600).map(({ label }) => label),
+      points.slice(0, 120).map(({ label }) => label),
+      points.slice(120).map(({ label }) => label),
     );
-    assert.deepEqual(await featurePoints(profile, source), points);
-    assert.equal(predicted, 600, "points on disk were made again");
-    await featurePoints(profile, { ...source, record: { ...record, key: "another head's" } });
-    assert.equal(predicted, 1200, "another head's points were shown");
+    // the last block's token of a row is its number, so what the backbone's space holds is known
+    const drawn = drawnSets(profile).flatMap((
+      { name },
+    ) => [...randomStream(0, "feature space", name).permutation(50).slice(0, 8)]);
+    const features = Float32Array.from(
+      { length: 120 * WIDTH },
+      (_, i) => drawn[Math.floor(i / WIDTH)]!,
+    );
+    assert.deepEqual(
+      points.slice(120).flatMap(({ x, y }) => [x, y]),
+      [...projectFeatures(features, 120)],
+    );
+    assert.deepEqual(points.slice(120).map(({ label }) => label), drawn.map((row) => row % 2));
+    const files = () => [...Deno.readDirSync(join(folder, "points"))].map(({ name }) => name);
+    const [file] = files();
+    await Deno.writeTextFile(join(folder, "points", file!), JSON.stringify(points.slice(0, 1)));
+    assert.deepEqual(await featurePoints(setup, record), points.slice(0, 1), "made again");
+    const another = await featurePoints(setup, { ...record, key: "another head's" });
+    assert.deepEqual(another, points, "of another head with the same parameters");
+    assert.equal(files().length, 2, "a head's points took another's place");
 
-    const { figures } = featureSpace.report(profile, [], { points });
-    assert.equal(figures[0]!.rows.length, points.length);
-    assert.deepEqual([...new Set(figures[0]!.rows.map(({ kind }) => kind))].sort(), [
+    const figure = figure1({ profile, rows: [], printed: [], points })!;
+    assert.equal(figure.rows.length, points.length);
+    assert.deepEqual([...new Set(figure.rows.map(({ kind }) => kind))].sort(), [
       "GAN",
       "diffusion",
       "real",

@@ -2,32 +2,38 @@ import assert from "node:assert/strict";
 import * as vega from "vega";
 import { compile, type TopLevelSpec } from "vega-lite";
 import { runsFigure, setsFigure } from "../lib/session/explore.ts";
+import { EXPERIMENTS } from "../experiments/index.ts";
 import grid from "../experiments/rine/grid.ts";
-import importance from "../experiments/rine/importance.ts";
 import { paper } from "../experiments/profiles/paper.ts";
+import { figure4 } from "../lib/report/paper/figure_4.ts";
+import { figure7 } from "../lib/report/paper/figure_7.ts";
 import { publishedReport } from "../lib/report/paper/published.ts";
 import type { Figure, Spec } from "../lib/report/figure.ts";
+import { tableToMarkdown } from "../lib/report/write/markdown.ts";
 import { completeSpec, renderFigure } from "../lib/report/write/render.ts";
 import type { RunRow } from "../lib/runs/config.ts";
+import { reportOf, type Shown } from "../lib/runs/section.ts";
 import { themeConfig, THEMES } from "../lib/report/theme.ts";
 import { assertSnapshot, roundedJson } from "./snapshot.ts";
 
-const sections = await publishedReport();
+const sections = await publishedReport(EXPERIMENTS);
 const figures = sections.flatMap(({ report }) => report.figures);
 const tables = sections.flatMap(({ report }) => report.tables);
+
+function shownOf(rows: readonly RunRow[]): Shown {
+  return { profile: paper, rows, printed: [], points: [] };
+}
 
 /** A head of the grid, as good on every set. */
 function rowOf(classes: readonly string[]): RunRow {
   return {
     experiment: "grid",
+    detector: "rine",
     trainingSet: "progan",
     classes,
     fraction: 1,
     backbone: "ViT-L/14",
-    contrastiveWeight: 0.1,
-    projectionLayers: 1,
-    projectionDim: 128,
-    variant: "full",
+    head: { contrastiveWeight: 0.1, projectionLayers: 1, projectionDim: 128, variant: "full" },
     epochs: 1,
     seed: 0,
     view: "center",
@@ -100,12 +106,11 @@ Deno.test("a class set has the same colour in every figure, alone or among other
   const rowsOf = (names: readonly string[]) =>
     paper.classSets.filter(({ name }) => names.includes(name)).map(({ classes }) => ({
       ...rowOf(classes),
-      blockImportance: [1],
-      projectionDim: 1,
+      blockImportance: [128],
     }));
   for (const names of [["2-class"], ["1-class", "2-class", "4-class"]]) {
     const rows = rowsOf(names);
-    const shown = [...importance.report(paper, rows).figures, runsFigure(paper, rows)];
+    const shown = [figure7(shownOf(rows))!, runsFigure(paper, rows)];
     for (const { spec } of shown) {
       const { color } = spec["encoding"] as { color: { scale: Spec; legend: Spec } };
       assert.deepEqual(color.scale, { domain: ["1-class", "2-class", "4-class"] });
@@ -120,7 +125,7 @@ Deno.test("Figure 4 writes all counts in the unit of the largest", () => {
       ...rowOf(paper.classSets[0]!.classes),
       parameterCount,
     }));
-    return grid.report(paper, rows).figures[1]!.rows.map(({ size }) => String(size).split("\n")[1]);
+    return figure4(shownOf(rows)).rows.map(({ size }) => String(size).split("\n")[1]);
   };
   assert.deepEqual(sizes([180_224, 1_330_000, 10_521_600]), ["0.18 M", "1.33 M", "10.5 M"]);
   assert.deepEqual(sizes([840, 3_020, 99_960, 165_700]), ["0.84 k", "3.02 k", "100 k", "166 k"]);
@@ -206,8 +211,7 @@ Deno.test("the default theme's colours fall apart in grey", () => {
 });
 
 for (const table of tables) {
-  Deno.test(`${table.id} has the rows of its snapshot`, async () => {
-    const { tableToMarkdown } = await import("../lib/report/table.ts");
+  Deno.test(`${table.id} has the rows of its snapshot`, () => {
     assertSnapshot(`${table.id}.md`, tableToMarkdown(table));
   });
 }
@@ -215,7 +219,7 @@ for (const table of tables) {
 Deno.test("a profile's notice is on every table and figure and in the picture's specification", () => {
   const notice = "mini profile: not comparable";
   const rows = paper.classSets.map(({ classes }) => rowOf(classes));
-  const report = grid.report({ ...paper, notice }, rows);
+  const report = reportOf(grid, { ...shownOf(rows), profile: { ...paper, notice } });
   for (const { notice: found } of [...report.tables, ...report.figures]) {
     assert.equal(found, notice);
   }

@@ -1,27 +1,27 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import type { CommandOptions } from "../lib/runs/setup.ts";
-import { mini } from "../experiments/profiles/mini.ts";
 import { paper } from "../experiments/profiles/paper.ts";
 import type { Profile } from "../lib/runs/profile.ts";
 import { fewerImages, provenance, underConditions } from "../lib/report/paper/captions.ts";
-import { SECTIONS } from "../experiments/index.ts";
-import {
-  printedCells,
-  publishedLogs,
-  publishedPoints,
-  publishedRows,
-} from "../lib/published/published.ts";
+import { EXPERIMENTS } from "../experiments/index.ts";
+import { publishedLogs } from "../lib/published/logs.ts";
+import { publishedPoints } from "../lib/published/points.ts";
+import { printedCells } from "../lib/published/printed.ts";
+import { publishedRows } from "../lib/report/paper/published_rows.ts";
+import { reportNotice } from "../lib/report/paper/report.ts";
 import type { RunRow } from "../lib/runs/config.ts";
+import { reportOf } from "../lib/runs/section.ts";
+import { makeSetup } from "../lib/runs/setup.ts";
 import { temporaryFolder } from "./temporary.ts";
 
-const rows = publishedRows(await publishedLogs(), () => 1);
+const { sections, profiles } = EXPERIMENTS;
+const rows = publishedRows(await publishedLogs(), paper.backboneSizes);
 const extras = { printed: await printedCells(), points: await publishedPoints() };
 
 /** Captions of all tables and figures, by their ids. */
 function captions(profile: Profile, rows: readonly RunRow[]): Map<string, string> {
-  const shown = SECTIONS.flatMap((section) => {
-    const { tables, figures } = section.report(profile, rows, extras);
+  const shown = sections.flatMap((section) => {
+    const { tables, figures } = reportOf(section, { profile, rows, ...extras });
     return [...tables, ...figures];
   });
   return new Map(shown.map(({ id, caption }) => [id, caption]));
@@ -34,24 +34,26 @@ function saying(captions: ReadonlyMap<string, string>, words: RegExp): string[] 
 
 const usual = captions(paper, rows);
 
-Deno.test("a report says the command that makes it and what that leaves unsaid", () => {
+Deno.test("a report says the command that makes it and what that leaves unsaid", async () => {
+  const usual = await makeSetup(EXPERIMENTS);
   assert.equal(
-    provenance(mini, {}, []),
+    provenance({ ...usual, seed: 0, seeds: [0] }, []),
     "Made by `deno task reproduce`: mini profile; best heads chosen by the test sets, as in the " +
       "paper; released protocol; backbones on cpu in full precision; heads trained by onnx; seed 0.",
   );
-  const options: CommandOptions = {
+  const setup = await makeSetup(EXPERIMENTS, {
+    profile: "paper",
     seed: 3,
     seeds: [1, 2],
-    engine: "auto",
+    engine: "tensorflow",
     device: "cuda",
-    precision: "full",
     protocol: "paper",
+    select: "val",
     skipCorrupt: true,
-  };
+  });
   assert.equal(
-    provenance({ ...paper, selection: "val" }, options, ["tensorflow (native gpu)"]),
-    "Made by `deno task reproduce --profile paper --seed 3 --seeds 1,2 --engine auto --device cuda " +
+    provenance(setup, ["tensorflow (native gpu)"]),
+    "Made by `deno task reproduce --profile paper --seed 3 --seeds 1,2 --engine tensorflow --device cuda " +
       "--protocol paper --select val --skip-corrupt`: paper profile; best heads chosen by " +
       "validation; paper protocol; backbones on cuda in full precision; heads trained by " +
       "tensorflow (native gpu); seeds 1, 2; images drawn with seed 3; images that cannot be " +
@@ -65,24 +67,25 @@ Deno.test("test sets that are not whole are counted; those that are not there ar
     await Deno.mkdir(join(root, folder), { recursive: true });
     for (let i = 0; i < count; i++) await Deno.writeTextFile(join(root, folder, `${i}.png`), "");
   };
-  assert.equal(await fewerImages(paper, root), undefined);
+  assert.equal(await fewerImages({ profile: paper, root }), undefined);
   await add("test/seeingdark/0_real", 180);
   await add("test/seeingdark/1_fake", 180);
-  assert.equal(await fewerImages(paper, root), undefined);
+  assert.equal(await fewerImages({ profile: paper, root }), undefined);
   await add("test/san/0_real", 2);
   await add("test/san/1_fake", 3);
   assert.equal(
-    await fewerImages(paper, root),
+    await fewerImages({ profile: paper, root }),
     "A test set holds fewer images than published, 5 of 438: not comparable with the paper",
   );
   await Deno.remove(join(root, "test/seeingdark/1_fake/0.png"));
-  assert.match((await fewerImages(paper, root))!, /^2 test sets hold .*, 364 of 798: /);
+  assert.match(
+    (await fewerImages({ profile: paper, root }))!,
+    /^2 test sets hold .*, 364 of 798: /,
+  );
 });
 
 Deno.test("captions say where the protocol, the precision or the engine is not the usual one", () => {
-  const report = { tables: [], figures: [] };
-  assert.deepEqual(underConditions(report, {}), report);
-  const section = SECTIONS[0]!.report(paper, rows);
+  const section = reportOf(sections[0]!, { profile: paper, rows, ...extras });
   assert.deepEqual(
     underConditions(section, { engine: "onnx", precision: "full", protocol: "released" }),
     section,
@@ -129,4 +132,13 @@ Deno.test("captions say what is shown of several seeds", () => {
   );
   assert.deepEqual(saying(several, / The head is that of the first of 3 seeds\.$/), ["figure_1"]);
   assert.deepEqual(saying(usual, /seeds/), []);
+});
+
+Deno.test("only a report whose numbers are not the paper's says that differences mean nothing", () => {
+  const { notice } = reportNotice(profiles["mini"]!, "A test set holds fewer images");
+  assert.match(
+    notice!,
+    /^Mini profile: .*\. A test set holds fewer images\. Its numbers stand beside/,
+  );
+  assert.deepEqual(reportNotice(profiles["paper"]!), {});
 });

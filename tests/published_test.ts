@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
 import { isDeepStrictEqual } from "node:util";
 import { comparePublished, publishedReport } from "../lib/report/paper/published.ts";
-import { printedCells, publishedLogs, publishedPoints } from "../lib/published/published.ts";
-import { readReleasedLogs } from "../lib/published/released.ts";
+import { EXPERIMENTS } from "../experiments/index.ts";
+import { publishedLogs } from "../lib/published/logs.ts";
+import { publishedPoints } from "../lib/published/points.ts";
+import { printedCells } from "../lib/published/printed.ts";
+import { readReleasedLogs } from "../lib/published/released_pickles.ts";
 import { temporaryFolder } from "./temporary.ts";
 
-const sections = await publishedReport();
+const sections = await publishedReport(EXPERIMENTS);
 const tables = sections.flatMap(({ report }) => report.tables);
 const printed = await printedCells();
 

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { inflateSync } from "node:zlib";
 import sharp from "sharp";
-import { type Figure, figureToCsv, scoreScale } from "../lib/report/figure.ts";
+import type { Figure } from "../lib/report/figure.ts";
+import { scoreScale } from "../lib/report/marks.ts";
+import { figureToCsv } from "../lib/report/write/csv.ts";
 import { textWidth } from "../lib/report/write/font.ts";
 import { svgToPdf } from "../lib/report/write/pdf.ts";
 import { renderFigure } from "../lib/report/write/render.ts";
@@ -120,7 +122,7 @@ Deno.test("svgToPdf() draws groups, clips, curves and opacity with PDF's operato
   assert.match(text, /\/MediaBox \[0 0 100 200\]/);
   assert.match(text, /\/G0 << \/ca 0.5 \/CA 1 >> \/G1 << \/ca 0.25 \/CA 0.25 >>/);
   assert.throws(() => svgToPdf(`<svg viewBox="0 0 1 1"><image/></svg>`, 10, "T"), {
-    name: "UserError",
+    name: "Error",
     message: "Cannot write PDF: expected groups and paths, found <image>",
   });
 });

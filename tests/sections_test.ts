@@ -1,33 +1,25 @@
 import assert from "node:assert/strict";
-import { bestRecords } from "../lib/runs/finished.ts";
-import { bestHeads } from "../lib/report/paper/heads.ts";
 import { paper } from "../experiments/profiles/paper.ts";
-import { SECTIONS } from "../experiments/index.ts";
+import { EXPERIMENTS } from "../experiments/index.ts";
 import { evaluateScores } from "../lib/metrics.ts";
-import { tableToMarkdown } from "../lib/report/table.ts";
-import { publishedLogs, publishedRows } from "../lib/published/published.ts";
-import type { RunRecord } from "../lib/runs/record.ts";
+import { tableToMarkdown } from "../lib/report/write/markdown.ts";
+import { readRineHead } from "../lib/detectors/rine/head.ts";
+import { publishedLogs } from "../lib/published/logs.ts";
+import { publishedRows } from "../lib/report/paper/published_rows.ts";
 import type { RunRow } from "../lib/runs/config.ts";
+import { reportOf, type Section } from "../lib/runs/section.ts";
+import { threeSeeds } from "./published_seeds.ts";
 
-const rows = publishedRows(await publishedLogs(), () => 1);
+const rows = publishedRows(await publishedLogs(), paper.backboneSizes);
+const seeds = threeSeeds(rows);
 
-function report(name: string, rows: readonly RunRow[], profile = paper) {
-  return SECTIONS.find((section) => section.name === name)!.report(profile, rows);
+function section(name: string): Section {
+  return EXPERIMENTS.sections.find((section) => section.name === name)!;
 }
 
-/** Every row three times, as if three seeds had been run: ACC lower and higher by a hundredth. */
-const seeds = [0, 1, 2].flatMap((seed) =>
-  rows.map((row) => ({
-    ...row,
-    seed,
-    test: Object.fromEntries(
-      Object.entries(row.test).map(([name, { ap, acc }]) => [
-        name,
-        { ap, acc: acc + (seed - 1) / 100 },
-      ]),
-    ),
-  }))
-);
+function report(name: string, rows: readonly RunRow[]) {
+  return reportOf(section(name), { profile: paper, rows, printed: [], points: [] });
+}
 
 for (
   const name of ["grid", "comparison", "ablations", "dataset_size", "perturbations", "synthbuster"]
@@ -78,43 +70,10 @@ Deno.test("Table 1 shows the choice by validation beside the choice by test sets
 
 Deno.test("--select val starts the other sections from the heads chosen by validation", () => {
   const plan = (selection: "test" | "val") =>
-    SECTIONS.find(({ name }) => name === "ablations")!
-      .runs({ ...paper, selection }, [0], rows)
-      .map(({ training }) => training.projectionDim);
+    section("ablations").runs({ ...paper, selection }, [0], rows)
+      .map(({ training }) => readRineHead(training.head).projectionDim);
   assert.deepEqual([...new Set(plan("test"))].sort(), [1024, 128]);
   assert.deepEqual([...new Set(plan("val"))].sort(), [1024, 128, 512]);
-});
-
-/** A row as the record that it would have been made of. */
-function recordOf({ experiment, view, epochs, test, valLoss, valAcc, ...training }: RunRow) {
-  return {
-    key: JSON.stringify(training),
-    experiment,
-    config: { training, evaluation: { view } },
-    parameterCount: training.parameterCount,
-    timings: { trainingSeconds: 0 },
-    epochs: [{ epoch: epochs, valLoss, valAcc }],
-    evaluations: [{ epoch: epochs, test }],
-  } as unknown as RunRecord;
-}
-
-Deno.test("the records of the best heads are those of the best rows, for all seeds, however chosen", () => {
-  const records = seeds.map(recordOf);
-  const dims = new Set<string>();
-  for (const selection of ["test", "val"] as const) {
-    const profile = { ...paper, selection };
-    const best = bestRecords(profile, records);
-    for (const [i, { name, rows }] of bestHeads(profile, seeds).entries()) {
-      assert.equal(best[i]!.name, name);
-      assert.deepEqual(
-        best[i]!.records.map(({ config: { training: t } }) => [t.projectionDim, t.seed]),
-        rows.map((row) => [row.projectionDim, row.seed]),
-      );
-      assert.equal(best[i]!.records.length, 3);
-    }
-    dims.add(best.map(({ records: [first] }) => first!.config.training.projectionDim).join());
-  }
-  assert.equal(dims.size, 2, "the choice makes no difference");
 });
 
 Deno.test("the comparison shows measures and intervals where they were taken", () => {

@@ -1,14 +1,8 @@
 import assert from "node:assert/strict";
 import { latexText, tableToLatex } from "../lib/report/write/latex.ts";
-import {
-  formatCell,
-  percentColumn,
-  spread,
-  standings,
-  type Table,
-  tableToCsv,
-  tableToMarkdown,
-} from "../lib/report/table.ts";
+import { formatCell, percentColumn, spread, standings, type Table } from "../lib/report/table.ts";
+import { tableToCsv } from "../lib/report/write/csv.ts";
+import { tableToMarkdown } from "../lib/report/write/markdown.ts";
 
 const table: Table = {
   id: "table_0",

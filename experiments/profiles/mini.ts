@@ -41,7 +41,7 @@ export const mini: Profile = {
     latent: { name: "latent_dct", title: "latent DCT" },
   },
   testSets: MINI_TEST_SETS,
-  ganSets: MINI_TEST_SETS.filter(({ family }) => family === "GAN-like").map(({ name }) => name),
+  ganSets: MINI_TEST_SETS.filter(({ kind }) => kind === "gan").map(({ name }) => name),
   synthbusterSets: MINI_SYNTHBUSTER_SETS,
   grid: {
     contrastiveWeights: [.1, .2, .4, .8],

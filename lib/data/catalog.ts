@@ -40,6 +40,8 @@ const COCO: Origin = {
 interface TestSet {
   readonly name: string;
   readonly title: string;
+  /** Where the title alone does not say what it is. */
+  readonly fullTitle?: string;
   readonly family: string;
   readonly real: number;
   readonly generated: number;
@@ -84,12 +86,12 @@ const TEST_SETS: readonly TestSet[] = [
   { name: "crn", title: "CRN", family: "Perceptual loss", real: 6382, generated: 6382 },
   { name: "imle", title: "IMLE", family: "Perceptual loss", real: 6382, generated: 6382 },
   diffusion("guided", "Guided", "Guided diffusion", "imagenet"),
-  diffusion("ldm_200", "200 steps", LATENT, "laion"),
-  diffusion("ldm_200_cfg", "200 CFG", LATENT, "laion"),
-  diffusion("ldm_100", "100 steps", LATENT, "laion"),
-  diffusion("glide_100_27", "100-27", GLIDE, "laion"),
-  diffusion("glide_50_27", "50-27", GLIDE, "laion"),
-  diffusion("glide_100_10", "100-10", GLIDE, "laion"),
+  { ...diffusion("ldm_200", "200 steps", LATENT, "laion"), fullTitle: "LDM 200 steps" },
+  { ...diffusion("ldm_200_cfg", "200 CFG", LATENT, "laion"), fullTitle: "LDM 200 CFG" },
+  { ...diffusion("ldm_100", "100 steps", LATENT, "laion"), fullTitle: "LDM 100 steps" },
+  { ...diffusion("glide_100_27", "100-27", GLIDE, "laion"), fullTitle: "Glide 100-27" },
+  { ...diffusion("glide_50_27", "50-27", GLIDE, "laion"), fullTitle: "Glide 50-27" },
+  { ...diffusion("glide_100_10", "100-10", GLIDE, "laion"), fullTitle: "Glide 100-10" },
   diffusion("dalle", "DALL-E", "Autoregressive", "laion"),
 ];
 
@@ -102,8 +104,9 @@ function diffusion(
   return { name, title, family, real: 1000, generated: 1000, layout };
 }
 
-function isDiffusion({ layout }: TestSet): boolean {
-  return layout === "imagenet" || layout === "laion";
+function kindOf({ family, layout }: TestSet): "gan" | "diffusion" | undefined {
+  if (family === GAN) return "gan";
+  return layout === "imagenet" || layout === "laion" ? "diffusion" : undefined;
 }
 
 function folders({ name, layout = "plain" }: TestSet): Source[] {
@@ -121,18 +124,23 @@ function folders({ name, layout = "plain" }: TestSet): Source[] {
 }
 
 /** The 20 test sets, in the order of the paper's tables. Paper: §4.1. Released: src/utils.py, `get_generators`. */
-export const TEST_SETS_20: readonly DatasetSpec[] = TEST_SETS.map((set) => ({
-  name: set.name,
-  title: set.title,
-  family: set.family,
-  sources: folders(set),
-  expected: { real: set.real, generated: set.generated },
-  origins: [isDiffusion(set) ? UNIVERSAL_FAKE_DETECT : CNN_DETECTION],
-}));
+export const TEST_SETS_20: readonly DatasetSpec[] = TEST_SETS.map((set) => {
+  const kind = kindOf(set);
+  return {
+    name: set.name,
+    title: set.title,
+    ...(set.fullTitle === undefined ? {} : { fullTitle: set.fullTitle }),
+    family: set.family,
+    ...(kind === undefined ? {} : { kind }),
+    sources: folders(set),
+    expected: { real: set.real, generated: set.generated },
+    origins: [kind === "diffusion" ? UNIVERSAL_FAKE_DETECT : CNN_DETECTION],
+  };
+});
 
 /** Names of the test sets that are GANs: those with "gan" in their name. Paper: Table 4. */
-export const GAN_SETS: readonly string[] = TEST_SETS
-  .filter(({ family }) => family === GAN)
+export const GAN_SETS: readonly string[] = TEST_SETS_20
+  .filter(({ kind }) => kind === "gan")
   .map(({ name }) => name);
 
 const SYNTHBUSTER_TITLES: Readonly<Record<string, string>> = {

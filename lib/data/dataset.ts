@@ -41,8 +41,15 @@ export interface DatasetSpec {
   readonly name: string;
   /** Name for people: `StyleGAN`. */
   readonly title: string;
+  /** Name for people where its family does not stand beside it; default the title: `LDM 200 steps`. */
+  readonly fullTitle?: string;
   /** The group it stands in: `GAN`, `Low level vision`, … */
   readonly family: string;
+  /**
+   * What Figure 1 shows its generated images as: those of GANs, and those published as of diffusion
+   * models; other sets are not in it.
+   */
+  readonly kind?: "gan" | "diffusion";
   /** Where its images come from; what comes first is listed first. */
   readonly sources: readonly Source[];
   /** Images of each label in the published set. */

@@ -104,6 +104,7 @@ export const SYNTHBUSTER_SETS: Readonly<Record<string, TestSetRow>> = {
   iterative_denoising: { title: "Iterative denoising", family: LATENT },
   palette_tokens: { title: "Palette tokens", family: "Autoregressive-like" },
 } satisfies Partial<Record<GeneratorName, TestSetRow>>;
+
 function testSet([name, { title, family, classes, reals }]: [string, TestSetRow]): DatasetSpec {
   const folder = reals ? `test/diffusion_datasets/${name}` : `test/${name}`;
   const level = classes ? "/*" : "";
@@ -111,6 +112,7 @@ function testSet([name, { title, family, classes, reals }]: [string, TestSetRow]
     name,
     title,
     family,
+    ...(family === GAN ? { kind: "gan" } : reals ? { kind: "diffusion" } : {}),
     sources: [
       {
         label: 0,

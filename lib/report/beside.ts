@@ -11,8 +11,8 @@ export interface BesideCell {
   /** `undefined` where the paper has no such cell. */
   readonly paper: string | undefined;
   /**
-   * Ours − the paper's, both as they are shown, in the column's unit; only where the column ranks its
-   * numbers.
+   * Our number minus the paper's, in the column's unit, taken of the rounded numbers that people see;
+   * only in columns where larger or smaller is better.
    */
   readonly difference: string | undefined;
 }
@@ -25,7 +25,7 @@ export interface BesideColumn {
   readonly paper: Column | undefined;
 }
 
-/** Two tables laid over each other. */
+/** Two tables, cell by cell. */
 export interface BesideTable {
   /** In our table's order. */
   readonly columns: readonly BesideColumn[];
@@ -34,9 +34,11 @@ export interface BesideTable {
 }
 
 /**
- * Lays the paper's table over ours. Columns meet by key, and where keys differ by place if both
- * tables have as many, added ones left out: the mini profile's test sets stand where the paper's do.
- * Rows meet by the cells that name them; rows that only the paper has follow.
+ * Finds for each cell of ours the paper's counterpart.
+ *
+ * Columns are matched by key. Those without a match are matched by position, where both tables have
+ * equally many columns (added ones not counted): so the mini profile's test sets stand beside the
+ * paper's. Rows are matched by the cells of `rowKeys`; rows that only the paper has come last.
  */
 export function beside(ours: Table, paper: Table): BesideTable {
   const places = ours.columns.filter(({ isAdded }) => !isAdded);
@@ -81,7 +83,7 @@ function cellBeside(
   };
 }
 
-/** A number as people read it, so that differences are those of what stands there. */
+/** A number rounded as people read it. */
 function shown(value: number, { scale = 1, digits = 3 }: Column): number {
   return Number((value * scale).toFixed(digits));
 }

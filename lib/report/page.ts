@@ -6,10 +6,11 @@
 import { join } from "node:path";
 import { beside, type BesideTable } from "./beside.ts";
 import type { Figure } from "./figure.ts";
-import { escapeHtml, htmlPage, htmlTable } from "./write/html.ts";
-import { columnHeading, markdownTable, type Table, tableToMarkdown } from "./table.ts";
+import { columnHeading, type Table } from "./table.ts";
 import type { ThemeName } from "./theme.ts";
 import { writeFigure, writeIfChanged, type Written } from "./write/files.ts";
+import { escapeHtml, htmlPage, htmlTable, LARGEST_SVG } from "./write/html.ts";
+import { markdownTable, tableToMarkdown } from "./write/markdown.ts";
 
 /** What one section of the paper reports. */
 export interface ReportSection {
@@ -39,9 +40,6 @@ export interface Report {
   readonly theme?: ThemeName;
 }
 
-/** An SVG larger than this is shown as PNG in the HTML file, which would grow too large. */
-const LARGEST_SVG = 400_000;
-
 /**
  * Writes `report.md` and `report.html`, our figures into `figures/` and the paper's into
  * `paper/figures/`. Figures that stand there already are not drawn again.
@@ -60,7 +58,9 @@ export async function writeReport(folder: string, report: Report): Promise<Writt
     markdown.push(provenance, "");
     html.push(`<p class="provenance">${htmlWithCode(provenance)}</p>`);
   }
-  html.push('<p class="provenance">In tables, grey is the paper\'s, and ours − it.</p>');
+  html.push(
+    '<p class="provenance">In tables, the paper\'s number stands in grey under ours, then the difference.</p>',
+  );
   for (const section of sections) {
     if (section.tables.length + section.figures.length === 0) continue;
     markdown.push(`## ${section.heading}`, "");
@@ -127,7 +127,7 @@ function besideMarkdown(table: Table, { columns, rows }: BesideTable): string {
   );
   const explained = {
     ...table,
-    caption: `${table.caption} In brackets the paper's, and ours − it.`,
+    caption: `${table.caption} In brackets the paper's, then the difference.`,
   };
   return markdownTable(explained, columns.map(heading), body);
 }

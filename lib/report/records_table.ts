@@ -1,5 +1,5 @@
 /**
- * Any list of plain objects as a table, as they are: for a look at rows in a notebook.
+ * Any list of plain objects as a table, to look at rows in a notebook.
  * @module
  */
 import type { Cell, Table } from "./table.ts";
@@ -8,9 +8,8 @@ import type { Cell, Table } from "./table.ts";
 const LARGEST = 50;
 
 /**
- * A table of objects: a column for each field that holds a text, a number, a boolean or a list of
- * them in some object, in the order in which they first stand. Fields that hold more are left out and
- * named.
+ * A table with a row for each object and a column for each field, in order of first appearance. Fields
+ * that hold objects in some row are left out; the caption names them.
  */
 export function recordsTable(records: readonly object[]): Table {
   const fields = new Map<string, boolean>();

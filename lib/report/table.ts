@@ -1,5 +1,5 @@
 /**
- * Tables as data, and how they are written: Markdown, CSV and LaTeX.
+ * Tables as data: columns, rows, and what of them is best. `write/` turns them into files.
  * @module
  */
 
@@ -11,7 +11,7 @@ export interface Spread {
   readonly deviation: number;
 }
 
-/** What stands in a cell; `null` is a value that there is none of. */
+/** Content of a cell; `null` where there is no value. */
 export type Cell = string | number | Spread | null;
 
 /** A column: where its cells come from and how they are shown. */
@@ -44,7 +44,7 @@ export interface Table {
   readonly title: string;
   /** What it shows, in whole sentences. */
   readonly caption: string;
-  /** What must be said on its face: that the numbers are not the paper's. */
+  /** Shown with the table: that the numbers are not the paper's. */
   readonly notice?: string;
   /** From left to right. */
   readonly columns: readonly Column[];
@@ -69,10 +69,15 @@ export function percentColumn(key: string, name: string, group?: string): Column
   };
 }
 
+/** Arithmetic mean; of no values `NaN`. */
+export function meanOf(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
 /** A cell of several seeds' values: the value itself where there is one. */
 export function spread(values: readonly number[]): Cell {
   if (values.length === 0) return null;
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  const mean = meanOf(values);
   if (values.length === 1) return mean;
   const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
   return { mean, deviation: Math.sqrt(squares / (values.length - 1)) };
@@ -95,10 +100,10 @@ export function formatCell(cell: Cell | undefined, column: Column): string {
   return typeof cell === "number" ? show(cell) : `${show(cell.mean)} ± ${show(cell.deviation)}`;
 }
 
-/** How a cell stands among its column's. */
+/** Rank of a cell in its column. */
 export type Standing = "best" | "second" | undefined;
 
-/** Standing of each cell of a column, by printed value: what prints alike ranks alike. */
+/** Which cells of a column are best and second, by rounded value: equal print, equal rank. */
 export function standings(table: Table, column: Column): Standing[] {
   const { best, digits, scale = 1 } = column;
   const printed = table.rows.map((row) => {
@@ -123,90 +128,28 @@ export function columnHeading({ name, unit }: Column): string {
   return unit === undefined ? name : `${name} (${unit})`;
 }
 
-/**
- * The table in Markdown, best in bold and second underlined.
- *
- * @example
- * ```ts
- * import { percentColumn, tableToMarkdown } from "./table.ts";
- *
- * const markdown = tableToMarkdown({
- *   id: "example",
- *   title: "Two runs",
- *   caption: "Accuracy.",
- *   columns: [{ key: "run", name: "run" }, percentColumn("acc", "ACC")],
- *   rows: [{ run: "a", acc: 0.5 }, { run: "b", acc: 0.75 }],
- * });
- * console.assert(markdown.includes("| b | **75.0** |"));
- * ```
- */
-export function tableToMarkdown(table: Table): string {
-  const { columns, rows } = table;
-  const ranks = columns.map((column) => standings(table, column));
-  const body = rows.map((row, i) =>
-    columns.map((column, j) => {
-      const text = formatCell(row[column.key], column);
-      const rank = ranks[j]![i];
-      return rank === "best" ? `**${text}**` : rank === "second" ? `<u>${text}</u>` : text;
-    })
-  );
-  return markdownTable(table, columns.map(groupedHeading), body);
+/** Whether a column holds numbers: then it is aligned to the right. */
+export function isNumeric({ rows }: Table, { key }: Column): boolean {
+  return rows.some((row) => cellNumber(row[key]) !== undefined);
 }
 
-function groupedHeading(column: Column): string {
-  const heading = columnHeading(column);
-  return column.group === undefined ? heading : `${column.group}: ${heading}`;
+/** Neighbouring columns under one heading, or under none. */
+export interface ColumnGroup {
+  readonly heading: string | undefined;
+  /** Place of the first column. */
+  readonly start: number;
+  /** Number of columns. */
+  readonly span: number;
 }
 
-/** A table's title, notice and caption over a Markdown table of the given headings and cells. */
-export function markdownTable(
-  { title, notice, caption, columns, rows }: Table,
-  headings: readonly string[],
-  cells: readonly (readonly string[])[],
-): string {
-  const line = (texts: readonly string[]) =>
-    `| ${texts.map((text) => text.replaceAll("|", "\\|")).join(" | ")} |`;
-  const numeric = columns.map(({ key }) => rows.some((row) => cellNumber(row[key]) !== undefined));
-  return [
-    `**${title}**`,
-    ...(notice === undefined ? [] : ["", `*${notice}*`]),
-    "",
-    caption,
-    "",
-    line(headings),
-    line(numeric.map((right) => right ? "--:" : ":--")),
-    ...cells.map(line),
-    "",
-  ].join("\n");
-}
-
-/** The table as CSV (RFC 4180) with numbers as they are: unscaled and unrounded. */
-export function tableToCsv({ columns, rows }: Table): string {
-  const withDeviation = new Set(
-    columns.filter(({ key }) => rows.some((row) => isSpread(row[key]))).map(({ key }) => key),
-  );
-  const header = columns.flatMap(({ key }) =>
-    withDeviation.has(key) ? [key, `${key}_deviation`] : [key]
-  );
-  const body = rows.map((row) =>
-    columns.flatMap(({ key }) => {
-      const cell = row[key] ?? "";
-      if (!withDeviation.has(key)) return [cell as string | number];
-      return isSpread(cell) ? [cell.mean, cell.deviation] : [cell as string | number, ""];
-    })
-  );
-  return toCsv([header, ...body]);
-}
-
-/** Lines of comma-separated values, quoted where RFC 4180 asks for it. */
-export function toCsv(lines: readonly (readonly (string | number)[])[]): string {
-  const quote = (value: string | number) => {
-    const text = String(value);
-    return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-  };
-  return lines.map((line) => line.map(quote).join(",") + "\n").join("");
-}
-
-function isSpread(cell: Cell | undefined): cell is Spread {
-  return typeof cell === "object" && cell !== null;
+/** The groups of a table's columns from left to right; empty where no column has a heading over it. */
+export function columnGroups(columns: readonly Column[]): ColumnGroup[] {
+  if (columns.every(({ group }) => group === undefined)) return [];
+  const starts = columns.map((_, i) => i)
+    .filter((i) => i === 0 || columns[i]!.group !== columns[i - 1]!.group);
+  return starts.map((start, i) => ({
+    heading: columns[start]!.group,
+    start,
+    span: (starts[i + 1] ?? columns.length) - start,
+  }));
 }

@@ -2,7 +2,8 @@
  * How figures look: colours, sizes and widths for publication.
  * @module
  */
-import { FONT_FAMILY } from "./write/font.ts";
+// Imported so that the package is installed; its other files are then found beside it.
+import metadata from "@expo-google-fonts/arimo/metadata.json" with { type: "json" };
 import type { Spec } from "./figure.ts";
 
 /** Looks that figures can have; `paper` is that of the published figures. */
@@ -10,6 +11,15 @@ export const THEMES = ["default", "paper"] as const;
 
 /** A look. */
 export type ThemeName = typeof THEMES[number];
+
+/**
+ * Typeface of figures, carried along so that they look the same on a machine without fonts: Arimo,
+ * which has the widths of Arial and Helvetica.
+ */
+export const FONT_FAMILY: string = metadata.family;
+
+/** Version of the typeface, part of what a rendered figure depends on. */
+export const FONT_VERSION: string = metadata.version;
 
 /** Width of a figure in millimetres, by columns of a page it is wide. */
 export const WIDTH_MM: Readonly<Record<1 | 2, number>> = { 1: 84, 2: 174 };
@@ -43,15 +53,15 @@ const COLOURS: Readonly<
   },
 };
 
-/** Of titles, of labels and values, of axes, of lines behind the marks. */
+/** Colours of titles, of labels, of axes, and of grid lines. */
 const TITLE_INK = "#000", LABEL_INK = "#222", AXIS_INK = "#444", GRID_INK = "#ddd";
 
 /** Text in pixels: 7.5 and 7 pt, what journals ask for at the least. */
 const TEXT_PX = 10, LABEL_PX = 9.4;
 
 /**
- * A look as vega-lite's `config`. All ink is named: a page with a dark theme of its own, as JupyterLab's,
- * brings white text, which our white ground would swallow.
+ * A look as vega-lite's `config`. It names every colour of text and lines, because a page with a dark
+ * theme, such as JupyterLab's, would otherwise draw white text on our white ground.
  */
 export function themeConfig(name: ThemeName): Spec {
   const { category, ordinal, median } = COLOURS[name];

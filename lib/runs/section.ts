@@ -2,7 +2,8 @@
  * A section of a paper: its runs as plain data, and the tables and figures that show them.
  * @module
  */
-import type { FeaturePoint, PrintedCell } from "../published/published.ts";
+import type { FeaturePoint } from "../published/points.ts";
+import type { PrintedCell } from "../published/printed.ts";
 import type { Figure } from "../report/figure.ts";
 import type { Table } from "../report/table.ts";
 import type { RunConfig, RunRow } from "./config.ts";

@@ -3,12 +3,15 @@
  * vega-lite.
  * @module
  */
+import { readRineHead } from "../detectors/rine/head.ts";
 import { UserError } from "../io/errors.ts";
-import { type Figure, type FigureRow, percentAxis, scoreScale } from "../report/figure.ts";
+import type { Figure, FigureRow } from "../report/figure.ts";
+import { nominal, points, quantitative, scores } from "../report/marks.ts";
+import { classSetEncoding, noticeOf } from "../report/paper/columns.ts";
+import { classSetName } from "../runs/choices.ts";
 import type { RunRow } from "../runs/config.ts";
-import { meanScore } from "../runs/select.ts";
-import { classSetEncoding, classSetName, noticeOf } from "../report/paper/heads.ts";
 import type { Profile } from "../runs/profile.ts";
+import { meanScore } from "../runs/select.ts";
 
 /** What a tooltip tells of a run. */
 const TOOLTIP = [
@@ -35,11 +38,7 @@ function assertRows(rows: unknown): void {
 export function runsFigure(profile: Profile, rows: readonly RunRow[]): Figure {
   assertRows(rows);
   const data = rows.map((row): FigureRow => ({
-    training: trainingName(profile, row),
-    backbone: row.backbone,
-    "ξ": row.contrastiveWeight,
-    "q": row.projectionLayers,
-    "d′": row.projectionDim,
+    ...named(profile, row),
     parameters: row.parameterCount,
     value: meanScore(row, "acc"),
     AP: meanScore(row, "ap"),
@@ -73,30 +72,17 @@ export function runsFigure(profile: Profile, rows: readonly RunRow[]): Figure {
       transform: menus.map(({ field, name }) => ({
         filter: `${name} === null || datum['${field}'] === ${name}`,
       })),
-      mark: { type: "point", size: 30 },
-      encoding: {
-        x: {
-          field: "parameters",
-          type: "quantitative",
+      ...points({}, { size: 30 }, {
+        x: quantitative("parameters", {
           title: "trainable parameters",
           scale: { type: "log", nice: false, padding: 12 },
           axis: { format: "~s" },
-        },
-        y: {
-          field: "value",
-          type: "quantitative",
-          axis: percentAxis("mean ACC over test sets"),
-          scale: scoreScale(data),
-        },
+        }),
+        y: scores("mean ACC over test sets", data),
         color: classSetEncoding(profile, data),
-        shape: {
-          field: "backbone",
-          type: "nominal",
-          title: null,
-          scale: { domain: profile.backbones },
-        },
+        shape: nominal("backbone", { title: null, scale: { domain: profile.backbones } }),
         tooltip: TOOLTIP,
-      },
+      }),
     },
   };
 }
@@ -108,27 +94,13 @@ export function setsFigure(profile: Profile, rows: readonly RunRow[]): Figure {
   const data = rows.flatMap((row) =>
     Object.entries(row.test).map(([name, { acc, ap }]): FigureRow => ({
       set: sets.find((set) => set.name === name)?.title ?? name,
-      training: trainingName(profile, row),
-      backbone: row.backbone,
-      "ξ": row.contrastiveWeight,
-      "q": row.projectionLayers,
-      "d′": row.projectionDim,
+      ...named(profile, row),
       value: acc,
       AP: ap,
     }))
   );
-  const set = {
-    field: "set",
-    type: "nominal",
-    title: null,
-    sort: [...new Set(data.map(({ set }) => set!))],
-  };
-  const value = {
-    field: "value",
-    type: "quantitative",
-    axis: percentAxis("ACC"),
-    scale: scoreScale(data),
-  };
+  const set = nominal("set", { title: null, sort: [...new Set(data.map(({ set }) => set!))] });
+  const value = scores("ACC", data);
   return {
     id: "sets",
     title: "Runs by test set",
@@ -148,22 +120,26 @@ export function setsFigure(profile: Profile, rows: readonly RunRow[]): Figure {
             x2: { field: "value", aggregate: "max" },
           },
         },
-        {
-          mark: { type: "point", size: 30 },
-          encoding: {
-            y: set,
-            x: value,
-            color: classSetEncoding(profile, data),
-            tooltip: TOOLTIP,
-          },
-        },
+        points({}, { size: 30 }, {
+          y: set,
+          x: value,
+          color: classSetEncoding(profile, data),
+          tooltip: TOOLTIP,
+        }),
       ],
     },
   };
 }
 
-/** What a head was trained on: the number of classes, or the other training set. */
-function trainingName(profile: Profile, { trainingSet, classes }: RunRow): string {
+/** What tells a run from others. */
+function named(profile: Profile, { trainingSet, classes, backbone, head }: RunRow): FigureRow {
   const { latent } = profile.trainedOn;
-  return trainingSet === latent.name ? latent.title : classSetName(profile, classes);
+  const { contrastiveWeight, projectionLayers, projectionDim } = readRineHead(head);
+  return {
+    training: trainingSet === latent.name ? latent.title : classSetName(profile, classes),
+    backbone,
+    "ξ": contrastiveWeight,
+    "q": projectionLayers,
+    "d′": projectionDim,
+  };
 }

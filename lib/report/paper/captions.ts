@@ -4,26 +4,18 @@
  */
 import { listImages } from "../../data/dataset.ts";
 import type { RunRow } from "../../runs/config.ts";
-import { type CommandOptions, reproduceCommand } from "../../runs/setup.ts";
-import type { SectionReport } from "../../runs/section.ts";
 import { unlessMissing } from "../../runs/missing.ts";
 import type { Profile } from "../../runs/profile.ts";
-
-/** Choices that all numbers of a report hang on. */
-export type Conditions = Pick<CommandOptions, "engine" | "precision" | "protocol">;
+import type { SectionReport } from "../../runs/section.ts";
+import { reproduceCommand, type Setup } from "../../runs/setup.ts";
 
 /**
  * The command that makes a report, and what it stands for with all that it leaves out.
  * @param engines what trained the heads, as their records say
  * @returns what stands between `` ` `` is code
  */
-export function provenance(
-  profile: Profile,
-  options: CommandOptions,
-  engines: readonly string[],
-): string {
-  const { seed = 0, seeds = [seed], engine = "onnx", device = "cpu" } = options;
-  const { protocol = "released", precision = "full", skipCorrupt } = options;
+export function provenance(setup: Setup, engines: readonly string[]): string {
+  const { profile, seed, seeds, engine, device, protocol, precision, skipCorrupt } = setup;
   const says = [
     `${profile.name} profile`,
     profile.selection === "val"
@@ -36,17 +28,15 @@ export function provenance(
     ...(seeds.includes(seed) ? [] : [`images drawn with seed ${seed}`]),
     ...(skipCorrupt ? ["images that cannot be decoded left out"] : []),
   ];
-  return `Made by \`${reproduceCommand(profile, options)}\`: ${says.join("; ")}.`;
+  return `Made by \`${reproduceCommand(setup)}\`: ${says.join("; ")}.`;
 }
 
 /**
  * Says how many images are there of test sets that hold fewer than were published. Sets that are not
  * there are not counted: nothing is shown of them.
- * @param root folder that the sets lie in
  */
 export async function fewerImages(
-  { testSets, synthbusterSets }: Profile,
-  root: string,
+  { profile: { testSets, synthbusterSets }, root }: Pick<Setup, "profile" | "root">,
 ): Promise<string | undefined> {
   let sets = 0, found = 0, published = 0;
   for (const spec of [...testSets, ...synthbusterSets]) {
@@ -91,7 +81,7 @@ export function seedsRemark(rows: readonly RunRow[], shown: keyof typeof SEEDS_S
 /** A section's tables and figures, whose captions say which conditions are not the usual ones. */
 export function underConditions(
   { tables, figures }: SectionReport,
-  { engine = "onnx", precision = "full", protocol = "released" }: Conditions,
+  { engine, precision, protocol }: Pick<Setup, "engine" | "precision" | "protocol">,
 ): SectionReport {
   const says = [
     ...(protocol === "released" ? [] : ["images treated as the paper's text says"]),

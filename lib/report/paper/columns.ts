@@ -3,11 +3,13 @@
  * @module
  */
 import type { DatasetSpec } from "../../data/dataset.ts";
+import type { PrintedCell } from "../../published/printed.ts";
 import { averagedNames } from "../../runs/choices.ts";
 import type { RunRow } from "../../runs/config.ts";
 import type { Profile } from "../../runs/profile.ts";
 import { meanScore } from "../../runs/select.ts";
 import type { FigureRow, Spec } from "../figure.ts";
+import { ordinal } from "../marks.ts";
 import { type Cell, type Column, percentColumn, spread } from "../table.ts";
 
 /** A column for each test set under its family, and one for the mean over all but a user's own. */
@@ -36,6 +38,18 @@ export function scoreCells(
   };
 }
 
+/** Printed cells as rows of a table, as fractions; one row a method, classes and variant. */
+export function printedRows(cells: readonly PrintedCell[]): Record<string, Cell>[] {
+  const rows = new Map<string, Record<string, Cell>>();
+  for (const { method, trainingClasses, variant, metric, generator, percent } of cells) {
+    const key = JSON.stringify([method, trainingClasses, variant, metric]);
+    const row = rows.get(key) ?? { method, trainingClasses, variant, metric };
+    row[generator] = percent === null ? null : percent / 100;
+    rows.set(key, row);
+  }
+  return [...rows.values()];
+}
+
 /** `notice`, where the profile's numbers are not the paper's, as a field of tables and figures. */
 export function noticeOf({ notice }: Profile): { notice?: string } {
   return notice === undefined ? {} : { notice };
@@ -45,17 +59,23 @@ export function noticeOf({ notice }: Profile): { notice?: string } {
  * Colour and legend of class sets, named in the rows' field `training`: each has the same colour in every
  * figure, whichever of them it shows. What is no class set of the profile comes after them.
  */
-export function classSetEncoding({ classSets }: Profile, rows: readonly FigureRow[]): Spec {
-  const known = classSets.map(({ name }) => name);
+export function classSetEncoding(profile: Profile, rows: readonly FigureRow[]): Spec {
+  const known = classSetNames(profile);
   const shown = new Set(rows.map(({ training }) => String(training)));
   const domain = [...new Set([...known, ...shown])];
-  return {
-    field: "training",
-    type: "ordinal",
+  return ordinal("training", {
     title: null,
     scale: { domain },
     legend: { values: domain.filter((name) => shown.has(name)) },
-  };
+  });
+}
+
+/** ACC and AP, in the order in which tables and figures show them. */
+export const MEASURES = ["acc", "ap"] as const;
+
+/** Names of the class sets in their order: how figures sort the panels of their trainings. */
+export function classSetNames({ classSets }: Profile): string[] {
+  return classSets.map(({ name }) => name);
 }
 
 /** Colour, legend and order of ACC and AP in figures. */

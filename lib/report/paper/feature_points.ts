@@ -1,31 +1,20 @@
 /**
- * The points of Figure 1: images in the feature spaces of detectors, from tokens and heads on disk.
+ * The points of Figure 1: images in the feature spaces of detectors, from features and heads on disk.
  * @module
  */
 import { join } from "node:path";
-import { loadCheckpoint } from "../../detectors/rine/checkpoint.ts";
-import type { HeadEngine } from "../../detectors/rine/engine.ts";
+import { detectorNamed } from "../../detectors/index.ts";
 import { contentKey, readJson, writeJson } from "../../io/files.ts";
+import type { FeaturePoint } from "../../published/points.ts";
 import { randomStream } from "../../random.ts";
-import { projectFeatures } from "../tsne.ts";
-import type { FeaturePoint } from "../../published/published.ts";
 import type { RunRecord } from "../../runs/record.ts";
+import type { Setup } from "../../runs/setup.ts";
 import { FeatureRows } from "../../tokens/rows.ts";
-import { drawnSets } from "../../../experiments/rine/feature_space.ts";
-import type { Profile } from "../../runs/profile.ts";
+import { projectFeatures } from "../tsne.ts";
+import { drawnSets } from "./figure_1.ts";
 
-/** Where the images' features come from. */
-export interface FeatureSource {
-  /** A run on the test sets' centre crops, best the grid's best of most classes. */
-  readonly record: RunRecord;
-  /** Folder of the profile's results, which checkpoints are relative to. */
-  readonly folder: string;
-  readonly tokensFolder: string;
-  readonly engine: HeadEngine;
-}
-
-/** Images drawn for each detector: t-SNE takes time with the square of their number. */
-const IMAGES: Readonly<Record<Profile["name"], number>> = { mini: 600, paper: 2000 };
+/** Where features and heads lie, and what they are read with. */
+export type PointsSetup = Pick<Setup, "profile" | "folder" | "tokens" | "engine">;
 
 /** The images whose features are projected, and their features for each detector. */
 interface Features {
@@ -35,17 +24,18 @@ interface Features {
 }
 
 /**
- * Points of a trained head, in the space that its contrastive loss sees, and of the backbone alone,
- * in that of its last block. Equal number of images of each set, the same in both. Kept in
- * `feature_space.json` in the results folder and made again only for another run or seed.
+ * Points of a trained head, in the space that it decides in, and of the backbone alone, in that of its
+ * last block: equally many images of each set, the same in both. They are kept in `points/` of the
+ * profile's results and read from there when asked for again.
+ * @param record a run on the test sets' centre crops; the grid's best of most classes
  */
 export async function featurePoints(
-  profile: Profile,
-  source: FeatureSource,
+  setup: PointsSetup,
+  record: RunRecord,
 ): Promise<readonly FeaturePoint[]> {
-  const kept = await keptPoints(profile, source);
+  const kept = await keptPoints(setup, record);
   if (kept) return kept;
-  const { images, byDetector } = await readFeatures(profile, source);
+  const { images, byDetector } = await readFeatures(setup, record);
   const points = [...byDetector].flatMap(([detector, features]) => {
     const places = projectFeatures(features, images.length);
     return images.map((image, i): FeaturePoint => ({
@@ -55,63 +45,54 @@ export async function featurePoints(
       ...image,
     }));
   });
-  const keeping: Kept = { key: keyOf(profile, source), points };
-  await writeJson(keptPath(source), keeping);
+  await writeJson(keptPath(setup, record), points);
   return points;
 }
 
-/** What is kept on disk. */
-interface Kept {
-  readonly key: string;
-  readonly points: readonly FeaturePoint[];
-}
-
-/** The points that {@linkcode featurePoints} has made before, where they are of this run. */
-export async function keptPoints(
-  profile: Profile,
-  source: Pick<FeatureSource, "record" | "folder">,
+/** The points that {@linkcode featurePoints} has made of this run before. */
+export function keptPoints(
+  setup: Pick<PointsSetup, "profile" | "folder">,
+  record: RunRecord,
 ): Promise<readonly FeaturePoint[] | undefined> {
-  const kept = await readJson<Kept>(keptPath(source));
-  return kept?.key === keyOf(profile, source) ? kept.points : undefined;
+  return readJson<readonly FeaturePoint[]>(keptPath(setup, record));
 }
 
-function keptPath({ folder }: Pick<FeatureSource, "folder">): string {
-  return join(folder, "feature_space.json");
-}
-
-function keyOf(profile: Profile, { record }: Pick<FeatureSource, "record">): string {
-  return contentKey([record.key, drawnSets(profile), IMAGES[profile.name]]);
+function keptPath(
+  { profile, folder }: Pick<PointsSetup, "profile" | "folder">,
+  { key }: RunRecord,
+): string {
+  const name = contentKey([key, drawnSets(profile), profile.pointImages]);
+  return join(folder, "points", `${name}.json`);
 }
 
 async function readFeatures(
-  profile: Profile,
-  { record, folder, tokensFolder, engine }: FeatureSource,
+  { profile, folder, tokens: tokensFolder, engine }: PointsSetup,
+  { config: { training }, evaluations, tokens: { test } }: RunRecord,
 ): Promise<Features> {
   const sets = drawnSets(profile);
-  const perSet = Math.floor(IMAGES[profile.name] / sets.length);
-  const { checkpoint } = record.evaluations[0]!;
-  const { architecture, parameters } = await loadCheckpoint(join(folder, checkpoint));
-  const predictor = await engine.predictor(architecture, parameters);
+  const perSet = Math.floor(profile.pointImages / sets.length);
+  const detector = detectorNamed(training.detector);
+  const scorer = await detector.open(join(folder, evaluations[0]!.checkpoint), { engine });
   const images: Features["images"][number][] = [];
   const heads: Float32Array[] = [], last: Float32Array[] = [];
   try {
     for (const { name } of sets) {
-      using rows = await FeatureRows.open(tokensFolder, record.tokens.test[name]!);
+      using rows = await FeatureRows.open(tokensFolder, test[name]!);
       const order = randomStream(0, "feature space", name).permutation(rows.count);
       const { tokens, labels, count } = rows.batches(perSet, order).next().value!;
-      heads.push((await predictor.predict(tokens, count)).z);
+      heads.push(await scorer.represent(tokens, count)); // [count, d′]
       for (let i = 0; i < count; i++) {
         images.push({ label: labels[i] as 0 | 1, generator: name });
         const end = (i + 1) * rows.blocks * rows.width;
-        last.push(tokens.slice(end - rows.width, end));
+        last.push(tokens.slice(end - rows.width, end)); // [width]
       }
     }
   } finally {
-    await predictor.dispose();
+    await scorer.dispose();
   }
   return {
     images,
-    byDetector: new Map([["RINE", joined(heads)], [record.config.training.backbone, joined(last)]]),
+    byDetector: new Map([[detector.title, joined(heads)], [training.backbone, joined(last)]]),
   };
 }
 

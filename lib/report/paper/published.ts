@@ -1,68 +1,50 @@
 /**
  * The published results through our own tables and figures, and against the printed ones.
- *
- * deno task published
  * @module
  */
-import { UserError } from "../../io/errors.ts";
 import { join } from "node:path";
-import { parameterCount } from "../../detectors/rine/architecture.ts";
 import { blockImportance, loadCheckpoint } from "../../detectors/rine/checkpoint.ts";
-import { assertWritable, exists } from "../../io/files.ts";
-import { cellNumber, type Table } from "../table.ts";
-import type { ThemeName } from "../theme.ts";
-import { writeFigure, writeTable } from "../write/files.ts";
+import { exists } from "../../io/files.ts";
+import { publishedLogs } from "../../published/logs.ts";
+import { publishedPoints } from "../../published/points.ts";
+import { type PrintedCell, printedCells } from "../../published/printed.ts";
+import { readReleasedLogs } from "../../published/released_pickles.ts";
+import type { Profile } from "../../runs/profile.ts";
 import {
-  type CountParameters,
-  type PrintedCell,
-  printedCells,
-  publishedLogs,
-  publishedPoints,
-  publishedRows,
-} from "../../published/published.ts";
-import { readReleasedLogs } from "../../published/released.ts";
-import { OWN } from "../../../experiments/rine/appendix.ts";
-import { type Experiment, headingOf, type SectionReport } from "../../runs/section.ts";
-import { paper } from "../../../experiments/profiles/paper.ts";
-import { SECTIONS } from "../../../experiments/index.ts";
+  type Experiments,
+  reportOf,
+  type Section,
+  type SectionReport,
+} from "../../runs/section.ts";
+import { cellNumber, type Table } from "../table.ts";
+import { publishedRows } from "./published_rows.ts";
+import { OWN } from "./table_7.ts";
 
 /** A section and what it reports. */
 export interface ReportedSection {
-  readonly experiment: Pick<Experiment, "name" | "section" | "title">;
+  readonly section: Section;
   readonly report: SectionReport;
 }
-
-/** CLIP's vision transformers: number of blocks and width of a token. */
-const CLIP_SIZES: Readonly<Record<string, { readonly blocks: number; readonly width: number }>> = {
-  "ViT-L/14": { blocks: 24, width: 1024 },
-  "ViT-B/32": { blocks: 12, width: 768 },
-};
-
-const countParameters: CountParameters = ({ backbone, projectionLayers, projectionDim }) => {
-  const sizes = CLIP_SIZES[backbone];
-  if (sizes === undefined) {
-    throw new UserError(
-      "usage",
-      `Cannot count parameters: expected ${Object.keys(CLIP_SIZES).join(", ")}, found ${backbone}`,
-    );
-  }
-  return parameterCount({ ...sizes, projectionLayers, projectionDim, ablation: "none" });
-};
 
 /**
  * The published results, section by section, through the same code as ours.
  * @param clone folder of a clone of mever-team/rine, whose logs and checkpoints are read instead of
  * the numbers that come with the project
  */
-export async function publishedReport(clone?: string): Promise<ReportedSection[]> {
+export async function publishedReport(
+  { sections, profiles }: Experiments,
+  clone?: string,
+): Promise<ReportedSection[]> {
+  const profile = Object.values(profiles).find(({ isComparable }) => isComparable);
+  if (profile === undefined) throw new Error("Cannot show published results: no profile is theirs");
   const [{ points, ...logs }, printed] = await Promise.all([
-    clone === undefined ? projectLogs() : clonedLogs(clone),
+    clone === undefined ? projectLogs() : clonedLogs(clone, profile),
     printedCells(),
   ]);
-  const rows = publishedRows(logs, countParameters);
-  return SECTIONS.map((experiment) => ({
-    experiment,
-    report: experiment.report(paper, rows, { printed, points }),
+  const rows = publishedRows(logs, profile.backboneSizes);
+  return sections.map((section) => ({
+    section,
+    report: reportOf(section, { profile, rows, printed, points }),
   }));
 }
 
@@ -71,14 +53,14 @@ async function projectLogs() {
   return { ...logs, points };
 }
 
-async function clonedLogs(clone: string) {
-  const blockImportanceOf: Record<string, readonly number[]> = {};
-  for (const { classes } of paper.classSets) {
+async function clonedLogs(clone: string, { classSets }: Profile) {
+  const importances: Record<string, readonly number[]> = {};
+  for (const { classes } of classSets) {
     const path = join(clone, "ckpt", `model_${classes.length}class_trainable.pth`);
     if (!await exists(path)) continue;
-    blockImportanceOf[classes.length] = blockImportance((await loadCheckpoint(path)).parameters);
+    importances[classes.length] = blockImportance((await loadCheckpoint(path)).parameters);
   }
-  return { ...await readReleasedLogs(clone), blockImportance: blockImportanceOf };
+  return { ...await readReleasedLogs(clone), blockImportance: importances };
 }
 
 /** A printed cell that the logs say otherwise. */
@@ -133,56 +115,4 @@ function counterpart(tables: readonly Table[], cell: PrintedCell): number | unde
     (cell.table === 4 || row["trainingClasses"] === trainingClasses && row["metric"] === metric)
   );
   return cellNumber(row?.[cell.table === 4 ? `${metric}_${trainingClasses}` : generator]);
-}
-
-/** Where {@linkcode runPublished} writes, and how its figures look. */
-export interface PublishedOptions {
-  /** Folder for `tables/` and `figures/`. */
-  readonly out: string;
-  /** A clone of mever-team/rine to read; by default the numbers that come with the project. */
-  readonly from?: string;
-  /** Default `default`. */
-  readonly theme?: ThemeName;
-}
-
-/**
- * Writes the published tables and figures, and compares the tables with the printed ones.
- * @returns a summary for people
- */
-export async function runPublished(
-  { out, from, theme = "default" }: PublishedOptions,
-): Promise<string> {
-  await assertWritable(out);
-  const sections = await publishedReport(from);
-  const lines: string[] = [];
-  for (const { experiment, report } of sections) {
-    const { tables, figures } = report;
-    if (tables.length + figures.length > 0) lines.push(headingOf(experiment));
-    for (const table of tables) {
-      const written = await writeTable(join(out, "tables"), table);
-      lines.push(`  ${join(out, "tables", table.id)}.md  ${table.title} (${written})`);
-    }
-    for (const figure of figures) {
-      const written = await writeFigure(join(out, "figures"), figure, { theme });
-      lines.push(`  ${join(out, "figures", figure.id)}.svg  ${figure.title} (${written})`);
-    }
-  }
-  const tables = sections.flatMap(({ report }) => report.tables);
-  return [...lines, "", ...comparisonLines(comparePublished(tables, await printedCells()))].join(
-    "\n",
-  );
-}
-
-function comparisonLines({ agreeing, covered, differing }: Comparison): string[] {
-  return [
-    `${agreeing} of ${covered} printed cells agree`,
-    ...differing.map(({ cell, found }) =>
-      `  Table ${cell.table}, ${
-        [cell.method, cell.trainingClasses && `${cell.trainingClasses}-class`, cell.variant]
-          .filter((part) => part !== "").join(", ")
-      }, ${cell.generator}, ${cell.metric.toUpperCase()}: printed ${
-        cell.percent!.toFixed(1)
-      }, from the logs ${found}`
-    ),
-  ];
 }

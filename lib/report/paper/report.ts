@@ -2,189 +2,144 @@
  * What a reproduction reports: tables, figures, and the page that sets them beside the paper's.
  * @module
  */
-import { join } from "node:path";
-import { type EngineName, openEngine } from "../../detectors/rine/open_engine.ts";
-import { writeReport } from "../page.ts";
-import { writeFigure, writeTable, type Written } from "../write/files.ts";
-import { printedCells } from "../../published/published.ts";
-import type { RunRecord } from "../../runs/record.ts";
-import { reproduceCommand } from "../../runs/setup.ts";
-import {
-  type Experiment,
-  headingOf,
-  type ReportExtras,
-  type SectionReport,
-} from "../../runs/section.ts";
-import { featurePoints, keptPoints } from "./feature_points.ts";
-import { bestRecords, type FinishedRuns } from "../../runs/finished.ts";
+import { type PrintedCell, printedCells } from "../../published/printed.ts";
+import type { FeaturePoint } from "../../published/points.ts";
+import type { RunRow } from "../../runs/config.ts";
 import type { Profile } from "../../runs/profile.ts";
+import type { RunRecord } from "../../runs/record.ts";
+import { headingOf, reportOf, type Section, type Shown } from "../../runs/section.ts";
+import { reproduceCommand, type Setup } from "../../runs/setup.ts";
+import { writeReport } from "../page.ts";
+import { writeExhibits } from "../write/files.ts";
 import { provenance, underConditions } from "./captions.ts";
+import { featurePoints, keptPoints } from "./feature_points.ts";
 import { publishedReport, type ReportedSection } from "./published.ts";
-import type { ReproduceOptions } from "../../cli/reproduce.ts";
-import { SECTIONS } from "../../../experiments/index.ts";
 
-/** A section whose runs are all there. */
-export interface Done {
-  readonly experiment: Experiment;
-  readonly report: SectionReport;
-  /** What trained its heads, as its records say. */
-  readonly engines: readonly string[];
-  /** What was done for it; absent where it was not asked for, and had been done before. */
+/** A section whose runs are all on disk. */
+export interface FinishedSection {
+  readonly section: Section;
+  /** The section's own, in the order of its runs. */
+  readonly records: readonly RunRecord[];
+  /** The section's own, in the order of the records, then those of the sections it depends on. */
+  readonly rows: readonly RunRow[];
+  /** What was done for it just now; absent where it had been done before. */
   readonly line?: string;
 }
 
-/**
- * Reports of the sections that have just been run, and of those that had been run before.
- * @param names which sections, where they are done
- * @param lines what was done for those that have just been run
- */
-export async function doneSections(
-  finished: FinishedRuns,
-  names: ReadonlySet<string>,
-  lines: ReadonlyMap<string, string>,
-  { profile, skipCorrupt, ...conditions }: ReproduceOptions,
-  source: Omit<ExtrasSource, "records" | "makePoints">,
-): Promise<Done[]> {
-  const done: Done[] = [];
-  for (const experiment of SECTIONS.filter(({ name }) => names.has(name))) {
-    const line = lines.get(experiment.name);
-    const section = await finished.find(experiment.name);
-    if (!section) continue;
-    // what was made without some images is done only for those who may leave them out
-    if (!skipCorrupt && section.records.some(({ skippedImages }) => skippedImages)) continue;
-    const { records } = await finished.section("grid");
-    const extras = await extrasOf(experiment, profile, {
-      ...source,
-      records,
-      makePoints: line !== undefined,
-    });
-    if (!extras) continue;
-    done.push({
-      experiment,
-      report: underConditions(experiment.report(profile, section.rows, extras), {
-        ...conditions,
-        ...source,
-      }),
-      engines: [...new Set(section.records.map(({ engine }) => engine))],
-      ...(line === undefined ? {} : { line }),
-    });
-  }
-  return done;
-}
+/** A finished section with its tables and figures. */
+export interface FinishedReport extends ReportedSection, FinishedSection {}
 
-/** Where {@linkcode extrasOf} reads. */
-export interface ExtrasSource {
-  /** The grid's, among others. */
-  readonly records: readonly RunRecord[];
-  readonly folder: string;
-  readonly tokensFolder: string;
-  readonly engine: EngineName;
-  /** Whether Figure 1's points are made where they are not there, which takes a while. */
+/** Which head Figure 1 looks into, and whether that may take a while. */
+export interface PointsChoice {
+  /** The grid's best head of most classes; absent where the grid is not finished. */
+  readonly pointsOf?: RunRecord | undefined;
+  /** Whether points are made where they are not on disk. */
   readonly makePoints: boolean;
 }
 
 /**
- * What a section's report shows besides rows.
- * @returns `undefined` where Figure 1's points are not there and are not to be made
+ * What a section's tables and figures are made of.
+ * @returns `undefined` where it shows points that are not on disk and are not to be made
  */
-export async function extrasOf(
-  { name }: Experiment,
-  profile: Profile,
-  { records, engine: engineName, makePoints, ...source }: ExtrasSource,
-): Promise<ReportExtras | undefined> {
-  const printed = profile.name === "paper" ? { printed: await printedCells() } : {};
-  if (name !== "feature_space") return printed;
-  const record = bestRecords(profile, records).at(-1)?.records[0];
-  if (!record) return printed;
-  const kept = await keptPoints(profile, { record, ...source });
-  if (kept) return { ...printed, points: kept };
-  if (!makePoints) return undefined;
-  const engine = await openEngine(engineName);
-  try {
-    return { ...printed, points: await featurePoints(profile, { record, engine, ...source }) };
-  } finally {
-    await engine.dispose();
+export async function shownOf(
+  setup: Setup,
+  { section, rows }: Pick<FinishedSection, "section" | "rows">,
+  { pointsOf, makePoints }: PointsChoice,
+): Promise<Shown | undefined> {
+  const { profile } = setup;
+  const printed: readonly PrintedCell[] = profile.isComparable ? await printedCells() : [];
+  let points: readonly FeaturePoint[] | undefined = [];
+  if (section.showsPoints && pointsOf) {
+    points = makePoints ? await featurePoints(setup, pointsOf) : await keptPoints(setup, pointsOf);
   }
+  return points && { profile, rows, printed, points };
 }
 
-/** Where {@linkcode writeSections} writes. */
-export interface WrittenTo {
-  /** Of the profile's results. */
-  readonly folder: string;
-  /** What has been written, in this call and in those before. */
+/**
+ * Tables and figures of finished sections. Points of Figure 1 are made for a section that has just
+ * been run; one that had been run before and has no points on disk is left out.
+ */
+export async function reportSections(
+  setup: Setup,
+  finished: readonly FinishedSection[],
+  pointsOf?: RunRecord,
+): Promise<FinishedReport[]> {
+  const reports: FinishedReport[] = [];
+  for (const one of finished) {
+    const makePoints = one.line !== undefined;
+    const shown = await shownOf(setup, one, { pointsOf, makePoints });
+    if (!shown) continue;
+    reports.push({ ...one, report: underConditions(reportOf(one.section, shown), setup) });
+  }
+  return reports;
+}
+
+/** What {@linkcode writeSections} is told besides the sections. */
+export interface WritingOptions {
+  /** Paths that were written, in this call and in those before; new ones are added. */
   readonly written: Set<string>;
-  /** That some test sets are not whole. */
+  /** That some test sets are not whole: see `fewerImages`. */
   readonly fewer?: string | undefined;
 }
 
-/** Writes tables, figures and report; returns what to say of the sections that were asked for. */
+/**
+ * Writes tables, figures and the report into {@linkcode Setup.outputs}.
+ * @returns what to say of the sections that were run just now
+ */
 export async function writeSections(
-  done: readonly Done[],
-  options: ReproduceOptions,
-  { folder, written, fewer }: WrittenTo,
+  setup: Setup,
+  reports: readonly FinishedReport[],
+  { written, fewer }: WritingOptions,
 ): Promise<string[]> {
-  const { profile, theme } = options;
-  const lineOf = (path: string, title: string, what: Written) => {
-    if (what === "written") written.add(path);
-    return `  ${path}  ${title} (${written.has(path) ? "written" : "up to date"})`;
-  };
+  const { experiments, profile, outputs, theme } = setup;
   const said: string[] = [];
-  for (const { report: { tables, figures }, line } of done) {
-    const lines = line === undefined ? [] : [line];
-    for (const table of tables) {
-      const path = join(folder, "tables");
-      const what = await writeTable(path, table);
-      lines.push(lineOf(join(path, `${table.id}.md`), table.title, what));
-    }
-    for (const figure of figures) {
-      const path = join(folder, "figures");
-      const what = await writeFigure(path, figure, { theme });
-      lines.push(lineOf(join(path, `${figure.id}.svg`), figure.title, what));
-    }
-    if (line !== undefined) said.push(...lines);
+  for (const { report, line } of reports) {
+    const exhibits = await writeExhibits(outputs, report, { theme });
+    for (const one of exhibits) if (one.written === "written") written.add(one.path);
+    if (line === undefined) continue;
+    said.push(
+      line,
+      ...exhibits.map(({ path, title }) =>
+        `  ${path}  ${title} (${written.has(path) ? "written" : "up to date"})`
+      ),
+    );
   }
-  const withHeading = ({ experiment, report }: ReportedSection) => ({
-    heading: headingOf(experiment),
+  const withHeading = ({ section, report }: ReportedSection) => ({
+    heading: headingOf(section),
     ...report,
   });
-  await writeReport(folder, {
+  const engines = reports.flatMap(({ records }) => records.map(({ engine }) => engine));
+  await writeReport(outputs, {
     title: `RINE, the ${profile.name} profile`,
     ...reportNotice(profile, fewer),
-    provenance: provenance(profile, options, [...new Set(done.flatMap(({ engines }) => engines))]),
-    sections: done.map(withHeading),
-    ...missingRemark(done, options),
-    published: (await publishedReport()).map(withHeading),
+    provenance: provenance(setup, [...new Set(engines)]),
+    sections: reports.map(withHeading),
+    ...missingRemark(setup, reports),
+    published: (await publishedReport(experiments)).map(withHeading),
     theme,
   });
   return said;
 }
 
 /** The sections that the report lacks, and what makes them. */
-function missingRemark(
-  done: readonly Done[],
-  options: ReproduceOptions,
-): { remark?: string } {
-  const missing = SECTIONS.filter((section) =>
-    !done.some(({ experiment }) => experiment === section)
-  );
+function missingRemark(setup: Setup, reports: readonly ReportedSection[]): { remark?: string } {
+  const there = new Set(reports.map(({ section }) => section.name));
+  const missing = setup.experiments.sections.filter(({ name }) => !there.has(name));
   if (missing.length === 0) return {};
-  const names = missing.map(({ name }) => name);
-  return {
-    remark: `Not run yet: ${missing.map(headingOf).join(", ")}; ` +
-      `\`${reproduceCommand(options.profile, options, names)}\``,
-  };
+  const command = reproduceCommand(setup, missing.map(({ name }) => name));
+  return { remark: `Not run yet: ${missing.map(headingOf).join(", ")}; \`${command}\`` };
 }
 
 /**
- * What stands at the head of the report: only the mini profile's numbers are no measure of RINE.
+ * What stands at the head of the report.
  * @param fewer that some sets are not whole
  */
 export function reportNotice(
-  { name, notice }: Profile,
+  { isComparable, notice }: Pick<Profile, "isComparable" | "notice">,
   fewer?: string,
 ): { notice?: string } {
   const sentences = [notice, fewer].filter((one) => one !== undefined).map((one) => `${one}.`);
-  if (name === "mini") {
+  if (!isComparable) {
     sentences.push(
       "Its numbers stand beside the paper's to show the same tables and figures from the same code; " +
         "their differences say nothing about the method.",

@@ -3,12 +3,14 @@
  * @module
  */
 import { Buffer } from "node:buffer";
+import { join } from "node:path";
 import { contentKey, readJson, writeFileAtomic, writeJson } from "../../io/files.ts";
-import { type Figure, figureToCsv } from "../figure.ts";
-import { FONT_VERSION } from "./font.ts";
+import type { Figure } from "../figure.ts";
+import type { Table } from "../table.ts";
+import { FONT_VERSION, type ThemeName } from "../theme.ts";
+import { figureToCsv, tableToCsv } from "./csv.ts";
 import { tableToLatex } from "./latex.ts";
-import { type Table, tableToCsv, tableToMarkdown } from "../table.ts";
-import type { ThemeName } from "../theme.ts";
+import { tableToMarkdown } from "./markdown.ts";
 
 /** Whether files were made, or stood there already. */
 export type Written = "written" | "up to date";
@@ -21,7 +23,35 @@ export interface FigureOptions {
   readonly force?: boolean;
 }
 
-/** Raise it when the same figure should come out otherwise than before. */
+/** A table or a figure on disk. */
+export interface WrittenExhibit {
+  /** What a person opens first: the Markdown of a table, the SVG of a figure. */
+  readonly path: string;
+  readonly title: string;
+  readonly written: Written;
+}
+
+/** Writes tables into `tables/` and figures into `figures/` of a folder, one after the other. */
+export async function writeExhibits(
+  folder: string,
+  { tables, figures }: { readonly tables: readonly Table[]; readonly figures: readonly Figure[] },
+  options: FigureOptions = {},
+): Promise<WrittenExhibit[]> {
+  const exhibits: WrittenExhibit[] = [];
+  for (const table of tables) {
+    const path = join(folder, "tables");
+    const written = await writeTable(path, table);
+    exhibits.push({ path: join(path, `${table.id}.md`), title: table.title, written });
+  }
+  for (const figure of figures) {
+    const path = join(folder, "figures");
+    const written = await writeFigure(path, figure, options);
+    exhibits.push({ path: join(path, `${figure.id}.svg`), title: figure.title, written });
+  }
+  return exhibits;
+}
+
+/** Version of the drawing code: raise it where figures should be drawn again. */
 const DRAWING = 2;
 
 /** Writes `<id>.md`, `<id>.csv` and `<id>.tex`; leaves files alone that hold the same. */

@@ -3,7 +3,14 @@
  * @module
  */
 import { beside, type BesideTable } from "../beside.ts";
-import { cellNumber, type Column, columnHeading, standings, type Table } from "../table.ts";
+import {
+  type Column,
+  columnGroups,
+  columnHeading,
+  isNumeric,
+  standings,
+  type Table,
+} from "../table.ts";
 
 /** Text that HTML shows as it is. */
 export function escapeHtml(text: string): string {
@@ -27,10 +34,9 @@ export function htmlTable(
   const { columns, rows } = both;
   const ranks = table.columns.map((column) => standings(table, column));
   const pins = pinsOf(table, both);
-  const attributes = table.columns.map(({ key }, j) => {
-    const isNumber = table.rows.some((row) => cellNumber(row[key]) !== undefined);
-    return attributesOf(isNumber ? "number" : "", pins[j]);
-  });
+  const attributes = table.columns.map((column, j) =>
+    attributesOf(isNumeric(table, column) ? "number" : "", pins[j])
+  );
   const head = columns.map(({ ours, paper }, j) =>
     `<th${attributes[j]}>${escapeHtml(columnHeading(ours))}${
       paper === undefined || paper.name === ours.name ? "" : small(paper.name)
@@ -100,23 +106,18 @@ function attributesOf(kind: string, pin: Pin): string {
 
 /** Headings over neighbouring columns of one group. */
 function groupRow(columns: readonly Column[], pins: readonly Pin[]): string {
-  if (columns.every(({ group }) => group === undefined)) return "";
-  const cells: string[] = [];
-  for (let first = 0; first < columns.length;) {
-    const { group } = columns[first]!;
-    let last = first;
-    while (last + 1 < columns.length && columns[last + 1]!.group === group) last++;
-    const span = columns.slice(first, last + 1);
+  const cells = columnGroups(columns).map(({ heading, start, span }) => {
     // an empty heading may be in the way of those that pass under it only where all below it stay
-    const isPinned = group === undefined && span.every((_, i) => pins[first + i] !== undefined);
-    const pin = isPinned ? pins[first] : undefined;
-    cells.push(
-      `<th${attributesOf("group", pin)} colspan="${span.length}">${escapeHtml(group ?? "")}</th>`,
-    );
-    first = last + 1;
-  }
-  return `<tr>${cells.join("")}</tr>`;
+    const isPinned = heading === undefined &&
+      pins.slice(start, start + span).every((pin) => pin !== undefined);
+    const pin = isPinned ? pins[start] : undefined;
+    return `<th${attributesOf("group", pin)} colspan="${span}">${escapeHtml(heading ?? "")}</th>`;
+  });
+  return cells.length === 0 ? "" : `<tr>${cells.join("")}</tr>`;
 }
+
+/** An SVG of more bytes makes a page slow: the PNG stands in for it. */
+export const LARGEST_SVG = 400_000;
 
 /** Rules for cells that stay in sight; the page gives them a ground. */
 export const PINNED_STYLE = `.pinned-left, .pinned-right { position: sticky; z-index: 1 }

@@ -3,10 +3,11 @@
  * @module
  */
 import {
-  cellNumber,
   type Column,
+  columnGroups,
   columnHeading,
   formatCell,
+  isNumeric,
   standings,
   type Table,
 } from "../table.ts";
@@ -44,7 +45,6 @@ export function latexText(text: string): string {
 export function tableToLatex(table: Table): string {
   const { columns, rows } = table;
   const ranks = columns.map((column) => standings(table, column));
-  const numeric = columns.map(({ key }) => rows.some((row) => cellNumber(row[key]) !== undefined));
   const line = (cells: readonly string[]) => `    ${cells.join(" & ")} \\\\`;
   const body = rows.map((row, i) =>
     line(columns.map((column, j) => {
@@ -63,7 +63,7 @@ export function tableToLatex(table: Table): string {
     "  \\centering",
     `  \\caption{${latexText(table.title)}. ${latexText(table.caption)}${notice}}`,
     `  \\label{tab:${table.id}}`,
-    `  \\begin{tabular}{${numeric.map((right) => right ? "r" : "l").join("")}}`,
+    `  \\begin{tabular}{${columns.map((column) => isNumeric(table, column) ? "r" : "l").join("")}}`,
     "    \\toprule",
     ...groupLines(columns),
     line(columns.map((column) => latexText(columnHeading(column)))),
@@ -78,19 +78,14 @@ export function tableToLatex(table: Table): string {
 
 /** Headings over neighbouring columns, with the rules under them. */
 function groupLines(columns: readonly Column[]): string[] {
-  if (columns.every(({ group }) => group === undefined)) return [];
-  const cells: string[] = [], rules: string[] = [];
-  for (let first = 0; first < columns.length;) {
-    const { group } = columns[first]!;
-    let last = first;
-    while (last + 1 < columns.length && columns[last + 1]!.group === group) last++;
-    cells.push(
-      group === undefined && last === first
-        ? ""
-        : `\\multicolumn{${last - first + 1}}{c}{${latexText(group ?? "")}}`,
-    );
-    if (group !== undefined) rules.push(`\\cmidrule(lr){${first + 1}-${last + 1}}`);
-    first = last + 1;
-  }
+  const groups = columnGroups(columns);
+  if (groups.length === 0) return [];
+  const cells = groups.map(({ heading, span }) =>
+    heading === undefined && span === 1
+      ? ""
+      : `\\multicolumn{${span}}{c}{${latexText(heading ?? "")}}`
+  );
+  const rules = groups.filter(({ heading }) => heading !== undefined)
+    .map(({ start, span }) => `\\cmidrule(lr){${start + 1}-${start + span}}`);
   return [`    ${cells.join(" & ")} \\\\`, `    ${rules.join(" ")}`];
 }

@@ -5,8 +5,9 @@
 import type { TopLevelSpec } from "vega-lite";
 import { contentKey } from "../../io/files.ts";
 import type { Figure, Spec } from "../figure.ts";
-import { escapeHtml, htmlTable, PINNED_STYLE } from "./html.ts";
-import { type Table, tableToMarkdown } from "../table.ts";
+import type { Table } from "../table.ts";
+import { escapeHtml, htmlTable, LARGEST_SVG, PINNED_STYLE } from "./html.ts";
+import { tableToMarkdown } from "./markdown.ts";
 import type { ThemeName } from "../theme.ts";
 
 /** One output in every form that can be chosen from, by media type. Pictures are base64. */
@@ -17,9 +18,6 @@ const VEGA = "application/vnd.vega.v5+json", VEGA_LITE = "application/vnd.vegali
 
 /** Front ends that have version 5 read what version 6 writes, unless it says so. */
 const SCHEMAS = "https://vega.github.io/schema";
-
-/** An SVG larger than this makes a page slow; the PNG stands in for it. */
-const LARGEST_SVG = 400_000;
 
 /**
  * A figure as vega-lite with tooltips and as the Vega that it compiles to, as
@@ -38,8 +36,8 @@ export async function figureMedia(figure: Figure, theme: ThemeName): Promise<Med
     // compiled here, because the vega-lite of JupyterLab 4 draws box plots side by side amiss
     [VEGA]: { ...await compiled(spec), $schema: `${SCHEMAS}/vega/v5.json` },
     [VEGA_LITE]: spec,
-    // the SVG again, as an image: nbconvert 6.5 takes all paths out of one that stands for itself; as
-    // Markdown, which JupyterLab likes less than vega-lite, and HTML more
+    // The SVG once more as an image, because nbconvert 6.5 empties an SVG that stands for itself. In
+    // Markdown, not HTML: JupyterLab prefers vega-lite to Markdown, but HTML to vega-lite.
     "text/markdown":
       `<img alt="${escapeHtml(title)}" style="width: ${widthPx}px; max-width: 100%" ` +
       `src="data:image/${type};base64,${picture.toBase64()}">`,

@@ -1,5 +1,5 @@
 /**
- * From a figure to pictures: vega-lite to SVG, its text turned to outlines, then PNG and PDF.
+ * Draws a figure: vega-lite to SVG with text as outlines, and from that PNG and PDF.
  *
  * Needs no canvas, no browser and no installed font.
  * @module
@@ -9,10 +9,10 @@ import sharp from "sharp";
 import * as vega from "vega";
 import { compile, type TopLevelSpec } from "vega-lite";
 import type { Figure, Spec } from "../figure.ts";
-import { FONT_FAMILY, fontFiles, textWidth } from "./font.ts";
+import { FONT_FAMILY, PNG_DPI, themeConfig, type ThemeName, WIDTH_MM } from "../theme.ts";
+import { fontFiles, textWidth } from "./font.ts";
 import { svgToPdf } from "./pdf.ts";
 import { compactSvg } from "./svg.ts";
-import { PNG_DPI, themeConfig, type ThemeName, WIDTH_MM } from "../theme.ts";
 
 /** A figure as pictures of equal size. */
 export interface RenderedFigure {

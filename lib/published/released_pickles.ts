@@ -5,16 +5,12 @@
  * known; any other is refused.
  * @module
  */
-import { UserError } from "../io/errors.ts";
 import { join } from "node:path";
 import { Parser } from "pickleparser";
-import {
-  type FeaturePoint,
-  ownName,
-  type PublishedPerturbation,
-  type PublishedRun,
-} from "./published.ts";
-import type { SetScores } from "../runs/config.ts";
+import { UserError } from "../io/errors.ts";
+import type { SetScores } from "../metrics.ts";
+import { ownName, type PublishedPerturbation, type PublishedRun } from "./logs.ts";
+import type { FeaturePoint } from "./points.ts";
 
 /** What a clone holds of runs, perturbations and feature spaces. */
 export interface ReleasedLogs {

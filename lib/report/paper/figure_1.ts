@@ -1,0 +1,83 @@
+/**
+ * Figure 1: real, GAN and diffusion images in the feature spaces of detectors. Paper: §1.
+ * @module
+ */
+import type { DatasetSpec } from "../../data/dataset.ts";
+import type { FeaturePoint } from "../../published/points.ts";
+import { randomStream } from "../../random.ts";
+import type { Profile } from "../../runs/profile.ts";
+import type { Shown } from "../../runs/section.ts";
+import type { Figure, FigureRow } from "../figure.ts";
+import { nominal, panels, points as pointMarks, quantitative } from "../marks.ts";
+import { chosenRemark, seedsRemark } from "./captions.ts";
+import { noticeOf } from "./columns.ts";
+
+/** Images of a detector that are drawn; more only lie on one another. */
+const DRAWN = 2000;
+
+const KINDS = ["real", "GAN", "diffusion"] as const;
+
+/** Test sets whose images are drawn: those of GANs and of diffusion models. */
+export function drawnSets({ testSets }: Profile): DatasetSpec[] {
+  return testSets.filter(({ kind }) => kind !== undefined);
+}
+
+/** A panel for each detector; none without points. */
+export function figure1({ profile, rows, points }: Shown): Figure | undefined {
+  if (points.length === 0) return undefined;
+  const detectors = [...new Set(points.map(({ detector }) => detector))];
+  const kindOf = ({ label, generator }: FeaturePoint) =>
+    label === 0 ? KINDS[0] : profile.ganSets.includes(generator) ? KINDS[1] : KINDS[2];
+  const data = detectors.flatMap((detector) =>
+    sample(points.filter((point) => point.detector === detector), detector)
+      .map((point): FigureRow => ({
+        detector,
+        generator: point.generator,
+        kind: kindOf(point),
+        x: point.x,
+        y: point.y,
+      }))
+  );
+  const kind = nominal("kind", { title: null, scale: { domain: KINDS } });
+  const axis = { labels: false, ticks: false, grid: false, domain: false };
+  const place = (field: string, title: string) =>
+    quantitative(field, { title, axis, scale: { zero: false } });
+  return {
+    id: "figure_1",
+    title: "Figure 1. Feature spaces",
+    caption:
+      "Images in the feature spaces of the detectors, projected to two dimensions by t-SNE, " +
+      `which keeps neighbours together and has no units; at most ${DRAWN} images of each are drawn.` +
+      chosenRemark(profile) + seedsRemark(rows, "first"),
+    ...noticeOf(profile),
+    columns: 2,
+    rows: data,
+    spec: {
+      spacing: 8,
+      ...panels(
+        "detector",
+        { sort: detectors },
+        { scale: { x: "independent", y: "independent" } },
+        pointMarks(
+          { width: Math.floor(570 / detectors.length), height: 180 },
+          { filled: false, size: 9, strokeWidth: 0.6 },
+          {
+            x: place("x", "t-SNE 1"),
+            y: place("y", "t-SNE 2"),
+            color: { ...kind, legend: { symbolSize: 50, symbolStrokeWidth: 1.5 } },
+            shape: {
+              ...kind,
+              scale: { domain: KINDS, range: ["circle", "triangle-up", "diamond"] },
+            },
+          },
+        ),
+      ),
+    },
+  };
+}
+
+/** Some of a detector's points, drawn at random but always the same, in their order. */
+function sample(points: readonly FeaturePoint[], detector: string): FeaturePoint[] {
+  const chosen = randomStream(0, "feature space", detector).permutation(points.length);
+  return [...chosen.slice(0, DRAWN)].sort((a, b) => a - b).map((i) => points[i]!);
+}

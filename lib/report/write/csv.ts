@@ -1,0 +1,43 @@
+/**
+ * Tables and the rows of figures as comma-separated values.
+ * @module
+ */
+import type { Figure } from "../figure.ts";
+import type { Cell, Spread, Table } from "../table.ts";
+
+/** The table as CSV (RFC 4180) with numbers as they are: unscaled and unrounded. */
+export function tableToCsv({ columns, rows }: Table): string {
+  const withDeviation = new Set(
+    columns.filter(({ key }) => rows.some((row) => isSpread(row[key]))).map(({ key }) => key),
+  );
+  const header = columns.flatMap(({ key }) =>
+    withDeviation.has(key) ? [key, `${key}_deviation`] : [key]
+  );
+  const body = rows.map((row) =>
+    columns.flatMap(({ key }) => {
+      const cell = row[key] ?? "";
+      if (!withDeviation.has(key)) return [cell as string | number];
+      return isSpread(cell) ? [cell.mean, cell.deviation] : [cell as string | number, ""];
+    })
+  );
+  return toCsv([header, ...body]);
+}
+
+/** Lines of comma-separated values, quoted where RFC 4180 asks for it. */
+function toCsv(lines: readonly (readonly (string | number)[])[]): string {
+  const quote = (value: string | number) => {
+    const text = String(value);
+    return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  };
+  return lines.map((line) => line.map(quote).join(",") + "\n").join("");
+}
+
+/** A figure's rows as CSV, a column for each field, numbers unrounded. */
+export function figureToCsv({ rows }: Figure): string {
+  const fields = [...new Set(rows.flatMap((row) => Object.keys(row)))];
+  return toCsv([fields, ...rows.map((row) => fields.map((field) => row[field] ?? ""))]);
+}
+
+function isSpread(cell: Cell | undefined): cell is Spread {
+  return typeof cell === "object" && cell !== null;
+}

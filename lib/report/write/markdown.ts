@@ -1,0 +1,70 @@
+/**
+ * Tables in Markdown.
+ * @module
+ */
+import {
+  type Column,
+  columnHeading,
+  formatCell,
+  isNumeric,
+  standings,
+  type Table,
+} from "../table.ts";
+
+/**
+ * The table in Markdown, best in bold and second underlined.
+ *
+ * @example
+ * ```ts
+ * import { percentColumn } from "../table.ts";
+ * import { tableToMarkdown } from "./markdown.ts";
+ *
+ * const markdown = tableToMarkdown({
+ *   id: "example",
+ *   title: "Two runs",
+ *   caption: "Accuracy.",
+ *   columns: [{ key: "run", name: "run" }, percentColumn("acc", "ACC")],
+ *   rows: [{ run: "a", acc: 0.5 }, { run: "b", acc: 0.75 }],
+ * });
+ * console.assert(markdown.includes("| b | **75.0** |"));
+ * ```
+ */
+export function tableToMarkdown(table: Table): string {
+  const { columns, rows } = table;
+  const ranks = columns.map((column) => standings(table, column));
+  const body = rows.map((row, i) =>
+    columns.map((column, j) => {
+      const text = formatCell(row[column.key], column);
+      const rank = ranks[j]![i];
+      return rank === "best" ? `**${text}**` : rank === "second" ? `<u>${text}</u>` : text;
+    })
+  );
+  return markdownTable(table, columns.map(groupedHeading), body);
+}
+
+function groupedHeading(column: Column): string {
+  const heading = columnHeading(column);
+  return column.group === undefined ? heading : `${column.group}: ${heading}`;
+}
+
+/** A table's title, notice and caption over a Markdown table of the given headings and cells. */
+export function markdownTable(
+  table: Table,
+  headings: readonly string[],
+  cells: readonly (readonly string[])[],
+): string {
+  const { title, notice, caption, columns } = table;
+  const line = (texts: readonly string[]) =>
+    `| ${texts.map((text) => text.replaceAll("|", "\\|")).join(" | ")} |`;
+  return [
+    `**${title}**`,
+    ...(notice === undefined ? [] : ["", `*${notice}*`]),
+    "",
+    caption,
+    "",
+    line(headings),
+    line(columns.map((column) => isNumeric(table, column) ? "--:" : ":--")),
+    ...cells.map(line),
+    "",
+  ].join("\n");
+}

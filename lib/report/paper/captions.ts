@@ -2,9 +2,9 @@
  * How a report's numbers were made: all of it at its head, and in a caption what is not as usual.
  * @module
  */
-import { listImages } from "../../data/dataset.ts";
+import { type DatasetSpec, listImages } from "../../data/dataset.ts";
+import { UserError } from "../../io/errors.ts";
 import type { RunRow } from "../../runs/config.ts";
-import { unlessMissing } from "../../runs/missing.ts";
 import type { Profile } from "../../runs/profile.ts";
 import type { SectionReport } from "../../runs/section.ts";
 import { reproduceCommand, type Setup } from "../../runs/setup.ts";
@@ -42,7 +42,7 @@ export async function fewerImages(
   for (const spec of [...testSets, ...synthbusterSets]) {
     if (!spec.expected) continue;
     const expected = spec.expected.real + spec.expected.generated;
-    const count = (await unlessMissing(() => listImages(root, spec)))?.length;
+    const count = await countImages(root, spec);
     if (count === undefined || count >= expected) continue;
     sets++;
     found += count;
@@ -54,6 +54,16 @@ export async function fewerImages(
     sets === 1 ? "A test set holds" : `${sets} test sets hold`
   } fewer images than published, ` +
     `${format(found)} of ${format(published)}: not comparable with the paper`;
+}
+
+/** Images of a set; `undefined` where it is not there. */
+async function countImages(root: string, spec: DatasetSpec): Promise<number | undefined> {
+  try {
+    return (await listImages(root, spec)).length;
+  } catch (error) {
+    if (error instanceof UserError && error.kind === "missing") return undefined;
+    throw error;
+  }
 }
 
 /** For captions of what the best heads did: a sentence where they are not chosen as in the paper. */

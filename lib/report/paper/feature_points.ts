@@ -67,7 +67,7 @@ function keptPath(
 
 async function readFeatures(
   { profile, folder, tokens: tokensFolder, engine }: PointsSetup,
-  { config: { training }, evaluations, tokens: { test } }: RunRecord,
+  { config: { training }, evaluations, features: { test } }: RunRecord,
 ): Promise<Features> {
   const sets = drawnSets(profile);
   const perSet = Math.floor(profile.pointImages / sets.length);

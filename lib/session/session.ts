@@ -4,7 +4,6 @@
  * @module
  */
 import { join } from "node:path";
-import { checkpointPath } from "../detectors/detector.ts";
 import { detectorNamed } from "../detectors/index.ts";
 import { type Detector, openDetector } from "../detectors/verdict.ts";
 import { UserError } from "../io/errors.ts";

@@ -139,7 +139,7 @@ function wantedOf(profile: Profile): Record<Exclude<keyof Sweep, "view">, Wanted
 
 function assertList(field: string, values: unknown, [words, fits]: Wanted): void {
   if (!Array.isArray(values)) {
-    throw fail(`${field} as a list, [${values}]`, `${values}`);
+    throw fail(`${field} as a list, [${values ?? "…"}]`, `${values ?? "nothing"}`);
   }
   if (values.length === 0) throw fail(`values in ${field}`, "none");
   const wrong = values.findIndex((value) => !fits(value));

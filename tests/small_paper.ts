@@ -4,6 +4,7 @@
  */
 
 import { EXPERIMENTS } from "../experiments/index.ts";
+import { paper } from "../experiments/profiles/paper.ts";
 import type { Profile } from "../lib/runs/profile.ts";
 import { smallProfile } from "./small_world.ts";
 
@@ -14,7 +15,6 @@ export const smallPaper: Profile = {
   ...brought,
   name: "paper",
   folder: "",
-  isComparable: true,
   batchSize: 8,
   synthbusterSets: smallProfile.synthbusterSets.slice(0, 1),
   ldmGrid: { contrastiveWeights: [.2], projectionLayers: [1], projectionDims: [8] },
@@ -33,4 +33,5 @@ export const smallPaper: Profile = {
   perturbation: { probability: .55, resizePx: 71 },
 };
 
-Object.assign(EXPERIMENTS.profiles, { paper: smallPaper });
+// the published numbers are still the paper's own
+Object.assign(EXPERIMENTS.profiles, { paper: smallPaper, published: paper });

@@ -18,7 +18,7 @@ import perturbations from "./rine/perturbations.ts";
 import synthbuster from "./rine/synthbuster.ts";
 
 /** All that is run and shown. */
-export const EXPERIMENTS: Experiments = {
+export const EXPERIMENTS = {
   sections: [
     grid,
     comparison,
@@ -32,4 +32,10 @@ export const EXPERIMENTS: Experiments = {
     appendix,
   ],
   profiles: { mini, paper },
-};
+} satisfies Experiments;
+
+/** Name of a section: a union that an editor completes. */
+export type SectionName = typeof EXPERIMENTS["sections"][number]["name"];
+
+/** Name of a profile. */
+export type ProfileName = keyof typeof EXPERIMENTS["profiles"];

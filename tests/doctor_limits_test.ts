@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
+import sharp from "sharp";
 import { examineProfile } from "../lib/doctor/profile.ts";
 import { formatReport } from "../lib/doctor/text.ts";
 import { mini } from "../experiments/profiles/mini.ts";
@@ -125,4 +126,49 @@ Deno.test("of many duplicates three are named and all are counted", async () => 
     { root, cropPx: 4 },
   );
   assert.deepEqual([found!.count, found!.examples.length], [5, 3]);
+});
+
+/** Biases of a set of small images: how many of which format, or of which width, each label has. */
+async function biasesOf(
+  real: readonly (readonly [count: number, format: "png" | "webp", width: number])[],
+  generated: typeof real,
+): Promise<readonly { kind: string; text: string }[]> {
+  const root = temporaryFolder();
+  for (const [folder, rows] of Object.entries({ "0_real": real, "1_fake": generated })) {
+    for (const [row, [count, format, width]] of rows.entries()) {
+      const png = encodedPng(width, 40, 0);
+      const bytes = format === "png" ? png : new Uint8Array(await sharp(png).webp().toBuffer());
+      for (let i = 0; i < count; i++) await write(root, `own/${folder}/${row}_${i}.png`, bytes);
+    }
+  }
+  const { sets: [report] } = await examine([set("own", "test")], { root, cropPx: 8 });
+  return report!.biases;
+}
+
+Deno.test("formats may differ by a fifth of the images without a word, and no more", async () => {
+  assert.deepEqual(await biasesOf([[5, "png", 40]], [[4, "png", 40], [1, "webp", 40]]), []);
+  assert.deepEqual(await biasesOf([[5, "png", 40]], [[3, "png", 40], [2, "webp", 40]]), [{
+    kind: "formats",
+    text: "real images are PNG (100 %), generated ones PNG (60 %), WEBP (40 %)",
+  }]);
+});
+
+Deno.test("sizes may differ by half of the images without a word, and no more", async () => {
+  assert.deepEqual(await biasesOf([[4, "png", 40]], [[2, "png", 40], [2, "png", 41]]), []);
+  assert.deepEqual(await biasesOf([[4, "png", 40]], [[1, "png", 40], [3, "png", 41]]), [{
+    kind: "sizes",
+    text: "real images are 40 × 40 (100 %), generated ones 41 × 40 (75 %) and 1 other sizes",
+  }]);
+});
+
+Deno.test("a share below one in a hundred is told as that, one in a hundred as 1 %", async () => {
+  const texts = [];
+  for (const others of [99, 100]) {
+    const [bias] = await biasesOf([[1, "webp", 40], [others, "png", 40]], [[1, "webp", 40]]);
+    texts.push(bias!.text);
+  }
+  assert.deepEqual(texts, [
+    "real images are PNG (99 %), WEBP (1 %), generated ones WEBP (100 %)",
+    "real images are PNG (99 %), WEBP (under 1 %), generated ones WEBP (100 %)",
+  ]);
 });

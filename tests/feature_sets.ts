@@ -1,9 +1,10 @@
 /** Sets of features made without a backbone. */
 import { createHash } from "node:crypto";
+import type { LabelledImage } from "../lib/data/dataset.ts";
 import { writeProgress } from "../lib/tokens/progress.ts";
 import { featureKey, type FeatureSource, FORMAT } from "../lib/tokens/set_index.ts";
 import { type FeatureSet, findFeatures } from "../lib/tokens/store.ts";
-import { FeatureWriter, type LabelledImage, type NewSet } from "../lib/tokens/writer.ts";
+import { FeatureWriter, type NewSet } from "../lib/tokens/writer.ts";
 
 /** What a set is to hold; a name of its own gives it a key of its own. */
 export interface SampleSet {

@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { basename, join } from "node:path";
 import fc from "fast-check";
 import sharp from "sharp";
-import { type Backbone, openBackbone, PRECISIONS } from "../lib/backbones/backbone.ts";
+import { type Backbone, PRECISIONS } from "../lib/backbones/backbone.ts";
+import { openBackbone } from "../lib/backbones/open.ts";
+import { Listings } from "../lib/data/listing.ts";
 import { quantizedPath, quantizeWeights } from "../lib/backbones/quantize.ts";
 import { readVitWeights } from "../lib/backbones/vit/weights.ts";
 import { type DatasetSpec, type ImageEntry, listImages } from "../lib/data/dataset.ts";
@@ -99,7 +101,7 @@ Deno.test("tokens on disk are the backbone's, rounded to float16", () =>
     const decoded = await Promise.all(
       images.map(({ path }) => decodeImage(join(options.root, path))),
     );
-    const { data } = await backbone.tokens(decoded);
+    const { data } = await backbone.features(decoded);
     assert.equal(stored.length, data.length);
     stored.forEach((value, i) =>
       assert(Math.abs(value - data[i]!) <= 2e-3 * Math.max(1, Math.abs(data[i]!)))
@@ -171,10 +173,13 @@ Deno.test("the key changes with the images, the transform, the seed and the epoc
       { ...base, seed: 4 },
       { ...base, epoch: 2 },
     ];
-    const keys = (await nameFeatures(requests, options.root)).flat();
+    const keys = (await nameFeatures(requests, new Listings(options.root))).flat();
     assert.equal(new Set(keys).size, requests.length);
     const center = { ...base, transform: { kind: "center", size } as const };
-    const [[a], [b]] = await nameFeatures([center, { ...center, seed: 9 }], options.root) as [
+    const [[a], [b]] = await nameFeatures(
+      [center, { ...center, seed: 9 }],
+      new Listings(options.root),
+    ) as [
       [string],
       [string],
     ];
@@ -187,7 +192,7 @@ Deno.test("a set's files name image, label and generator of every row, and what 
     const images = await listImages(options.root, SPEC);
     const transform = { kind: "center", size } as const;
     const request = { images, generator: "x", transform, seed: 0, epoch: 0, backbones: [backbone] };
-    const [[key]] = await nameFeatures([request], options.root) as [[string]];
+    const [[key]] = await nameFeatures([request], new Listings(options.root)) as [[string]];
     const set = (await findFeatures(options.folder, key))!;
     assert.deepEqual(await readPaths(set), images.map(({ path }) => path));
     const labels = await Deno.readFile(set.paths.labels);
@@ -262,7 +267,7 @@ Deno.test("tokens of a crop depend neither on the others of its batch nor on the
     const crops = Uint8Array.from({ length: COUNT * cropBytes }, () => random.integer(256));
     for (const backbone of await openAll(root)) {
       await using opened = backbone;
-      const { data: expected } = await opened.tokensOfCrops(crops, COUNT);
+      const { data: expected } = await opened.featuresOfCrops(crops, COUNT);
       const largest = expected.reduce((max, value) => Math.max(max, Math.abs(value)), 0);
       const rowLength = expected.length / COUNT;
       const order = fc.shuffledSubarray([...Array(COUNT).keys()], { minLength: 1 });
@@ -272,7 +277,7 @@ Deno.test("tokens of a crop depend neither on the others of its batch nor on the
           order.forEach((crop, i) =>
             batch.set(crops.subarray(crop * cropBytes, (crop + 1) * cropBytes), i * cropBytes)
           );
-          const { data } = await opened.tokensOfCrops(batch, order.length);
+          const { data } = await opened.featuresOfCrops(batch, order.length);
           order.forEach((crop, i) => {
             for (let k = 0; k < rowLength; k++) {
               const difference = data[i * rowLength + k]! - expected[crop * rowLength + k]!;

@@ -3,13 +3,13 @@ import { join } from "node:path";
 import { featurePoints, keptPoints, type PointsSetup } from "../lib/report/paper/feature_points.ts";
 import { drawnSets, figure1 } from "../lib/report/paper/figure_1.ts";
 import { paper } from "../experiments/profiles/paper.ts";
-import { FeatureWriter } from "../lib/tokens/store.ts";
 import { initialParameters } from "../lib/detectors/rine/architecture.ts";
 import { saveCheckpoint } from "../lib/detectors/rine/checkpoint.ts";
 import { randomStream } from "../lib/random.ts";
 import { projectFeatures } from "../lib/report/tsne.ts";
 import type { Profile } from "../lib/runs/profile.ts";
 import type { RunRecord } from "../lib/runs/record.ts";
+import { writeFeatureSet } from "./feature_sets.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 /** Sizes of the features that a head reads here. */
@@ -63,25 +63,24 @@ Deno.test("drawnSets() are the seven GANs and the eight sets of diffusion models
   assert.ok(names.includes("gaugan") && names.includes("dalle") && !names.includes("san"));
 });
 
-/** A token of zeros for the first block, and of the row's number for the last. */
-async function writeTokens(folder: string, key: string, name: string, images: number) {
-  const writer = await FeatureWriter.open(folder, key, {
-    source: {},
-    shape: [images, BLOCKS, WIDTH],
-    cropsPerImage: 1,
-    images: Array.from({ length: images }, (_, i) => ({
-      path: `${name}/${i}.png`,
-      label: i % 2 as 0 | 1,
-      generator: name,
-    })),
-  }, images);
-  await writer.append(
+/** Features of zeros for the first block, and of the row's number for the last; returns their key. */
+async function writeSet(folder: string, name: string, images: number): Promise<string> {
+  const { key } = await writeFeatureSet(
+    folder,
+    {
+      name,
+      shape: [images, BLOCKS, WIDTH],
+      images: Array.from({ length: images }, (_, i) => ({
+        path: `${name}/${i}.png`,
+        label: i % 2 as 0 | 1,
+      })),
+    },
     Float32Array.from(
       { length: images * BLOCKS * WIDTH },
       (_, i) => Math.floor(i / WIDTH) % 2 === 0 ? 0 : Math.floor(i / (WIDTH * BLOCKS)),
     ),
   );
-  await writer.finish();
+  return key;
 }
 
 Deno.test("featurePoints() draws equally many images of each set in both spaces, and keeps them for the head", async () => {
@@ -96,10 +95,8 @@ Deno.test("featurePoints() draws equally many images of each set in both spaces,
   };
   try {
     const tokens = join(folder, "tokens");
-    const test = Object.fromEntries(
-      drawnSets(profile).map(({ name }) => [name, [`tokens-${name}`]]),
-    );
-    for (const [name, [key]] of Object.entries(test)) await writeTokens(tokens, key!, name, 50);
+    const test: Record<string, string[]> = {};
+    for (const { name } of drawnSets(profile)) test[name] = [await writeSet(tokens, name, 50)];
     await saveCheckpoint(
       join(folder, "head.safetensors"),
       architecture,
@@ -108,7 +105,7 @@ Deno.test("featurePoints() draws equally many images of each set in both spaces,
     const record = {
       key: "k",
       config: { training: { detector: "rine", backbone: "ViT-L/14" } },
-      tokens: { test },
+      features: { test },
       evaluations: [{ checkpoint: "head.safetensors" }],
     } as unknown as RunRecord;
     const setup: PointsSetup = { profile, folder, tokens, engine: "onnx" };

@@ -233,3 +233,31 @@ Deno.test("what is no list of images is refused with what to do", () => {
   refused([{ ...image, width: image.width + 1 }], "[object Object]");
   refused(undefined, "undefined");
 });
+
+Deno.test("a file ends well with the last byte of its format, and not one before it", async () => {
+  const { data } = noiseImage(20, 10);
+  const encoder = sharp(data, { raw: { width: 20, height: 10, channels: 3 } });
+  const path = join(temporaryFolder(), "image");
+  for (const format of ["jpeg", "png", "webp"] as const) {
+    const whole = new Uint8Array(await encoder.clone()[format]().toBuffer());
+    for (const [bytes, expected] of [[whole, true], [whole.subarray(0, -1), false]] as const) {
+      await Deno.writeFile(path, bytes);
+      assert.equal((await lookAtImage(path, lookBuffer())).endsWell, expected, format);
+    }
+  }
+});
+
+Deno.test("files are told apart by their first 16,384 bytes", async () => {
+  const png = pngFile({ width: 1, bits: 8, type: "rgb", rows: [[1, 2, 3]] });
+  const path = join(temporaryFolder(), "image.png");
+  const startWith = async (change?: number) => {
+    const bytes = new Uint8Array(20_000);
+    bytes.set(png);
+    if (change !== undefined) bytes[change]! ^= 1;
+    await Deno.writeFile(path, bytes);
+    return (await lookAtImage(path, lookBuffer())).start;
+  };
+  const start = await startWith();
+  assert.notEqual(await startWith(16_383), start);
+  assert.equal(await startWith(16_384), start);
+});

@@ -7,6 +7,7 @@ import { createHash } from "node:crypto";
 import { Buffer } from "node:buffer";
 import { FORMAT } from "../lib/tokens/request.ts";
 import type { Augmentation, Protocol } from "../lib/image/augment.ts";
+import { gaussianFilter } from "../lib/image/blur.ts";
 import { decodeImageBytes, type RgbImage } from "../lib/image/image.ts";
 import { PERTURBATIONS } from "../lib/image/perturb.ts";
 import { applyTransform, type Transform } from "../lib/image/transform.ts";
@@ -35,6 +36,12 @@ function patterns(width: number, height: number): RgbImage {
 const IMAGES: readonly RgbImage[] = [patterns(47, 38), patterns(70, 41)];
 /** Narrower than the crops: padded. */
 const SMALL = patterns(19, 44);
+/** Flat but for one edge: where it is flat, the last bit of a filter's weights decides. */
+const FLAT: RgbImage = {
+  width: 52,
+  height: 36,
+  data: Uint8Array.from({ length: 52 * 36 * 3 }, (_, i) => i % 156 < 60 ? 201 : 87),
+};
 const SIZE = 32;
 
 const augmented = (changes: Partial<Augmentation>, protocol: Protocol): Transform => ({
@@ -91,34 +98,34 @@ const TRANSFORMS: Readonly<Record<string, Transform>> = {
  * `sin`, which it computes itself on every processor.
  */
 const CROPS: Readonly<Record<string, string>> = {
-  "center": "f823d8d3252a",
-  "ten": "737dc9310bc3",
-  "train, neither": "f151071cf770",
-  "train, blurred": "802a995d951b",
-  "train, compressed, released": "364de265b4de",
-  "train, half of them, released": "8397d2656097",
-  "blur, all of them, released": "b956d064ca8e",
-  "blur, half of them, released": "7ec2592c1790",
-  "crop, all of them, released": "eefecf2f8032",
-  "crop, half of them, released": "80dd44ba6a31",
-  "compress, all of them, released": "a9fb526dc11b",
-  "compress, half of them, released": "096ec1c6cf26",
-  "noise, all of them, released": "02887b7e1533",
-  "noise, half of them, released": "57059d8c5f5e",
-  "combined, all of them, released": "05ad6b0280e3",
-  "combined, half of them, released": "cbaf9c9ceb96",
-  "train, compressed, paper": "67967c2ad429",
-  "train, half of them, paper": "0658b7eb5b48",
-  "blur, all of them, paper": "82e2f05ca5bf",
-  "blur, half of them, paper": "ad1898a342d9",
-  "crop, all of them, paper": "781c571eb881",
-  "crop, half of them, paper": "2531fb1051b4",
-  "compress, all of them, paper": "2ea4efff19f9",
-  "compress, half of them, paper": "60d31d4ad05e",
-  "noise, all of them, paper": "ad8420d7d7ab",
-  "noise, half of them, paper": "d8314146f964",
-  "combined, all of them, paper": "d458c78ca989",
-  "combined, half of them, paper": "4e0ace2bcb25",
+  "center": "b79065f610d4",
+  "ten": "47702a1ba4f0",
+  "train, neither": "e9bca765a275",
+  "train, blurred": "43b2578f3091",
+  "train, compressed, released": "1ec8838ee4a4",
+  "train, half of them, released": "9f91686a8d78",
+  "blur, all of them, released": "50b5d1588dbf",
+  "blur, half of them, released": "cb7e2aa82d62",
+  "crop, all of them, released": "56f1c1e0c159",
+  "crop, half of them, released": "d7c055a231cf",
+  "compress, all of them, released": "ff24f05cb692",
+  "compress, half of them, released": "a0e311ffac3a",
+  "noise, all of them, released": "c7df26116d0e",
+  "noise, half of them, released": "017b14979410",
+  "combined, all of them, released": "c01e36907152",
+  "combined, half of them, released": "82c77e290f04",
+  "train, compressed, paper": "3b38b8f13d76",
+  "train, half of them, paper": "9f91686a8d78",
+  "blur, all of them, paper": "e45c57b9779a",
+  "blur, half of them, paper": "ad545feaa1f3",
+  "crop, all of them, paper": "f7eab48f7640",
+  "crop, half of them, paper": "f68a1d1b183b",
+  "compress, all of them, paper": "98f1643fbeb5",
+  "compress, half of them, paper": "1b2bad5a81d1",
+  "noise, all of them, paper": "c4ad29bbcc72",
+  "noise, half of them, paper": "d8144cd9d0e1",
+  "combined, all of them, paper": "d38d478cb9ab",
+  "combined, half of them, paper": "1b150a91b120",
 };
 
 function hashBytes(data: Uint8Array): string {
@@ -127,7 +134,7 @@ function hashBytes(data: Uint8Array): string {
 
 async function hashOf(transform: Transform): Promise<string> {
   const hash = createHash("sha256");
-  const images = transform.kind === "ten" ? IMAGES : [...IMAGES, SMALL];
+  const images = transform.kind === "ten" ? [...IMAGES, FLAT] : [...IMAGES, FLAT, SMALL];
   for (const [i, image] of images.entries()) {
     for (const epoch of [0, 1, 2]) {
       const key = { seed: 7, epoch, path: `horse/${i}.png` };
@@ -200,4 +207,32 @@ for (const [format, [bytes, expected]] of Object.entries(FILES)) {
 
 Deno.test("the tokens' format is the one whose crops are hashed here", () => {
   assert.equal(FORMAT, FORMAT_HERE, "put the number here, and the hashes where they changed");
+});
+
+Deno.test("a flat area is rounded as NumPy's order of summing 25 weights has it", () => {
+  for (const sigmaPx of [2.9, 3]) {
+    const taps = Array.from(
+      { length: 25 },
+      (_, i) => Math.exp(-0.5 / sigmaPx ** 2 * (i - 12) ** 2),
+    );
+    // eight sums side by side, put together two by two, then what is left over
+    const [a, b, c, d, e, f, g, h] = taps.slice(0, 8).map((tap, i) =>
+      tap + taps[i + 8]! + taps[i + 16]!
+    ) as [number, number, number, number, number, number, number, number];
+    const total = ((a + b) + (c + d)) + ((e + f) + (g + h)) + taps[24]!;
+    const pass = (level: number) => {
+      let sum = level * (taps[12]! / total);
+      for (let i = 0; i < 12; i++) sum += (level + level) * (taps[i]! / total);
+      return Math.floor(sum);
+    };
+    for (let level = 0; level < 256; level++) {
+      const flat = { width: 3, height: 2, data: new Uint8Array(18).fill(level) };
+      const expected = new Uint8Array(18).fill(pass(pass(level)));
+      assert.deepEqual(
+        gaussianFilter(flat, sigmaPx).data,
+        expected,
+        `σ ${sigmaPx}, level ${level}`,
+      );
+    }
+  }
 });

@@ -227,3 +227,17 @@ Deno.test("tensors that touch do not overlap, and only the names that are asked 
     message: `Cannot read ${path}: expected tensor c, found none`,
   });
 });
+
+Deno.test("a tensor without values overlaps none, wherever its header names it", async () => {
+  const header = {
+    b: entry("F32", [1], 4, 8),
+    e: entry("F32", [0], 4, 4),
+    a: entry("F32", [1], 0, 4),
+  };
+  const path = await fileOf(withHeader(header, new Uint8Array(Float32Array.of(1, 2).buffer)));
+  const { tensors } = await readSafetensors(path);
+  assert.deepEqual([...tensors].map(([name, { data }]) => [name, ...data]), [["b", 2], ["e"], [
+    "a",
+    1,
+  ]]);
+});

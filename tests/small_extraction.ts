@@ -41,6 +41,7 @@ export async function extractSmall(
   const images = await listImages(join(data, "mini"), smallProfile.testSets[0]!);
   const requests = transforms.map((transform) => ({
     images,
+    generator: "tiny",
     transform,
     seed,
     epoch,

@@ -2,13 +2,12 @@
 
 import { dirname, join } from "node:path";
 import { Listings } from "../lib/data/listing.ts";
-import { Listings } from "../lib/data/listing.ts";
 import type { Backbone } from "../lib/backbones/backbone.ts";
 import type { DatasetSpec, Source } from "../lib/data/dataset.ts";
-import { unreadablePath } from "../lib/tokens/unreadable.ts";
+import { writeProgress } from "../lib/tokens/progress.ts";
+import { featurePaths } from "../lib/tokens/store.ts";
 import type { Augmentation } from "../lib/image/augment.ts";
 import type { Perturbation, Perturbing } from "../lib/image/perturb.ts";
-import { writeJson } from "../lib/io/files.ts";
 import type { TrainingConfig } from "../lib/detectors/detector.ts";
 import type { EvaluationConfig } from "../lib/runs/config.ts";
 import { planRuns } from "../lib/runs/plan.ts";
@@ -94,7 +93,12 @@ export async function leaveOut(
   key: string,
   positions: readonly number[],
 ): Promise<void> {
-  await writeJson(unreadablePath(join(root, "tokens"), key), positions);
+  await writeProgress(featurePaths(join(root, "tokens"), key).progress, {
+    rows: 0,
+    sha256: "",
+    unreadable: positions,
+    made: { device: "cpu", versions: {} },
+  });
 }
 
 /** Plans one run of a folder that holds nothing else, without tokens. */

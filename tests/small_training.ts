@@ -1,5 +1,6 @@
 /** Heads in training on tokens that are made up: each step is noted as the engine is told to do it. */
 
+import assert from "node:assert/strict";
 import { join } from "node:path";
 import {
   checkpointPath,
@@ -18,7 +19,7 @@ import { randomStream } from "../lib/random.ts";
 import type { Evaluation } from "../lib/runs/record.ts";
 import { readScores, scoreKey, tryHeads } from "../lib/runs/scores.ts";
 import { FeatureRows } from "../lib/tokens/rows.ts";
-import { FeatureWriter } from "../lib/tokens/store.ts";
+import { writeFeatureSet } from "./feature_sets.ts";
 
 export const BLOCKS = 3, WIDTH = 4;
 const ROW = BLOCKS * WIDTH;
@@ -73,17 +74,21 @@ export interface MadeUp {
 /** The first value of a row says which it is, the others are random: exact as float16. */
 const NAMED_BY = 1 / 64;
 
-/** Writes a set; rows are named from `from` on, one for each crop. */
+/** Keys of the sets that were written, by their names. */
+const KEYS = new Map<string, string>();
+
+/** Keys of sets by their names; a name that none has stays as it is. */
+const keysOf = (names: readonly string[]) => names.map((name) => KEYS.get(name) ?? name);
+
+/** Writes a set under a name; rows are named from `from` on, one for each crop. */
 export async function writeTokens(
   folder: string,
-  key: string,
-  { labels, cropsPerImage = 1, unreadable = [], images: paths = key, from = 0, source = {} }:
+  name: string,
+  { labels, cropsPerImage = 1, unreadable = [], images: paths = name, from = 0, source = {} }:
     MadeUp,
 ): Promise<void> {
+  assert.ok(cropsPerImage === 1 || cropsPerImage === 10);
   const rows = labels.length * cropsPerImage;
-  const images = labels.map((label, i) => ({ path: `${paths}/${i}.png`, label, generator: key }));
-  const index = { source, shape: [rows, BLOCKS, WIDTH] as const, cropsPerImage, images };
-  const writer = await FeatureWriter.open(folder, key, index, rows);
   const random = randomStream("made up", from);
   const values = Float32Array.from({ length: rows * ROW }, () => random.normal());
   for (let row = 0; row < rows; row++) {
@@ -91,8 +96,11 @@ export async function writeTokens(
     // what tells generated images from real ones
     if (labels[Math.floor(row / cropsPerImage)] === 1) values[row * ROW + ROW - 1]! += 1;
   }
-  await writer.append(values, unreadable);
-  await writer.finish();
+  const images = labels.map((label, i) => ({ path: `${paths}/${i}.png`, label }));
+  const transform = { kind: cropsPerImage === 1 ? "center" : "ten", size: 8 } as const;
+  const sample = { name, shape: [rows, BLOCKS, WIDTH], images } as const;
+  const set = { ...sample, source: { transform, ...source } };
+  KEYS.set(name, (await writeFeatureSet(folder, set, values, unreadable)).key);
 }
 
 /** Names of the rows in a batch. */
@@ -175,7 +183,12 @@ export async function trainTogether(
     return { key: `head${h}`, config, keepEpochs };
   });
   const track = { engine, folder: results, onRows: () => {} };
-  const trained = await trainWith(heads, tokens, track);
+  const features = {
+    folder: tokens.folder,
+    train: tokens.train.map(keysOf),
+    val: keysOf(tokens.val),
+  };
+  const trained = await trainWith(heads, features, track);
   await engine.dispose();
   return trained.map((head, h) => {
     if ("problem" in head) throw new Error(head.problem);
@@ -202,7 +215,7 @@ export async function readRows(
   fraction = 1,
   seed = 0,
 ): Promise<Rows> {
-  using rows = await FeatureRows.open(folder, keys, { fraction, seed });
+  using rows = await FeatureRows.open(folder, keysOf(keys), { fraction, seed });
   const batch = rows.batches(rows.count).next().value as TokenBatch;
   return {
     tokens: batch.tokens.slice(),
@@ -250,7 +263,7 @@ export async function score(
     return { key: key!, epoch: Number(epoch), detector };
   });
   const named = Object.entries(sets)
-    .map(([name, features]) => ({ name, features, key: scoreKey(features) }));
+    .map(([name, own]) => ({ name, features: keysOf(own), key: scoreKey(keysOf(own)) }));
   const { evaluations } = await tryHeads(toTry, named, {
     bootstrap,
     featuresFolder: folder,

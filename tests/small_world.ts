@@ -97,6 +97,8 @@ export interface SmallChanges extends ExecuteHooks {
   /** Name of the section; default `grid`. */
   readonly experiment?: string;
   readonly setup?: Partial<Setup>;
+  /** What is believed of the images' files; by default they are looked at now. */
+  readonly listings?: Listings;
 }
 
 /** Executes runs in a small world, as `reproduce` does. */
@@ -104,9 +106,10 @@ export async function executeSmall(
   data: string,
   configs: readonly RunConfig[],
   results: string,
-  { experiment = "grid", setup, ...hooks }: SmallChanges = {},
+  { experiment = "grid", setup, listings, ...hooks }: SmallChanges = {},
 ): Promise<Executed> {
   const { world, backbone } = await openSmallWorld(data);
   await using _ = backbone;
-  return await execute(experiment, configs, world, smallSetup(data, results, setup), hooks);
+  const known = { ...world, ...(listings ? { listings } : {}) };
+  return await execute(experiment, configs, known, smallSetup(data, results, setup), hooks);
 }

@@ -80,7 +80,7 @@ async function headerOf(file: Deno.FsFile, path: string): Promise<SafetensorsHea
   for (const [name, value] of Object.entries(rest)) {
     tensors.set(name, checkEntry(name, value, 8 + headerBytes, fileBytes, bad));
   }
-  const ordered = [...tensors].sort(([, a], [, b]) => a.offset - b.offset);
+  const ordered = [...tensors].sort(([, a], [, b]) => a.offset - b.offset || a.length - b.length);
   for (let i = 1; i < ordered.length; i++) {
     const [previousName, previous] = ordered[i - 1]!;
     const [name, entry] = ordered[i]!;

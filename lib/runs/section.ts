@@ -30,9 +30,9 @@ export interface Shown {
 export type Exhibit = (shown: Shown) => Table | Figure | undefined;
 
 /** One section of a paper. */
-export interface Section {
+export interface Section<Name extends string = string> {
   /** Name on the command line and of its records' folder: `grid`. */
-  readonly name: string;
+  readonly name: Name;
   /** `§5.3` */
   readonly section: string;
   readonly title: string;
@@ -52,7 +52,7 @@ export function headingOf({ section, title }: Pick<Section, "section" | "title">
 }
 
 /** Types a section; returns it as it is. */
-export function defineSection(section: Section): Section {
+export function defineSection<const Name extends string>(section: Section<Name>): Section<Name> {
   return section;
 }
 
@@ -66,9 +66,9 @@ export function reportOf({ shows }: Section, shown: Shown): SectionReport {
 }
 
 /** What the library is told of the papers: their sections, and the profiles they run in. */
-export interface Experiments {
+export interface Experiments<Name extends string = string> {
   /** Every section, each after those whose rows it reads. */
-  readonly sections: readonly Section[];
+  readonly sections: readonly Section<Name>[];
   /** By name; the first is the default. */
   readonly profiles: Readonly<Record<string, Profile>>;
 }

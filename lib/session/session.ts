@@ -3,91 +3,85 @@
  * own, and detectors made of the best heads.
  * @module
  */
+import { join } from "node:path";
+import { detectorNamed } from "../detectors/index.ts";
+import { type Detector, openDetector } from "../detectors/verdict.ts";
 import { UserError } from "../io/errors.ts";
-import { join, resolve } from "node:path";
-import { type Label, listImages } from "../data/dataset.ts";
-import { decodeImage } from "../image/image.ts";
-import { PERTURBATIONS } from "../image/perturb.ts";
-import { applyTransform } from "../image/transform.ts";
-import { type CaptionedImage, inOneLine } from "./show.ts";
-import { RecordStore } from "../runs/record.ts";
-import type { RunRow } from "../runs/config.ts";
-import { type Detector, openDetector, verdictText } from "../detectors/open.ts";
-import { execute } from "../runs/execute.ts";
-import { reproduceCommand } from "../runs/setup.ts";
-import type { SectionReport } from "../runs/section.ts";
-import {
-  bestRecords,
-  findSection,
-  FinishedRuns,
-  type FinishedSection,
-  frozen,
-} from "../runs/finished.ts";
-import { averagedRows, withOwnSets } from "../runs/own_sets.ts";
-import type { Profile } from "../runs/profile.ts";
+import type { SetScores } from "../metrics.ts";
+import type { Figure } from "../report/figure.ts";
 import { underConditions } from "../report/paper/captions.ts";
 import { publishedReport, type ReportedSection } from "../report/paper/published.ts";
-import { extrasOf } from "../report/paper/report.ts";
-import { BATCH_SIZE, PROFILES } from "../cli/reproduce.ts";
-import {
-  openSeededWorld,
-  type SeededWorld,
-  type SessionOptions,
-  showingProgress,
-  withBackbones,
-  withDefaults,
-} from "./session_world.ts";
+import { shownOf } from "../report/paper/report.ts";
+import { bestRecords } from "../runs/best_heads.ts";
+import type { RunRow } from "../runs/config.ts";
+import { execute } from "../runs/execute.ts";
+import { averagedRows } from "../runs/own_sets.ts";
+import type { Profile } from "../runs/profile.ts";
+import { rowsOf, type RunRecord } from "../runs/record.ts";
+import { type Experiments, reportOf, type SectionReport } from "../runs/section.ts";
+import { makeSetup, PROJECT, type Setup, type SetupOptions } from "../runs/setup.ts";
+import { frozen, type SectionStatus } from "../runs/status.ts";
+import { type Example, listExamples, perturbedViews, testSetNamed } from "./examples.ts";
+import { runsFigure, setsFigure } from "./explore.ts";
+import { inOneLine } from "./kernel.ts";
+import type { CaptionedImage } from "./media.ts";
+import { OpenedWorld } from "./opened.ts";
+import { showingProgress } from "./progress.ts";
+import { evaluateDetector, type ImageScore, type Judge, keptScores, type Tried } from "./scores.ts";
+import { showing, showingReport } from "./show.ts";
 import { type Sweep, sweepRuns } from "./sweep.ts";
+import { SWEEP, sweptRecords } from "./swept.ts";
 
-/** An image of a test set. */
-export interface Example extends CaptionedImage {
-  /** Path of its file. */
-  readonly file: string;
-  /** Path by which random choices for it are named: relative to the data root, where it lies there. */
-  readonly path: string;
-  /** 0 real, 1 generated. */
-  readonly label: Label;
-}
+/** What a session is opened on. Results are found where `reproduce` was run with the same. */
+export type SessionOptions = Omit<SetupOptions, "force">;
 
-/** A session whose world is there. */
-interface Opened extends SeededWorld {
-  readonly seeds: readonly number[];
-  readonly finished: FinishedRuns;
-}
+/** Rows, or the promise of them: a call that returns rows can be handed on as it is. */
+export type Rows = readonly RunRow[] | Promise<readonly RunRow[]>;
 
 /**
  * A profile's world and results, for a notebook. Make it with {@linkcode openSession}. The world is
  * opened where it is first asked for, so that every cell that needs it says what is missing.
+ *
+ * Errors about what is missing, and about words and values that are not known, are of the class
+ * `UserError` and say what to do in one line.
  */
-export class Session {
+export class Session<Name extends string = string> implements AsyncDisposable {
   /** The paper's protocol as data, at the session's scale. */
   readonly profile: Profile;
-  /** Folder of the profile's records, tables, figures and heads. */
+  /** Folder of the profile's records, heads and scores. */
   readonly folder: string;
-  readonly #options: ReturnType<typeof withDefaults>;
-  readonly #tokensFolder: string;
-  readonly #openWorld: () => Promise<SeededWorld>;
-  #opened: Promise<Opened> | undefined;
+  readonly #setup: Setup;
+  readonly #makeSetup: () => Promise<Setup>;
+  readonly #detectors = new Map<string, Promise<Detector>>();
+  /** Rows are made once for each list of records, so that a row is always the same object. */
+  readonly #rows = new WeakMap<readonly RunRecord[], readonly RunRow[]>();
+  readonly #tried = new WeakMap<RunRow, Tried>();
+  #opened: Promise<OpenedWorld> | undefined;
   #published: Promise<ReportedSection[]> | undefined;
 
   /** Use {@linkcode openSession}. */
-  constructor(profile: Profile, options: SessionOptions, openWorld: () => Promise<SeededWorld>) {
-    this.profile = profile;
-    this.#options = withDefaults(options);
-    this.folder = join(this.#options.results, profile.name);
-    this.#tokensFolder = join(this.#options.data, "tokens");
-    this.#openWorld = openWorld;
+  constructor(setup: Setup, makeAgain: () => Promise<Setup>) {
+    this.profile = setup.profile;
+    this.folder = setup.folder;
+    this.#setup = setup;
+    this.#makeSetup = makeAgain;
+  }
+
+  /** Names of the test sets: those of the tables first, then those of §5.8. */
+  get testSets(): string[] {
+    return [...this.profile.testSets, ...this.profile.synthbusterSets].map(({ name }) => name);
   }
 
   /**
-   * Rows of a section: one for each evaluated head.
-   * @param name as on the command line: `grid`
+   * Rows: one for each evaluated head.
+   * @param name of a section, as on the command line: `grid`; or `sweep`, all sweeps of before
    * @throws {UserError} where there is no such section, or it has not been run, with what runs it
    */
-  rows(name: string): Promise<readonly RunRow[]> {
-    return inOneLine(async () =>
-      (await this.#finished(name)).rows.filter(({ experiment }) => experiment === name)
-    );
+  rows(name: Name | "sweep"): Promise<readonly RunRow[]> {
+    return inOneLine(async () => {
+      if (name === SWEEP) return this.#rowsOf(await sweptRecords(await this.#open()));
+      return this.#rowsOf((await this.#finished(name)).records);
+    });
   }
 
   /**
@@ -95,10 +89,9 @@ export class Session {
    * @param where which rows they are made of; by default all
    * @throws {UserError} as {@linkcode Session.rows}
    */
-  report(name: string, where: (row: RunRow) => boolean = () => true): Promise<SectionReport> {
+  report(name: Name, where: (row: RunRow) => boolean = () => true): Promise<SectionReport> {
     return inOneLine(async () => {
-      const experiment = findSection(name);
-      const { rows } = await this.#finished(name);
+      const { section, rows } = await this.#finished(name);
       const chosen = rows.filter(where);
       if (rows.length > 0 && chosen.length === 0) {
         throw new UserError(
@@ -107,82 +100,110 @@ export class Session {
             `a row has ${Object.keys(rows[0]!).join(", ")}`,
         );
       }
-      const extras = await extrasOf(experiment, this.profile, {
-        records: (await this.#finished("grid")).records,
-        folder: this.folder,
-        tokensFolder: this.#tokensFolder,
-        engine: this.#options.engine,
-        makePoints: true,
-      });
-      return underConditions(
-        experiment.report(this.profile, chosen, extras),
-        this.#options,
-      );
+      const { setup } = await this.#open();
+      const pointsOf = section.showsPoints ? (await this.#best()).at(-1)?.records[0] : undefined;
+      const shown = await shownOf(setup, { section, rows: chosen }, { pointsOf, makePoints: true });
+      return showingReport(underConditions(reportOf(section, shown!), setup), setup.theme);
     });
   }
 
   /** Tables and figures of the same section, made of the numbers that the authors published. */
-  published(name: string): Promise<SectionReport> {
+  published(name: Name): Promise<SectionReport> {
     return inOneLine(async () => {
-      const known = findSection(name).name;
-      const sections = await (this.#published ??= publishedReport());
-      return sections.find(({ experiment }) => experiment.name === known)!.report;
+      const { experiments, theme } = this.#setup;
+      const sections = await (this.#published ??= publishedReport(experiments));
+      const found = sections.find(({ section }) => section.name === name);
+      if (found) return showingReport(found.report, theme);
+      throw new UserError(
+        "usage",
+        `Cannot show a section: expected one of ${
+          sections.map(({ section }) => section.name).join(", ")
+        }; found ${name}`,
+      );
     });
   }
 
   /**
    * Trains and tries heads of the reader's choice; what has been done before is reused. Backbones may
    * be any that have been imported into the folder of the profile's.
+   * @param values what is left out is as in the grid's best head
    * @returns their rows
    * @throws {UserError} where a value is out of range, a name is not the profile's, or a backbone has
    * not been imported
    */
-  sweep(values: Sweep): Promise<readonly RunRow[]> {
+  sweep(values: Sweep = {}): Promise<readonly RunRow[]> {
     return inOneLine(async () => {
+      // what is amiss in the cell is said before what is missing on disk
+      sweepRuns(this.profile, values, this.#setup.seeds);
       const opened = await this.#open();
-      const { seed, seeds } = opened;
-      const runs = sweepRuns(this.profile, values, seeds);
-      const world = await withBackbones(opened.world, values.backbones ?? [], this.#options);
-      this.#opened = Promise.resolve({ ...opened, world });
-      const { rows } = await showingProgress((onProgress, onWait) =>
-        execute("sweep", runs, world, {
-          store: new RecordStore(this.folder),
-          tokensFolder: this.#tokensFolder,
-          engine: this.#options.engine,
-          device: this.#options.device,
-          seed,
-          batchSize: BATCH_SIZE[this.profile.name],
-          cores: navigator.hardwareConcurrency,
-          force: false,
-          skipCorrupt: this.#options.skipCorrupt ?? false,
-          onProgress,
-          onWait,
-        })
+      const { setup, status } = opened;
+      const grid = await status.section("grid");
+      const runs = sweepRuns(this.profile, values, setup.seeds, grid.isDone ? grid.own : []);
+      const world = await opened.withBackbones(runs.map(({ training }) => training.backbone));
+      const { records } = await showingProgress((onProgress, onWait) =>
+        execute(SWEEP, runs, world, setup, { onProgress, onWait })
       );
-      return averagedRows(this.profile, rows).map(frozen);
+      return this.#rowsOf(records);
+    });
+  }
+
+  /** Every run by its size and mean ACC; by default the grid's. */
+  runsFigure(rows: Rows = this.#gridRows()): Promise<Figure> {
+    return inOneLine(async () => showing(runsFigure(this.profile, await rows), this.#setup.theme));
+  }
+
+  /** The runs' accuracy on each test set; by default the grid's. */
+  setsFigure(rows: Rows = this.#gridRows()): Promise<Figure> {
+    return inOneLine(async () => showing(setsFigure(this.profile, await rows), this.#setup.theme));
+  }
+
+  /**
+   * A trained head with its backbone: the grid's best of a class set, or that of a row. It is the
+   * session's, is opened once, and is freed with the session.
+   * @param of `1-class`, `2-class`, …, default that of most classes; or a row that the session gave
+   * @throws {UserError} where the grid has not been run, or there is no such class set
+   */
+  detector(of: string | RunRow = this.profile.classSets.at(-1)!.name): Promise<Detector> {
+    return inOneLine(async () => {
+      const tried = typeof of === "string" ? await this.#bestOf(of) : this.#triedOf(of);
+      const { record: { config: { training }, evaluations }, epoch } = tried;
+      const { checkpoint } = evaluations.find((evaluation) => evaluation.epoch === epoch)!;
+      const known = this.#detectors.get(checkpoint);
+      if (known) return await known;
+      const world = await (await this.#open()).withBackbones([training.backbone]);
+      const { tap } = detectorNamed(training.detector).reads;
+      const backbone = world.backbones.get(training.backbone)!.at(tap);
+      const opening = openDetector(join(this.folder, checkpoint), { backbone });
+      this.#detectors.set(checkpoint, opening);
+      // what is missing now may be there when asked for again
+      opening.catch(() => this.#detectors.delete(checkpoint));
+      return await opening;
     });
   }
 
   /**
-   * The grid's best head of a class set, on its backbone.
-   * @param classSet `1-class`, `2-class`, …; default that of most classes
-   * @throws {UserError} where the grid has not been run, or there is no such class set
+   * Measures of a detector on the images of a test set: one of {@linkcode Session.detector}, of
+   * `openDetector`, or one's own that has `detectAll`.
+   * @throws {UserError} where there is no such test set, or an image cannot be decoded
    */
-  detector(classSet: string = this.profile.classSets.at(-1)!.name): Promise<Detector> {
+  evaluate(detector: Judge, testSet: string): Promise<SetScores> {
     return inOneLine(async () => {
-      const { world } = await this.#open();
-      const heads = bestRecords(this.profile, (await this.#finished("grid")).records);
-      const best = heads.find(({ name }) => name === classSet)?.records[0];
-      if (!best) {
-        const names = heads.map(({ name }) => name).join(", ");
-        throw new UserError(
-          "usage",
-          `Cannot open a detector: expected a class set of ${names}; found ${classSet}`,
-        );
-      }
-      const { checkpoint } = best.evaluations[0]!;
-      const backbone = world.backbones.get(best.config.training.backbone)!;
-      return await openDetector(backbone, join(this.folder, checkpoint));
+      const { world, setup } = await this.#open();
+      return await evaluateDetector(detector, testSetNamed(world, testSet), world, setup);
+    });
+  }
+
+  /**
+   * The scores of a head on a test set, image by image, as its run kept them.
+   * @param row that the session gave
+   * @throws {UserError} where the head was not tried on that set
+   */
+  scores(row: RunRow, testSet: string): Promise<readonly ImageScore[]> {
+    return inOneLine(async () => {
+      const tried = this.#triedOf(row);
+      const opened = await this.#open();
+      const world = await opened.withBackbones([row.backbone]);
+      return showing(await keptScores(tried, testSet, world, opened.setup));
     });
   }
 
@@ -191,69 +212,95 @@ export class Session {
    * @param perLabel how many real and how many generated ones
    * @throws {UserError} where there is no such test set, or its images are not there
    */
-  examples(testSet: string, perLabel = 1): Promise<Example[]> {
+  examples(testSet: string, perLabel = 1): Promise<readonly Example[]> {
     return inOneLine(async () => {
       const { world } = await this.#open();
-      const spec = world.testSets.get(testSet);
-      if (!spec) {
-        const names = [...world.testSets.keys()].join(", ");
-        throw new UserError(
-          "usage",
-          `Cannot list images: expected one of ${names}; found ${testSet}`,
-        );
-      }
-      const images = await listImages(world.root, spec);
-      const chosen = ([0, 1] as const).flatMap((label) =>
-        images.filter((image) => image.label === label).slice(0, perLabel)
-      );
-      return await Promise.all(chosen.map(async ({ path, label }) => {
-        const file = resolve(world.root, path);
-        const caption = label === 0 ? "real" : `generated by ${spec.title}`;
-        return { file, path, label, caption, image: await decodeImage(file) };
-      }));
+      const examples = await listExamples(world, testSet, perLabel);
+      return showing(examples.map((example) => showing(example)));
     });
   }
 
   /**
    * An image as a detector sees it after each perturbation of §5.6, and what it then says.
+   * @param detector default the grid's best of most classes
    * @returns the image itself first, then the perturbations in the order of Table 5
    */
-  perturbed({ image, path }: Example, detector: Detector): Promise<CaptionedImage[]> {
+  perturbed(example: Example, detector?: Detector): Promise<readonly CaptionedImage[]> {
     return inOneLine(async () => {
-      const { world, seed } = await this.#open();
-      const size = detector.backbone.architecture.resolutionPx;
-      const views = await Promise.all(["center", ...PERTURBATIONS].map(async (view) => {
-        const transform = world.viewTransform(view, size);
-        const always = "probability" in transform ? { ...transform, probability: 1 } : transform;
-        const [data] = await applyTransform(image, always, { seed, epoch: 0, path });
-        return { view, image: { width: size, height: size, data: data! } };
-      }));
-      const verdicts = await detector.detect(views.map(({ image }) => image));
-      return views.map(({ view, image }, i) => ({
-        image,
-        caption: `${view === "center" ? "as it is" : view}: ${verdictText(verdicts[i]!)}`,
-      }));
+      const { world, setup } = await this.#open();
+      const asked = detector ?? await this.detector();
+      return showing(await perturbedViews(example, asked, world, setup.seed));
     });
   }
 
-  async #finished(name: string): Promise<FinishedSection> {
-    return await (await this.#open()).finished.section(name);
+  /** Frees the detectors and the backbones. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const opening of this.#detectors.values()) {
+      await (await opening.catch(() => {}))?.[Symbol.asyncDispose]();
+    }
+    this.#detectors.clear();
+    const opened = await this.#opened?.catch(() => {});
+    this.#opened = undefined;
+    await opened?.[Symbol.asyncDispose]();
   }
 
-  #open(): Promise<Opened> {
+  /** A line for a log or a cell. */
+  [Symbol.for("Deno.customInspect")](): string {
+    return `Session of the ${this.profile.name} profile, results in ${this.folder}`;
+  }
+
+  async #gridRows(): Promise<readonly RunRow[]> {
+    return this.#rowsOf((await this.#finished("grid")).records);
+  }
+
+  #rowsOf(records: readonly RunRecord[]): readonly RunRow[] {
+    const known = this.#rows.get(records);
+    if (known) return known;
+    const tried = records.flatMap((record) =>
+      record.evaluations.map(({ epoch }): Tried => ({ record, epoch }))
+    );
+    const rows = averagedRows(this.profile, records.flatMap(rowsOf)).map((row, i) => {
+      const shown = showing(frozen(row));
+      this.#tried.set(shown, tried[i]!);
+      return shown;
+    });
+    const shown = showing(rows);
+    this.#rows.set(records, shown);
+    return shown;
+  }
+
+  #triedOf(row: RunRow): Tried {
+    const tried = this.#tried.get(row);
+    if (tried) return tried;
+    throw new UserError(
+      "usage",
+      "Cannot find a head: expected a row as session.rows or session.sweep gave it, found " +
+        (typeof row === "object" ? "a copy or something else" : `${row}`),
+    );
+  }
+
+  async #best() {
+    return bestRecords(this.profile, (await this.#finished("grid")).records);
+  }
+
+  async #bestOf(classSet: string): Promise<Tried> {
+    const heads = await this.#best();
+    const record = heads.find(({ name }) => name === classSet)?.records[0];
+    if (record) return { record, epoch: record.evaluations[0]!.epoch };
+    const names = heads.map(({ name }) => name).join(", ");
+    throw new UserError(
+      "usage",
+      `Cannot open a detector: expected a class set of ${names}; found ${classSet}`,
+    );
+  }
+
+  async #finished(name: string): Promise<SectionStatus> {
+    return await (await this.#open()).status.finished(name);
+  }
+
+  #open(): Promise<OpenedWorld> {
     if (this.#opened) return this.#opened;
-    const opening = this.#openWorld().then(({ world, seed }): Opened => {
-      const seeds = this.#options.seeds ?? [seed];
-      const finished = new FinishedRuns(this.profile, world, {
-        engine: this.#options.engine,
-        seed,
-        seeds,
-        folder: this.folder,
-        tokensFolder: this.#tokensFolder,
-        command: (section) => reproduceCommand(this.profile, { ...this.#options, seed }, [section]),
-      });
-      return { world, seed, seeds, finished };
-    });
+    const opening = this.#makeSetup().then((setup) => OpenedWorld.open(setup));
     this.#opened = opening;
     // what is missing now may be there when asked for again
     opening.catch(() => this.#opened = undefined);
@@ -262,26 +309,24 @@ export class Session {
 }
 
 /**
- * A session of a profile. Nothing is made: what asks for images, backbones or results that are not
- * there fails with what makes them.
- * @throws {UserError} where there is no such profile, or its own sets are not there
+ * A session of some experiments. Nothing is made: what asks for images, backbones or results that are
+ * not there fails with what makes them. Default folders are the project's.
+ * @throws {UserError} where an option or a profile is unknown, or own sets are not there
  */
-export function openSession(options: SessionOptions = {}): Promise<Session> {
+export function openSession<Name extends string>(
+  experiments: Experiments<Name>,
+  options: SessionOptions = {},
+): Promise<Session<Name>> {
   return inOneLine(async () => {
-    const { profile: name = "mini", select, datasets } = options;
-    const known = PROFILES[name];
-    if (!known) {
+    const folders = { data: join(PROJECT, "data"), results: join(PROJECT, "results") };
+    if ("force" in options) {
       throw new UserError(
         "usage",
-        `Cannot open a session: expected a profile of ${
-          Object.keys(PROFILES).join(", ")
-        }; found ${name}`,
+        "Cannot open a session: expected options without force, which `deno task reproduce --force` has",
       );
     }
-    const profile = {
-      ...(datasets === undefined ? known : await withOwnSets(known, datasets)),
-      ...(select === undefined ? {} : { selection: select }),
-    };
-    return new Session(profile, options, () => openSeededWorld(profile, options));
+    // the world may be made, and with it its seed be known, after the session is opened
+    const setup = () => makeSetup(experiments, { ...folders, ...options });
+    return new Session<Name>(await setup(), setup);
   });
 }

@@ -1,138 +1,158 @@
 /**
- * A grid of the reader's own: some values of ξ, q and d′ on some class sets.
+ * Heads of the reader's own choice: every combination of some values, trained and tried.
  * @module
  */
+import { type RineHead, VARIANTS } from "../detectors/rine/head.ts";
+import { PERTURBATIONS } from "../image/perturb.ts";
 import { UserError } from "../io/errors.ts";
-import type { RunConfig } from "../runs/config.ts";
-import { testSetNames, trainingConfig } from "../report/paper/heads.ts";
+import { bestHeads, testSetNames, trainingConfig } from "../runs/choices.ts";
+import { product, type RunConfig, type RunRow } from "../runs/config.ts";
 import type { Profile } from "../runs/profile.ts";
 
-/** Values that are combined, each with each. */
+/**
+ * Values that are combined, each with each. What is left out is as in the grid's best head of most
+ * classes; where the grid has not been run, the first value of the profile's grid.
+ */
 export interface Sweep {
   /** ξ, at least 0 */
-  readonly contrastiveWeights: readonly number[];
+  readonly contrastiveWeights?: readonly number[];
   /** q, at least 1 */
-  readonly projectionLayers: readonly number[];
+  readonly projectionLayers?: readonly number[];
   /** d′, at least 1 */
-  readonly projectionDims: readonly number[];
-  /** Names of class sets: `1-class`, `2-class`, `4-class`. */
-  readonly classSets: readonly string[];
-  /** The profile's, or imported ones; default the profile's first. */
+  readonly projectionDims?: readonly number[];
+  /** `full`, or what is left out of the method: `no TIE`; default `full`. */
+  readonly variants?: readonly RineHead["variant"][];
+  /** Names of class sets: `1-class`, `2-class`, `4-class`; default that of most classes. */
+  readonly classSets?: readonly string[];
+  /** The profile's, or imported ones. */
   readonly backbones?: readonly string[];
   /** Names of test sets, the generators that heads are tried on; default all. */
   readonly testSets?: readonly string[];
+  /** Numbers of epochs; the rate falls where §5.4's does. Default 1. */
+  readonly epochs?: readonly number[];
+  /** Shares of the training images, in (0, 1]; default 1. */
+  readonly fractions?: readonly number[];
+  /** The optimiser's, above 0; default the profile's. */
+  readonly learningRates?: readonly number[];
+  /** Images in a step, at least 1; default the profile's. */
+  readonly batchSizes?: readonly number[];
+  /** How test images are cropped: `center`, `ten`, or a perturbation; default `center`. */
+  readonly view?: string;
 }
+
+/** The values of a list that fit, in words and as a test. */
+type Wanted = readonly [words: string, fits: (value: unknown) => boolean];
+
+const COUNTS: Wanted = ["whole numbers from 1", (value) => Number.isInteger(value) && +value! >= 1];
+
+const VIEWS: readonly string[] = ["center", "ten", ...PERTURBATIONS];
 
 /**
  * The runs of a sweep.
- * @throws {UserError} where a class set is not the profile's, or a value is out of range
+ * @param rows of the grid, whose best head stands for what is left out; often none
+ * @throws {UserError} where a field is unknown, or a value is not the profile's or out of range
  */
-export function sweepRuns(profile: Profile, sweep: Sweep, seeds: readonly number[]): RunConfig[] {
-  const {
-    contrastiveWeights,
-    projectionLayers,
-    projectionDims,
-    classSets,
-    backbones = [profile.backbones[0]!],
-    testSets = testSetNames(profile),
-  } = sweep;
-  assertKnown(sweep);
-  const isCount = (value: number) => Number.isInteger(value) && value >= 1;
-  assertAll(
-    "contrastiveWeights",
-    contrastiveWeights,
-    "numbers from 0",
-    (value) => Number.isFinite(value) && value >= 0,
-  );
-  assertAll("projectionLayers", projectionLayers, "whole numbers from 1", isCount);
-  assertAll("projectionDims", projectionDims, "whole numbers from 1", isCount);
-  for (const [name, values] of Object.entries({ classSets, backbones, testSets })) {
-    assertList(name as keyof Sweep, values);
-  }
-  const evaluation = { testSets, view: "center", atEpochs: [1] };
-  return seeds.flatMap((seed) =>
-    backbones.flatMap((backbone) =>
-      classSets.map((name) => classesOf(profile, name)).flatMap((classes) =>
-        contrastiveWeights.flatMap((contrastiveWeight) =>
-          projectionLayers.flatMap((layers) =>
-            projectionDims.map((projectionDim) => ({
-              training: trainingConfig(profile, {
-                trainingSet: profile.trainedOn.main.name,
-                classes,
-                fraction: 1,
-                backbone,
-                contrastiveWeight,
-                projectionLayers: layers,
-                projectionDim,
-                variant: "full",
-                epochs: 1,
-                decayEpochs: [],
-              }, seed),
-              evaluation,
-            }))
-          )
-        )
-      )
-    )
-  );
+export function sweepRuns(
+  profile: Profile,
+  sweep: Sweep,
+  seeds: readonly number[],
+  rows: readonly RunRow[] = [],
+): RunConfig[] {
+  assertSweep(profile, sweep);
+  const { grid, training, backbones, classSets, trainedOn, epochs: { decayEpochs } } = profile;
+  const best = bestHeads(profile, rows).at(-1)?.rows[0];
+  const head = best?.head as RineHead | undefined;
+  const { testSets = testSetNames(profile), view = "center" } = sweep;
+  return product({
+    seed: seeds,
+    backbone: sweep.backbones ?? [best?.backbone ?? backbones[0]!],
+    classSet: sweep.classSets ?? [classSets.at(-1)!.name],
+    contrastiveWeight: sweep.contrastiveWeights ??
+      [head?.contrastiveWeight ?? grid.contrastiveWeights[0]!],
+    projectionLayers: sweep.projectionLayers ??
+      [head?.projectionLayers ?? grid.projectionLayers[0]!],
+    projectionDim: sweep.projectionDims ?? [head?.projectionDim ?? grid.projectionDims[0]!],
+    variant: sweep.variants ?? ["full" as const],
+    epochs: sweep.epochs ?? [1],
+    fraction: sweep.fractions ?? [1],
+    learningRate: sweep.learningRates ?? [training.learningRate],
+    batchSize: sweep.batchSizes ?? [training.batchSize],
+  }).map((
+    { seed, backbone, classSet, epochs, fraction, learningRate, batchSize, ...head },
+  ): RunConfig => ({
+    training: {
+      ...trainingConfig(profile, {
+        detector: "rine",
+        trainingSet: trainedOn.main.name,
+        classes: classSets.find(({ name }) => name === classSet)!.classes,
+        fraction,
+        backbone,
+        head,
+        epochs,
+        decayEpochs: decayEpochs.filter((start) => start <= epochs),
+      }, seed),
+      learningRate,
+      batchSize,
+    },
+    evaluation: { testSets, view, atEpochs: [epochs] },
+  }));
 }
-
-const SWEPT = [
-  "contrastiveWeights",
-  "projectionLayers",
-  "projectionDims",
-  "classSets",
-  "backbones",
-  "testSets",
-] as const satisfies (keyof Sweep)[];
 
 /** Cells are not checked for types before they run. */
-function assertKnown(sweep: Sweep): void {
-  const unknown = Object.keys(sweep).find((name) => !(SWEPT as readonly string[]).includes(name));
-  if (unknown !== undefined) {
-    throw new UserError("usage", `Cannot sweep: expected ${SWEPT.join(", ")}; found ${unknown}`);
+function assertSweep(profile: Profile, sweep: Sweep): void {
+  const wanted = wantedOf(profile);
+  const fields = [...Object.keys(wanted), "view"];
+  for (const [field, values] of Object.entries(sweep)) {
+    if (!fields.includes(field)) throw fail(fields.join(", "), field);
+    if (field === "view") {
+      if (!VIEWS.includes(values)) throw fail(`view, one of ${VIEWS.join(", ")}`, said(values));
+      continue;
+    }
+    if (values !== undefined) assertList(field, values, wanted[field as keyof typeof wanted]);
   }
 }
 
-function assertList(name: keyof Sweep, values: unknown): void {
+/** What the lists of a sweep may hold. */
+function wantedOf(profile: Profile): Record<Exclude<keyof Sweep, "view">, Wanted> {
+  const one = (names: readonly string[]): Wanted => [
+    names.join(", "),
+    (value) => names.includes(value as string),
+  ];
+  const number = (words: string, fits: (value: number) => boolean): Wanted => [
+    words,
+    (value) => Number.isFinite(value) && fits(value as number),
+  ];
+  return {
+    contrastiveWeights: number("numbers from 0", (value) => value >= 0),
+    projectionLayers: COUNTS,
+    projectionDims: COUNTS,
+    variants: one(VARIANTS),
+    classSets: one(profile.classSets.map(({ name }) => name)),
+    backbones: ["names", (value) => typeof value === "string"],
+    testSets: one([...profile.testSets, ...profile.synthbusterSets].map(({ name }) => name)),
+    epochs: COUNTS,
+    fractions: number("numbers above 0 and up to 1", (value) => value > 0 && value <= 1),
+    learningRates: number("numbers above 0", (value) => value > 0),
+    batchSizes: COUNTS,
+  };
+}
+
+function assertList(field: string, values: unknown, [words, fits]: Wanted): void {
   if (!Array.isArray(values)) {
-    throw new UserError(
-      "usage",
-      `Cannot sweep: expected ${name} as a list, [${values ?? "…"}]; found ${values ?? "nothing"}`,
-    );
+    throw fail(`${field} as a list, [${values ?? "…"}]`, `${values ?? "nothing"}`);
   }
-  if (values.length === 0) {
-    throw new UserError("usage", `Cannot sweep: expected values in ${name}, found none`);
-  }
+  if (values.length === 0) throw fail(`values in ${field}`, "none");
+  const wrong = values.findIndex((value) => !fits(value));
+  if (wrong >= 0) throw fail(`${field} of ${words}`, said(values[wrong]));
   const twice = values.find((value, i) => values.indexOf(value) < i);
-  if (twice !== undefined) {
-    throw new UserError("usage", `Cannot sweep: expected different ${name}, found ${twice} twice`);
-  }
+  if (twice !== undefined) throw fail(`different ${field}`, `${twice} twice`);
 }
 
-function assertAll(
-  name: keyof Sweep,
-  values: readonly number[],
-  wanted: string,
-  fits: (value: number) => boolean,
-): void {
-  assertList(name, values);
-  const wrong = values.find((value) => !fits(value));
-  if (wrong !== undefined) {
-    throw new UserError(
-      "usage",
-      `Cannot sweep: expected ${name} of ${wanted}, found ${JSON.stringify(wrong)}`,
-    );
-  }
+/** A value as a cell has it: text in quotes, Infinity by its name. */
+function said(value: unknown): string {
+  return typeof value === "number" ? `${value}` : JSON.stringify(value) ?? `${value}`;
 }
 
-function classesOf({ classSets }: Profile, name: string): readonly string[] {
-  const found = classSets.find((set) => set.name === name);
-  if (found) return found.classes;
-  throw new UserError(
-    "usage",
-    `Cannot sweep: expected a class set of ${
-      classSets.map(({ name }) => name).join(", ")
-    }; found ${name}`,
-  );
+function fail(wanted: string, found: string): UserError {
+  return new UserError("usage", `Cannot sweep: expected ${wanted}; found ${found}`);
 }

@@ -4,7 +4,6 @@
  */
 import { join } from "node:path";
 import { Listings } from "../data/listing.ts";
-import { mapBounded } from "../io/bounded.ts";
 import { naming, removeIfThere } from "../io/files.ts";
 import type { OnProgress } from "../io/progress.ts";
 import { WorkerPool } from "../io/worker_pool.ts";
@@ -56,7 +55,8 @@ export async function extractFeatures(
   options: ExtractOptions,
 ): Promise<FeatureSet[][]> {
   const { root, listings = new Listings(root) } = options;
-  const wanted = await mapBounded(requests, (request) => describe(request, listings));
+  const wanted: Wanted[][] = [];
+  for (const request of requests) wanted.push(await describe(request, listings));
   const missing = await missingOf(wanted.flat(), options, listings);
   if (missing.length > 0) {
     const { folder } = options;

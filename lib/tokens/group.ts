@@ -68,7 +68,7 @@ export async function extractGroup(
   }
   const firstRow = Math.min(...writers.map(({ rowsDone }) => rowsDone));
   const batches = plan(sets, firstRow, batchImages, context, onPlanned);
-  for await (const { item, result } of pool.ordered(batches, ({ job }) => job, pool.size + 1)) {
+  for await (const { item, result } of pool.ordered(batches, ({ job }) => job, 2 * pool.size + 1)) {
     const rows = item.job.paths.length * cropsPerImage;
     const first = item.row / cropsPerImage;
     const unreadable = result.unreadable.map(({ position }) => first + position);

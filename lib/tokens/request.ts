@@ -6,7 +6,6 @@ import type { LabelledImage } from "../data/dataset.ts";
 import { UserError } from "../io/errors.ts";
 import type { Backbone } from "../backbones/backbone.ts";
 import type { Listings } from "../data/listing.ts";
-import { mapBounded } from "../io/bounded.ts";
 import { cropsPerImage, isRandom, type Transform } from "../image/transform.ts";
 import { contentKey } from "../io/files.ts";
 import { featureKey, type FeatureSource, FORMAT } from "./set_index.ts";
@@ -38,8 +37,11 @@ export async function nameFeatures(
   requests: readonly FeatureRequest[],
   listings: Listings,
 ): Promise<string[][]> {
-  const wanted = await mapBounded(requests, (request) => describe(request, listings));
-  return wanted.map((sets) => sets.map(({ key }) => key));
+  const names: string[][] = [];
+  for (const request of requests) {
+    names.push((await describe(request, listings)).map(({ key }) => key));
+  }
+  return names;
 }
 
 /** One set of one backbone, named. */

@@ -1,0 +1,70 @@
+/**
+ * Sweeps of before, read again: the records whose heads, features and images are those of a setup.
+ * @module
+ */
+import { join } from "node:path";
+import { detectorNamed } from "../detectors/index.ts";
+import { UserError } from "../io/errors.ts";
+import { exists } from "../io/files.ts";
+import { planRuns } from "../runs/plan.ts";
+import { RecordStore, type RunRecord } from "../runs/record.ts";
+import type { Setup } from "../runs/setup.ts";
+import { findRecord } from "../runs/status.ts";
+import type { World } from "../runs/world.ts";
+import type { OpenedWorld } from "./opened.ts";
+
+/** Name that sweeps are run and kept under, as a section's. */
+export const SWEEP = "sweep";
+
+/** Records of sweeps that belong to a session's setup, from the first to the last that was run. */
+export async function sweptRecords(opened: OpenedWorld): Promise<RunRecord[]> {
+  const { setup } = opened;
+  const store = new RecordStore(setup.folder);
+  const all = (await recordsIn(store)).toSorted((a, b) => a.date < b.date ? -1 : 1);
+  const names = new Set(all.map(({ config }) => config.training.backbone));
+  const there = [];
+  for (const name of names) if (await isThere(opened, name)) there.push(name);
+  const world = await opened.withBackbones(there);
+  const possible = all.filter((record) => isPossible(record, setup, world));
+  // a name says all that a record hangs on: other conditions give another
+  const { runs } = await planRuns(possible.map(({ config }) => config), world, setup);
+  const found = await Promise.all(runs.map((run) => findRecord(store, SWEEP, run, setup)));
+  return [...new Map(found.flatMap((record) => record ? [[record.key, record]] : [])).values()];
+}
+
+async function recordsIn(store: RecordStore): Promise<RunRecord[]> {
+  const folder = join(store.folder, "records", SWEEP);
+  if (!await exists(folder)) return [];
+  const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
+  const keys = names.filter((name) => name.endsWith(".json")).map((name) => name.slice(0, -5));
+  const records = [];
+  for (const key of keys) records.push(await store.find(SWEEP, key));
+  return records.filter((record) => record !== undefined);
+}
+
+async function isThere(opened: OpenedWorld, name: string): Promise<boolean> {
+  try {
+    await opened.withBackbones([name]);
+    return true;
+  } catch (error) {
+    if (error instanceof UserError && error.kind === "missing") return false;
+    throw error;
+  }
+}
+
+/** Whether a record's configuration names what the world has; a profile may have changed since. */
+function isPossible(
+  { config: { training, evaluation } }: RunRecord,
+  { seeds }: Setup,
+  { backbones, trainingSets, testSets }: World,
+): boolean {
+  try {
+    detectorNamed(training.detector).readHead(training.head);
+  } catch (error) {
+    if (error instanceof UserError || error instanceof TypeError) return false;
+    throw error;
+  }
+  return seeds.includes(training.seed) && backbones.has(training.backbone) &&
+    training.classes.every((name) => trainingSets[training.trainingSet]?.[name]) &&
+    evaluation.testSets.every((name) => testSets.has(name));
+}

@@ -1,0 +1,231 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { UserError } from "../lib/io/errors.ts";
+import { exists, writeJson } from "../lib/io/files.ts";
+import { claim } from "../lib/tokens/claim.ts";
+import { FeatureRows } from "../lib/tokens/rows.ts";
+import { featurePaths, findFeatures, halfWritten, keyOfFile } from "../lib/tokens/store.ts";
+import { readUnreadable } from "../lib/tokens/unreadable.ts";
+import { FeatureWriter } from "../lib/tokens/writer.ts";
+import { newSet, unfinish, writeFeatureSet } from "./feature_sets.ts";
+import { temporaryFolder } from "./temporary.ts";
+
+const SMALL = { name: "small", shape: [4, 2, 3] } as const;
+
+/** Two real images and two generated ones. */
+const MIXED = {
+  ...SMALL,
+  images: ["a/0.png", "a/1.png", "b/0.png", "b/1.png"].map((path) => ({
+    path,
+    label: path.startsWith("a") ? 0 : 1 as 0 | 1,
+  })),
+} as const;
+
+Deno.test("a set killed before or after any of its last steps is whole or is made whole", async () => {
+  const folder = temporaryFolder();
+  const finished = await writeFeatureSet(folder, MIXED, undefined, [2]);
+  const { key, paths } = finished;
+  const files = new Map<string, Uint8Array>();
+  for (const path of [paths.features, paths.labels, paths.paths, paths.index]) {
+    files.set(path, await Deno.readFile(path));
+  }
+  const steps = [paths.labels, paths.paths, paths.index];
+  for (let made = 0; made <= steps.length; made++) {
+    await unfinish(finished, 3, files.get(paths.features)!.length);
+    for (const path of steps.slice(made)) await Deno.remove(path);
+    assert.equal(await findFeatures(folder, key), undefined);
+    assert.deepEqual(await readUnreadable(folder, key), [2]);
+    await using writer = await FeatureWriter.open(folder, newSet(MIXED), { batchRows: 1 });
+    assert.equal(writer.rowsDone, 3);
+    await writer.append(Float32Array.from([18, 19, 20, 21, 22, 23]));
+    await writer.finish();
+    const again = (await findFeatures(folder, key))!;
+    assert.deepEqual(again.index.sha256, finished.index.sha256, `after ${made} steps`);
+    assert.deepEqual(await Deno.readFile(paths.features), files.get(paths.features));
+    assert.deepEqual(again.unreadable, [2]);
+  }
+  // killed between its name and the end of its progress
+  await writeJson(paths.progress, { rows: 1 });
+  assert.deepEqual((await findFeatures(folder, key))!.unreadable, [2]);
+  assert.deepEqual(await readUnreadable(folder, key), [2]);
+});
+
+Deno.test("rows that are not known to be on disk as they were written are made again", async () => {
+  const folder = temporaryFolder();
+  const set = await writeFeatureSet(folder, MIXED);
+  const rowsDone = async (batchRows = 1) => {
+    const { paths } = set;
+    const file = await Deno.readFile(paths.partial);
+    const progress = await Deno.readTextFile(paths.progress);
+    const { rowsDone } = await closed(FeatureWriter.open(folder, newSet(MIXED), { batchRows }));
+    await Deno.writeFile(paths.partial, file);
+    await Deno.writeTextFile(paths.progress, progress);
+    return rowsDone;
+  };
+  const whole = await Deno.readFile(set.path);
+  await unfinish(set, 3, whole.length);
+  assert.equal(await rowsDone(), 3);
+  assert.equal(await rowsDone(2), 2);
+  assert.equal(await rowsDone(4), 0);
+  // zeros, as a power cut may leave them
+  await Deno.writeFile(set.paths.partial, whole.map((byte, i) => i < 150 ? byte : 0));
+  assert.equal(await rowsDone(), 0);
+  await Deno.writeFile(set.paths.partial, whole);
+  assert.equal(await rowsDone(), 3);
+  const text = await Deno.readTextFile(set.paths.progress);
+  for (const other of ["", "[", "null", "{}", text.replace('"rows": 3', '"rows": 2')]) {
+    await Deno.writeTextFile(set.paths.progress, other);
+    assert.equal(await rowsDone(), 0, other);
+  }
+});
+
+/** What a writer says, once it is closed. */
+async function closed(opening: Promise<FeatureWriter>): Promise<{ rowsDone: number }> {
+  await using writer = await opening;
+  return { rowsDone: writer.rowsDone };
+}
+
+Deno.test("rows of another version or device are not gone on with", async () => {
+  const folder = temporaryFolder();
+  const set = await writeFeatureSet(folder, MIXED);
+  const whole = await Deno.readFile(set.path);
+  await unfinish(set, 3, whole.length);
+  const other = { ...newSet(MIXED), device: "cuda" };
+  assert.equal((await closed(FeatureWriter.open(folder, other, { batchRows: 1 }))).rowsDone, 0);
+});
+
+Deno.test("a writer that is closed early keeps what it has", async () => {
+  const folder = temporaryFolder();
+  const set = newSet(MIXED);
+  {
+    await using writer = await FeatureWriter.open(folder, set, { batchRows: 1 });
+    await writer.append(Float32Array.from({ length: 12 }, (_, i) => i), [1]);
+  }
+  await using writer = await FeatureWriter.open(folder, set, { batchRows: 1 });
+  assert.equal(writer.rowsDone, 2);
+  assert.deepEqual(writer.unreadable, [1]);
+});
+
+Deno.test("rows are put on disk for good as often as asked for", async () => {
+  const folder = temporaryFolder();
+  const set = newSet(MIXED);
+  const options = { batchRows: 1, saveIntervalMs: 0 };
+  await using writer = await FeatureWriter.open(folder, set, options);
+  await writer.append(new Float32Array(6));
+  await writer.append(new Float32Array(6));
+  // as a killed process leaves them, seen by another
+  const copy = temporaryFolder();
+  for await (const { name } of Deno.readDir(folder)) {
+    await Deno.copyFile(join(folder, name), join(copy, name));
+  }
+  assert.equal((await closed(FeatureWriter.open(copy, set, { batchRows: 1 }))).rowsDone, 2);
+});
+
+Deno.test("features that are no numbers in float16 are refused, and name image and backbone", async () => {
+  const folder = temporaryFolder();
+  await using writer = await FeatureWriter.open(folder, newSet(MIXED), { batchRows: 1 });
+  const values = new Float32Array(12);
+  for (const bad of [NaN, Infinity, 70_000]) {
+    values[8] = bad;
+    await assert.rejects(writer.append(values), {
+      name: "UserError",
+      message: /^Cannot keep the features of a\/1\.png: expected float16 numbers from Tiny/,
+    });
+  }
+  await writer.append(values, [1]);
+  assert.deepEqual(writer.unreadable, [1]);
+});
+
+Deno.test("a row that holds what is no number is named by its file", async () => {
+  const folder = temporaryFolder();
+  const first = await writeFeatureSet(folder, MIXED);
+  const second = await writeFeatureSet(folder, { ...MIXED, name: "second" }, undefined, [0]);
+  using rows = await FeatureRows.open(folder, [first.key, second.key]);
+  assert.equal(rows.count, 7);
+  assert.equal(rows.notFinite(), undefined);
+  rows[Symbol.dispose]();
+  const bytes = await Deno.readFile(second.path);
+  new DataView(bytes.buffer).setUint16(128 + 2 * (2 * 6 + 1), 0x7e00, true);
+  await Deno.writeFile(second.path, bytes);
+  using damaged = await FeatureRows.open(folder, [first.key, second.key]);
+  assert.equal(
+    damaged.notFinite(),
+    `${second.path} holds what is no number in row 2; delete it to have the set made again`,
+  );
+});
+
+Deno.test("what the disk refuses names the file", async () => {
+  const folder = temporaryFolder();
+  const set = newSet(MIXED);
+  const partial = join(folder, `${set.key}.npy.partial`);
+  await Deno.mkdir(partial);
+  await assert.rejects(FeatureWriter.open(folder, set, { batchRows: 1 }), (error: Error) => {
+    assert(error instanceof UserError && error.kind === "disk", String(error));
+    assert(error.message.startsWith(`Cannot write ${partial}: `), error.message);
+    return true;
+  });
+});
+
+Deno.test("a set has its name only when all that belongs beside it is there", async () => {
+  for (const name of ["labels", "paths", "index"] as const) {
+    const folder = temporaryFolder();
+    const set = newSet(MIXED);
+    const paths = featurePaths(folder, set.key);
+    await using writer = await FeatureWriter.open(folder, set, { batchRows: 1 });
+    await writer.append(new Float32Array(24));
+    await Deno.mkdir(paths[name]);
+    await assert.rejects(writer.finish(), (error: Error) => {
+      assert(error instanceof UserError && error.kind === "disk", String(error));
+      assert(error.message.startsWith(`Cannot write ${paths[name]}: `), error.message);
+      return true;
+    });
+    assert.equal(await findFeatures(folder, set.key), undefined);
+    assert.equal(await exists(paths.features), false, name);
+  }
+});
+
+Deno.test("what is left of a set is no set while it is written again", async () => {
+  const folder = temporaryFolder();
+  const { key, paths } = await writeFeatureSet(folder, MIXED);
+  const labels = await Deno.readFile(paths.labels);
+  await Deno.remove(paths.labels);
+  await using _ = await FeatureWriter.open(folder, newSet(MIXED), { batchRows: 1 });
+  // the new set's labels come before its features
+  await Deno.writeFile(paths.labels, labels);
+  assert.equal(await findFeatures(folder, key), undefined);
+});
+
+Deno.test("half-written files are known by the set that they are of, and others are left alone", async () => {
+  const folder = temporaryFolder();
+  const { key } = newSet(MIXED);
+  const tmp = `${crypto.randomUUID()}.tmp`;
+  for (const name of [`${key}.json.${tmp}`, `${key}.paths.txt.${tmp}`, `mine.${tmp}`, "mine.npy"]) {
+    await Deno.writeTextFile(join(folder, name), "");
+  }
+  const found = await halfWritten(folder);
+  assert.deepEqual([...found.keys()], [key]);
+  assert.equal(found.get(key)!.length, 2);
+  for (const ending of ["npy", "npy.partial", "labels.npy", "paths.txt", "json", "lock"]) {
+    assert.equal(keyOfFile(`${key}.${ending}`), key);
+  }
+  for (const name of ["mine.npy", `${key}.txt`, `${key}x.npy`, "0.npy"]) {
+    assert.equal(keyOfFile(name), undefined);
+  }
+});
+
+Deno.test("one claims work, others pass it by or wait, and nobody finds it claimed when it is done", async () => {
+  const path = join(temporaryFolder(), "0123456789abcdef.lock");
+  const first = (await claim(path, false))!;
+  assert.equal(await claim(path, false), undefined);
+  const waiting = claim(path, true);
+  await first.done();
+  // a third finds no file and makes another: the one who waited must not share it
+  const third = (await claim(path, false))!;
+  await first[Symbol.asyncDispose]();
+  let hasWaited = false;
+  void waiting.then(() => hasWaited = true);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.equal(hasWaited, false);
+  await third[Symbol.asyncDispose]();
+  await using _ = (await waiting)!;
+});

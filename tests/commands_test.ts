@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { basename, join, resolve } from "node:path";
 import sharp from "sharp";
-import { openBackbone, weightsPath } from "../lib/backbones/backbone.ts";
+import { openBackbone, weightsPath } from "../lib/backbones/open.ts";
 import { makeMiniBackbones } from "../lib/mini/backbones.ts";
 import { makeMiniWorld } from "../lib/mini/make.ts";
 import { initialParameters } from "../lib/detectors/rine/architecture.ts";
@@ -96,7 +96,7 @@ const features = (out: string, ...args: string[]) =>
   );
 
 async function index(out: string) {
-  return JSON.parse(await Deno.readTextFile(join(folder, out.replace(".npy", ".json"))));
+  return JSON.parse(await Deno.readTextFile(join(folder, `${out}.json`)));
 }
 
 Deno.test("features stop at an image that cannot be decoded, and with leave give it rows of NaN", async () => {

@@ -1,19 +1,15 @@
 import assert from "node:assert/strict";
 import { join, resolve } from "node:path";
 import sharp from "sharp";
-import { detections, findJudge } from "../lib/cli/detect.ts";
 import { openBackbone } from "../lib/backbones/open.ts";
-import { makeMiniBackbones } from "../lib/mini/backbones.ts";
-import {
-  type Checkpoint,
-  loadCheckpoint,
-  saveCheckpoint,
-} from "../lib/detectors/rine/checkpoint.ts";
+import { checkpointFacts } from "../lib/detectors/checkpoint_file.ts";
 import { initialParameters } from "../lib/detectors/rine/architecture.ts";
-import { randomStream } from "../lib/random.ts";
+import { loadCheckpoint, saveCheckpoint } from "../lib/detectors/rine/checkpoint.ts";
 import { openDetector } from "../lib/detectors/verdict.ts";
-import { trainedConfig } from "../lib/detectors/rine/train.ts";
 import { decodeImage, type RgbImage } from "../lib/image/image.ts";
+import { makeMiniBackbones } from "../lib/mini/backbones.ts";
+import { randomStream } from "../lib/random.ts";
+import { commandLine } from "./command_line.ts";
 import { noiseImage } from "./image_samples.ts";
 import { temporaryFolder } from "./temporary.ts";
 
@@ -35,7 +31,6 @@ const head = join(folder, "head.safetensors"), knowing = join(folder, "knowing.s
   await saveCheckpoint(head, architecture, parameters);
   await saveCheckpoint(knowing, architecture, parameters, { config: JSON.stringify({ backbone }) });
 }
-const judge = await findJudge({ backbone, backbones: [backbones], head, device: "cpu" });
 const images = join(folder, "images");
 await Deno.mkdir(join(images, "below"), { recursive: true });
 for (const [name, blur] of [["a.png", 1], ["below/b.jpg", 3]] as const) {
@@ -44,47 +39,72 @@ for (const [name, blur] of [["a.png", 1], ["below/b.jpg", 3]] as const) {
 }
 await Deno.writeTextFile(join(images, "broken.png"), "this is no image, but a line of text");
 
+const detect = (...args: string[]) => commandLine("detect", ...args);
+const OWN = ["--head", head, "--backbone", backbone, "--backbones", backbones];
+
 Deno.test("each image of a folder has a verdict or what is wrong with it", async () => {
-  const found = await Array.fromAsync(detections([images, join(images, "a.png")], judge));
-  const names = ["a.png", "below/b.jpg", "broken.png", "a.png"];
-  assert.deepEqual(found.map(({ path }) => path), names.map((name) => join(images, name)));
-  const [a, b, broken, again] = found;
-  assert.ok("score" in a! && "score" in b! && "problem" in broken!);
+  const { code, out, error } = await detect(...OWN, "--json", images, join(images, "a.png"));
+  assert.equal(code, 1);
+  const [a, b, again, ...more] = out.split("\n").map((line) => JSON.parse(line));
+  assert.equal(more.length, 0);
+  assert.deepEqual([a.path, b.path], [join(images, "a.png"), join(images, "below/b.jpg")]);
   assert.equal(a.isGenerated, a.score > .5);
   assert.notEqual(a.score, b.score);
-  assert.match(broken.problem, /bytes that start with/);
   assert.deepEqual(again, a);
+  const [, problem] = error.split("\n");
+  assert.match(problem!, /^Cannot decode .*broken\.png: expected an image, found bytes that start/);
 });
 
 Deno.test("a path that is not there, and a folder without images, are named", async () => {
-  const refused = (path: string, says: RegExp) =>
-    assert.rejects(Array.fromAsync(detections([path], judge)), (error: Error) => {
-      assert.equal(error.name, "UserError");
-      assert.match(error.message, says);
-      return true;
-    });
-  await refused(
-    join(folder, "none.png"),
-    /expected an image or a folder at .*none.png, found none/,
-  );
-  await refused(backbones, /expected some in .*backbones, found none/);
+  const none = await detect(...OWN, join(folder, "none.png"));
+  assert.match(none.error, /expected an image or a folder at .*none.png, found none$/);
+  assert.equal(none.code, 1);
+  const empty = await detect(...OWN, backbones);
+  assert.match(empty.error, /expected some in .*backbones, found none$/);
+  assert.equal(empty.code, 1);
 });
 
-Deno.test("a head brings its backbone, from the folder that has it; a released one means CLIP's", async () => {
-  const folders = [join(folder, "none"), backbones], device = "cpu";
-  const own = await findJudge({ head: knowing, backbones: folders, device });
-  assert.deepEqual([own.backbone, own.folder], [backbone, backbones]);
-  const released = await findJudge({ head, backbones: folders, device });
-  assert.deepEqual([released.backbone, released.folder], ["ViT-L/14", folders[0]]);
-  const given = await findJudge({ head: knowing, backbone: "X", backbones: folders, device });
-  assert.equal(given.backbone, "X");
+Deno.test("a head brings its backbone, and a notice where that is a mini one; a released one means CLIP's", async () => {
+  const image = join(images, "a.png"), where = ["--backbones", backbones, image];
+  const own = await detect("--head", knowing, ...where);
+  assert.equal(own.code, 0, own.error);
+  assert.match(own.out, /a\.png: (generated|real) \(score \d\.\d\d\)$/);
+  assert.match(own.error, /^Mini profile: .*not comparable with the paper$/);
+  for (
+    const [args, name] of [
+      [["--head", head], "ViT-L-14"],
+      [["--head", knowing, "--backbone", "X"], "X"],
+    ] as const
+  ) {
+    const { code, out, error } = await detect(...args, ...where);
+    assert.ok(error.includes(join(backbones, name, "model.safetensors")), error);
+    assert.ok(error.includes("there are Mini-B-16, Mini-L-8"), error);
+    assert.deepEqual([code, out, error.split("\n").length], [2, "", 1]);
+  }
+});
+
+Deno.test("--precision is what is typed, else what the head says", async () => {
+  const image = join(images, "a.png"), int8 = join(folder, "int8.safetensors");
+  const { architecture, parameters } = await loadCheckpoint(head);
+  const features = { backbone, weights: "0", tap: "ln2", precision: "int8" };
+  await saveCheckpoint(int8, architecture, parameters, {
+    config: JSON.stringify({ backbone }),
+    features: JSON.stringify(features),
+  });
+  const args = ["--head", int8, "--backbones", backbones, image];
+  const missing = await detect(...args);
+  assert.match(missing.error, /^Cannot open Mini-B\/16 as int8: expected .*backbone quantize/);
+  assert.equal(missing.code, 1);
+  assert.equal((await detect(...args, "--precision", "full")).code, 0);
 });
 
 Deno.test("what is no image has no verdict", async () => {
   await using opened = await openBackbone(backbone, { folder: backbones });
-  await using detector = await openDetector(opened, head);
+  await using detector = await openDetector(head, { backbone: opened });
   const image = await decodeImage(join(images, "a.png"));
-  assert.equal((await detector.detect([image])).length, 1);
+  assert.deepEqual(await detector.detect(image), await detector.detect(join(images, "a.png")));
+  const nothing = {} as unknown as RgbImage;
+  await assert.rejects(detector.detect(nothing), { message: /^Cannot detect: expected .*images/ });
   for (
     const [given, found] of [
       [image, "one image; put it in [ ]"],
@@ -99,10 +119,11 @@ Deno.test("what is no image has no verdict", async () => {
       message: /^Cannot .*: expected a list of images, found /,
     };
     const list = given as unknown as RgbImage[];
-    for (const call of [() => detector.detect(list), () => opened.features(list)]) {
-      await assert.rejects(call(), expected);
-      await assert.rejects(call(), (error: Error) => error.message.endsWith(`found ${found}`));
-    }
+    await assert.rejects(opened.features(list), expected);
+    await assert.rejects(opened.features(list), (error: Error) => {
+      assert.ok(error.message.endsWith(`found ${found}`), error.message);
+      return true;
+    });
   }
   await assert.rejects(decodeImage("nowhere.png"), (error: Error) => {
     assert.ok(error instanceof Deno.errors.NotFound);
@@ -119,13 +140,14 @@ Deno.test("a head is used on the weights that it was trained on, and only where 
   const path = join(folder, "trained.safetensors");
   const { architecture, parameters } = await loadCheckpoint(head);
   const weights = await opened.fingerprint();
-  const save = (tokens: object, changed = parameters) =>
-    saveCheckpoint(path, architecture, changed, { tokens: JSON.stringify(tokens) });
+  const openOn = () => openDetector(path, { backbone: opened });
+  const save = (features: object, changed = parameters) =>
+    saveCheckpoint(path, architecture, changed, { features: JSON.stringify(features) });
   const trained = { backbone, weights, tap: "ln2", precision: "full" };
   await save(trained);
-  await using _own = await openDetector(opened, path);
+  await using _own = await openOn();
   await save({ ...trained, weights: `${"0".repeat(64)} float32` });
-  await assert.rejects(openDetector(opened, path), {
+  await assert.rejects(openOn(), {
     name: "UserError",
     message:
       `Cannot detect with ${path}: expected the weights of ${backbone} that it was trained ` +
@@ -133,35 +155,26 @@ Deno.test("a head is used on the weights that it was trained on, and only where 
       "name the folder of the right ones",
   });
   await save({ ...trained, tap: "block" });
-  await assert.rejects(openDetector(opened, path), /expected tokens at block, on which it was/);
+  await assert.rejects(openOn(), /expected features at block, on which it was/);
   // of another precision the weights are in another file
   await save({ ...trained, weights: "0", precision: "int8" });
-  await using _int8 = await openDetector(opened, path);
+  await using _int8 = await openOn();
   const alpha = parameters.get("alpha")!;
   await save(
     trained,
     new Map([...parameters, ["alpha", { ...alpha, data: alpha.data.with(3, NaN) }]]),
   );
-  await assert.rejects(openDetector(opened, path), {
+  await assert.rejects(openOn(), {
     name: "UserError",
-    message: `Cannot detect with ${path}: expected numbers in alpha, found others`,
+    message: `Cannot use the head in ${path}: expected numbers in alpha, found others`,
   });
 });
 
 Deno.test("what a head says of its training is read, or named", async () => {
-  const metadata = (config: string) => ({ ...{} as Checkpoint, metadata: { config } });
-  assert.equal(trainedConfig(metadata('{"backbone":"a"}'))?.backbone, "a");
-  assert.equal(trainedConfig(await loadCheckpoint(head)), undefined);
-  assert.throws(() => trainedConfig(metadata("x y")), /^UserError: Cannot read how a head was/);
-  assert.throws(
-    () => trainedConfig(metadata('{"backbone":7}')),
-    /its backbone by name, found \{"b/,
-  );
-  assert.throws(() => trainedConfig(metadata("null")), /its backbone by name, found null$/);
-});
-
-Deno.test("verdicts of a mini backbone carry the notice, those of CLIP none", async () => {
-  assert.match(judge.notice!, /not comparable/);
-  const clip = await findJudge({ head, backbones: [backbones], device: "cpu" });
-  assert.equal(clip.notice, undefined);
+  const factsOf = (config: string) => checkpointFacts("a.safetensors", { config });
+  assert.equal(factsOf('{"backbone":"a"}').config?.backbone, "a");
+  assert.deepEqual(checkpointFacts(head, (await loadCheckpoint(head)).metadata), {});
+  assert.throws(() => factsOf("x y"), /^UserError: Cannot read how the head in a\.safetensors was/);
+  assert.throws(() => factsOf('{"backbone":7}'), /its backbone by name, found \{"b/);
+  assert.throws(() => factsOf("null"), /its backbone by name, found null$/);
 });

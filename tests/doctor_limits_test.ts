@@ -3,9 +3,10 @@ import { dirname, join } from "node:path";
 import sharp from "sharp";
 import { examineProfile } from "../lib/doctor/profile.ts";
 import { formatReport } from "../lib/doctor/text.ts";
-import { mini } from "../experiments/profiles/mini.ts";
+import { EXPERIMENTS } from "../experiments/index.ts";
 import { examine, type SetToExamine } from "../lib/doctor/examine.ts";
 import { miniFileName, miniFolders, miniLists } from "../lib/mini/layout.ts";
+import { makeSetup } from "../lib/runs/setup.ts";
 import { encodedPng } from "./image_samples.ts";
 import { temporaryFolder } from "./temporary.ts";
 
@@ -64,7 +65,7 @@ async function writeMiniWorld(root: string, largePx: (path: string) => number): 
     }
   }
   for (const { path, lines } of miniLists(.004)) await write(root, path, lines.join("\n") + "\n");
-  await write(root, "manifest.json", "{}");
+  await write(root, "manifest.json", '{ "seed": 0 }');
 }
 
 Deno.test("generated images that are too small for ten crops keep that section from running, by name", async () => {
@@ -74,7 +75,10 @@ Deno.test("generated images that are too small for ten crops keep that section f
     join(root, "mini"),
     (path) => path.endsWith("latent_dct_wide") ? cropPx - 1 : cropPx,
   );
-  const report = await examineProfile({ profile: mini, data: root, only: [], deep: false });
+  const report = await examineProfile(
+    await makeSetup(EXPERIMENTS, { profile: "mini", data: root }),
+    { only: [], deep: false },
+  );
   const problems = report.sections.find(({ name }) => name === "synthbuster")!.problems;
   assert.equal(problems.at(-1), "needs 224 px for ten crops in large_latent_dct_wide");
   assert.match(

@@ -38,7 +38,7 @@ for (const [args, what, where, command] of FAULTS) {
       "This is a fault of the program; please open an issue with these lines in the project's repository:",
     );
     assert.equal(said, `  command   ${command}`);
-    assert.match(versions!, /^ {2}versions  rine \d\S+.*, deno \d\S+ \(.+\), onnxruntime \d\S+$/);
+    assert.match(versions!, /^ {2}versions {2}rine \d\S+.*, deno \d\S+ \(.+\), onnxruntime \d\S+$/);
   });
 }
 

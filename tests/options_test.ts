@@ -1,13 +1,12 @@
-import { UserError } from "../lib/io/errors.ts";
 import assert from "node:assert/strict";
-import { join } from "node:path";
-import { openSession } from "../lib/session/session.ts";
-import type { SessionOptions } from "../lib/session/session_world.ts";
-import type { FeatureIndex } from "../lib/tokens/store.ts";
+import { basename, join } from "node:path";
+import { EXPERIMENTS } from "../experiments/index.ts";
 import { exists } from "../lib/io/files.ts";
 import { resolveDevice } from "../lib/onnx/session.ts";
+import { tableToMarkdown } from "../lib/report/write/markdown.ts";
 import type { RunRecord } from "../lib/runs/record.ts";
-import { tableToMarkdown } from "../lib/report/table.ts";
+import { openSession, type SessionOptions } from "../lib/session/session.ts";
+import type { FeatureIndex } from "../lib/tokens/set_index.ts";
 import { smallCommandLine as run } from "./command_line.ts";
 import "./small_paper.ts";
 import { makeSmallWorld, SMALL_BACKBONE, smallProfile } from "./small_world.ts";
@@ -65,11 +64,12 @@ async function readAll<T>(path: string): Promise<T[]> {
   );
 }
 
-const recordsOf = (results: string) => readAll<RunRecord>(join(folder, results, "paper", "grid"));
+const recordsOf = (results: string) =>
+  readAll<RunRecord>(join(folder, results, "paper", "records", "grid"));
 
 /** Sets of tokens that a run has read. */
-async function tokensOf({ tokens }: RunRecord): Promise<FeatureIndex[]> {
-  const keys = [...tokens.train.flat(), ...tokens.val, ...Object.values(tokens.test).flat()];
+async function tokensOf({ features: { train, val, test } }: RunRecord): Promise<FeatureIndex[]> {
+  const keys = [...train.flat(), ...val, ...Object.values(test).flat()];
   return await Promise.all(
     keys.map(async (key) =>
       JSON.parse(await Deno.readTextFile(join(data, "tokens", `${key}.json`)))
@@ -79,17 +79,14 @@ async function tokensOf({ tokens }: RunRecord): Promise<FeatureIndex[]> {
 
 /** What the tokens of a run are made with, each once. */
 async function madeWith(record: RunRecord) {
-  const sources = (await tokensOf(record)).map(({ source }) =>
-    source as {
-      precision: string;
-      seed?: number;
-      transform: { kind: string; augmentation?: { protocol: string } };
-    }
-  );
+  const sources = (await tokensOf(record)).map(({ source }) => source);
   const training = sources.filter(({ transform }) => transform.kind === "train");
+  const protocols = training.map(({ transform }) =>
+    transform.kind === "train" && transform.augmentation.protocol
+  );
   return {
     precisions: [...new Set(sources.map(({ precision }) => precision))],
-    protocols: [...new Set(training.map(({ transform }) => transform.augmentation!.protocol))],
+    protocols: [...new Set(protocols)],
     seeds: [...new Set(training.map(({ seed }) => seed))],
   };
 }
@@ -105,6 +102,13 @@ async function planned(results: string, options: Changed, ...more: string[]): Pr
 const colours = async (path: string) =>
   JSON.parse(await Deno.readTextFile(join(folder, path, "figure_3.vl.json"))).config.range
     .category[0];
+
+/** The folder of what was made with every option otherwise. */
+async function outputs(): Promise<string> {
+  const paper = join(folder, "other/paper");
+  const names = (await Array.fromAsync(Deno.readDir(paper))).map(({ name }) => name);
+  return join(paper, names.find((name) => name.startsWith("seed-"))!);
+}
 
 Deno.test("a dry run of the small world counts its runs, heads, token sets and crops", async () => {
   // 2 ξ; train and val real and generated, and two test sets: 20 + 20, 2 + 2, 8 + 8, 4 + 4 images
@@ -124,7 +128,7 @@ Deno.test("what reproduce does by itself is in records, token sets, report and f
   assert.match(out, /\n§5\.3 .*: 2 runs, 0 of them done before\n/);
   const records = await recordsOf("plain");
   assert.deepEqual(
-    records.map(({ config }) => config.training.contrastiveWeight).sort(),
+    records.map(({ config }) => config.training.head["contrastiveWeight"]).sort(),
     smallProfile.grid.contrastiveWeights,
   );
   for (const record of records) {
@@ -164,8 +168,12 @@ Deno.test("every option of reproduce reaches records, token sets, report and fig
       seeds: [3],
     });
   }
-  const written = join(folder, "other/paper/val");
-  assert.equal(await colours("other/paper/val/figures"), "#808000");
+  const written = await outputs();
+  assert.match(
+    basename(written),
+    /^seed-3\+seeds-1-2\+engine-tensorflow\+precision-int8\+protocol/,
+  );
+  assert.equal(await colours(join("other/paper", basename(written), "figures")), "#808000");
   const table = await Deno.readTextFile(join(written, "tables/table_1.md"));
   assert.ok(
     table.includes(
@@ -185,12 +193,13 @@ Deno.test("every option of reproduce reaches records, token sets, report and fig
 });
 
 Deno.test("the command that a report prints finds all that was done for it", async () => {
-  const report = await Deno.readTextFile(join(folder, "other/paper/val/report.md"));
+  const report = await Deno.readTextFile(join(await outputs(), "report.md"));
   const [, printed] = /Made by `deno task ([^`]+)`/.exec(report)!;
   const { code, out, error } = await run(...printed!.split(" "), "--only", "grid");
   assert.equal(code, 0, error);
   assert.match(out, /\n§5\.3 .*: 4 runs, 4 of them done before\n/);
-  const lines = out.split("\n").filter((line) => line.includes(join(folder, "other/paper/val/")));
+  const written = await outputs();
+  const lines = out.split("\n").filter((line) => line.startsWith(`  ${written}`));
   assert.equal(lines.filter((line) => line.endsWith("(up to date)")).length, 3, out);
   assert.ok(!out.includes("(written)"), out);
 });
@@ -226,17 +235,17 @@ Deno.test("a session that is opened alike finds the same runs, and otherwise non
     datasets,
     skipCorrupt: true,
   };
-  const session = await openSession(options);
+  await using session = await openSession(EXPERIMENTS, options);
   const rows = await session.rows("grid"), records = await recordsOf("other");
   assert.equal(rows.length, 4);
-  for (const { seed, contrastiveWeight, test } of rows) {
+  for (const { seed, head, test } of rows) {
     const record = records.find(({ config: { training } }) =>
-      training.seed === seed && training.contrastiveWeight === contrastiveWeight
+      training.seed === seed && training.head["contrastiveWeight"] === head["contrastiveWeight"]
     )!;
     assert.deepEqual(test, record.evaluations[0]!.test);
   }
   const { tables } = await session.report("grid");
-  const written = join(folder, "other/paper/val/tables/table_1.md");
+  const written = join(await outputs(), "tables/table_1.md");
   assert.equal(tableToMarkdown(tables[0]!), await Deno.readTextFile(written));
 
   const others: SessionOptions[] = [
@@ -248,7 +257,7 @@ Deno.test("a session that is opened alike finds the same runs, and otherwise non
     { results: join(folder, "plain") },
   ];
   for (const changed of others) {
-    const other = await openSession({ ...options, ...changed });
+    await using other = await openSession(EXPERIMENTS, { ...options, ...changed });
     await assert.rejects(other.rows("grid"), /^UserError: .*expected \d runs in .*, found 0;/);
   }
 });

@@ -1,18 +1,14 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import type { Profile } from "../lib/runs/profile.ts";
-import { reproduce } from "../lib/cli/reproduce.ts";
+import { EXPERIMENTS } from "../experiments/index.ts";
+import { inOrder, reproduce, type Reproduced } from "../lib/cli/reproduce.ts";
 import { exists } from "../lib/io/files.ts";
-import { makeSmallWorld, smallProfile } from "./small_world.ts";
+import { makeSetup, type SetupOptions } from "../lib/runs/setup.ts";
+import "./small_paper.ts";
+import { makeSmallWorld } from "./small_world.ts";
 import { temporaryFolder } from "./temporary.ts";
 
-/** The small world as one whose images are brought: what is not there is not made. */
-const profile: Profile = {
-  ...smallProfile,
-  name: "paper",
-  synthbusterSets: smallProfile.synthbusterSets.slice(0, 1),
-  ldmGrid: { contrastiveWeights: [.2], projectionLayers: [1], projectionDims: [8] },
-};
+const profile = EXPERIMENTS.profiles["paper"]!;
 const LARGE = profile.synthbusterSets[0]!.name;
 
 const made = temporaryFolder("reproduce_");
@@ -21,29 +17,28 @@ const data = join(made, "mini");
 /** Generated images of Synthbuster, which no other section reads. */
 const synthbuster = join(data, "synthbuster", LARGE.replace("large_", ""));
 
-/** Reproduces sections, without showing progress; returns what is said. */
+/** Reproduces sections, without showing progress. */
 async function run(
   results: string,
-  only: string[],
-  skipCorrupt = false,
-  onProblem: (line: string) => void = (line) => assert.fail(line),
-): Promise<string> {
+  only: readonly string[],
+  options: SetupOptions = {},
+): Promise<Reproduced> {
+  const setup = await makeSetup(EXPERIMENTS, { profile: "paper", data, results, ...options });
   const { error } = console;
   console.error = () => {};
   try {
-    return await reproduce({
-      ...{ profile, data, results, only, skipCorrupt, force: false, seed: 0, seeds: [0] },
-      ...{ engine: "onnx", device: "cpu", precision: "full", protocol: "released" },
-      ...{ theme: "default", onProblem },
-    });
+    return await reproduce(setup, inOrder(EXPERIMENTS, only));
   } finally {
     console.error = error;
   }
 }
 
-/** Whether §5.3 and §5.8 stand in the report. */
-async function reported(results: string): Promise<{ grid: boolean; synthbuster: boolean }> {
-  const report = await Deno.readTextFile(join(results, profile.name, "report.md"));
+/** Whether §5.3 and §5.8 stand in the report of a folder of outputs. */
+async function reported(
+  results: string,
+  outputs = "",
+): Promise<{ grid: boolean; synthbuster: boolean }> {
+  const report = await Deno.readTextFile(join(results, profile.name, outputs, "report.md"));
   const [grid, synthbuster] = ["§5.3", "§5.8"].map((section) => {
     const stands = report.includes(`\n## ${section} `);
     assert.equal(new RegExp(`^Not run yet: .*${section}`, "m").test(report), !stands);
@@ -70,15 +65,36 @@ Deno.test("what was made without some images is reported to those who may leave 
   const results = temporaryFolder("results_");
   const [image] = Array.from(Deno.readDirSync(synthbuster), ({ name }) => name).sort();
   await Deno.truncate(join(synthbuster, image!), 60);
-  assert.match(
-    await run(results, ["synthbuster"], true),
-    new RegExp(`\nLeft out images that cannot be decoded: 1 of ${LARGE}; `),
-  );
-  assert.deepEqual(await reported(results), { grid: true, synthbuster: true });
+  const { lines } = await run(results, ["synthbuster"], { skipCorrupt: true });
+  const left = `Left out images that cannot be decoded: 1 of ${LARGE}; the records name them`;
+  assert.ok(lines.includes(left), lines.join("\n"));
+  const skipping = "skip-corrupt";
+  assert.deepEqual(await reported(results, skipping), { grid: true, synthbuster: true });
   await run(results, ["grid"]);
   assert.deepEqual(await reported(results), { grid: true, synthbuster: false });
-  await run(results, ["grid"], true);
-  assert.deepEqual(await reported(results), { grid: true, synthbuster: true });
+  await run(results, ["grid"], { skipCorrupt: true });
+  assert.deepEqual(await reported(results, skipping), { grid: true, synthbuster: true });
+});
+
+Deno.test("what was done before stands in the report of a run that is forced", async () => {
+  const results = temporaryFolder("results_");
+  await run(results, ["epochs"]);
+  const { lines } = await run(results, ["grid"], { force: true });
+  const counted = lines.filter((line) => line.startsWith("§"));
+  assert.deepEqual(counted.length, 1);
+  assert.match(counted[0]!, /^§5\.3 .*: 2 runs, 0 of them done before$/);
+  const report = await Deno.readTextFile(join(results, profile.name, "report.md"));
+  assert.match(report, /\n## §5\.4 /);
+});
+
+Deno.test("tokens go where they are told to, and nothing is written beside images that are brought", async () => {
+  const results = temporaryFolder("results_"), tokens = join(temporaryFolder(), "tokens");
+  const before = Array.from(Deno.readDirSync(data), ({ name }) => name).sort();
+  await run(results, ["grid"], { tokens });
+  assert.deepEqual(Array.from(Deno.readDirSync(data), ({ name }) => name).sort(), before);
+  assert.ok(Array.from(Deno.readDirSync(tokens)).some(({ name }) => name.endsWith(".npy")));
+  const report = await Deno.readTextFile(join(results, profile.name, "report.md"));
+  assert.ok(report.includes(`--tokens ${tokens}`), report);
 });
 
 Deno.test("a damaged best head is told, and all else is written", async () => {
@@ -93,11 +109,10 @@ Deno.test("a damaged best head is told, and all else is written", async () => {
     await Deno.remove(join(folder, made), { recursive: true });
   }
   await Deno.remove(join(folder, "report.html"));
-  const problems: string[] = [];
-  const said = await run(results, ["grid", "feature_space"], false, (line) => problems.push(line));
+  const { lines, problems } = await run(results, ["grid", "feature_space"]);
   assert.equal(problems.length, 1);
   assert.match(problems[0]!, /^Cannot keep the best 1-class head, .*; delete it and .* run again$/);
-  assert.ok(said.includes(`${copy}  its head`), said);
+  assert.ok(lines.includes(`  ${copy}  its head`), lines.join("\n"));
   assert.deepEqual(await Deno.readFile(copy), intact);
   for (const path of ["tables/table_1.md", "figures/figure_3.svg", "report.html"]) {
     assert.ok(await exists(join(folder, path)), path);

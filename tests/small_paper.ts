@@ -3,14 +3,19 @@
  * are brought: two heads a seed on two test sets and one of Synthbuster's.
  */
 
+import { EXPERIMENTS } from "../experiments/index.ts";
+import { paper } from "../experiments/profiles/paper.ts";
 import type { Profile } from "../lib/runs/profile.ts";
-import { PROFILES } from "../lib/cli/reproduce.ts";
 import { smallProfile } from "./small_world.ts";
+
+const { made: _, ...brought } = smallProfile;
 
 /** The small world's profile under the paper's name: what is not there is not made. */
 export const smallPaper: Profile = {
-  ...smallProfile,
+  ...brought,
   name: "paper",
+  folder: "",
+  batchSize: 8,
   synthbusterSets: smallProfile.synthbusterSets.slice(0, 1),
   ldmGrid: { contrastiveWeights: [.2], projectionLayers: [1], projectionDims: [8] },
   fractions: [.5, 1],
@@ -28,4 +33,5 @@ export const smallPaper: Profile = {
   perturbation: { probability: .55, resizePx: 71 },
 };
 
-Object.assign(PROFILES, { paper: smallPaper });
+// the published numbers are still the paper's own
+Object.assign(EXPERIMENTS.profiles, { paper: smallPaper, published: paper });

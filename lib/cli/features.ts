@@ -4,18 +4,24 @@
  */
 import type { Command } from "commander";
 import { basename, resolve } from "node:path";
-import { type Precision } from "../backbones/backbone.ts";
+import type { Precision } from "../backbones/backbone.ts";
 import { openBackbone } from "../backbones/open.ts";
-import type { ImageEntry } from "../data/dataset.ts";
 import { imagesIn } from "../data/image_folder.ts";
+import { Listings } from "../data/listing.ts";
 import { cropsPerImage } from "../image/transform.ts";
 import { UserError } from "../io/errors.ts";
-import { writeJson } from "../io/files.ts";
+import type { OnProgress } from "../io/progress.ts";
 import { ProgressDisplay } from "../io/progress_bar.ts";
 import { type Device, resolveDevice } from "../onnx/session.ts";
 import { extractFeatures } from "../tokens/extract.ts";
-import { featurePaths } from "../tokens/store.ts";
+import { type FeatureRequest, nameFeatures } from "../tokens/request.ts";
 import { openNamed } from "./errors.ts";
+import {
+  type FeaturesDescription,
+  findWritten,
+  inUnfinished,
+  placeFeatures,
+} from "./features_output.ts";
 import { stopOnInterrupt } from "./interrupt.ts";
 import { BACKBONES, choice, DEVICE, type DeviceChoice, pathOption, PRECISION } from "./options.ts";
 
@@ -40,14 +46,14 @@ export function registerFeatures(program: Command): void {
     });
 }
 
-/** What tokens are made of, and where they go. */
+/** What features are made of, and where they go. */
 export interface FeaturesOptions {
   readonly backbone: string;
   readonly backbones: string;
   /** Folder of images; folders in it are read too. */
   readonly images: string;
   readonly transform: "center" | "ten";
-  /** The `.npy` file; its index goes beside it, as `.json`. */
+  /** The `.npy` file; its description goes beside it, as `.npy.json`. */
   readonly out: string;
   readonly device: Device;
   readonly precision: Precision;
@@ -55,10 +61,13 @@ export interface FeaturesOptions {
   readonly skipCorrupt: boolean;
 }
 
+/** Crops that go through a backbone at once. */
+const BATCH_SIZE = 8;
+
 /**
- * Writes the tokens of every image in a folder.
+ * Writes the features of every image in a folder, or finds them written.
  * @returns a summary for people
- * @throws {UserError} where there is no image
+ * @throws {UserError} where there is no image, or a file of another origin would be replaced
  */
 export async function writeFeatures(options: FeaturesOptions): Promise<string> {
   const { backbone: name, backbones, images: root, transform, out, device, precision } = options;
@@ -66,36 +75,51 @@ export async function writeFeatures(options: FeaturesOptions): Promise<string> {
     throw new UserError("usage", `Cannot write ${out}: expected a name in .npy`);
   }
   await using backbone = await openBackbone(name, { folder: backbones, device, precision });
-  const images: ImageEntry[] = (await imagesIn(root)).map((path) => ({
-    path,
-    label: 0,
-    generator: basename(resolve(root)),
-  }));
-  using display = new ProgressDisplay();
-  const size = backbone.architecture.resolutionPx;
-  // unfinished tokens lie beside the file they will become
-  const folder = `${out}.unfinished`;
-  const request = { images, transform: { kind: transform, size }, seed: 0, epoch: 0 } as const;
-  const [sets] = await extractFeatures([{ ...request, backbones: [backbone] }], {
-    root,
-    folder,
-    batchSize: 8,
-    workers: navigator.hardwareConcurrency,
-    skipCorrupt: options.skipCorrupt,
-    onProgress: display.onProgress,
-  });
-  const { key, index, unreadable } = sets![0]!;
-  await writeJson(out.replace(/\.npy$/, ".json"), {
-    ...index,
+  const request: FeatureRequest = {
     // labels mean nothing here: nobody said what is real
-    images: images.map(({ path }) => path),
-    ...(unreadable.length > 0 ? { unreadable: unreadable.map((i) => images[i]!.path) } : {}),
-  });
-  await Deno.rename(featurePaths(folder, key).tokens, out);
-  await Deno.remove(folder, { recursive: true });
+    images: (await imagesIn(root)).map((path) => ({ path, label: 0 })),
+    generator: basename(resolve(root)),
+    transform: { kind: transform, size: backbone.architecture.resolutionPx },
+    seed: 0,
+    epoch: 0,
+    backbones: [backbone],
+  };
+  using display = new ProgressDisplay();
+  const work = (folder: string) => findOrMake(request, root, folder, options, display.onProgress);
+  const onWait = () => display.say(`Another process writes ${out}; waiting for it`);
+  const { shape, images, unreadable } = await inUnfinished(out, work, onWait);
   const crops = cropsPerImage(request.transform) === 1 ? "" : ", ten rows an image";
-  const lacking = unreadable.length === 0
+  const lacking = unreadable === undefined
     ? ""
     : `; ${unreadable.length} cannot be decoded: their rows are NaN`;
-  return `${out}: float16 [${index.shape.join(", ")}] of ${images.length} images${crops}${lacking}`;
+  return `${out}: float16 [${shape.join(", ")}] of ${images.length} images${crops}${lacking}`;
+}
+
+async function findOrMake(
+  request: FeatureRequest,
+  root: string,
+  folder: string,
+  { out, skipCorrupt }: FeaturesOptions,
+  onProgress: OnProgress,
+): Promise<Pick<FeaturesDescription, "shape" | "images" | "unreadable">> {
+  const found = await findWritten(out);
+  const listings = new Listings(root);
+  if (found?.isWhole && !found.description.unreadable) {
+    const [names] = await nameFeatures([request], listings);
+    if (found.description.key === names![0]) return found.description;
+  }
+  const [sets] = await extractFeatures([request], {
+    ...{ root, listings, folder, skipCorrupt, onProgress },
+    batchSize: BATCH_SIZE,
+    workers: navigator.hardwareConcurrency,
+  });
+  const { key, path, index, unreadable } = sets![0]!;
+  const images = request.images.map(({ path }) => path);
+  const described = {
+    ...{ key, source: index.source, shape: index.shape, cropsPerImage: index.cropsPerImage },
+    images,
+    ...(unreadable.length > 0 ? { unreadable: unreadable.map((i) => images[i]!) } : {}),
+  };
+  await placeFeatures(out, path, described);
+  return described;
 }

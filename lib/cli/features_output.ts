@@ -3,11 +3,13 @@
  * are never of two different runs, and no other file is replaced.
  * @module
  */
-import { UserError } from "../io/errors.ts";
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { join } from "node:path";
+import { UserError } from "../io/errors.ts";
 import { exists, readJson, removeIfThere, withLock, writeJson } from "../io/files.ts";
+import type { FeatureSource } from "../tokens/set_index.ts";
+import { keyOfFile } from "../tokens/store.ts";
 
 /** What lies beside the tokens. */
 export interface FeaturesDescription {
@@ -17,7 +19,7 @@ export interface FeaturesDescription {
   /** SHA-256 of the `.npy` file. */
   readonly sha256: string;
   /** What the tokens were computed from. */
-  readonly source: Readonly<Record<string, unknown>>;
+  readonly source: FeatureSource;
   /** [rows, blocks, width] */
   readonly shape: readonly number[];
   /** Consecutive rows that belong to one image. */
@@ -33,10 +35,6 @@ const KIND = "rine-features";
 
 /** Held while the files are made. */
 const LOCK = "features.lock";
-/** What `extractFeatures` leaves in a folder of its own. */
-const UNFINISHED =
-  /^([0-9a-f]{16}\.(npy(\.partial)?|(unreadable\.)?json(\..+\.tmp)?)|extraction\.lock)$/;
-
 const descriptionPath = (out: string) => `${out}.json`;
 
 /**
@@ -45,7 +43,7 @@ const descriptionPath = (out: string) => `${out}.json`;
  * killed between its two files
  * @throws {UserError} where one of the files is there and was not written by such a call
  */
-export async function findFeatures(
+export async function findWritten(
   out: string,
 ): Promise<{ description: FeaturesDescription; isWhole: boolean } | undefined> {
   const path = descriptionPath(out);
@@ -88,7 +86,7 @@ export async function placeFeatures(
   const { key, ...rest } = description;
   const named: FeaturesDescription = { kind: KIND, key, sha256: await sha256(tokens), ...rest };
   // somebody else's may have come meanwhile
-  await findFeatures(out);
+  await findWritten(out);
   await removeIfThere(out);
   await writeJson(descriptionPath(out), named);
   await Deno.rename(tokens, out);
@@ -109,7 +107,7 @@ export async function inUnfinished<T>(
     try {
       const result = await work(folder);
       for (const name of await namesIn(folder)) {
-        if (UNFINISHED.test(name)) await removeIfThere(join(folder, name));
+        if (keyOfFile(name) !== undefined) await removeIfThere(join(folder, name));
       }
       return result;
     } finally {

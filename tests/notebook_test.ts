@@ -4,62 +4,12 @@ import { decodeImageBytes } from "../lib/image/image.ts";
 import { inOneLine, isNotebook } from "../lib/session/kernel.ts";
 import { mediaBundles } from "../lib/session/media.ts";
 import { CellProgress, progressMedia } from "../lib/session/progress.ts";
-import { show, showing, showingReport } from "../lib/session/show.ts";
+import { show } from "../lib/session/show.ts";
 import type { Figure } from "../lib/report/figure.ts";
-import { percentColumn, type Table } from "../lib/report/table.ts";
+import { figure, inKernel, table } from "./cell.ts";
 import { noiseImage } from "./image_samples.ts";
 
 const VEGA = "application/vnd.vega.v5+json", VEGA_LITE = "application/vnd.vegalite.v5+json";
-
-const figure: Figure = {
-  id: "figure_0",
-  title: "Figure 0. Two bars",
-  caption: "A test.",
-  notice: "Not the paper's",
-  columns: 1,
-  rows: [{ name: "real", value: 0.5 }, { name: "generated", value: 0.8 }],
-  spec: {
-    width: 280,
-    height: 60,
-    mark: { type: "bar", clip: true },
-    encoding: {
-      x: { field: "value", type: "quantitative" },
-      y: { field: "name", type: "nominal" },
-    },
-  },
-};
-
-const table: Table = {
-  id: "table_0",
-  title: "Table 0. Runs <now>",
-  caption: "By training.",
-  notice: "Not the paper's",
-  columns: [{ key: "run", name: "run" }, percentColumn("acc", "ACC")],
-  rows: [{ run: "a", acc: 0.5 }, { run: "b", acc: 0.75 }],
-};
-
-interface Shown {
-  readonly bundle: Record<string, unknown>;
-  readonly options: { raw?: boolean; display_id?: string; update?: boolean };
-}
-
-/** Runs an action as a kernel does, and returns what it showed. */
-async function inKernel(action: () => Promise<void>): Promise<Shown[]> {
-  const shown: Shown[] = [];
-  const kernel = Deno as { jupyter: unknown };
-  kernel.jupyter = {
-    display: async (bundle: Shown["bundle"], options: Shown["options"]) => {
-      await Promise.resolve();
-      shown.push({ bundle, options });
-    },
-  };
-  try {
-    await action();
-  } finally {
-    kernel.jupyter = undefined;
-  }
-  return shown;
-}
 
 Deno.test("a figure is shown as vega-lite with its rows, as Vega, SVG, PNG and text", async () => {
   const [picture, caption] = await mediaBundles(figure);
@@ -275,87 +225,6 @@ Deno.test("show() waits until each thing is shown, in order, as bundles", async 
     assert.equal(options.raw, true);
     assert.equal(typeof bundle["text/plain"], "string");
   }
-});
-
-const DISPLAY = Symbol.for("Jupyter.display");
-
-/** Shows the last value of a cell as Deno's kernel does. */
-async function lastValue(value: object): Promise<Shown[]> {
-  return await inKernel(async () => {
-    const method = (value as Record<symbol, () => Promise<object>>)[DISPLAY]!;
-    assert.deepEqual(await method(), {}, "nothing is left to the kernel");
-  });
-}
-
-Deno.test("what shows itself shows all its outputs, as show() does", async () => {
-  const report = { tables: [table], figures: [figure] };
-  const image = { image: noiseImage(8, 8), caption: "c" };
-  const row = { experiment: "grid", test: { a: { acc: .5, ap: .6 } } };
-  for (const thing of [figure, table, report, [image], [row]]) {
-    // an SVG's clip paths are numbered on
-    const outputs = (shown: readonly Shown[]) =>
-      shown.map(({ bundle: { "image/svg+xml": svg, "text/markdown": picture, ...rest } }) => ({
-        ...rest,
-        has: [svg, picture].map((one) => one !== undefined),
-      }));
-    const wanted = outputs(await inKernel(() => show(thing)));
-    assert.deepEqual(outputs(await lastValue(showing(thing))), wanted);
-  }
-  const [alone] = await lastValue(showing(row));
-  assert.match(alone!.bundle["text/plain"] as string, /\*\*1 rows?\*\*/);
-  const [part] = await lastValue(showingReport(report, "default").tables[0]!);
-  assert.match(part!.bundle["text/html"] as string, /Runs &lt;now&gt;/);
-  const [side] = await lastValue(showing(image));
-  assert.match(side!.bundle["text/html"] as string, /<figcaption>c/);
-});
-
-Deno.test("figures that show themselves keep the session's look, and so does show()", async () => {
-  const shown = showing(figure, "paper");
-  const [paper] = await mediaBundles(figure, "paper");
-  const [usual] = await mediaBundles(figure);
-  assert.notEqual(paper!["image/png"], usual!["image/png"]);
-  for (const [first] of [await lastValue(shown), await inKernel(() => show(shown))]) {
-    assert.equal(first!.bundle["image/png"], paper!["image/png"]);
-  }
-});
-
-Deno.test("what shows itself is frozen plain data for everybody else", () => {
-  for (const thing of [figure, table, { tables: [table], figures: [figure] }, [{ a: 1 }]]) {
-    const shown = showing(thing as object);
-    assert.deepEqual(shown, thing);
-    assert.equal(JSON.stringify(shown), JSON.stringify(thing));
-    assert.deepEqual(Object.keys(shown), Object.keys(thing));
-    assert.deepEqual(structuredClone(shown), structuredClone(thing));
-    assert.ok(Object.isFrozen(shown));
-  }
-  assert.equal(Object.isFrozen(figure), false, "what was given is left as it was");
-});
-
-Deno.test("what shows itself prints as one line", () => {
-  const says = (thing: object, line: string) => assert.equal(Deno.inspect(showing(thing)), line);
-  says(figure, "Figure: Figure 0. Two bars (2 rows)");
-  says(table, "Table: Table 0. Runs <now> (2 rows, 2 columns)");
-  says(
-    { tables: [table], figures: [figure] },
-    "Report: Table 0. Runs <now>; Figure 0. Two bars",
-  );
-  says([{ q: 1, loss: 2 }], "1 rows of q, loss");
-  says([], "no rows");
-  const image = { image: noiseImage(8, 4), caption: "real" };
-  says(image, "real (image, 8 × 4 pixels)");
-  says([image, image], "Images: real (image, 8 × 4 pixels); real (image, 8 × 4 pixels)");
-  const row = {
-    experiment: "grid",
-    classes: ["cat", "horse"],
-    backbone: "Mini-L/8",
-    head: { projectionLayers: 2, variant: "full" },
-    epochs: 1,
-    test: { a: { acc: .5, ap: .5 }, b: { acc: .75, ap: .5 } },
-  };
-  says(
-    row,
-    "grid: cat+horse on Mini-L/8, projectionLayers 2, variant full, epochs 1: ACC 62.5 %",
-  );
 });
 
 Deno.test("progress is one output that is drawn again in place and ends with what was told last", async () => {

@@ -14,7 +14,6 @@ import {
   publishedReport as reportPublished,
   type ReportedSection,
 } from "../lib/report/paper/published.ts";
-import { printedCells } from "../lib/published/printed.ts";
 import {
   openSession as openOn,
   type Session,
@@ -22,10 +21,8 @@ import {
 } from "../lib/session/session.ts";
 import { EXPERIMENTS, type ProfileName, type SectionName } from "./index.ts";
 
-export { comparePublished, printedCells };
+export { comparePublished };
 export { show } from "../lib/session/show.ts";
-export { verdictText } from "../lib/detectors/verdict.ts";
-export { decodeImage } from "../lib/image/image.ts";
 export type { ProfileName, SectionName };
 
 /** What a session is opened on. Results are found where `reproduce` was run with the same. */

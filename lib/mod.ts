@@ -1,26 +1,26 @@
 /**
- * The library: images to tokens, tokens to a verdict, runs to tables and figures.
+ * The library: images to features, features to a verdict, runs to tables and figures.
  *
  * The first five lines to type:
  *
  * ```ts ignore
- * import { decodeImage, openBackbone, openDetector } from "rine";
+ * import { openDetector } from "rine";
  *
- * const backbone = await openBackbone("ViT-L/14");
- * const detector = await openDetector(backbone, "model_4class_trainable.pth");
- * const [verdict] = await detector.detect([await decodeImage("photo.jpg")]);
- * console.log(verdict?.score); // the probability that the photo is generated
+ * await using detector = await openDetector("best.safetensors"); // or a released .pth
+ * const { score } = await detector.detect("photo.jpg"); // the probability that it is generated
+ * for await (const found of detector.detectAll(["a.jpg", "b.png"])) console.log(found);
  * ```
  *
- * Its name is `rine` in the project's notebooks; elsewhere, the path of this file. Relative paths are
- * relative to the folder that the program runs in; notebooks run in the project's.
+ * Its name is `rine` in the project's notebooks, and `rine/notebook` what opens the paper's sections
+ * in a cell; elsewhere, the path of this file. Relative paths are relative to the folder that the
+ * program runs in; notebooks run in the project's.
  *
- * What is where: {@linkcode decodeImage}, {@linkcode applyTransform} and {@linkcode perturb} for
- * images; {@linkcode openBackbone} for tokens; {@linkcode openEngine}, {@linkcode loadCheckpoint} and
- * {@linkcode trainHeads} for heads; {@linkcode openDetector} for verdicts; {@linkcode extractFeatures}
- * and {@linkcode FeatureRows} for tokens on disk; {@linkcode evaluateScores} for ACC and AP;
- * {@linkcode renderFigure} and {@linkcode tableToMarkdown} for what is printed; {@linkcode show} for
- * notebooks.
+ * What is where: {@linkcode openDetector} for verdicts; {@linkcode openBackbone} for features, and
+ * {@linkcode extractFeatures} and {@linkcode FeatureRows} for features on disk;
+ * {@linkcode decodeImage}, {@linkcode applyTransform} and {@linkcode perturb} for images;
+ * {@linkcode listImages} for the sets of the paper; {@linkcode evaluateScores} for ACC and AP;
+ * {@linkcode RecordStore} and {@linkcode rowsOf} for results; {@linkcode writeFigure} and
+ * {@linkcode writeTable} for what is printed; {@linkcode show} for notebooks.
  * @module
  */
 export {
@@ -34,8 +34,8 @@ export {
   type Tap,
   TAPS,
 } from "./backbones/backbone.ts";
-export { openBackbone } from "./backbones/open.ts";
 export type { VitSettings } from "./backbones/families/family.ts";
+export { openBackbone } from "./backbones/open.ts";
 export { GAN_SETS, PROGAN_CLASSES, SYNTHBUSTER_SETS, TEST_SETS_20 } from "./data/catalog.ts";
 export {
   type DatasetSpec,
@@ -45,107 +45,51 @@ export {
   type Origin,
   type Source,
 } from "./data/dataset.ts";
-export { extractFeatures, type ExtractOptions } from "./tokens/extract.ts";
-export type { FeatureRequest } from "./tokens/request.ts";
-export { FeatureReader, MemoryBudget } from "./tokens/reader.ts";
-export { type FeatureIndex, type FeatureSet, findFeatures } from "./tokens/store.ts";
+export type { EpochLog, HeadConfig, Json, TrainingConfig } from "./detectors/detector.ts";
 export {
-  type Ablation,
-  ABLATIONS,
-  type HeadArchitecture,
-  initialParameters,
-  parameterCount,
-  type Parameters,
-  parameterShapes,
-} from "./detectors/rine/architecture.ts";
-export {
-  blockImportance,
-  type Checkpoint,
-  loadCheckpoint,
-  saveCheckpoint,
-} from "./detectors/rine/checkpoint.ts";
-export {
-  type HeadEngine,
-  type HeadGradients,
-  type HeadOutput,
-  type HeadPredictor,
-  type HeadTrainer,
-  initialState,
-  type StepLoss,
-  type TokenBatch,
-  type TrainerOptions,
-  type TrainingState,
-} from "./detectors/rine/engine.ts";
-export { type LinearProbe, loadLinearProbe, probeLogits } from "./detectors/ufd/probe.ts";
-export {
-  type EngineName,
-  type EngineOptions,
-  ENGINES,
-  openEngine,
-} from "./detectors/rine/open_engine.ts";
-export { augment, type Augmentation, type Protocol } from "./image/augment.ts";
-export { centerCrop, tenCrop } from "./image/crop.ts";
+  type Detection,
+  type Detector,
+  type DetectorOptions,
+  openDetector,
+  type Verdict,
+  verdictText,
+} from "./detectors/verdict.ts";
+export type { Augmentation, Protocol } from "./image/augment.ts";
 export { decodeImage, decodeImageBytes, type RgbImage } from "./image/image.ts";
 export { perturb, type Perturbation, PERTURBATIONS, type Perturbing } from "./image/perturb.ts";
-export {
-  applyTransform,
-  cropsPerImage,
-  type Transform,
-  type TransformKey,
-} from "./image/transform.ts";
+export { applyTransform, type Transform, type TransformKey } from "./image/transform.ts";
+export { type Problem, UserError } from "./io/errors.ts";
 export type { OnProgress, Progress } from "./io/progress.ts";
-export { type Tensor, tensor } from "./io/tensor.ts";
+export type { Tensor } from "./io/tensor.ts";
 export {
   averagePrecision,
   type BootstrapOptions,
   evaluateScores,
   rocAuc,
   type Scores,
+  type SetScores,
   THRESHOLD,
 } from "./metrics.ts";
-export {
-  type CaptionedImage,
-  mediaBundles,
-  show,
-  type Showable,
-  type ShownReport,
-} from "./session/show.ts";
-export {
-  type Device,
-  DEVICE_CHOICES,
-  DEVICES,
-  resolveDevice,
-  type Session,
-} from "./onnx/session.ts";
-export { Random, randomStream } from "./random.ts";
-export type { Figure, FigureRow, Spec } from "./report/figure.ts";
-export { figureToCsv, tableToCsv } from "./report/write/csv.ts";
-export { tableToMarkdown } from "./report/write/markdown.ts";
-export { tableToLatex } from "./report/write/latex.ts";
-export type { MediaBundle } from "./report/write/media.ts";
-export { type RenderedFigure, renderFigure } from "./report/write/render.ts";
-export {
-  type Cell,
-  type Column,
-  percentColumn,
-  type Spread,
-  spread,
-  type Table,
-} from "./report/table.ts";
-export { type ThemeName, THEMES } from "./report/theme.ts";
-export { projectFeatures, type ProjectionOptions } from "./report/tsne.ts";
-export { type FigureOptions, writeFigure, writeTable, type Written } from "./report/write/files.ts";
+export { type Device, DEVICES } from "./onnx/session.ts";
 export {
   type PublishedLogs,
   publishedLogs,
   type PublishedPerturbation,
   type PublishedRun,
 } from "./published/logs.ts";
-export { type FeaturePoint, publishedPoints } from "./published/points.ts";
 export { type PrintedCell, printedCells } from "./published/printed.ts";
-export { publishedRows } from "./report/paper/published_rows.ts";
+export { type Random, randomStream } from "./random.ts";
+export type { Figure, FigureRow, Spec } from "./report/figure.ts";
+export { type Cell, type Column, percentColumn, type Spread, type Table } from "./report/table.ts";
+export { type ThemeName, THEMES } from "./report/theme.ts";
+export { projectFeatures, type ProjectionOptions } from "./report/tsne.ts";
+export { figureToCsv, tableToCsv } from "./report/write/csv.ts";
+export { type FigureOptions, writeFigure, writeTable, type Written } from "./report/write/files.ts";
+export { tableToLatex } from "./report/write/latex.ts";
+export { tableToMarkdown } from "./report/write/markdown.ts";
+export { type RenderedFigure, renderFigure } from "./report/write/render.ts";
+export type { EvaluationConfig, RunConfig, RunRow } from "./runs/config.ts";
 export {
-  type EpochLog,
   type Evaluation,
   RecordStore,
   rowsOf,
@@ -153,31 +97,17 @@ export {
   type SkippedImages,
 } from "./runs/record.ts";
 export {
-  type EvaluationConfig,
-  type RunConfig,
-  type RunRow,
-  type SetScores,
-  type TrainingConfig,
-  type Variant,
-  VARIANTS,
-} from "./runs/config.ts";
-export {
   bestConfiguration,
   type Configuration,
-  configurations,
   meanScore,
   rankConfigurations,
   type Selection,
   SELECTIONS,
 } from "./runs/select.ts";
-export { Detector, openDetector, type Verdict, verdictText } from "./detectors/open.ts";
-export { scoresOf } from "./runs/score.ts";
+export type { CaptionedImage, Showable, ShownReport } from "./session/media.ts";
+export { show } from "./session/show.ts";
+export { extractFeatures, type ExtractOptions } from "./tokens/extract.ts";
+export type { FeatureRequest } from "./tokens/request.ts";
+export type { TokenBatch } from "./detectors/rine/engine.ts";
 export { FeatureRows, type FeaturesOf } from "./tokens/rows.ts";
-export {
-  type FailedHead,
-  type HeadToTrain,
-  trainedConfig,
-  type TrainedHead,
-  trainHeads,
-  type TrainingTokens,
-} from "./detectors/rine/train.ts";
+export { type FeatureIndex, type FeatureSet, findFeatures } from "./tokens/store.ts";

@@ -1,69 +1,15 @@
 import { UserError } from "../lib/io/errors.ts";
 import assert from "node:assert/strict";
 import { decodeImageBytes } from "../lib/image/image.ts";
-import {
-  CellProgress,
-  inOneLine,
-  isNotebook,
-  mediaBundles,
-  progressMedia,
-  show,
-} from "../lib/session/show.ts";
+import { inOneLine, isNotebook } from "../lib/session/kernel.ts";
+import { mediaBundles } from "../lib/session/media.ts";
+import { CellProgress, progressMedia } from "../lib/session/progress.ts";
+import { show } from "../lib/session/show.ts";
 import type { Figure } from "../lib/report/figure.ts";
-import { percentColumn, type Table } from "../lib/report/table.ts";
+import { figure, inKernel, table } from "./cell.ts";
 import { noiseImage } from "./image_samples.ts";
 
 const VEGA = "application/vnd.vega.v5+json", VEGA_LITE = "application/vnd.vegalite.v5+json";
-
-const figure: Figure = {
-  id: "figure_0",
-  title: "Figure 0. Two bars",
-  caption: "A test.",
-  notice: "Not the paper's",
-  columns: 1,
-  rows: [{ name: "real", value: 0.5 }, { name: "generated", value: 0.8 }],
-  spec: {
-    width: 280,
-    height: 60,
-    mark: { type: "bar", clip: true },
-    encoding: {
-      x: { field: "value", type: "quantitative" },
-      y: { field: "name", type: "nominal" },
-    },
-  },
-};
-
-const table: Table = {
-  id: "table_0",
-  title: "Table 0. Runs <now>",
-  caption: "By training.",
-  notice: "Not the paper's",
-  columns: [{ key: "run", name: "run" }, percentColumn("acc", "ACC")],
-  rows: [{ run: "a", acc: 0.5 }, { run: "b", acc: 0.75 }],
-};
-
-interface Shown {
-  readonly bundle: Record<string, unknown>;
-  readonly options: { raw?: boolean; display_id?: string; update?: boolean };
-}
-
-/** Runs an action as a kernel does, and returns what it showed. */
-async function inKernel(action: () => Promise<void>): Promise<Shown[]> {
-  const shown: Shown[] = [];
-  const kernel = Deno as { jupyter: unknown };
-  kernel.jupyter = {
-    display: async (bundle: Shown["bundle"], options: Shown["options"]) => {
-      await Promise.resolve();
-      shown.push({ bundle, options });
-    },
-  };
-  try {
-    await action();
-  } finally {
-    kernel.jupyter = undefined;
-  }
-  return shown;
-}
 
 Deno.test("a figure is shown as vega-lite with its rows, as Vega, SVG, PNG and text", async () => {
   const [picture, caption] = await mediaBundles(figure);

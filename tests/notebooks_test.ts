@@ -17,7 +17,7 @@ import {
   typeFaults,
 } from "../lib/cli/notebook_files.ts";
 import { checkNotebooks, executeNotebook, hasJupyter } from "../lib/cli/notebooks.ts";
-import { SECTIONS } from "../experiments/index.ts";
+import { EXPERIMENTS } from "../experiments/index.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 const ROOT = resolve(import.meta.dirname!, "..");
@@ -66,7 +66,9 @@ Deno.test("the notebooks carry no outputs, are formatted, and every cell has rig
 });
 
 Deno.test("every section of the paper has a notebook, and only sections have one", () => {
-  const sections = SECTIONS.map(({ name }) => name).filter((name) => name !== "appendix");
+  const sections = EXPERIMENTS.sections.map(({ name }) => name).filter((name) =>
+    name !== "appendix"
+  ) as string[];
   const own = NAMES.map((name) => name.replace(/^\d\d_/, ""));
   assert.deepEqual(own.toSorted(), [...sections, "start_here", "published"].toSorted());
   assert.equal(NAMES[0], "00_start_here");
@@ -90,7 +92,7 @@ for (const path of PATHS) {
     const switches = [...script.matchAll(/^const profile = "mini"; \/\/ or "paper"$/gm)];
     assert.equal(switches.length, basename(path) === "10_published.ipynb" ? 0 : 1);
     const section = path.replace(/^.*\d\d_|\.ipynb$/g, "");
-    if (SECTIONS.some(({ name }) => name === section)) {
+    if (EXPERIMENTS.sections.some(({ name }) => name === section)) {
       assert.match(script, new RegExp(`session.report\\("${section}"\\)`));
     }
   });
@@ -150,6 +152,23 @@ Deno.test("a cell of wrong type is found, with its notebook's name", () =>
     const faults = await typeFaults([path]);
     assert.match(faults, /'number' is not assignable/);
     assert.match(faults, /own%20notebook\.ts:3/);
+  }));
+
+Deno.test("a section that there is not, or an option, is an error of types in a cell", () =>
+  inFolder(async (folder) => {
+    const path = await writeNotebook(folder, [
+      'import { openSession } from "rine/notebook";\n' +
+      "const session = await openSession();",
+      'await session.report("gird");',
+      'await session.rows("sweep");',
+      'await openSession({ profil: "paper" });',
+      'await openSession({ profile: "maxi" });',
+    ]);
+    const faults = await typeFaults([path]);
+    assert.match(faults, /'"gird"' is not assignable to parameter of type '.*"grid"/);
+    assert.match(faults, /'profil' does not exist/);
+    assert.match(faults, /'"maxi"' is not assignable to type '.*"mini"/);
+    assert.equal([...faults.matchAll(/^TS\d+/gm)].length, 3, faults);
   }));
 
 Deno.test("a file that is no notebook is refused by name", () =>
@@ -252,12 +271,37 @@ Deno.test({
 });
 
 Deno.test({
+  name: `${WITH_JUPYTER}: what a session returns shows itself, whole, as the last value of a cell`,
+  ignore: !jupyter,
+  fn: () =>
+    inFolder(async (folder) => {
+      const path = await writeNotebook(folder, [
+        'import { openSession } from "rine/notebook";\nconst session = await openSession();',
+        'const report = await session.published("comparison");\nreport;',
+        "report.tables[1];",
+        'await session.published("grid");',
+        "session;",
+        'session.published("epochs");',
+      ]);
+      const { error } = await executeNotebook(path, folder);
+      assert.equal(error, "");
+      const html = await Deno.readTextFile(path.replace(/ipynb$/, "html"));
+      const tables = [...html.matchAll(/<h3>Table (\d)/g)].map(([, number]) => number);
+      assert.deepEqual(tables, ["2", "3", "3", "1"]);
+      const figures = [...html.matchAll(/<img alt="Figure (\d)/g)].map(([, number]) => number);
+      assert.deepEqual(figures, ["3", "4"]);
+      assert.match(html, /Session of the mini profile/);
+      assert.match(html, /Promise \{ &lt;pending&gt; \}|Promise \{\s*Report: Figure 5/);
+    }),
+});
+
+Deno.test({
   name: `${WITH_JUPYTER}: without results a notebook stops with one sentence that says what to run`,
   ignore: !jupyter,
   fn: () =>
     inFolder(async (folder) => {
       const path = await writeNotebook(folder, [
-        'import { openSession } from "rine/experiments/session.ts";\n' +
+        'import { openSession } from "rine/notebook";\n' +
         `const session = await openSession({ data: ${JSON.stringify(folder)} });`,
         'await session.report("grid");',
       ]);

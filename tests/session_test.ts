@@ -179,6 +179,10 @@ Deno.test("a session in a small world", (t) =>
       assert.equal(await session.detector("1-class"), detector);
       const alone = await detector.detect(generated!.image);
       assert.deepEqual(await detector.detect(generated!.file), alone);
+      const both = [real!, generated!];
+      const atOnce = await Promise.all(both.map(({ image }) => detector.detect(image)));
+      const scores = [(await detector.detect(real!.image)).score, alone.score];
+      assert.deepEqual(atOnce.map(({ score }) => score), scores);
       assert.equal(detector.blockImportance!.reduce((a, b) => a + b), 8);
       await assert.rejects(
         session.detector("5-class"),

@@ -23,11 +23,15 @@ export type Problem = "missing" | "damaged" | "usage" | "disk";
  * ```
  */
 export class UserError extends Error {
+  /** Tells it from other errors where classes are not shared. */
   override readonly name = "UserError";
   /** What callers tell cases apart by. */
   readonly kind: Problem;
 
-  /** @param options `cause`, where another error led to it */
+  /**
+   * An error of some kind.
+   * @param options `cause`, where another error led to it
+   */
   constructor(kind: Problem, message: string, options?: ErrorOptions) {
     super(message, options);
     this.kind = kind;

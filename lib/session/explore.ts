@@ -30,7 +30,7 @@ function assertRows(rows: unknown): void {
     : `${rows}`;
   throw new UserError(
     "usage",
-    `Cannot draw runs: expected a profile and rows, as in runsFigure(session.profile, rows); found ${found}`,
+    `Cannot draw runs: expected rows, as in session.runsFigure(rows); found ${found}`,
   );
 }
 

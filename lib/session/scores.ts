@@ -19,7 +19,7 @@ export interface ImageScore {
   readonly path: string;
   /** 0 real, 1 generated. */
   readonly label: Label;
-  /** Name of the set that it was generated for; `real` where it is real. */
+  /** Name of the test set; `real` where it is real. */
   readonly generator: string;
   /** Probability in [0, 1] that it is generated. */
   readonly score: number;
@@ -67,10 +67,10 @@ export async function keptScores(
         `${setup.folder}, found ${scores?.length ?? "none"}; \`${command} --force\` makes them`,
     );
   }
-  return images.map(({ path, label, generator }, i) => ({
+  return images.map(({ path, label }, i) => ({
     path,
     label,
-    generator: label === 0 ? "real" : generator,
+    generator: label === 0 ? "real" : testSet,
     score: scores[i]!,
   }));
 }

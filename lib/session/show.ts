@@ -68,14 +68,17 @@ export function showingReport(report: ShownReport, theme: ThemeName): ShownRepor
   }, theme);
 }
 
-/** Shows all outputs of a thing but the last, which the kernel shows. */
+/**
+ * Shows all outputs of a thing, and leaves nothing to the kernel: what it shows itself, in the moment
+ * in which a cell ends, is lost now and then where it is large.
+ */
 async function displayed(thing: object, theme: ThemeName): Promise<MediaBundle> {
   // one row is a table of one row, one image a gallery of one
   const isOne = !Array.isArray(thing) && ("experiment" in thing || "image" in thing);
   const bundles = await mediaBundles((isOne ? [thing] : thing) as Showable, theme);
-  for (const bundle of bundles.slice(0, -1)) await display(bundle);
+  for (const bundle of bundles) await display(bundle);
   await quiet();
-  return bundles.at(-1) ?? { "text/plain": lineOf(thing) };
+  return {};
 }
 
 /** What a thing is, in one line. */

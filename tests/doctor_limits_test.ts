@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import sharp from "sharp";
 import { examineProfile } from "../lib/doctor/profile.ts";
 import { formatReport } from "../lib/doctor/text.ts";
+import { EXPERIMENTS } from "../experiments/index.ts";
 import { mini } from "../experiments/profiles/mini.ts";
 import { examine, type SetToExamine } from "../lib/doctor/examine.ts";
 import { miniFileName, miniFolders, miniLists } from "../lib/mini/layout.ts";
@@ -74,7 +75,10 @@ Deno.test("generated images that are too small for ten crops keep that section f
     join(root, "mini"),
     (path) => path.endsWith("latent_dct_wide") ? cropPx - 1 : cropPx,
   );
-  const report = await examineProfile({ profile: mini, data: root, only: [], deep: false });
+  const report = await examineProfile(
+    { experiments: EXPERIMENTS, profile: mini, root: join(root, "mini") },
+    { only: [], deep: false },
+  );
   const problems = report.sections.find(({ name }) => name === "synthbuster")!.problems;
   assert.equal(problems.at(-1), "needs 224 px for ten crops in large_latent_dct_wide");
   assert.match(

@@ -92,7 +92,7 @@ Deno.test("crops of more or fewer bytes than their count takes are refused", asy
   for (const bytes of [0, 2 * 3 * size * size - 1, 2 * 3 * size * size + 1]) {
     await assert.rejects(backbone.featuresOfCrops(new Uint8Array(bytes), 2), {
       name: "UserError",
-      message: `Cannot compute tokens: expected ${
+      message: `Cannot compute features: expected ${
         6 * size * size
       } bytes for 2 crops of ${size} px, found ${bytes}`,
     });

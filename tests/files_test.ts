@@ -148,7 +148,8 @@ Deno.test("what is there is told from what is not, and removing what is not ther
   assert.deepEqual(names(join(path, "made")), [], "nothing of the trial stays");
   await Deno.writeTextFile(join(path, "taken"), "");
   await assert.rejects(assertWritable(join(path, "taken")), {
-    name: "PermissionDenied",
+    name: "UserError",
+    kind: "disk",
     message: /^Cannot write into .*taken: .*; choose another folder or change its permissions$/,
   });
 });

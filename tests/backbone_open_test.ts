@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
-import { openBackbone, weightsPath } from "../lib/backbones/backbone.ts";
 import { describeBackbone } from "../lib/backbones/import.ts";
+import { openBackbone, weightsPath } from "../lib/backbones/open.ts";
 import { quantizedPath, quantizeWeights } from "../lib/backbones/quantize.ts";
 import { readVitWeights } from "../lib/backbones/vit/weights.ts";
 import { GOLDENS } from "./goldens.ts";
@@ -38,7 +38,7 @@ Deno.test("what a backbone is opened with opens the same one elsewhere, but for 
       await using there = await openBackbone(name, options);
       assert.deepEqual([there.tap, there.precision, there.device], [tap, precision, "cpu"]);
       assert.equal(await there.fingerprint(), await here.fingerprint());
-      assert.deepEqual(await there.tokensOfCrops(rgb, 1), await here.tokensOfCrops(rgb, 1));
+      assert.deepEqual(await there.featuresOfCrops(rgb, 1), await here.featuresOfCrops(rgb, 1));
     }
   }
 });
@@ -90,14 +90,14 @@ Deno.test("crops of more or fewer bytes than their count takes are refused", asy
   await using backbone = await openBackbone(join(GOLDENS, "clip_hf.safetensors"));
   const size = backbone.architecture.resolutionPx;
   for (const bytes of [0, 2 * 3 * size * size - 1, 2 * 3 * size * size + 1]) {
-    await assert.rejects(backbone.tokensOfCrops(new Uint8Array(bytes), 2), {
+    await assert.rejects(backbone.featuresOfCrops(new Uint8Array(bytes), 2), {
       name: "UserError",
-      message: `Cannot compute tokens: expected ${
+      message: `Cannot compute features: expected ${
         6 * size * size
       } bytes for 2 crops of ${size} px, found ${bytes}`,
     });
   }
-  const { shape } = await backbone.tokensOfCrops(new Uint8Array(), 0);
+  const { shape } = await backbone.featuresOfCrops(new Uint8Array(), 0);
   assert.equal(shape[0], 0);
 });
 

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
-import { openBackbone } from "../lib/backbones/backbone.ts";
-import { SCHEMES } from "../lib/backbones/families/index.ts";
+import { FAMILIES } from "../lib/backbones/families/index.ts";
+import { openBackbone } from "../lib/backbones/open.ts";
 import { quantizedPath, quantizeWeights, readQuantizedWeights } from "../lib/backbones/quantize.ts";
-import { buildVitGraph, type Tap, TAPS } from "../lib/backbones/vit/graph.ts";
+import { buildVitGraph } from "../lib/backbones/vit/graph.ts";
 import { readVitWeights, type VitWeights } from "../lib/backbones/vit/weights.ts";
 import type { RgbImage } from "../lib/image/image.ts";
 import { readSafetensors } from "../lib/io/safetensors.ts";
@@ -54,8 +54,11 @@ function normalise(
   return pixels;
 }
 
+/** Where the goldens have tokens. */
+const TAPS = ["ln2", "block"] as const;
+
 interface Graph {
-  readonly tap: Tap;
+  readonly tap: typeof TAPS[number];
   readonly input: "rgb" | "pixels";
   readonly compute?: "float32" | "float16";
 }
@@ -67,7 +70,7 @@ async function tokensOf(
   data: Uint8Array | Float32Array,
 ): Promise<Float32Array> {
   const { header: { path }, architecture: { resolutionPx: size } } = weights;
-  const graph = buildVitGraph(weights, { tap, input, embedding: false, compute });
+  const graph = buildVitGraph(weights, { tap, input, compute });
   const session = await openSession(graph, { weightsFolder: dirname(path), threads: 1 });
   const count = data.length / (3 * size * size);
   const images = input === "rgb"
@@ -80,24 +83,24 @@ async function tokensOf(
   return Float32Array.from(values as Float32Array);
 }
 
-for (const scheme of ["hf", "openai"]) {
+for (const family of ["hf", "openai"]) {
   for (const tap of TAPS) {
-    Deno.test(`RGB under ${scheme} names has the tokens at ${tap} of pixels normalised by hand`, async () => {
-      const path = join(GOLDENS, `clip_${scheme}.safetensors`);
+    Deno.test(`RGB under ${family} names has the tokens at ${tap} of pixels normalised by hand`, async () => {
+      const path = join(GOLDENS, `clip_${family}.safetensors`);
       const weights = await readVitWeights(path);
       const size = weights.architecture.resolutionPx;
       const rgb = unevenCrops(COUNT, size);
       const pixels = normalise(rgb, size, CLIP_MEAN, CLIP_STD);
       const expected = await tokensOf(weights, { tap, input: "pixels" }, pixels);
       await using backbone = await openBackbone(path, { tap, threads: 1 });
-      const { data, shape } = await backbone.tokensOfCrops(rgb, COUNT);
+      const { data, shape } = await backbone.featuresOfCrops(rgb, COUNT);
       const { blocks, width } = weights.architecture;
       assert.deepEqual(shape, [COUNT, blocks, width]);
       assertClose(data, expected, 2e-5, "tokens");
     });
 
-    Deno.test(`in half precision, RGB under ${scheme} names has float32's tokens at ${tap} but for rounding`, async () => {
-      const weights = await readVitWeights(join(GOLDENS, `clip_${scheme}.safetensors`));
+    Deno.test(`in half precision, RGB under ${family} names has float32's tokens at ${tap} but for rounding`, async () => {
+      const weights = await readVitWeights(join(GOLDENS, `clip_${family}.safetensors`));
       const size = weights.architecture.resolutionPx;
       const rgb = unevenCrops(COUNT, size);
       const pixels = normalise(rgb, size, CLIP_MEAN, CLIP_STD);
@@ -132,7 +135,7 @@ Deno.test("in int8, RGB has the tokens of pixels normalised by hand, near float3
   const int8 = await readQuantizedWeights(quantizedPath(path), path);
   const full = await tokensOf(weights, { tap: "ln2", input: "pixels" }, pixels);
   await using backbone = await openBackbone("tiny", { folder, precision: "int8", threads: 1 });
-  const { data } = await backbone.tokensOfCrops(rgb, COUNT);
+  const { data } = await backbone.featuresOfCrops(rgb, COUNT);
   const one = data.length / COUNT, area = 3 * size * size;
   for (let i = 0; i < COUNT; i++) {
     const alone = pixels.subarray(i * area, (i + 1) * area);
@@ -155,8 +158,8 @@ Deno.test("images of any size have the tokens of their centre crops, in their or
     cutOut(images[0]!, { top: 2, left: 4, size }), // 4.5 is rounded to even
     cutOut(images[1]!, { top: -1, left: 0, size }), // three black rows: one above, two below
   ];
-  const { data } = await backbone.tokens(images);
-  assert.deepEqual(data, (await backbone.tokensOfCrops(concat(crops), 2)).data);
+  const { data } = await backbone.features(images);
+  assert.deepEqual(data, (await backbone.featuresOfCrops(concat(crops), 2)).data);
 });
 
 /** A square cut out by hand, black outside the image. */
@@ -183,7 +186,11 @@ Deno.test("every family normalises pixels as its own code does", () => {
     epsilon: 1e-6,
     activation: "gelu",
   };
-  assert.deepEqual(Object.fromEntries(SCHEMES.map(({ name, variant }) => [name, variant])), {
+  const found = FAMILIES.map(({ name, pixelMean, pixelStd, epsilon, activation }) => [
+    name,
+    { pixelMean, pixelStd, epsilon, activation },
+  ]);
+  assert.deepEqual(Object.fromEntries(found), {
     "Hugging Face CLIP": clip,
     "OpenAI CLIP": clip,
     "timm ViT": timm,

@@ -4,9 +4,9 @@ import sharp from "sharp";
 import { examineProfile } from "../lib/doctor/profile.ts";
 import { formatReport } from "../lib/doctor/text.ts";
 import { EXPERIMENTS } from "../experiments/index.ts";
+import { mini } from "../experiments/profiles/mini.ts";
 import { examine, type SetToExamine } from "../lib/doctor/examine.ts";
 import { miniFileName, miniFolders, miniLists } from "../lib/mini/layout.ts";
-import { makeSetup } from "../lib/runs/setup.ts";
 import { encodedPng } from "./image_samples.ts";
 import { temporaryFolder } from "./temporary.ts";
 
@@ -65,7 +65,7 @@ async function writeMiniWorld(root: string, largePx: (path: string) => number): 
     }
   }
   for (const { path, lines } of miniLists(.004)) await write(root, path, lines.join("\n") + "\n");
-  await write(root, "manifest.json", '{ "seed": 0 }');
+  await write(root, "manifest.json", JSON.stringify({ seed: 0 }));
 }
 
 Deno.test("generated images that are too small for ten crops keep that section from running, by name", async () => {
@@ -76,7 +76,7 @@ Deno.test("generated images that are too small for ten crops keep that section f
     (path) => path.endsWith("latent_dct_wide") ? cropPx - 1 : cropPx,
   );
   const report = await examineProfile(
-    await makeSetup(EXPERIMENTS, { profile: "mini", data: root }),
+    { experiments: EXPERIMENTS, profile: mini, root: join(root, "mini") },
     { only: [], deep: false },
   );
   const problems = report.sections.find(({ name }) => name === "synthbuster")!.problems;

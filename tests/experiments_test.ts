@@ -102,7 +102,7 @@ Deno.test("seeds multiply the heads and differ in nothing else", () => {
 
 Deno.test("sections stand after the sections whose rows they read", () => {
   sections.forEach(({ dependsOn }, i) => {
-    const before = sections.slice(0, i).map(({ name }) => name);
+    const before = sections.slice(0, i).map(({ name }): string => name);
     for (const name of dependsOn) assert.ok(before.includes(name));
   });
   assert.equal(new Set(sections.map(({ name }) => name)).size, sections.length);

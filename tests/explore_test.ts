@@ -4,8 +4,6 @@ import { mini } from "../experiments/profiles/mini.ts";
 import { meanScore } from "../lib/runs/select.ts";
 import type { RunRow } from "../lib/runs/config.ts";
 import type { Spec } from "../lib/report/figure.ts";
-import { meanScore } from "../lib/runs/select.ts";
-import type { RunRow } from "../lib/runs/config.ts";
 
 Deno.test("figures of no rows, or of a promise, are refused with what to do", () => {
   for (const draw of [runsFigure, setsFigure]) {
@@ -40,14 +38,12 @@ function channels(spec: Spec): Record<string, unknown>[] {
 
 const ROW: RunRow = {
   experiment: "sweep",
+  detector: "rine",
   trainingSet: mini.trainedOn.main.name,
   classes: mini.classSets[1]!.classes,
   fraction: 1,
   backbone: "Mini-B/16",
-  contrastiveWeight: .3,
-  projectionLayers: 2,
-  projectionDim: 16,
-  variant: "full",
+  head: { contrastiveWeight: .3, projectionLayers: 2, projectionDim: 16, variant: "full" },
   epochs: 1,
   seed: 0,
   view: "center",

@@ -1,12 +1,11 @@
-import { UserError } from "../lib/io/errors.ts";
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { dirname, join } from "node:path";
+import { isForPeople, UserError } from "../lib/io/errors.ts";
 import {
   assertWritable,
   contentKey,
   exists,
-  isForPeople,
   readJson,
   removeIfThere,
   withLock,
@@ -122,9 +121,10 @@ Deno.test("a content key is SHA-256 over the parts, each ended by a zero byte", 
 Deno.test("errors about a user's data, words or machine are for people, a fault of the code is not", () => {
   for (
     const error of [
-      new UserError(),
-      new UserError(),
-      new UserError(),
+      new UserError("missing", "none there"),
+      new UserError("damaged", "not whole"),
+      new UserError("usage", "no such word"),
+      new UserError("disk", "it is full"),
       new Deno.errors.NotFound(),
       new Deno.errors.PermissionDenied(),
       new Deno.errors.NotCapable(),
@@ -148,7 +148,8 @@ Deno.test("what is there is told from what is not, and removing what is not ther
   assert.deepEqual(names(join(path, "made")), [], "nothing of the trial stays");
   await Deno.writeTextFile(join(path, "taken"), "");
   await assert.rejects(assertWritable(join(path, "taken")), {
-    name: "PermissionDenied",
+    name: "UserError",
+    kind: "disk",
     message: /^Cannot write into .*taken: .*; choose another folder or change its permissions$/,
   });
 });

@@ -1,13 +1,13 @@
-import { UserError } from "../lib/io/errors.ts";
 import assert from "node:assert/strict";
 import { paper } from "../experiments/profiles/paper.ts";
 import type { HeadConfig } from "../lib/detectors/detector.ts";
 import { publishedLogs } from "../lib/published/logs.ts";
 import { publishedRows } from "../lib/report/paper/published_rows.ts";
+import { bestRecords } from "../lib/runs/best_heads.ts";
 import { bestHeads } from "../lib/runs/choices.ts";
 import type { RunRow } from "../lib/runs/config.ts";
-import { bestRecords, frozen } from "../lib/runs/finished.ts";
 import type { RunRecord } from "../lib/runs/record.ts";
+import { frozen } from "../lib/runs/status.ts";
 import { threeSeeds } from "./published_seeds.ts";
 
 const seeds = threeSeeds(publishedRows(await publishedLogs(), paper.backboneSizes));
@@ -50,8 +50,8 @@ Deno.test("the records of the best heads are those of the best rows, for all see
 
 Deno.test("rows cannot be changed by mistake", () => {
   const row = frozen({ q: 1, classes: ["a"], test: { set: { acc: .5 } } });
-  assert.throws(() => row.q = 4, UserError);
-  assert.throws(() => row.classes.length = 4, UserError);
-  assert.throws(() => row.test.set.acc = 1, UserError);
+  assert.throws(() => row.q = 4, TypeError);
+  assert.throws(() => row.classes.length = 4, TypeError);
+  assert.throws(() => row.test.set.acc = 1, TypeError);
   assert.deepEqual(row, { q: 1, classes: ["a"], test: { set: { acc: .5 } } });
 });

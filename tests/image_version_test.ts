@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { Buffer } from "node:buffer";
-import { FORMAT } from "../lib/tokens/request.ts";
+import { FORMAT } from "../lib/tokens/set_index.ts";
 import type { Augmentation, Protocol } from "../lib/image/augment.ts";
 import { gaussianFilter } from "../lib/image/blur.ts";
 import { decodeImageBytes, type RgbImage } from "../lib/image/image.ts";
@@ -14,7 +14,7 @@ import { applyTransform, type Transform } from "../lib/image/transform.ts";
 import { pngFile } from "./image_samples.ts";
 
 /** The number that the hashes below are of. */
-const FORMAT_HERE = 2;
+const FORMAT_HERE = 3;
 
 /** Digits of SHA-256 that are kept here. */
 const DIGITS = 12;
@@ -144,7 +144,7 @@ async function hashOf(transform: Transform): Promise<string> {
   return hash.digest("hex").slice(0, DIGITS);
 }
 
-const ADVICE = "raise FORMAT in lib/features/request.ts, so that tokens of earlier crops are not " +
+const ADVICE = "raise FORMAT in lib/tokens/set_index.ts, so that tokens of earlier crops are not " +
   "taken for tokens of these; then put the new hashes and FORMAT_HERE here";
 
 for (const [name, transform] of Object.entries(TRANSFORMS)) {

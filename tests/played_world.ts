@@ -6,11 +6,13 @@
 import { averagedRows } from "../lib/runs/own_sets.ts";
 import { paper } from "../experiments/profiles/paper.ts";
 import type { Profile } from "../lib/runs/profile.ts";
-import { SECTIONS } from "../experiments/index.ts";
+import { EXPERIMENTS } from "../experiments/index.ts";
 import type { Figure, FigureRow } from "../lib/report/figure.ts";
 import { type Cell, cellNumber, type Table } from "../lib/report/table.ts";
-import { printedCells } from "../lib/published/logs.ts";
+import { printedCells } from "../lib/published/printed.ts";
+import { readRineHead } from "../lib/detectors/rine/head.ts";
 import type { RunConfig, RunRow } from "../lib/runs/config.ts";
+import { reportOf } from "../lib/runs/section.ts";
 
 const set = (name: string, isOwn = false) => ({
   name,
@@ -93,7 +95,8 @@ export const FURTHER = {
 } as const;
 
 function rowsOf(experiment: string, { training, evaluation }: RunConfig): RunRow[] {
-  const { contrastiveWeight: xi, backbone, variant, fraction, seed } = training;
+  const { backbone, fraction, seed } = training;
+  const { contrastiveWeight: xi, variant } = readRineHead(training.head);
   const isLucky = xi === .4 && seed === 0, isUnlucky = xi === .4 && seed === 1;
   const luck = isLucky ? .45 : isUnlucky ? -.45 : 0;
   return evaluation.atEpochs.map((epochs) => {
@@ -139,13 +142,16 @@ export async function played(
   seeds: readonly number[] = SEEDS,
 ): Promise<Shown> {
   const profile = { ...PLAYED, selection };
+  const { sections } = EXPERIMENTS;
   const rows: RunRow[] = [];
-  for (const { name, runs } of SECTIONS) {
+  for (const { name, runs } of sections) {
     const own = runs(profile, seeds, rows).flatMap((config) => rowsOf(name, config));
     rows.push(...averagedRows(profile, own));
   }
   const printed = await printedCells();
-  const reports = SECTIONS.map((section) => section.report(profile, rows, { printed }));
+  const reports = sections.map((section) =>
+    reportOf(section, { profile, rows, printed, points: [] })
+  );
   const byId = <T extends { readonly id: string }>(shown: readonly T[]) =>
     new Map(shown.map((one) => [one.id, one]));
   return {

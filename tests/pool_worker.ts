@@ -1,4 +1,5 @@
 /** The worker of `worker_pool_test.ts`. */
+import { type Problem, UserError } from "../lib/io/errors.ts";
 import { serveJobs } from "../lib/io/worker_pool.ts";
 
 /** What it can be told to do. */
@@ -10,14 +11,11 @@ export type PoolJob =
   | "read what is not there"
   | "raise"
   | "report"
-  | `raise ${keyof typeof KINDS}`
+  | `raise ${Problem | keyof typeof KINDS}`
   | `wait ${number}`;
 
-/** Errors that are to keep their kind on their way out. */
+/** Errors of the system that are to keep their class on their way out. */
 const KINDS = {
-  RangeError,
-  SyntaxError,
-  TypeError,
   NotFound: Deno.errors.NotFound,
   NotCapable: Deno.errors.NotCapable,
   PermissionDenied: Deno.errors.PermissionDenied,
@@ -40,6 +38,9 @@ serveJobs(async (job: PoolJob, onDone) => {
   if (job === "report") { for (const count of [1, 2, 3]) onDone(count); }
   const [verb, what] = job.split(" ", 2);
   if (verb === "wait") await new Promise((resolve) => setTimeout(resolve, Number(what)));
-  if (verb === "raise") throw new KINDS[what as keyof typeof KINDS](`found ${what}`);
+  if (verb === "raise") {
+    const kind = KINDS[what as keyof typeof KINDS];
+    throw kind ? new kind(`found ${what}`) : new UserError(what as Problem, `found ${what}`);
+  }
   return { result: job };
 });

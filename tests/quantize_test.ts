@@ -82,9 +82,9 @@ Deno.test("weights at both ends, halfway between steps, and a row of zeros are w
 
 Deno.test("int8 weights keep the architecture, and are refused once a byte of their source changes", async () => {
   const { path } = await quantized();
-  const { architecture, scheme } = await readVitWeights(path);
+  const { architecture, family } = await readVitWeights(path);
   const read = await readQuantizedWeights(quantizedPath(path), path);
-  assert.deepEqual([read.architecture, read.scheme], [architecture, scheme]);
+  assert.deepEqual([read.architecture, read.family], [architecture, family]);
   const bytes = await Deno.readFile(path);
   bytes[bytes.length - 1]! ^= 1;
   await Deno.writeFile(path, bytes);

@@ -1,23 +1,23 @@
-import { UserError } from "../lib/io/errors.ts";
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import comparison from "../experiments/rine/comparison.ts";
-import { drawnSets } from "../experiments/rine/feature_space.ts";
-import { scoreColumns } from "../lib/runs/choices.ts";
-import type { Profile } from "../lib/runs/profile.ts";
-import { beside } from "../lib/report/beside.ts";
-import type { Table } from "../lib/report/table.ts";
-import { SECTIONS } from "../experiments/index.ts";
-import { averagedRows, withOwnSets } from "../lib/runs/own_sets.ts";
+import { EXPERIMENTS } from "../experiments/index.ts";
 import { mini } from "../experiments/profiles/mini.ts";
 import { paper } from "../experiments/profiles/paper.ts";
+import comparison from "../experiments/rine/comparison.ts";
+import { beside } from "../lib/report/beside.ts";
+import type { Table } from "../lib/report/table.ts";
+import { averagedRows, withOwnSets } from "../lib/runs/own_sets.ts";
 import { reportNotice } from "../lib/report/paper/report.ts";
 import { listImages } from "../lib/data/dataset.ts";
 import { readUserSets } from "../lib/data/user_sets.ts";
-import { publishedLogs, publishedRows } from "../lib/published/published.ts";
+import { UserError } from "../lib/io/errors.ts";
+import { publishedLogs } from "../lib/published/logs.ts";
+import { scoreColumns } from "../lib/report/paper/columns.ts";
+import { drawnSets } from "../lib/report/paper/figure_1.ts";
+import { publishedRows } from "../lib/report/paper/published_rows.ts";
 import type { RunRow } from "../lib/runs/config.ts";
-import { publishedLogs, publishedRows } from "../lib/published/logs.ts";
-import type { RunRow } from "../lib/runs/config.ts";
+import type { Profile } from "../lib/runs/profile.ts";
+import { reportOf, type Section } from "../lib/runs/section.ts";
 import { played } from "./played_world.ts";
 import { temporaryFolder } from "./temporary.ts";
 
@@ -38,6 +38,11 @@ async function writeSets(folder: string, content: unknown): Promise<string> {
   const path = join(folder, "sets.json");
   await Deno.writeTextFile(path, typeof content === "string" ? content : JSON.stringify(content));
   return path;
+}
+
+/** Tables and figures of rows alone. */
+function report(section: Section, profile: Profile, rows: readonly RunRow[]) {
+  return reportOf(section, { profile, rows, printed: [], points: [] });
 }
 
 const FACES = { name: "faces", real: "camera", generated: "made by x" };
@@ -133,7 +138,7 @@ for (const [what, content, says] of WRONG) {
       const path = await writeSets(folder, content);
       const expected = says.replace("FILE", path).replace("FOLDER", folder);
       await assert.rejects(readUserSets(path, ["progan"]), (error: Error) => {
-        assert(error instanceof UserError || error instanceof UserError);
+        assert(error instanceof UserError);
         assert.equal(error.message.slice(0, expected.length), expected);
         return !error.message.includes("\n");
       });
@@ -153,13 +158,13 @@ Deno.test("own sets stand in every table of test sets, and in no mean", () =>
     assert.equal(profile.testSets.length, 21);
     assert.match(profile.notice!, /the 20 test sets.*\(faces\)$/);
 
-    const published = publishedRows(await publishedLogs(), () => 1);
+    const published = publishedRows(await publishedLogs(), paper.backboneSizes);
     const tried = (row: RunRow): RunRow =>
       row.view === "ten" ? row : { ...row, test: { ...row.test, faces: { acc: 0.25, ap: 0.125 } } };
     const rows = averagedRows(profile, published.map(tried));
-    for (const experiment of SECTIONS) {
-      const before = experiment.report(paper, published);
-      const after = experiment.report(profile, rows);
+    for (const experiment of EXPERIMENTS.sections) {
+      const before = report(experiment, paper, published);
+      const after = report(experiment, profile, rows);
       after.tables.forEach((table, t) => {
         assert.equal(table.notice, profile.notice);
         table.rows.forEach((row, r) => {
@@ -203,10 +208,10 @@ Deno.test("titles count the paper's test sets and own ones apart", () =>
   withFolder(async (folder) => {
     const titleOf = async (...sets: unknown[]) => {
       const profile = await withOwnSets(paper, await writeSets(folder, sets));
-      return comparison.report(profile, []).tables[0]!.title;
+      return report(comparison, profile, []).tables[0]!.title;
     };
     assert.equal(
-      comparison.report(paper, []).tables[0]!.title,
+      report(comparison, paper, []).tables[0]!.title,
       "Table 2. Accuracy on 20 test sets",
     );
     assert.equal(await titleOf(FACES), "Table 2. Accuracy on 20 test sets and 1 added one");

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import type { FeatureIndex } from "../lib/tokens/store.ts";
+import type { FeatureIndex } from "../lib/tokens/set_index.ts";
 import { PERTURBATIONS } from "../lib/image/perturb.ts";
 import type { RunRecord } from "../lib/runs/record.ts";
 import { smallCommandLine } from "./command_line.ts";
@@ -19,7 +19,7 @@ const run = (...args: string[]) =>
   );
 
 async function recordsOf(section: string): Promise<RunRecord[]> {
-  const path = join(results, "paper", section);
+  const path = join(results, "paper", "records", section);
   const names = Array.from(Deno.readDirSync(path), ({ name }) => name);
   return await Promise.all(
     names.map(async (name) => JSON.parse(await Deno.readTextFile(join(path, name)))),
@@ -30,7 +30,7 @@ async function indexOf(key: string): Promise<FeatureIndex> {
   return JSON.parse(await Deno.readTextFile(join(data, "tokens", `${key}.json`)));
 }
 
-/** What the sets of tokens are made with, and their augmentation's or perturbation's seed and epoch. */
+/** What the sets of features are made with, and their augmentation's or perturbation's seed and epoch. */
 async function sourceOf(key: string) {
   const { transform, seed, epoch } = (await indexOf(key)).source;
   return { transform, seed, epoch };
@@ -62,7 +62,7 @@ Deno.test("training images are augmented as the profile says, anew until augment
   assert.equal(code, 0, error);
   const records = await recordsOf("epochs");
   assert.equal(records.length, 2);
-  for (const { tokens: { train }, config, evaluations, epochs } of records) {
+  for (const { features: { train }, config, evaluations, epochs } of records) {
     assert.deepEqual(evaluations.map(({ epoch }) => epoch), [2, 3]);
     assert.deepEqual(config.training.decayEpochs, [2]);
     const rates = epochs.map(({ learningRate }) => Number(learningRate.toPrecision(9)));
@@ -98,8 +98,8 @@ Deno.test("each perturbation is that of the protocol, on images of its own", asy
     records.map(({ config }) => config.evaluation.view).sort(),
     [...PERTURBATIONS].sort(),
   );
-  for (const { tokens, config } of records) {
-    for (const key of Object.values(tokens.test).flat()) {
+  for (const { features, config } of records) {
+    for (const key of Object.values(features.test).flat()) {
       assert.deepEqual((await sourceOf(key)).transform, {
         kind: "perturbed",
         size: 64,
@@ -118,11 +118,11 @@ Deno.test("the larger images are tried on ten crops, after 1, 3 and 5 epochs", a
     records.map(({ evaluations }) => evaluations.map(({ epoch }) => epoch).join()).sort(),
     ["1", "1,3,5"],
   );
-  for (const { tokens } of records) {
-    for (const key of Object.values(tokens.test).flat()) {
+  for (const { features } of records) {
+    for (const key of Object.values(features.test).flat()) {
       const { source, cropsPerImage, shape, images } = await indexOf(key);
       assert.deepEqual(source.transform, { kind: "ten", size: 64 });
-      assert.deepEqual([cropsPerImage, shape[0]], [10, 10 * images.length]);
+      assert.deepEqual([cropsPerImage, shape[0]], [10, 10 * images]);
     }
   }
 });

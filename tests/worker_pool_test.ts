@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { isForPeople } from "../lib/io/files.ts";
+import { isForPeople, UserError } from "../lib/io/errors.ts";
 import { WorkerPool } from "../lib/io/worker_pool.ts";
 import type { PoolJob } from "./pool_worker.ts";
 import { temporaryFolder } from "./temporary.ts";
@@ -102,14 +102,25 @@ Deno.test("errors of the system keep their kind on the way out of a worker, all 
     assert.match(error.message, /os error 2.*\/nowhere\/file/);
     return true;
   });
-  await assert.rejects(pool.run("raise"), { name: "Error", message: "it broke" });
+  await assert.rejects(pool.run("raise"), (error: Error) => {
+    assert.deepEqual([error.name, error.message], ["Error", "it broke"]);
+    assert.match(error.stack!, /pool_worker\.ts/);
+    return !isForPeople(error);
+  });
 });
 
 Deno.test("an error that is for people keeps its kind and its message on the way out of a worker", async () => {
   await using pool = openPool(1);
   const { NotFound, NotCapable, PermissionDenied } = Deno.errors;
-  const kinds = { RangeError, SyntaxError, TypeError, NotFound, NotCapable, PermissionDenied };
-  for (const [name, kind] of Object.entries(kinds) as [keyof typeof kinds, typeof RangeError][]) {
+  for (const kind of ["missing", "damaged", "usage", "disk"] as const) {
+    await assert.rejects(inTime(pool.run(`raise ${kind}`)), (error: Error) => {
+      assert(error instanceof UserError);
+      assert.deepEqual([error.kind, error.message], [kind, `found ${kind}`]);
+      return isForPeople(error);
+    });
+  }
+  const kinds = { NotFound, NotCapable, PermissionDenied };
+  for (const [name, kind] of Object.entries(kinds) as [keyof typeof kinds, typeof NotFound][]) {
     await assert.rejects(inTime(pool.run(`raise ${name}`)), (error: Error) => {
       assert.equal(error.constructor, kind);
       assert.equal(error.message, `found ${name}`);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mediaBundles, type Showable } from "../lib/session/show.ts";
+import { mediaBundles, type Showable } from "../lib/session/media.ts";
 import type { Figure } from "../lib/report/figure.ts";
 import { percentColumn, type Table } from "../lib/report/table.ts";
 import { constantImage } from "./image_samples.ts";

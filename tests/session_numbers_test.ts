@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { findSection } from "../lib/runs/best_heads.ts";
+import { EXPERIMENTS } from "../experiments/index.ts";
+import grid from "../experiments/rine/grid.ts";
 import { ProgressDisplay } from "../lib/io/progress_bar.ts";
 import { openSession } from "../lib/session/session.ts";
-import { decodeImage } from "../lib/image/image.ts";
 import type { OnProgress, Progress } from "../lib/io/progress.ts";
-import { readSafetensors } from "../lib/io/safetensors.ts";
-import { tableToMarkdown } from "../lib/report/table.ts";
+import { tableToMarkdown } from "../lib/report/write/markdown.ts";
 import type { RunRecord } from "../lib/runs/record.ts";
+import { readScores } from "../lib/runs/scores.ts";
+import { readPaths } from "../lib/tokens/paths.ts";
+import { findFeatures } from "../lib/tokens/store.ts";
 import { smallCommandLine } from "./command_line.ts";
 import "./small_paper.ts";
 import { executeSmall, makeSmallWorld, smallProfile } from "./small_world.ts";
@@ -21,10 +23,10 @@ const said = await smallCommandLine(
   ...["--only", "comparison,dataset_size"],
 );
 assert.equal(said.code, 0, said.error);
-const session = await openSession({ profile: "paper", data, results });
+const session = await openSession(EXPERIMENTS, { profile: "paper", data, results });
 
 async function records(section: string): Promise<RunRecord[]> {
-  const path = join(results, "paper", section);
+  const path = join(results, "paper", "records", section);
   const names = Array.from(Deno.readDirSync(path), ({ name }) => name);
   return await Promise.all(
     names.map(async (name) => JSON.parse(await Deno.readTextFile(join(path, name)))),
@@ -34,15 +36,15 @@ async function records(section: string): Promise<RunRecord[]> {
 /** The grid's best record: the highest sum of all ACC and AP, the first ξ of equals. */
 const [best] = (await records("grid")).map((record) => ({
   record,
-  xi: record.config.training.contrastiveWeight,
+  xi: record.config.training.head["contrastiveWeight"] as number,
   sum: Object.values(record.evaluations[0]!.test).reduce((sum, { acc, ap }) => sum + acc + ap, 0),
 })).sort((a, b) => b.sum - a.sum || a.xi - b.xi).map(({ record }) => record) as [RunRecord];
 
 Deno.test("a session's rows and tables hold the numbers of the records and of the files", async () => {
   const rows = await session.rows("grid");
   for (const { config, evaluations, epochs } of await records("grid")) {
-    const row = rows.find(({ contrastiveWeight }) =>
-      contrastiveWeight === config.training.contrastiveWeight
+    const row = rows.find(({ head }) =>
+      head["contrastiveWeight"] === config.training.head["contrastiveWeight"]
     )!;
     assert.deepEqual(row.test, evaluations[0]!.test);
     assert.deepEqual([row.valAcc, row.valLoss], [epochs[0]!.valAcc, epochs[0]!.valLoss]);
@@ -67,7 +69,7 @@ Deno.test("reproduce says the best head's scores, and keeps the head where it sa
   const kept = join(results, "paper/best_1-class.safetensors");
   assert.ok(
     said.out.includes(
-      `Best 1-class: Mini-B/16, ξ ${training.contrastiveWeight}, q 1, d′ 8: ACC ${
+      `Best 1-class: Mini-B/16, ξ ${training.head["contrastiveWeight"]}, q 1, d′ 8: ACC ${
         percent("acc")
       } %, ` +
         `AP ${percent("ap")} % over 2 test sets\n  ${kept}  its head\n`,
@@ -106,27 +108,36 @@ Deno.test("§5.5 trains the best head on each share of the images", async () => 
 
 Deno.test("a session's detector gives images the scores that the grid's best run gave them", async () => {
   const [set] = smallProfile.testSets;
-  const keys = best.tokens.test[set!.name]!;
+  const keys = best.features.test[set!.name]!;
   const paths: string[] = [];
   for (const key of keys) {
-    const index = await Deno.readTextFile(join(data, "tokens", `${key}.json`));
-    paths.push(...JSON.parse(index).images.map(({ path }: { path: string }) => path));
+    paths.push(...await readPaths((await findFeatures(join(data, "tokens"), key))!));
   }
-  const file = await readSafetensors(join(results, "paper", best.evaluations[0]!.scores));
-  const scores = file.tensors.get(set!.name)!.data;
+  const [evaluation] = best.evaluations;
+  const folder = join(results, "paper");
+  const scores = (await readScores(folder, best.trainingKey, evaluation!.epoch))
+    .get(evaluation!.sets[set!.name]!)!;
   assert.equal(scores.length, paths.length);
   await using detector = await session.detector();
-  const images = await Promise.all(paths.map((path) => decodeImage(join(data, path))));
-  const verdicts = await detector.detect(images);
-  verdicts.forEach(({ score }, i) => {
-    assert.ok(Math.abs(score - scores[i]!) < 1e-3, `${paths[i]}: ${score}, ${scores[i]}`);
-  });
+  let i = 0;
+  for await (
+    const { path, ...verdict } of detector.detectAll(paths.map((one) => join(data, one)))
+  ) {
+    assert.ok("score" in verdict, path);
+    assert.equal(path, join(data, paths[i]!));
+    assert.ok(
+      Math.abs(verdict.score - scores[i]!) < 1e-3,
+      `${path}: ${verdict.score}, ${scores[i]}`,
+    );
+    i++;
+  }
+  assert.equal(i, paths.length);
   assert.ok(Math.max(...scores) - Math.min(...scores) > .01, "all scores are alike");
   assert.deepEqual(detector.blockImportance, best.evaluations[0]!.blockImportance);
 });
 
 Deno.test("a session's sweep gives the rows of its own records, of the session's seeds", async () => {
-  const seeded = await openSession({ profile: "paper", data, results, seeds: [5, 6] });
+  const seeded = await openSession(EXPERIMENTS, { profile: "paper", data, results, seeds: [5, 6] });
   const rows = await quietly(() =>
     seeded.sweep({
       contrastiveWeights: [.3],
@@ -138,7 +149,8 @@ Deno.test("a session's sweep gives the rows of its own records, of the session's
   assert.deepEqual(rows.map(({ seed }) => seed), [5, 6]);
   const swept = await records("sweep");
   assert.equal(swept.length, 2);
-  for (const { seed, test, contrastiveWeight, projectionLayers, projectionDim } of rows) {
+  for (const { seed, test, head } of rows) {
+    const { contrastiveWeight, projectionLayers, projectionDim } = head;
     assert.deepEqual([contrastiveWeight, projectionLayers, projectionDim], [.3, 2, 4]);
     const { config, evaluations } = swept.find(({ config }) => config.training.seed === seed)!;
     assert.deepEqual(test, evaluations[0]!.test);
@@ -151,7 +163,7 @@ Deno.test("progress of every stage never falls and ends at its total", async () 
   const onProgress: OnProgress = (progress) => {
     told.set(progress.stage, [...told.get(progress.stage) ?? [], progress]);
   };
-  const configs = findSection("grid").runs(smallProfile, [8, 9], []);
+  const configs = grid.runs(smallProfile, [8, 9], []);
   await executeSmall(folder, configs, join(folder, "other"), { onProgress });
   assert.deepEqual([...told.keys()], ["tokens", "grid"]);
   for (const [stage, all] of told) {

@@ -29,6 +29,10 @@ export interface RunConfig {
 export interface RunRow extends Omit<TrainingConfig, "batchSize" | "learningRate" | "decayEpochs"> {
   /** Name of the section that it was run for: `grid`. */
   readonly experiment: string;
+  /** Images in a step; absent where it was not published. */
+  readonly batchSize?: number;
+  /** The optimiser's, in the first epoch; absent where it was not published. */
+  readonly learningRate?: number;
   /** Epochs trained when evaluated. */
   readonly epochs: number;
   /** How test images were cropped: `center`, `ten`, or a perturbation. */

@@ -231,13 +231,14 @@ async function runHeads(
 
 function recordOf(
   experiment: string,
-  { key, config, features, sets, skippedImages }: PlannedRun,
+  { key, trainingKey, config, features, sets, skippedImages }: PlannedRun,
   { engine, epochs, evaluations, trainingSeconds, evaluationSeconds }: HeadResult,
   world: World,
   made: readonly Made[],
 ): RunRecord {
   return {
     key,
+    trainingKey,
     profile: world.profile,
     experiment,
     config,

@@ -39,6 +39,8 @@ export interface SkippedImages {
 export interface RunRecord {
   /** Hash of the configuration and of the features that it was run on. */
   readonly key: string;
+  /** Names the trained head, which other runs may share. */
+  readonly trainingKey: string;
   /** Name of the profile: `mini`, `paper`. */
   readonly profile: string;
   /** Name of the section: `grid`. */
@@ -118,6 +120,8 @@ export function rowsOf(record: RunRecord): RunRow[] {
       fraction: training.fraction,
       backbone: training.backbone,
       head: training.head,
+      batchSize: training.batchSize,
+      learningRate: training.learningRate,
       epochs: epoch,
       seed: training.seed,
       view: evaluation.view,

@@ -55,6 +55,8 @@ export function configurations(rows: readonly RunRow[]): Configuration[] {
       row.backbone,
       Object.entries(row.head).sort(([a], [b]) => a < b ? -1 : 1),
       row.epochs,
+      row.batchSize,
+      row.learningRate,
       row.view,
     ]);
     const group = groups.get(key);

@@ -10,7 +10,8 @@
 import { join } from "node:path";
 import process from "node:process";
 import sharp from "sharp";
-import { type Backbone, openBackbone, weightsPath } from "../../lib/backbones/backbone.ts";
+import type { Backbone } from "../../lib/backbones/backbone.ts";
+import { openBackbone, weightsPath } from "../../lib/backbones/open.ts";
 import { quantizeWeights } from "../../lib/backbones/quantize.ts";
 import { buildVitGraph } from "../../lib/backbones/vit/graph.ts";
 import { readVitWeights } from "../../lib/backbones/vit/weights.ts";
@@ -32,11 +33,11 @@ function randomCrops(count: number, sizePx: number): Uint8Array {
 }
 
 async function secondsOf(backbone: Backbone, rgb: Uint8Array, count: number, repeats: number) {
-  await backbone.tokensOfCrops(rgb, count);
+  await backbone.featuresOfCrops(rgb, count);
   let best = Infinity;
   for (let i = 0; i < repeats; i++) {
     const started = performance.now();
-    await backbone.tokensOfCrops(rgb, count);
+    await backbone.featuresOfCrops(rgb, count);
     best = Math.min(best, (performance.now() - started) / 1000);
   }
   return best;
@@ -106,7 +107,7 @@ async function timeBackbone(name: keyof typeof SIZES): Promise<void> {
     } times full precision`,
   );
   const { width, blocks } = SIZES[name];
-  const [a, b] = [await full.tokensOfCrops(rgb, count), await int8.tokensOfCrops(rgb, count)];
+  const [a, b] = [await full.featuresOfCrops(rgb, count), await int8.featuresOfCrops(rgb, count)];
   const cosines = Array.from({ length: blocks }, (_, block) => {
     let sum = 0;
     for (let image = 0; image < count; image++) {
@@ -124,7 +125,7 @@ async function timeOperators(name: keyof typeof SIZES): Promise<void> {
   const weights = await readVitWeights(path);
   const traces = temporaryFolder();
   const session = await openSession(
-    buildVitGraph(weights, { tap: "ln2", input: "rgb", embedding: false, compute: "float32" }),
+    buildVitGraph(weights, { tap: "ln2", input: "rgb", compute: "float32" }),
     { weightsFolder: join(path, ".."), profilePrefix: join(traces, "trace") },
   );
   const count = BATCH[name], runs = 10;

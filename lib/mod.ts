@@ -41,6 +41,7 @@ export {
   type DatasetSpec,
   type ImageEntry,
   type Label,
+  type LabelledImage,
   listImages,
   type Origin,
   type Source,
@@ -59,6 +60,7 @@ export { decodeImage, decodeImageBytes, type RgbImage } from "./image/image.ts";
 export { perturb, type Perturbation, PERTURBATIONS, type Perturbing } from "./image/perturb.ts";
 export { applyTransform, type Transform, type TransformKey } from "./image/transform.ts";
 export { type Problem, UserError } from "./io/errors.ts";
+export { type Listed, Listings } from "./data/listing.ts";
 export type { OnProgress, Progress } from "./io/progress.ts";
 export type { Tensor } from "./io/tensor.ts";
 export {
@@ -112,4 +114,4 @@ export { type FeatureBatch, FeatureRows, type FeaturesOf } from "./tokens/rows.t
 export type { FeatureIndex, FeatureSource } from "./tokens/set_index.ts";
 export { type FeaturePaths, type FeatureSet, findFeatures } from "./tokens/store.ts";
 export { readPaths } from "./tokens/paths.ts";
-export type { Maker } from "./tokens/made.ts";
+export type { Made, Maker } from "./tokens/made.ts";

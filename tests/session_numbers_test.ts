@@ -50,7 +50,7 @@ Deno.test("a session's rows and tables hold the numbers of the records and of th
     assert.deepEqual([row.valAcc, row.valLoss], [epochs[0]!.valAcc, epochs[0]!.valLoss]);
     assert.deepEqual(row.blockImportance, evaluations[0]!.blockImportance);
   }
-  for (const section of ["grid", "comparison", "dataset_size"]) {
+  for (const section of ["grid", "comparison", "dataset_size"] as const) {
     const { tables } = await session.report(section);
     assert.ok(tables.length > 0);
     for (const table of tables) {

@@ -18,9 +18,13 @@ import { type FeatureIndex, readIndex } from "./set_index.ts";
 
 /** Files of a set. */
 export interface FeaturePaths {
+  /** `KEY.npy` */
   readonly features: string;
+  /** `KEY.labels.npy` */
   readonly labels: string;
+  /** `KEY.paths.txt` */
   readonly paths: string;
+  /** `KEY.json` */
   readonly index: string;
   /** The features until they are finished. */
   readonly partial: string;

@@ -5,7 +5,8 @@
 import { join } from "node:path";
 import sharp from "sharp";
 import { examineProfile } from "../../lib/doctor/profile.ts";
-import { paper } from "../../experiments/profiles/paper.ts";
+import { EXPERIMENTS } from "../../experiments/index.ts";
+import { makeSetup } from "../../lib/runs/setup.ts";
 import { concat, noiseImage } from "../image_samples.ts";
 
 const FILES = 100_000;
@@ -64,12 +65,8 @@ async function peerSeconds(root: string): Promise<number | undefined> {
 
 async function ourSeconds(data: string): Promise<number> {
   const start = performance.now();
-  const { files, duplicates } = await examineProfile({
-    profile: paper,
-    data,
-    only: [],
-    deep: false,
-  });
+  const setup = await makeSetup(EXPERIMENTS, { profile: "paper", data });
+  const { files, duplicates } = await examineProfile(setup, { only: [], deep: false });
   if (files !== FILES || duplicates.length > 0) {
     throw new Error(`Cannot time the doctor: expected ${FILES} different files, found ${files}`);
   }

@@ -4,9 +4,7 @@
  * @module
  */
 import { join } from "node:path";
-import type { FailedHead, TrainingConfig } from "../detectors/detector.ts";
-import { checkpointPath, statePath } from "../detectors/detector.ts";
-import { detectorNamed } from "../detectors/index.ts";
+import { checkpointPath, type FailedHead, statePath } from "../detectors/detector.ts";
 import { cropsPerImage } from "../image/transform.ts";
 import { UserError } from "../io/errors.ts";
 import { exists, removeIfThere, withLock } from "../io/files.ts";
@@ -18,6 +16,7 @@ import { type Made, madeOf, VERSIONS } from "../tokens/made.ts";
 import { pickedCount } from "../tokens/rows.ts";
 import { type FeatureSet, findFeatures } from "../tokens/store.ts";
 import type { RunConfig, RunRow } from "./config.ts";
+import { type Group, groupRuns, parameterCountOf, sharedTrainings } from "./groups.ts";
 import { keysOf, type PlannedRun, planRuns, requestsOf } from "./plan.ts";
 import { RecordStore, rowsOf, type RunRecord } from "./record.ts";
 import { removeScores } from "./scores.ts";
@@ -41,9 +40,6 @@ export interface Executed {
   readonly records: readonly RunRecord[];
   readonly reused: number;
 }
-
-/** Memory that heads in training may take together: parameters and two moments. */
-const HEAD_MEMORY_BYTES = 4 * 2 ** 30;
 
 /**
  * Runs an experiment's configurations and returns their rows, in the configurations' order.
@@ -140,77 +136,6 @@ async function forget(
     }
   }
   for (const { trainingKey } of runs) forced?.add(trainingKey);
-}
-
-/** Heads that one worker does in one go: they read the same features in the same order. */
-type Group = readonly PlannedRun[];
-
-/**
- * Divides runs into groups. Runs of a detector that read the same features in the same order belong together; a
- * group is small enough for memory, and there are enough of them to keep every worker busy.
- */
-function groupRuns(runs: readonly PlannedRun[], world: World, workers: number): Group[] {
-  const streams = new Map<string, PlannedRun[]>();
-  for (const run of runs) {
-    const { config: { training, evaluation }, features, sets } = run;
-    const { detector, fraction, batchSize, epochs, seed } = training;
-    const stream = JSON.stringify([
-      detector,
-      features,
-      sets,
-      fraction,
-      batchSize,
-      epochs,
-      seed,
-      evaluation,
-    ]);
-    streams.set(stream, [...streams.get(stream) ?? [], run]);
-  }
-  const groups: Group[] = [];
-  for (const stream of streams.values()) {
-    const bytes = stream.reduce(
-      (sum, { config }) => sum + trainingBytes(config.training, world),
-      0,
-    );
-    const parts = Math.min(
-      stream.length,
-      Math.max(workers, Math.ceil(bytes / (HEAD_MEMORY_BYTES / workers))),
-    );
-    // heads of one size side by side share a session
-    const ordered = stream.toSorted((a, b) => headSize(a, world) - headSize(b, world));
-    for (let part = 0; part < parts; part++) {
-      groups.push(ordered.filter((_, index) => index % parts === part));
-    }
-  }
-  const cost = (group: Group) => group.reduce((sum, run) => sum + headSize(run, world), 0);
-  return groups.toSorted((a, b) => cost(b) - cost(a));
-}
-
-/** One run of each training that is in several groups. */
-function sharedTrainings(groups: readonly Group[]): PlannedRun[] {
-  const seen = new Map<string, Group>(), shared = new Map<string, PlannedRun>();
-  for (const group of groups) {
-    for (const run of group) {
-      const first = seen.get(run.trainingKey);
-      if (first !== undefined && first !== group) shared.set(run.trainingKey, run);
-      seen.set(run.trainingKey, first ?? group);
-    }
-  }
-  return [...shared.values()];
-}
-
-function headSize({ config }: PlannedRun, world: World): number {
-  return trainingBytes(config.training, world) * config.training.classes.length;
-}
-
-/** Parameters and two moments, as float32. */
-function trainingBytes(training: TrainingConfig, world: World): number {
-  return 3 * 4 * parameterCountOf(training, world);
-}
-
-function parameterCountOf({ detector: name, backbone, head }: TrainingConfig, world: World) {
-  const { parameterCount, reads } = detectorNamed(name);
-  return parameterCount(head, world.backbones.get(backbone)!.at(reads.tap).featureSizes);
 }
 
 /** How many rows of features a run learns from and scores: a measure of its work. */

@@ -3,8 +3,13 @@ import { join } from "node:path";
 import { featurePoints, keptPoints, type PointsSetup } from "../lib/report/paper/feature_points.ts";
 import { drawnSets, figure1 } from "../lib/report/paper/figure_1.ts";
 import { paper } from "../experiments/profiles/paper.ts";
-import { initialParameters } from "../lib/detectors/rine/architecture.ts";
+import {
+  type HeadArchitecture,
+  type Parameters,
+  parameterShapes,
+} from "../lib/detectors/rine/architecture.ts";
 import { saveCheckpoint } from "../lib/detectors/rine/checkpoint.ts";
+import { tensor } from "../lib/io/tensor.ts";
 import { randomStream } from "../lib/random.ts";
 import { projectFeatures } from "../lib/report/tsne.ts";
 import type { Profile } from "../lib/runs/profile.ts";
@@ -63,7 +68,7 @@ Deno.test("drawnSets() are the seven GANs and the eight sets of diffusion models
   assert.ok(names.includes("gaugan") && names.includes("dalle") && !names.includes("san"));
 });
 
-/** Features of zeros for the first block, and of the row's number for the last; returns their key. */
+/** Features of the label for the first block, and of the row's number for the last; returns their key. */
 async function writeSet(folder: string, name: string, images: number): Promise<string> {
   const { key } = await writeFeatureSet(
     folder,
@@ -77,10 +82,26 @@ async function writeSet(folder: string, name: string, images: number): Promise<s
     },
     Float32Array.from(
       { length: images * BLOCKS * WIDTH },
-      (_, i) => Math.floor(i / WIDTH) % 2 === 0 ? 0 : Math.floor(i / (WIDTH * BLOCKS)),
+      (_, i) => {
+        const row = Math.floor(i / (WIDTH * BLOCKS));
+        return Math.floor(i / WIDTH) % BLOCKS === 0 ? row % 2 : row;
+      },
     ),
   );
   return key;
+}
+
+/** A head that looks at the first block alone, and hands on the first number that it finds there. */
+function firstOfFirst(architecture: HeadArchitecture): Parameters {
+  return new Map(
+    [...parameterShapes(architecture)].map(([name, shape]) => {
+      const data = new Float32Array(shape.reduce((a, b) => a * b));
+      if (name === "alpha") data.fill(60, 0, architecture.projectionDim);
+      const [outputs, inputs] = shape;
+      for (let i = 0; name.endsWith(".weight") && i < outputs!; i++) data[i * inputs!] = 1;
+      return [name, tensor(data, shape)];
+    }),
+  );
 }
 
 Deno.test("featurePoints() draws equally many images of each set in both spaces, and keeps them for the head", async () => {
@@ -97,11 +118,8 @@ Deno.test("featurePoints() draws equally many images of each set in both spaces,
     const tokens = join(folder, "tokens");
     const test: Record<string, string[]> = {};
     for (const { name } of drawnSets(profile)) test[name] = [await writeSet(tokens, name, 50)];
-    await saveCheckpoint(
-      join(folder, "head.safetensors"),
-      architecture,
-      initialParameters(architecture, randomStream(0)),
-    );
+    const head = join(folder, "head.safetensors");
+    await saveCheckpoint(head, architecture, firstOfFirst(architecture));
     const record = {
       key: "k",
       config: { training: { detector: "rine", backbone: "ViT-L/14" } },
@@ -125,7 +143,8 @@ Deno.test("featurePoints() draws equally many images of each set in both spaces,
       points.slice(0, 120).map(({ label }) => label),
       points.slice(120).map(({ label }) => label),
     );
-    // the last block's token of a row is its number, so what the backbone's space holds is known
+    // the last block's token of a row is its number, and the head hands on its label three times: so
+    // what both spaces hold is known
     const drawn = drawnSets(profile).flatMap((
       { name },
     ) => [...randomStream(0, "feature space", name).permutation(50).slice(0, 8)]);
@@ -138,6 +157,11 @@ Deno.test("featurePoints() draws equally many images of each set in both spaces,
       [...projectFeatures(features, 120)],
     );
     assert.deepEqual(points.slice(120).map(({ label }) => label), drawn.map((row) => row % 2));
+    const labels = Float32Array.from({ length: 120 * 3 }, (_, i) => drawn[Math.floor(i / 3)]! % 2);
+    assert.deepEqual(
+      points.slice(0, 120).flatMap(({ x, y }) => [x, y]),
+      [...projectFeatures(labels, 120)],
+    );
     const files = () => [...Deno.readDirSync(join(folder, "points"))].map(({ name }) => name);
     const [file] = files();
     await Deno.writeTextFile(join(folder, "points", file!), JSON.stringify(points.slice(0, 1)));

@@ -1,44 +1,73 @@
 import assert from "node:assert/strict";
-import { dirname, relative, resolve } from "node:path";
+import { join, relative, resolve } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { temporaryFolder } from "./temporary.ts";
 
 const ROOT = resolve(import.meta.dirname!, "..");
 
-/** What may be imported by a folder of `lib/`, besides itself; `experiments/` may import all. */
+const GROUND = ["io", "random"];
+const LEAVES = ["metrics", "published", "report"];
+const TOOLS = ["image", "onnx", ...GROUND];
+const STORES = ["backbones", "data", ...TOOLS, ...LEAVES];
+const RUNS = ["runs", "detectors", "tokens", ...STORES];
+const FRONT = ["report/page", "report/paper", "doctor", ...RUNS];
+const ALL = ["cli", "session", "mini", ...FRONT];
+
+/** What each room may import besides itself. */
 const BELOW: Readonly<Record<string, readonly string[]>> = {
   io: [],
-  image: ["io", "random"],
-  onnx: ["io"],
-  results: ["io"],
-  metrics: ["io", "random", "results"],
-  report: ["io", "results"],
-  data: ["image", "io", "random"],
-  backbone: ["image", "onnx", "io", "random", "data"],
-  head: ["onnx", "io", "random"],
-  features: ["backbone", "data", "image", "onnx", "io", "random"],
-  run: [
-    "features",
-    "head",
-    "data",
-    "backbone",
-    "image",
-    "onnx",
-    "io",
-    "random",
-    "results",
-    "metrics",
-  ],
   random: [],
+  metrics: [...LEAVES, ...GROUND],
+  published: [...LEAVES, "image", ...GROUND],
+  report: [...LEAVES, "image", ...GROUND],
+  image: GROUND,
+  onnx: GROUND,
+  backbones: TOOLS,
+  data: TOOLS,
+  tokens: STORES,
+  // heads are trained on features that lie on disk
+  detectors: ["tokens", ...STORES],
+  runs: RUNS,
+  "report/page": [...LEAVES, "image", ...GROUND],
+  "report/paper": ["report/page", ...RUNS],
+  doctor: RUNS,
+  mini: RUNS,
+  session: FRONT,
+  cli: FRONT,
+  mod: ["session", ...FRONT],
+  experiments: ALL,
 };
 
+/** Files that do nothing but name what others have. */
+const NAMES_ONLY = ["lib/mod.ts", "experiments/notebook.ts"];
+
+const LONGEST_LINES = 350;
+const USUAL_LINES = [80, 200] as const;
+
 /** `lib/onnx/graph.ts` → `onnx`; `lib/random.ts` → `random`. */
-function layerOf(path: string): string {
-  const [, layer = ""] = path.split("/");
-  return layer.replace(/\.ts$/, "");
+function roomOf(path: string): string {
+  const [top, room, inner] = path.replace(/\.ts$/, "").split("/");
+  if (top === "experiments") return top;
+  return room === "report" && (inner === "page" || inner === "paper") ? `report/${inner}` : room!;
 }
 
-async function importsOf(path: string): Promise<string[]> {
+/** Every source file of the library and of the experiments, relative to the project. */
+function sources(folders: readonly string[] = ["lib", "experiments"]): string[] {
+  return folders.flatMap((folder) =>
+    Array.from(Deno.readDirSync(join(ROOT, folder))).flatMap(({ name, isDirectory }) => {
+      const path = `${folder}/${name}`;
+      return isDirectory ? sources([path]) : name.endsWith(".ts") ? [path] : [];
+    })
+  ).sort();
+}
+
+/** What each file imports of the project's own, for its types or for its code. */
+async function readImports(files: readonly string[]): Promise<ReadonlyMap<string, string[]>> {
+  const entry = join(temporaryFolder(), "all.ts");
+  const lines = files.map((path) => `import "${pathToFileURL(join(ROOT, path))}";\n`);
+  await Deno.writeTextFile(entry, lines.join(""));
   const { stdout, success, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["info", "--json", path],
+    args: ["info", "--json", "--config", join(ROOT, "deno.json"), entry],
     cwd: ROOT,
   }).output();
   assert(success, new TextDecoder().decode(stderr));
@@ -48,37 +77,84 @@ async function importsOf(path: string): Promise<string[]> {
       dependencies?: { code?: { specifier?: string }; type?: { specifier?: string } }[];
     }[];
   };
-  const own = modules.find(({ specifier }) => specifier.endsWith(path))!;
-  return (own.dependencies ?? [])
-    .map(({ code, type }) => (code ?? type)?.specifier ?? "")
-    .filter((specifier) => specifier.startsWith("file:"))
-    .map((specifier) => relative(ROOT, new URL(specifier).pathname));
+  const known = new Set(files);
+  const pathOf = (url: string) =>
+    url.startsWith("file:") ? relative(ROOT, fileURLToPath(url)).replaceAll("\\", "/") : url;
+  return new Map(
+    modules.filter(({ specifier }) => known.has(pathOf(specifier))).map((module) => [
+      pathOf(module.specifier),
+      (module.dependencies ?? [])
+        .flatMap(({ code, type }) => [code?.specifier, type?.specifier])
+        .filter((specifier) => specifier !== undefined)
+        .map(pathOf).filter((path) => path.endsWith(".ts") && !path.startsWith("npm:")),
+    ]),
+  );
 }
 
-async function* sources(folder: string): AsyncGenerator<string> {
-  for await (const { name, isDirectory } of Deno.readDir(resolve(ROOT, folder))) {
-    const path = `${folder}/${name}`;
-    if (isDirectory) yield* sources(path);
-    else if (name.endsWith(".ts")) yield path;
-  }
-}
+const files = sources();
+const imports = await readImports(files);
 
-Deno.test("imports go down the layers only", async () => {
+Deno.test("every file is seen, and what it imports", () => {
+  assert.deepEqual([...imports.keys()].sort(), files);
+  assert(files.length > 150, `saw ${files.length} files`);
+  assert(imports.get("experiments/index.ts")!.includes("experiments/rine/grid.ts"));
+  assert(imports.get("lib/runs/section.ts")!.includes("lib/report/table.ts"), "a type");
+});
+
+Deno.test("imports go down the layers only, and the library knows nothing of the experiments", () => {
   const wrong: string[] = [];
-  let checked = 0;
-  for await (const path of sources("lib")) {
-    if (path === "lib/mod.ts" || path === "lib/notebook.ts") continue;
-    const layer = layerOf(path);
-    assert(layer in BELOW, `${path} stands in no known layer`);
-    for (const imported of await importsOf(path)) {
-      checked++;
-      const target = layerOf(imported);
-      const isBelow = target === layer || BELOW[layer]!.includes(target);
-      if (dirname(imported).startsWith("experiments") || !isBelow) {
-        wrong.push(`${path} → ${imported}`);
-      }
+  for (const [path, imported] of imports) {
+    const room = roomOf(path);
+    assert(Object.hasOwn(BELOW, room), `${path} stands in no known room`);
+    for (const other of imported) {
+      const isIn = roomOf(other) === room || BELOW[room]!.includes(roomOf(other));
+      if (!isIn || !files.includes(other)) wrong.push(`${path} → ${other}`);
     }
   }
   assert.deepEqual(wrong, []);
-  assert(checked > 50, `expected to see the imports, saw ${checked}`);
+});
+
+Deno.test("no file imports itself by way of others, for types neither", () => {
+  const done = new Set<string>();
+  const circles = new Set<string>();
+  const walk = (path: string, way: readonly string[]) => {
+    const start = way.indexOf(path);
+    if (start >= 0) circles.add([...way.slice(start), path].join(" → "));
+    if (start >= 0 || done.has(path)) return;
+    for (const other of imports.get(path) ?? []) walk(other, [...way, path]);
+    done.add(path);
+  };
+  for (const path of files) walk(path, []);
+  assert.deepEqual([...circles], []);
+});
+
+Deno.test(`no file is longer than ${LONGEST_LINES} lines, most have ${USUAL_LINES.join(" to ")}`, () => {
+  const lengths = files.map((path) => ({
+    path,
+    lines: Deno.readTextFileSync(join(ROOT, path)).trimEnd().split("\n").length,
+  })).sort((a, b) => a.lines - b.lines);
+  const long = lengths.filter(({ lines }) => lines > LONGEST_LINES);
+  assert.deepEqual(long, []);
+  const { lines: median } = lengths[Math.floor(lengths.length / 2)]!;
+  const [least, most] = USUAL_LINES;
+  assert(least <= median && median <= most, `half of the files have more than ${median} lines`);
+});
+
+/** What is left of a file without comments, imports, and exports of what other files have. */
+function ownCode(text: string): string {
+  return text
+    .replaceAll(/\/\*[^]*?\*\//g, "")
+    .replaceAll(/^\s*\/\/.*$/gm, "")
+    .replaceAll(/^(?:import|export)\s+(?:type\s+)?(?:[\w*]|\{)[^;{}]*\}?\s*from\s*"[^"]+";$/gm, "")
+    .replaceAll(/^(?:export\s+(?:type\s+)?\{[^}]*\}|import\s+"[^"]+");$/gm, "")
+    .trim();
+}
+
+Deno.test("a file has something of its own, unless it is an entrance", () => {
+  const empty = files.filter((path) =>
+    !NAMES_ONLY.includes(path) && ownCode(Deno.readTextFileSync(join(ROOT, path))) === ""
+  );
+  assert.deepEqual(empty, []);
+  // the test itself sees one
+  assert.equal(ownCode(Deno.readTextFileSync(join(ROOT, "lib/mod.ts"))), "");
 });

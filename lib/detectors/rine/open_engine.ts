@@ -4,7 +4,6 @@
  */
 import { UserError } from "../../io/errors.ts";
 import type { Device } from "../../onnx/session.ts";
-import type { Compute } from "../detector.ts";
 import type { HeadEngine } from "./engine.ts";
 import { openOnnxEngine } from "./onnx/engine.ts";
 import { openTensorflowEngine } from "./tensorflow/engine.ts";
@@ -70,7 +69,9 @@ const held = new Map<string, { readonly opening: Promise<HeadEngine>; users: num
  * An engine that all who ask for the same share: heads of one architecture then share a session.
  * @throws {UserError} as {@linkcode openEngine}
  */
-export async function holdEngine({ engine: name, ...options }: Compute): Promise<HeldEngine> {
+export async function holdEngine(
+  { engine: name, ...options }: EngineOptions & { readonly engine: EngineName },
+): Promise<HeldEngine> {
   const key = JSON.stringify([name, options.device, options.threads]);
   let shared = held.get(key);
   if (!shared) held.set(key, shared = { opening: openEngine(name, options), users: 0 });

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import {
   checkpointPath,
+  type EngineName,
   type EpochLog,
   type HeadConfig,
   type TrainingConfig,
@@ -13,7 +14,7 @@ import type { HeadArchitecture } from "../lib/detectors/rine/architecture.ts";
 import { loadCheckpoint } from "../lib/detectors/rine/checkpoint.ts";
 import type { HeadEngine, TokenBatch, TrainerOptions } from "../lib/detectors/rine/engine.ts";
 import type { RineHead } from "../lib/detectors/rine/head.ts";
-import { type EngineName, openEngine } from "../lib/detectors/rine/open_engine.ts";
+import { openEngine } from "../lib/detectors/rine/open_engine.ts";
 import { trainWith } from "../lib/detectors/rine/train.ts";
 import { randomStream } from "../lib/random.ts";
 import type { Evaluation } from "../lib/runs/record.ts";

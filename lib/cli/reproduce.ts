@@ -5,7 +5,7 @@
  */
 import type { Command } from "commander";
 import { join } from "node:path";
-import { ENGINES } from "../detectors/rine/open_engine.ts";
+import { ENGINES } from "../detectors/detector.ts";
 import { UserError } from "../io/errors.ts";
 import { assertWritable, exists } from "../io/files.ts";
 import { duration, ProgressDisplay } from "../io/progress_bar.ts";

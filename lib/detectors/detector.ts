@@ -8,7 +8,6 @@ import type { FeatureSizes, Tap } from "../backbones/backbone.ts";
 
 export type { FeatureSizes };
 import type { Device } from "../onnx/session.ts";
-import type { EngineName } from "./rine/open_engine.ts";
 
 /** A value that JSON holds. */
 export type Json =
@@ -61,6 +60,15 @@ export interface EpochLog {
   /** Accuracy on the validation images at threshold .5, in [0, 1]. */
   readonly valAcc: number;
 }
+
+/** What `--engine` takes. */
+export const ENGINES = ["auto", "onnx", "tensorflow"] as const;
+
+/**
+ * What runs RINE's head. `auto`: TensorFlow where its native library is installed and sees a GPU, else
+ * ONNX Runtime.
+ */
+export type EngineName = typeof ENGINES[number];
 
 /** Where a detector computes. */
 export interface Compute {

@@ -4,7 +4,8 @@
  */
 import { basename, isAbsolute, join, relative, resolve } from "node:path";
 import type { Precision } from "../backbones/backbone.ts";
-import { type EngineName, resolveEngine } from "../detectors/rine/open_engine.ts";
+import type { EngineName } from "../detectors/detector.ts";
+import { resolveEngine } from "../detectors/rine/open_engine.ts";
 import type { Protocol } from "../image/augment.ts";
 import { UserError } from "../io/errors.ts";
 import { contentKey } from "../io/files.ts";

@@ -4,19 +4,11 @@
  */
 import { UserError } from "../../io/errors.ts";
 import type { Device } from "../../onnx/session.ts";
+import type { EngineName } from "../detector.ts";
 import type { HeadEngine } from "./engine.ts";
 import { openOnnxEngine } from "./onnx/engine.ts";
 import { openTensorflowEngine } from "./tensorflow/engine.ts";
 import { hasNativeTensorflow, loadTensorflow } from "./tensorflow/library.ts";
-
-/** What `--engine` takes. */
-export const ENGINES = ["auto", "onnx", "tensorflow"] as const;
-
-/**
- * An engine by name. `auto`: TensorFlow where its native library is installed and sees a GPU, else
- * ONNX Runtime.
- */
-export type EngineName = typeof ENGINES[number];
 
 /** How an engine is opened. */
 export interface EngineOptions {

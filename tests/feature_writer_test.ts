@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { UserError } from "../lib/io/errors.ts";
 import { exists, writeJson } from "../lib/io/files.ts";
-import { claim } from "../lib/tokens/claim.ts";
+import { claim } from "../lib/io/lock.ts";
 import { FeatureRows } from "../lib/tokens/rows.ts";
 import { featurePaths, findFeatures, halfWritten, keyOfFile } from "../lib/tokens/store.ts";
 import { readUnreadable } from "../lib/tokens/unreadable.ts";

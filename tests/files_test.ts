@@ -8,10 +8,10 @@ import {
   exists,
   readJson,
   removeIfThere,
-  withLock,
   writeFileAtomic,
   writeJson,
 } from "../lib/io/files.ts";
+import { withLock } from "../lib/io/lock.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 /** More than it takes to find a file locked. */

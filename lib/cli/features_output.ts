@@ -7,7 +7,8 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "../io/errors.ts";
-import { exists, readJson, removeIfThere, withLock, writeJson } from "../io/files.ts";
+import { exists, readJson, removeIfThere, writeJson } from "../io/files.ts";
+import { withLock } from "../io/lock.ts";
 import type { FeatureSource } from "../tokens/set_index.ts";
 import { keyOfFile } from "../tokens/store.ts";
 

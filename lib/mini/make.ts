@@ -4,7 +4,8 @@
  */
 import { UserError } from "../io/errors.ts";
 import { join } from "node:path";
-import { removeIfThere, withLock, writeFileAtomic, writeJson } from "../io/files.ts";
+import { removeIfThere, writeFileAtomic, writeJson } from "../io/files.ts";
+import { withLock } from "../io/lock.ts";
 import { WorkerPool } from "../io/worker_pool.ts";
 import {
   assertFree,

@@ -7,7 +7,7 @@ import { Listings } from "../data/listing.ts";
 import { naming, removeIfThere } from "../io/files.ts";
 import type { OnProgress } from "../io/progress.ts";
 import { WorkerPool } from "../io/worker_pool.ts";
-import { claim } from "./claim.ts";
+import { claim } from "../io/lock.ts";
 import { extractGroup, type GroupContext } from "./group.ts";
 import { describe, type FeatureRequest, type Wanted } from "./request.ts";
 import { type FeatureSet, findFeatures, halfWritten } from "./store.ts";

@@ -217,7 +217,9 @@ Deno.test("one claims work, others pass it by or wait, and nobody finds it claim
   const path = join(temporaryFolder(), "0123456789abcdef.lock");
   const first = (await claim(path, false))!;
   assert.equal(await claim(path, false), undefined);
-  const waiting = claim(path, true);
+  const told = Promise.withResolvers<void>();
+  const waiting = claim(path, true, told.resolve);
+  await told.promise;
   await first.done();
   // a third finds no file and makes another: the one who waited must not share it
   const third = (await claim(path, false))!;

@@ -178,3 +178,14 @@ Deno.test("what a head says of its training is read, or named", async () => {
   assert.throws(() => factsOf('{"backbone":7}'), /its backbone by name, found \{"b/);
   assert.throws(() => factsOf("null"), /its backbone by name, found null$/);
 });
+
+Deno.test("an option that there is none of is refused by name, where a backbone or a detector is opened", async () => {
+  await assert.rejects(
+    openBackbone("Mini-B/16", { precison: "int8" } as object),
+    /expected options of folder, tap, precision, .*; found precison$/,
+  );
+  await assert.rejects(
+    openDetector("none.safetensors", { folder: "data" } as object),
+    /expected options of backbone, backbones, device, precision; found folder$/,
+  );
+});

@@ -56,7 +56,7 @@ export interface Architecture {
 export interface BackboneOptions {
   /**
    * Folder that holds a folder for each backbone, or several to be looked through in order; default
-   * `data/backbones`.
+   * `data/backbones`, then `data/mini/backbones`.
    */
   readonly folder?: string | readonly string[];
   /** Default: the network's first; `ln2` of a vision transformer, as the released code has it. */

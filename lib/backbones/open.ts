@@ -9,13 +9,18 @@
  * @module
  */
 import { join } from "node:path";
-import { UserError } from "../io/errors.ts";
+import { refuseUnknown, UserError } from "../io/errors.ts";
 import { exists } from "../io/files.ts";
 import type { Backbone, BackboneOptions } from "./backbone.ts";
 import { type Network, NetworkBackbone } from "./network.ts";
 import { quantizedPath, readQuantizedWeights } from "./quantize.ts";
 import { vitNetwork } from "./vit/network.ts";
 import { readVitWeights } from "./vit/weights.ts";
+
+/** Where backbones are looked for, in this order. */
+export const BACKBONE_FOLDERS: readonly string[] = ["data/backbones", "data/mini/backbones"];
+
+const OPTIONS = ["folder", "tap", "precision", "device", "threads", "settings"];
 
 /**
  * Opens a backbone. Only the header of its weights is read until features are asked for.
@@ -30,7 +35,8 @@ export async function openBackbone(
   name: string,
   options: BackboneOptions = {},
 ): Promise<Backbone> {
-  const { folder = "data/backbones", precision = "full", settings } = options;
+  refuseUnknown("Cannot open a backbone", options, OPTIONS);
+  const { folder = BACKBONE_FOLDERS, precision = "full", settings } = options;
   const folders = typeof folder === "string" ? [folder] : folder;
   const isFile = name.endsWith(".safetensors");
   const paths = isFile ? [name] : folders.map((folder) => weightsPath(folder, name));
@@ -52,7 +58,7 @@ async function openQuantized(
 ): Promise<Network> {
   if (device !== "cpu") {
     throw new UserError(
-      "missing",
+      "usage",
       `Cannot open ${name} as int8: expected device cpu, found ${device}`,
     );
   }

@@ -3,12 +3,11 @@
  * @module
  */
 import { type Backbone, type Precision } from "../backbones/backbone.ts";
-import { openBackbone, weightsPath } from "../backbones/open.ts";
+import { BACKBONE_FOLDERS, openBackbone } from "../backbones/open.ts";
 import { centerCrop } from "../image/crop.ts";
 import { assertImages, decodeImage, type RgbImage } from "../image/image.ts";
 import { tryDecode } from "../data/image_file.ts";
-import { UserError } from "../io/errors.ts";
-import { exists } from "../io/files.ts";
+import { refuseUnknown, UserError } from "../io/errors.ts";
 import { sigmoid, THRESHOLD } from "../metrics.ts";
 import type { Device } from "../onnx/session.ts";
 import { checkpointFacts, readCheckpointFile, type TrainedOn } from "./checkpoint_file.ts";
@@ -45,8 +44,7 @@ export interface DetectorOptions {
   readonly precision?: Precision;
 }
 
-/** Where backbones are looked for. */
-export const BACKBONE_FOLDERS: readonly string[] = ["data/backbones", "data/mini/backbones"];
+const OPTIONS = ["backbone", "backbones", "device", "precision"];
 
 /** The released heads' backbone; they do not say so. */
 const RELEASED_BACKBONE = "ViT-L/14";
@@ -176,6 +174,7 @@ export async function openDetector(
   checkpoint: string,
   options: DetectorOptions = {},
 ): Promise<Detector> {
+  refuseUnknown("Cannot open a detector", options, OPTIONS);
   const kind = await detectorOf(checkpoint);
   const { metadata } = await readCheckpointFile(checkpoint);
   const { config, trainedOn } = checkpointFacts(checkpoint, metadata);
@@ -211,10 +210,8 @@ async function openNamed(
   { backbones = BACKBONE_FOLDERS, device = "cpu", precision }: DetectorOptions,
   trainedOn: TrainedOn | undefined,
 ): Promise<Backbone> {
-  const folders = typeof backbones === "string" ? [backbones] : backbones;
-  const there = await Promise.all(folders.map((folder) => exists(weightsPath(folder, name))));
   return await openBackbone(name, {
-    folder: folders[Math.max(0, there.indexOf(true))]!,
+    folder: backbones,
     tap,
     device,
     precision: precision ?? trainedOn?.precision as Precision | undefined ?? "full",

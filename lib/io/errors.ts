@@ -107,3 +107,18 @@ export async function unlessMissing<T>(
     return undefined;
   }
 }
+
+/**
+ * Refuses options that there are none of: cells are not checked for types before they run, and a
+ * misspelt option would be as if it had been left out.
+ * @param doing what the error says first: `Cannot open a backbone`
+ * @throws {UserError} naming the first, with those that there are
+ */
+export function refuseUnknown(doing: string, options: object, known: readonly string[]): void {
+  const unknown = Object.keys(options).find((name) => !known.includes(name));
+  if (unknown === undefined) return;
+  throw new UserError(
+    "usage",
+    `${doing}: expected options of ${known.join(", ")}; found ${unknown}`,
+  );
+}

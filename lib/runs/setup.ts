@@ -7,7 +7,7 @@ import type { Precision } from "../backbones/backbone.ts";
 import type { EngineName } from "../detectors/detector.ts";
 import { resolveEngine } from "../detectors/rine/open_engine.ts";
 import type { Protocol } from "../image/augment.ts";
-import { UserError } from "../io/errors.ts";
+import { refuseUnknown, UserError } from "../io/errors.ts";
 import { contentKey } from "../io/files.ts";
 import type { Device } from "../onnx/session.ts";
 import type { ThemeName } from "../report/theme.ts";
@@ -105,7 +105,7 @@ export async function makeSetup(
   experiments: Experiments,
   options: SetupOptions = {},
 ): Promise<Setup> {
-  assertKnown(options);
+  refuseUnknown("Cannot set up", options, OPTIONS);
   const { profiles } = experiments;
   const { profile: name = Object.keys(profiles)[0]!, data = "data", results = "results" } = options;
   const known = Object.hasOwn(profiles, name) ? profiles[name]! : undefined;
@@ -144,16 +144,6 @@ export async function makeSetup(
     cores: navigator.hardwareConcurrency,
   };
   return { ...setup, outputs: join(setup.folder, outputsName(setup)) };
-}
-
-/** Cells are not checked for types before they run. */
-function assertKnown(options: SetupOptions): void {
-  const unknown = Object.keys(options).find((name) => !OPTIONS.includes(name));
-  if (unknown === undefined) return;
-  throw new UserError(
-    "usage",
-    `Cannot set up: expected options of ${OPTIONS.join(", ")}; found ${unknown}`,
-  );
 }
 
 /** A condition of a setup that is not the usual one: the command line's flag and its value. */

@@ -6,11 +6,13 @@ import { resolve } from "node:path";
 import { type DatasetSpec, type Label, listImages } from "../data/dataset.ts";
 import { UserError } from "../io/errors.ts";
 import { evaluateScores, type SetScores } from "../metrics.ts";
-import { planRuns } from "../runs/plan.ts";
 import type { RunRecord } from "../runs/record.ts";
 import { readScores } from "../runs/scores.ts";
 import { reproduceCommand, type Setup } from "../runs/setup.ts";
 import type { World } from "../runs/world.ts";
+import { readPaths } from "../tokens/paths.ts";
+import { readLabels } from "../tokens/rows.ts";
+import { findFeatures } from "../tokens/store.ts";
 import { showingProgress } from "./progress.ts";
 
 /** What a detector said of one image of a test set. */
@@ -34,13 +36,12 @@ export interface Tried {
 
 /**
  * The scores that a run kept of a test set, with their images, in the order in which they were read.
- * @throws {UserError} where the run was not tried on that set, its images are no longer those, or its
- * scores are not on disk
+ * @throws {UserError} where the run was not tried on that set, or its features or scores are not on
+ * disk
  */
 export async function keptScores(
   { record, epoch }: Tried,
   testSet: string,
-  world: World,
   setup: Setup,
 ): Promise<ImageScore[]> {
   const { sets } = record.evaluations.find((evaluation) => evaluation.epoch === epoch)!;
@@ -53,26 +54,42 @@ export async function keptScores(
       }; found ${testSet}`,
     );
   }
-  const { runs: [run], requests } = await planRuns([record.config], world, setup);
-  const skipped = new Set(record.skippedImages?.test[testSet]);
-  const images = record.features.test[testSet]!
-    .flatMap((features) => requests.get(features)?.images ?? [])
-    .filter(({ path }) => !skipped.has(path));
-  const scores = (await readScores(setup.folder, run!.trainingKey, epoch)).get(key);
-  if (scores?.length !== images.length) {
-    const command = reproduceCommand(setup, [record.experiment]);
+  const images: Omit<ImageScore, "score">[] = [];
+  for (const features of record.features.test[testSet]!) {
+    images.push(...await readableImages(setup, features, testSet));
+  }
+  const scores = (await readScores(setup.folder, record.trainingKey, epoch)).get(key);
+  if (scores?.length === images.length) {
+    return images.map((image, i) => ({ ...image, score: scores[i]! }));
+  }
+  throw new UserError(
+    "missing",
+    `Cannot show scores: expected those of ${images.length} images of ${testSet} in ` +
+      `${setup.folder}, found ${scores?.length ?? "none"}; ` +
+      `\`${reproduceCommand(setup, [record.experiment])} --force\` makes them`,
+  );
+}
+
+/** The images of a set of features that could be decoded, as they were when it was made. */
+async function readableImages(
+  { tokens: folder }: Setup,
+  key: string,
+  testSet: string,
+): Promise<Omit<ImageScore, "score">[]> {
+  const set = await findFeatures(folder, key);
+  if (!set) {
     throw new UserError(
       "missing",
-      `Cannot show scores: expected those of ${images.length} images of ${testSet} in ` +
-        `${setup.folder}, found ${scores?.length ?? "none"}; \`${command} --force\` makes them`,
+      `Cannot show scores: expected the features of ${testSet}, ${key}.npy, in ${folder}, found none`,
     );
   }
-  return images.map(({ path, label }, i) => ({
+  const [paths, labels] = [await readPaths(set), await readLabels(set)];
+  const unreadable = new Set(set.unreadable);
+  return paths.map((path, i) => ({
     path,
-    label,
-    generator: label === 0 ? "real" : testSet,
-    score: scores[i]!,
-  }));
+    label: labels[i] as Label,
+    generator: labels[i] === 0 ? "real" : testSet,
+  })).filter((_, i) => !unreadable.has(i));
 }
 
 /** What tries images: a detector of this project, or one of the reader's own. */

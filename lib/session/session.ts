@@ -201,9 +201,7 @@ export class Session<Name extends string = string> implements AsyncDisposable {
   scores(row: RunRow, testSet: string): Promise<readonly ImageScore[]> {
     return inOneLine(async () => {
       const tried = this.#triedOf(row);
-      const opened = await this.#open();
-      const world = await opened.withBackbones([row.backbone]);
-      return showing(await keptScores(tried, testSet, world, opened.setup));
+      return showing(await keptScores(tried, testSet, (await this.#open()).setup));
     });
   }
 
@@ -298,7 +296,14 @@ export class Session<Name extends string = string> implements AsyncDisposable {
     return await (await this.#open()).status.finished(name);
   }
 
-  #open(): Promise<OpenedWorld> {
+  async #open(): Promise<OpenedWorld> {
+    const opened = await this.#openOnce();
+    // a reader may have changed images since the last cell
+    opened.world.listings.forget();
+    return opened;
+  }
+
+  #openOnce(): Promise<OpenedWorld> {
     if (this.#opened) return this.#opened;
     const opening = this.#makeSetup().then((setup) => OpenedWorld.open(setup));
     this.#opened = opening;

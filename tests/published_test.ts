@@ -128,3 +128,9 @@ Deno.test("readReleasedLogs() refuses what is no clone, and a pickle that calls 
     await Deno.remove(clone, { recursive: true });
   }
 });
+
+Deno.test("a hyphen in the paper's tables is no number", () => {
+  const hyphens = printed.filter(({ percent }) => percent === null);
+  assert.equal(hyphens.length, 78);
+  assert.ok(printed.every(({ percent }) => percent === null || percent > 0 && percent <= 100));
+});

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { dirname, join } from "node:path";
-import { describeBackbone } from "../lib/backbones/import.ts";
+import { dirname, join, relative } from "node:path";
+import { FAMILIES } from "../lib/backbones/families/index.ts";
+import { describeBackbone, importBackbone } from "../lib/backbones/import.ts";
 import { openBackbone, weightsPath } from "../lib/backbones/open.ts";
 import { quantizedPath, quantizeWeights } from "../lib/backbones/quantize.ts";
 import { readVitWeights } from "../lib/backbones/vit/weights.ts";
@@ -117,5 +118,36 @@ Deno.test("the bytes of the weights that tokens are computed with are counted, a
       `${weights.header.path}: Hugging Face CLIP names, F32, ${(4 * values / 1e6).toFixed(1)} MB`,
       `${blocks} blocks of width ${width}, ${heads} heads, quick_gelu; patches of ${patchPx} px in ${resolutionPx} px; image embedding of ${embeddingWidth}`,
     ].join("\n"),
+  );
+});
+
+Deno.test("what else is in the files that people have is passed over: text towers, scales, heads", () => {
+  const others: Record<string, string> = {
+    "Hugging Face CLIP": "text_model.embeddings.token_embedding.weight text_projection.weight " +
+      "logit_scale vision_model.embeddings.position_ids",
+    "OpenAI CLIP": "transformer.resblocks.0.ln_1.weight token_embedding.weight " +
+      "positional_embedding ln_final.bias text_projection logit_scale logit_bias input_resolution " +
+      "context_length vocab_size attn_mask",
+    "timm ViT": "head.weight head.bias fc_norm.weight mask_token",
+  };
+  for (const [family, names] of Object.entries(others)) {
+    const { ignored } = FAMILIES.find(({ name }) => name === family)!;
+    assert.deepEqual(names.split(" ").filter((name) => !ignored.test(name)), [], family);
+  }
+});
+
+Deno.test("weights that are named relative to the working folder are linked where they lie", async () => {
+  const folder = temporaryFolder();
+  const file = relative(Deno.cwd(), join(GOLDENS, "clip_hf.safetensors"));
+  const { header: { path } } = await importBackbone(file, { name: NAME, folder });
+  assert.equal(await Deno.realPath(path), await Deno.realPath(file));
+});
+
+Deno.test("of several folders, the one that holds the backbone is told to quantize it in", async () => {
+  const folder = await folderOfOne();
+  await Deno.remove(quantizedPath(weightsPath(folder, NAME)));
+  await assert.rejects(
+    openBackbone(NAME, { folder: [temporaryFolder(), folder], precision: "int8" }),
+    new RegExp(`quantize --name ${NAME} --backbones ${folder}\``),
   );
 });

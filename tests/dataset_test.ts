@@ -8,6 +8,7 @@ import {
   proganClass,
   SYNTHBUSTER_SETS,
   TEST_SETS_20,
+  testSetOf,
 } from "../lib/data/catalog.ts";
 import { type DatasetSpec, isImageName, listImages, listSource } from "../lib/data/dataset.ts";
 import { noiseImage } from "./image_samples.ts";
@@ -105,6 +106,38 @@ Deno.test("the catalog says of every set what is expected, where it is to be had
     assert(origins!.length > 0, name);
     for (const { published, licence } of origins!) assert(published && licence, name);
   }
+});
+
+Deno.test("the paper's test sets are to be had from CNNDetection, those under diffusion_datasets from UFD", () => {
+  for (const { name, sources, origins } of TEST_SETS_20) {
+    const isDiffusion = JSON.stringify(sources).includes("test/diffusion_datasets/");
+    const whose = isDiffusion ? /^UniversalFakeDetect / : /^CNNDetection /;
+    assert.match(origins![0]!.published, whose, name);
+  }
+});
+
+Deno.test("a set added to the catalog counts in no mean, is of no kind, and says where it is from", () => {
+  const origin = { published: "somebody", licence: "none" };
+  const line = {
+    name: "x",
+    title: "X",
+    family: "X",
+    real: 2,
+    generated: 3,
+    layout: "laion",
+  } as const;
+  assert.deepEqual(testSetOf({ ...line, isAdded: true, origin }), {
+    name: "x",
+    title: "X",
+    family: "X",
+    sources: [
+      { label: 0, directory: "test/diffusion_datasets/laion/0_real" },
+      { label: 1, directory: "test/diffusion_datasets/x/1_fake" },
+    ],
+    expected: { real: 2, generated: 3 },
+    isOwn: true,
+    origins: [origin],
+  });
 });
 
 Deno.test("sets with a class level take in every class, stray files beside the classes none", () =>

@@ -8,7 +8,9 @@ import { paper } from "../experiments/profiles/paper.ts";
 import { figure4 } from "../lib/report/paper/figure_4.ts";
 import { figure7 } from "../lib/report/paper/figure_7.ts";
 import { publishedReport } from "../lib/report/paper/published.ts";
+import { scoreScale } from "../lib/report/marks.ts";
 import type { Figure, Spec } from "../lib/report/figure.ts";
+import { figureMedia } from "../lib/report/write/media.ts";
 import { tableToMarkdown } from "../lib/report/write/markdown.ts";
 import { completeSpec, renderFigure } from "../lib/report/write/render.ts";
 import type { RunRow } from "../lib/runs/config.ts";
@@ -225,4 +227,51 @@ Deno.test("a profile's notice is on every table and figure and in the picture's 
   }
   const spec = completeSpec(report.figures[0]!, "default", { values: [] });
   assert.equal((spec["title"] as { text: string }).text, notice);
+});
+
+Deno.test("an axis of scores ends at twentieths that leave room for the marks, within 0 and 1", () => {
+  const domain = (...values: number[]) => scoreScale(values.map((value) => ({ value })))["domain"];
+  assert.deepEqual(domain(.62, .8), [.6, .85]);
+  assert.deepEqual(domain(.6, .79), [.55, .8]);
+  assert.deepEqual(domain(0, 1), [0, 1]);
+});
+
+Deno.test("a figure is as wide as one column of a page, or as two", async () => {
+  const spec = { mark: "point", encoding: { x: { field: "value", type: "quantitative" } } };
+  const rows = [{ value: 1 }, { value: 2 }];
+  for (const [columns, mm, px] of [[1, 84, 992], [2, 174, 2055]] as const) {
+    const { svg, png } = await renderFigure({
+      id: "x",
+      title: "X",
+      caption: "",
+      columns,
+      spec,
+      rows,
+    });
+    assert.match(svg, new RegExp(`^<svg width="${mm}mm"`));
+    // at 300 dots per inch
+    assert.equal(new DataView(png.buffer, png.byteOffset).getUint32(16), px);
+  }
+});
+
+Deno.test("figures of one name in a page have ids of their own, whichever kernel drew them", async () => {
+  // vega counts its clip paths from the start of the process
+  const prefixOf = async (value: number) => {
+    const encoding = { x: { field: "value", type: "quantitative" } };
+    const spec = { mark: { type: "point", clip: true }, encoding };
+    const figure: Figure = {
+      id: "x",
+      title: "X",
+      caption: "",
+      columns: 1,
+      spec,
+      rows: [{ value }],
+    };
+    const [{ "image/svg+xml": svg } = {}] = await figureMedia(figure, "default");
+    return /\bid="(x-[0-9a-f]{8}-)/.exec(String(svg))?.[1];
+  };
+  const [one, again, other] = [await prefixOf(1), await prefixOf(1), await prefixOf(2)];
+  assert.ok(one !== undefined && other !== undefined);
+  assert.equal(again, one);
+  assert.notEqual(other, one);
 });

@@ -153,3 +153,27 @@ Deno.test("what is there is told from what is not, and removing what is not ther
     message: /^Cannot write into .*taken: .*; choose another folder or change its permissions$/,
   });
 });
+
+Deno.test("withLock() lets nobody in by a lock file that has been removed while they waited", async () => {
+  const path = join(temporaryFolder(), "one.lock");
+  const pause = () => new Promise((resolve) => setTimeout(resolve, 50));
+  const happened: string[] = [];
+  const waits = Promise.withResolvers<void>();
+  const { second, third } = await withLock(path, async () => {
+    const second = withLock(path, () => Promise.resolve(happened.push("second")), waits.resolve);
+    await waits.promise;
+    await Deno.remove(path);
+    // who comes now locks a new file of that name
+    const isIn = Promise.withResolvers<void>();
+    const third = withLock(path, async () => {
+      isIn.resolve();
+      await pause();
+      await pause();
+      happened.push("third");
+    });
+    await isIn.promise;
+    return { second, third };
+  });
+  await Promise.all([second, third]);
+  assert.deepEqual(happened, ["third", "second"]);
+});

@@ -16,6 +16,7 @@ import { dropoutLayers, DropoutMasks } from "../lib/detectors/rine/dropout.ts";
 import { initialState } from "../lib/detectors/rine/engine.ts";
 import { loadLinearProbe, probeLogits } from "../lib/detectors/ufd/probe.ts";
 import { readTokens } from "../lib/detectors/rine/token_batch.ts";
+import { writePytorchFile } from "../lib/io/pytorch_file.ts";
 import { writeSafetensors } from "../lib/io/safetensors.ts";
 import { randomStream } from "../lib/random.ts";
 import { temporaryFolder } from "./temporary.ts";
@@ -110,4 +111,13 @@ Deno.test("without intermediate blocks the head reads the last block's token of 
   const read = readTokens({ ...small, ablation: "intermediate" }, tokens, 2);
   assert.deepEqual([...read], [10, 11, 12, 13, 14, 25, 26, 27, 28, 29]);
   assert.equal(readTokens(small, tokens, 2), tokens);
+});
+
+Deno.test("equal tensors give equal .pth files whenever they are written: their date is the format's first", async () => {
+  const path = join(temporaryFolder(), "head.pth");
+  await writePytorchFile(path, [["a", { data: Float32Array.of(1, 2), shape: [2] }]]);
+  const { buffer } = await Deno.readFile(path);
+  // a zip archive's first entry: time and date as MS-DOS counts them, 1 January 1980
+  const entry = new DataView(buffer);
+  assert.deepEqual([entry.getUint16(10, true), entry.getUint16(12, true)], [0, 1 << 5 | 1]);
 });

@@ -261,3 +261,13 @@ Deno.test("files are told apart by their first 16,384 bytes", async () => {
   assert.notEqual(await startWith(16_383), start);
   assert.equal(await startWith(16_384), start);
 });
+
+Deno.test("a JPEG's segments that are numbered among frame headers and are none are passed over", () => {
+  // tables, JPG's own extension, arithmetic conditioning
+  for (const marker of [0xc4, 0xc8, 0xcc]) {
+    const segment = [0xff, marker, 0, 12, 8, 0, 99, 0, 98, 3, 0, 0, 0, 0];
+    const frame = [0xff, 0xc0, 0, 17, 8, 0, 5, 0, 7, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    const { width, height } = readImageHeader(Uint8Array.of(0xff, 0xd8, ...segment, ...frame));
+    assert.deepEqual([width, height], [7, 5], marker.toString(16));
+  }
+});

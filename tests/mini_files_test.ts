@@ -2,7 +2,11 @@ import { UserError } from "../lib/io/errors.ts";
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { dirname, join } from "node:path";
+import { makeMiniBackbones } from "../lib/mini/backbones.ts";
+import { removeFiles } from "../lib/mini/files.ts";
 import { makeMiniWorld } from "../lib/mini/make.ts";
+import { MINI_WORLD } from "../lib/mini/world.ts";
+import { readSafetensorsHeader, writeSafetensors } from "../lib/io/safetensors.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 /** Two images in every folder. */
@@ -188,4 +192,37 @@ Deno.test("a mini world whose manifest has the form before this one is known to 
   Deno.removeSync(kept);
   await make(root, 1);
   assert.deepEqual(Object.keys(foreign(root)).sort(), Object.keys(MINE).sort());
+});
+
+Deno.test("a link to a folder that somebody put among a world's stays when its files are removed", async () => {
+  const root = temporaryFolder(), elsewhere = temporaryFolder();
+  await Deno.mkdir(join(root, "test"));
+  await Deno.symlink(elsewhere, join(root, "test/linked"));
+  await Deno.writeTextFile(join(elsewhere, "00000.png"), "");
+  await removeFiles(root, { "test/linked": ["00000.png"] });
+  assert.deepEqual([...Deno.readDirSync(elsewhere)], []);
+  assert((await Deno.lstat(join(root, "test/linked"))).isSymlink);
+});
+
+Deno.test("mini backbones of another version or seed are made anew", async () => {
+  const root = temporaryFolder();
+  const paths = ["Mini-L-8", "Mini-B-16"].map((name) =>
+    join(root, "backbones", name, "model.safetensors")
+  );
+  await writeSafetensors(paths[0]!, [], { version: "5", seed: "7" });
+  await writeSafetensors(paths[1]!, [], { version: "6", seed: "8" });
+  assert.deepEqual(await makeMiniBackbones({ root, seed: 7 }), paths);
+  for (const path of paths) {
+    const { metadata, tensors } = await readSafetensorsHeader(path);
+    assert.deepEqual(metadata, { version: "6", seed: "7" });
+    assert(tensors.size > 0);
+  }
+});
+
+Deno.test("somebody's manifest.json says nothing of a mini world's seed", async () => {
+  const root = temporaryFolder();
+  for (const text of ['{"seed": 3}', "no JSON"]) {
+    await Deno.writeTextFile(join(root, "manifest.json"), text);
+    assert.equal(await MINI_WORLD.seedOf(root), undefined, text);
+  }
 });

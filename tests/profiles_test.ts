@@ -156,3 +156,10 @@ Deno.test("test sets lie where the released layout has them, real images shared 
     ]);
   }
 });
+
+Deno.test("costs of the mini profile are reckoned with its backbones' sizes, class token included", () => {
+  assert.deepEqual(mini.backboneSizes, {
+    "Mini-L/8": { blocks: 8, width: 128, length: 8 * 8 + 1 },
+    "Mini-B/16": { blocks: 4, width: 128, length: 4 * 4 + 1 },
+  });
+});

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { isDeepStrictEqual } from "node:util";
 import { comparePublished, publishedReport } from "../lib/report/paper/published.ts";
 import { EXPERIMENTS } from "../experiments/index.ts";
+import { testSetOf } from "../lib/data/catalog.ts";
 import { publishedLogs } from "../lib/published/logs.ts";
 import { publishedPoints } from "../lib/published/points.ts";
 import { printedCells } from "../lib/published/printed.ts";
@@ -21,6 +22,21 @@ Deno.test("985 of the 988 printed cells that the logs cover agree; three print o
     ) => [cell.table, cell.generator, cell.metric, cell.percent, found]),
     [3, 5, 7].map((table) => [table, "glide_50_27", "ap", 99.3, "99.2"]),
   );
+});
+
+Deno.test("a set that is added to the paper's own is in none of the published tables, nor in their means", async () => {
+  const added = testSetOf({
+    name: "x",
+    title: "X",
+    family: "X",
+    real: 1,
+    generated: 1,
+    isAdded: true,
+  });
+  const { mini, paper } = EXPERIMENTS.profiles;
+  const more = { ...paper, testSets: [...paper.testSets, added] };
+  const found = await publishedReport({ ...EXPERIMENTS, profiles: { mini, paper: more } });
+  assert.deepEqual(found.flatMap(({ report }) => report.tables), tables);
 });
 
 Deno.test("comparePublished() sees a cell that is off by one printed digit", () => {
@@ -111,4 +127,10 @@ Deno.test("readReleasedLogs() refuses what is no clone, and a pickle that calls 
   } finally {
     await Deno.remove(clone, { recursive: true });
   }
+});
+
+Deno.test("a hyphen in the paper's tables is no number", () => {
+  const hyphens = printed.filter(({ percent }) => percent === null);
+  assert.equal(hyphens.length, 78);
+  assert.ok(printed.every(({ percent }) => percent === null || percent > 0 && percent <= 100));
 });

@@ -283,3 +283,11 @@ function assertBalanced(html: string): void {
   }
   assert.deepEqual(open, []);
 }
+
+Deno.test("tables of more than twelve columns are printed small", () => {
+  for (const [count, isWide] of [[12, false], [13, true]] as const) {
+    const columns = Array.from({ length: count }, (_, i) => ({ key: `${i}`, name: `${i}` }));
+    const table = { id: "x", title: "X", caption: "", columns, rows: [] };
+    assert.equal(htmlTable(table).includes('class="wide"'), isWide, `${count}`);
+  }
+});

@@ -5,6 +5,7 @@
  * @module
  */
 import {
+  ADDED_SETS,
   GAN_SETS,
   ldmSet,
   PROGAN_CLASSES,
@@ -43,7 +44,7 @@ export const paper: Profile = {
     main: { name: "progan", title: "ProGAN" },
     latent: { name: "ldm", title: "latent diffusion" },
   },
-  testSets: TEST_SETS_20,
+  testSets: [...TEST_SETS_20, ...ADDED_SETS],
   ganSets: GAN_SETS,
   synthbusterSets: SYNTHBUSTER_SETS,
   grid: {

@@ -37,7 +37,7 @@ const COCO: Origin = {
 };
 
 /** A test set as a line of the catalog. */
-interface TestSet {
+export interface TestSet {
   readonly name: string;
   readonly title: string;
   /** Where the title alone does not say what it is. */
@@ -47,6 +47,10 @@ interface TestSet {
   readonly generated: number;
   /** How it lies on disk; default `plain`. */
   readonly layout?: "plain" | "by class" | "imagenet" | "laion";
+  /** None of the paper's: it stands in every table beside them, and in none of their means. */
+  readonly isAdded?: boolean;
+  /** Where it is to be had; default: where the paper's sets of its layout are. */
+  readonly origin?: Origin;
 }
 
 const GAN = "Generative adversarial networks", LATENT = "Latent diffusion", GLIDE = "Glide";
@@ -104,7 +108,9 @@ function diffusion(
   return { name, title, family, real: 1000, generated: 1000, layout };
 }
 
-function kindOf({ family, layout }: TestSet): "gan" | "diffusion" | undefined {
+function kindOf({ family, layout, isAdded }: TestSet): "gan" | "diffusion" | undefined {
+  // Figure 1 and Table 4 are of the paper's sets
+  if (isAdded) return undefined;
   if (family === GAN) return "gan";
   return layout === "imagenet" || layout === "laion" ? "diffusion" : undefined;
 }
@@ -123,20 +129,33 @@ function folders({ name, layout = "plain" }: TestSet): Source[] {
   ];
 }
 
-/** The 20 test sets, in the order of the paper's tables. Paper: §4.1. Released: src/utils.py, `get_generators`. */
-export const TEST_SETS_20: readonly DatasetSpec[] = TEST_SETS.map((set) => {
+/** A line of the catalog as a set. */
+export function testSetOf(set: TestSet): DatasetSpec {
+  const { name, title, fullTitle, family, real, generated, layout, isAdded, origin } = set;
   const kind = kindOf(set);
+  const isDiffusion = layout === "imagenet" || layout === "laion";
   return {
-    name: set.name,
-    title: set.title,
-    ...(set.fullTitle === undefined ? {} : { fullTitle: set.fullTitle }),
-    family: set.family,
+    name,
+    title,
+    ...(fullTitle === undefined ? {} : { fullTitle }),
+    family,
     ...(kind === undefined ? {} : { kind }),
     sources: folders(set),
-    expected: { real: set.real, generated: set.generated },
-    origins: [kind === "diffusion" ? UNIVERSAL_FAKE_DETECT : CNN_DETECTION],
+    expected: { real, generated },
+    ...(isAdded ? { isOwn: true } : {}),
+    origins: [origin ?? (isDiffusion ? UNIVERSAL_FAKE_DETECT : CNN_DETECTION)],
   };
-});
+}
+
+/** The 20 test sets, in the order of the paper's tables. Paper: §4.1. Released: src/utils.py, `get_generators`. */
+export const TEST_SETS_20: readonly DatasetSpec[] = TEST_SETS
+  .filter(({ isAdded }) => !isAdded)
+  .map(testSetOf);
+
+/** Test sets that are none of the paper's. */
+export const ADDED_SETS: readonly DatasetSpec[] = TEST_SETS
+  .filter(({ isAdded }) => isAdded)
+  .map(testSetOf);
 
 /** Names of the test sets that are GANs: those with "gan" in their name. Paper: Table 4. */
 export const GAN_SETS: readonly string[] = TEST_SETS_20

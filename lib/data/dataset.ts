@@ -54,7 +54,10 @@ export interface DatasetSpec {
   readonly sources: readonly Source[];
   /** Images of each label in the published set. */
   readonly expected?: { readonly real: number; readonly generated: number };
-  /** A user's own: it stands in every table beside the paper's sets, and in none of their means. */
+  /**
+   * A user's own, or added to the catalog: it stands in every table beside the paper's sets, and in none
+   * of their means.
+   */
   readonly isOwn?: boolean;
   /** Where it is to be had; several where it is put together from several. */
   readonly origins?: readonly Origin[];

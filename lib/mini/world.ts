@@ -2,14 +2,12 @@
  * The mini world as profiles know it: made from a seed, images and backbones together.
  * @module
  */
-import { join } from "node:path";
 import type { Source } from "../data/dataset.ts";
-import { readJson } from "../io/files.ts";
 import type { BackboneSizes, MadeWorld } from "../runs/profile.ts";
 import { MINI_RESOLUTION_PX, MINI_WIDTH } from "./backbone_weights.ts";
 import { makeMiniBackbones, MINI_BACKBONES } from "./backbones.ts";
 import { miniFolders, miniLists } from "./layout.ts";
-import { makeMiniWorld, type MiniManifest } from "./make.ts";
+import { makeMiniWorld, miniSeed } from "./make.ts";
 
 /** Sizes of the mini backbones by name. */
 export const MINI_BACKBONE_SIZES: Readonly<Record<string, BackboneSizes>> = Object.fromEntries(
@@ -31,9 +29,7 @@ export const MINI_WORLD: MadeWorld = {
     });
     await makeMiniBackbones({ root, seed, onWait });
   },
-  async seedOf(root) {
-    return (await readJson<MiniManifest>(join(root, "manifest.json")))?.seed;
-  },
+  seedOf: miniSeed,
   count(source: Source) {
     if ("list" in source) {
       return miniLists(1).find(({ path }) => path === source.list)?.lines.length ?? 0;

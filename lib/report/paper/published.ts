@@ -35,8 +35,9 @@ export async function publishedReport(
   { sections, profiles }: Experiments,
   clone?: string,
 ): Promise<ReportedSection[]> {
-  const profile = Object.values(profiles).find(({ isComparable }) => isComparable);
-  if (profile === undefined) throw new Error("Cannot show published results: no profile is theirs");
+  const theirs = Object.values(profiles).find(({ isComparable }) => isComparable);
+  if (theirs === undefined) throw new Error("Cannot show published results: no profile is theirs");
+  const profile = { ...theirs, testSets: theirs.testSets.filter(({ isOwn }) => !isOwn) };
   const [{ points, ...logs }, printed] = await Promise.all([
     clone === undefined ? projectLogs() : clonedLogs(clone, profile),
     printedCells(),

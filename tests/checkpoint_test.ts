@@ -111,6 +111,17 @@ Deno.test("blockImportance() counts for each block the features that weigh it mo
   assert.deepEqual(blockImportance(new Map([["alpha", tie]])), [1, 1, 0]);
 });
 
+Deno.test("a linear layer's logits are weighted sums and its bias", () =>
+  inFolder(async (folder) => {
+    const path = `${folder}/probe.safetensors`;
+    await writeSafetensors(path, [
+      ["weight", tensor(Float32Array.of(1, -2, .5), [1, 3])],
+      ["bias", tensor(Float32Array.of(.25), [1])],
+    ]);
+    const logits = probeLogits(await loadLinearProbe(path), Float32Array.of(1, 1, 1, 4, -1, 2));
+    assert.deepEqual([...logits], [-.25, 7.25]);
+  }));
+
 const names = `${PUBLISHED}/rine_2class.pth, ${PUBLISHED}/ufd_fc.pth`;
 const published = await exists(`${PUBLISHED}/rine_2class.pth`);
 const whyNot = published ? "" : ` (skipped: no ${names}; RINE_PUBLISHED names their folder)`;

@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import sharp from "sharp";
 import config from "../deno.json" with { type: "json" };
 import { type DatasetSpec, listImages } from "../lib/data/dataset.ts";
-import { readSafetensors } from "../lib/io/safetensors.ts";
+import { readSafetensors, writeSafetensors } from "../lib/io/safetensors.ts";
 import type { RunRecord } from "../lib/runs/record.ts";
 import type { RunConfig } from "../lib/runs/config.ts";
 import { changed, type Changes, lookAt } from "./small_training.ts";
@@ -101,9 +101,14 @@ Deno.test("rows come in the order of their configurations, each tried on its own
 
 Deno.test("of heads run together each has its own results, and of each epoch its own numbers", async () => {
   const configs = [run(), run({ projectionDim: 16 }), run({ contrastiveWeight: .4 })];
+  const started = performance.now();
   const { rows, records } = await executeSmall(data, configs, temporaryFolder("own_"), {
     setup: { cores: 1 },
   });
+  const seconds = (performance.now() - started) / 1000;
+  const told = records.flatMap(({ timings }) => Object.values(timings));
+  assert.ok(told.every((time) => time > 0));
+  assert.ok(told.reduce((sum, time) => sum + time) < seconds, `${told} in ${seconds}`);
   const wanted = records.flatMap(({ trainingKey, epochs, evaluations }) =>
     [1, 2].map((epoch, e) => {
       assert.equal(evaluations[e]!.checkpoint, `heads/${trainingKey}-epoch${epoch}.safetensors`);
@@ -162,6 +167,20 @@ Deno.test("a head says the weights, tap and precision that its tokens were made 
       precision: "full",
     });
   }
+});
+
+Deno.test("--force scores again what has been scored", async () => {
+  const results = temporaryFolder("scored_");
+  const [before] = await recordsOf([run()], results) as [RunRecord];
+  for (const { scores } of before.evaluations) {
+    for await (const path of walk(join(results, scores))) {
+      const { tensors, metadata } = await readSafetensors(path);
+      for (const { data } of tensors.values()) data.fill(.5);
+      await writeSafetensors(path, tensors, metadata);
+    }
+  }
+  const forced = await recordsOf([run()], results, { setup: { force: true } });
+  assert.deepEqual(lasting(forced), lasting([before]));
 });
 
 Deno.test("a record says on which device, with which versions and when its features were made", async () => {

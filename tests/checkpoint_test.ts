@@ -106,7 +106,21 @@ Deno.test("a training state comes back whole, and serves as a checkpoint too", (
 Deno.test("blockImportance() counts for each block the features that weigh it most", () => {
   const alpha = tensor(Float32Array.of(1, 5, 0, 2, 2, 0, 0, 9, 3), [1, 3, 3]);
   assert.deepEqual(blockImportance(new Map([["alpha", alpha]])), [0, 1, 2]);
+  // as argmax does, the first of several
+  const tie = tensor(Float32Array.of(3, 2, 3, 4, 2, 4), [1, 3, 2]);
+  assert.deepEqual(blockImportance(new Map([["alpha", tie]])), [1, 1, 0]);
 });
+
+Deno.test("a linear layer's logits are weighted sums and its bias", () =>
+  inFolder(async (folder) => {
+    const path = `${folder}/probe.safetensors`;
+    await writeSafetensors(path, [
+      ["weight", tensor(Float32Array.of(1, -2, .5), [1, 3])],
+      ["bias", tensor(Float32Array.of(.25), [1])],
+    ]);
+    const logits = probeLogits(await loadLinearProbe(path), Float32Array.of(1, 1, 1, 4, -1, 2));
+    assert.deepEqual([...logits], [-.25, 7.25]);
+  }));
 
 const names = `${PUBLISHED}/rine_2class.pth, ${PUBLISHED}/ufd_fc.pth`;
 const published = await exists(`${PUBLISHED}/rine_2class.pth`);

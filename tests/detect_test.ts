@@ -7,6 +7,7 @@ import { initialParameters } from "../lib/detectors/rine/architecture.ts";
 import { loadCheckpoint, saveCheckpoint } from "../lib/detectors/rine/checkpoint.ts";
 import { openDetector } from "../lib/detectors/verdict.ts";
 import { decodeImage, type RgbImage } from "../lib/image/image.ts";
+import { quantizeBackbone } from "../lib/cli/backbone.ts";
 import { makeMiniBackbones } from "../lib/mini/backbones.ts";
 import { randomStream } from "../lib/random.ts";
 import { commandLine } from "./command_line.ts";
@@ -188,4 +189,101 @@ Deno.test("an option that there is none of is refused by name, where a backbone 
     openDetector("none.safetensors", { folder: "data" } as object),
     /expected options of backbone, backbones, device, precision; found folder$/,
   );
+
+/** What a head of version 0.1 says of itself: the head's fields beside the others, and `tokens`. */
+async function earlier(path: string, weights: string, precision: string): Promise<void> {
+  const { architecture, parameters } = await loadCheckpoint(head);
+  await saveCheckpoint(path, architecture, parameters, {
+    config: JSON.stringify({
+      ...{
+        trainingSet: "progan",
+        classes: ["discs"],
+        fraction: 1,
+        backbone,
+        contrastiveWeight: .1,
+      },
+      ...{ projectionLayers: 1, projectionDim: 8, variant: "full", batchSize: 16, epochs: 1 },
+      ...{ learningRate: 1e-3, decayEpochs: [], seed: 0 },
+    }),
+    tokens: JSON.stringify({ backbone, weights, tap: "ln2", precision }),
+  });
+}
+
+Deno.test("a head finds the backbone that it names and its precision, one of an earlier version too", async () => {
+  const path = join(folder, "earlier.safetensors"), image = join(images, "a.png");
+  await using full = await openBackbone(backbone, { folder: backbones });
+  const verdicts = [];
+  await quantizeBackbone(backbone, backbones);
+  await using int8 = await openBackbone(backbone, { folder: backbones, precision: "int8" });
+  for (const wanted of [full, int8]) {
+    await earlier(path, await wanted.fingerprint(), wanted.precision);
+    await using detector = await openDetector(path, { backbones });
+    assert.equal(detector.backbone.name, backbone);
+    assert.equal(detector.backbone.precision, wanted.precision);
+    await using same = await openDetector(head, { backbone: wanted });
+    const verdict = await detector.detect(image);
+    assert.deepEqual(verdict, await same.detect(image));
+    verdicts.push(verdict.logit);
+  }
+  assert.notEqual(verdicts[0], verdicts[1]);
+  await earlier(path, `${"0".repeat(64)} float32`, "full");
+  await assert.rejects(openDetector(path, { backbones }), /that it was trained on \(SHA-256 0000/);
+});
+
+Deno.test("of several folders the first that has the backbone is taken, else the first is named", async () => {
+  const other = temporaryFolder("other ");
+  await makeMiniBackbones({ root: other, seed: 1 });
+  const [empty, others] = [temporaryFolder("empty "), join(other, "backbones")];
+  const weightsIn = async (...folders: string[]) => {
+    await using detector = await openDetector(knowing, { backbones: folders });
+    return await detector.backbone.fingerprint();
+  };
+  const [own, another] = [await weightsIn(backbones), await weightsIn(others)];
+  assert.notEqual(own, another);
+  assert.equal(await weightsIn(backbones, others), own);
+  assert.equal(await weightsIn(others, backbones), another);
+  assert.equal(await weightsIn(empty, others, backbones), another);
+  await assert.rejects(weightsIn(empty, join(empty, "none")), (error: Error) => {
+    assert.ok(error.message.includes(join(empty, "Mini-B-16")), error.message);
+    return true;
+  });
+});
+
+Deno.test("many images have the verdicts of each alone, in their order, problems in between", async () => {
+  await using detector = await openDetector(knowing, { backbones });
+  const broken = join(images, "broken.png"), none = join(images, "none.png");
+  const [a, b] = [join(images, "a.png"), join(images, "below/b.jpg")];
+  // more than a batch and those ahead of it; a batch of problems alone
+  const paths = [
+    broken,
+    a,
+    b,
+    none,
+    a,
+    a,
+    b,
+    broken,
+    b,
+    a,
+    ...Array(14).fill(broken),
+    b,
+    none,
+    a,
+    b,
+  ];
+  const alone = new Map([[a, await detector.detect(a)], [b, await detector.detect(b)]]);
+  assert.ok(Math.abs(alone.get(a)!.logit - alone.get(b)!.logit) > 1e-2);
+  const found = await Array.fromAsync(detector.detectAll(paths));
+  assert.deepEqual(found.map(({ path }) => path), paths);
+  for (const one of found) {
+    const wanted = alone.get(one.path);
+    if ("problem" in one) {
+      assert.equal(wanted, undefined);
+      assert.match(one.problem, one.path === none ? /none|not there|missing/ : /bytes that start/);
+      continue;
+    }
+    assert.ok(Math.abs(one.logit - wanted!.logit) < 1e-5, `${one.logit} ${wanted!.logit}`);
+    assert.ok(Math.abs(one.score - 1 / (1 + Math.exp(-one.logit))) < 1e-6);
+    assert.equal(one.isGenerated, wanted!.isGenerated);
+  }
 });

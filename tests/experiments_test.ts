@@ -5,7 +5,7 @@ import { GAN_SETS, SYNTHBUSTER_SETS, TEST_SETS_20 } from "../lib/data/catalog.ts
 import { readRineHead } from "../lib/detectors/rine/head.ts";
 import { publishedLogs } from "../lib/published/logs.ts";
 import { publishedRows } from "../lib/report/paper/published_rows.ts";
-import type { RunConfig, RunRow } from "../lib/runs/config.ts";
+import { product, type RunConfig, type RunRow } from "../lib/runs/config.ts";
 import { bestConfiguration, configurations, rankConfigurations } from "../lib/runs/select.ts";
 
 const { sections } = EXPERIMENTS;
@@ -189,4 +189,35 @@ Deno.test("the sets that are GANs are those of Table 4", () => {
     TEST_SETS_20.map(({ name }) => name).filter((name) => /gan/.test(name)),
   );
   assert.deepEqual(paper.ganSets, GAN_SETS);
+});
+
+Deno.test("of a product's combinations the last field changes first", () => {
+  assert.deepEqual(product({ a: [1, 2], b: ["x", "y"] }), [
+    { a: 1, b: "x" },
+    { a: 1, b: "y" },
+    { a: 2, b: "x" },
+    { a: 2, b: "y" },
+  ]);
+});
+
+Deno.test("rows are of one configuration where nothing differs but seed, numbers and the order of fields", () => {
+  const row: RunRow = { ...grid[0]!, batchSize: 16, learningRate: 1e-3 };
+  const others: Partial<RunRow>[] = [
+    { experiment: "other" },
+    { detector: "other" },
+    { trainingSet: "other" },
+    { classes: ["other"] },
+    { fraction: .5 },
+    { backbone: "other" },
+    { head: { ...row.head, projectionDim: 1 } },
+    { epochs: 2 },
+    { batchSize: 8 },
+    { learningRate: 1e-4 },
+    { view: "ten" },
+  ];
+  const rows = [row, ...others.map((change) => ({ ...row, ...change }))];
+  assert.equal(configurations(rows).length, rows.length);
+  const head = Object.fromEntries(Object.entries(row.head).reverse());
+  const alike = [{ seed: 7 }, { valAcc: 0 }, { test: {} }, { trainingSeconds: 1 }, { head }];
+  assert.equal(configurations([row, ...alike.map((same) => ({ ...row, ...same }))]).length, 1);
 });

@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
+import { dirname, join } from "node:path";
+import { listImages } from "../lib/data/dataset.ts";
 import { PERTURBATIONS } from "../lib/image/perturb.ts";
 import type { Transform } from "../lib/image/transform.ts";
 import { mini } from "../experiments/profiles/mini.ts";
+import { claim } from "../lib/tokens/claim.ts";
 import { findFeatures } from "../lib/tokens/store.ts";
 import { unfinish } from "./feature_sets.ts";
 import { CROP_PX, extractSmall } from "./small_extraction.ts";
-import { makeSmallWorld } from "./small_world.ts";
+import { makeSmallWorld, SMALL_BACKBONE, smallProfile } from "./small_world.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 const data = temporaryFolder("extraction_");
@@ -86,6 +89,21 @@ Deno.test("progress counts every crop once and ends at its total, also of what w
   assert.equal(told.at(-1)![0], total);
 });
 
+Deno.test("rows are put on disk as often as is asked, and each time it is said how many", async () => {
+  const folder = temporaryFolder("saving_");
+  const saved: number[] = [];
+  await extractSmall(data, folder, [CENTER], {
+    ...{ batchSize: 3, saveIntervalMs: 0 },
+    onDone: () => {
+      for (const { name } of Deno.readDirSync(folder)) {
+        if (!name.endsWith(".progress.json")) continue;
+        saved.push(JSON.parse(Deno.readTextFileSync(join(folder, name))).rows);
+      }
+    },
+  });
+  assert.deepEqual(saved.slice(0, 2), [3, 6]);
+});
+
 Deno.test("two processes at one extraction end with the sets of one, and leave nothing else", async () => {
   const folder = temporaryFolder("two_");
   const module = new URL("./small_extraction.ts", import.meta.url).href;
@@ -119,4 +137,32 @@ Deno.test("two processes at one extraction end with the sets of one, and leave n
   const names = Array.from(Deno.readDirSync(folder), ({ name }) => name).sort();
   const endings = [".json", ".labels.npy", ".npy", ".paths.txt"];
   assert.deepEqual(names, keys.flatMap((key) => endings.map((ending) => key + ending)).sort());
+});
+
+Deno.test("where the data folder lies moves no augmentation", async () => {
+  const elsewhere = temporaryFolder("elsewhere_");
+  const images = await listImages(join(data, "mini"), smallProfile.testSets[0]!);
+  const weights = `backbones/${SMALL_BACKBONE.replace("/", "-")}/model.safetensors`;
+  for (const path of [...images.map(({ path }) => path), weights]) {
+    const copy = join(elsewhere, "mini", path);
+    await Deno.mkdir(dirname(copy), { recursive: true });
+    await Deno.copyFile(join(data, "mini", path), copy);
+  }
+  const [here, there] = await Promise.all(
+    [data, elsewhere].map((root) => extractSmall(root, temporaryFolder("placed_"), [TRAIN])),
+  );
+  assert.deepEqual(there, here);
+});
+
+Deno.test("who waits for work that is done and its file taken away claims it anew, alone", async () => {
+  const path = join(temporaryFolder("claim_"), "work.lock");
+  const first = (await claim(path, false))!;
+  const waiting = claim(path, true);
+  // until it waits for the file of the first
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.equal(await claim(path, false), undefined);
+  await first.done();
+  await first[Symbol.asyncDispose]();
+  await using _second = (await waiting)!;
+  assert.equal(await claim(path, false), undefined, "two have claimed it");
 });

@@ -4,7 +4,13 @@ import { UserError } from "../lib/io/errors.ts";
 import { exists, writeJson } from "../lib/io/files.ts";
 import { claim } from "../lib/io/lock.ts";
 import { FeatureRows } from "../lib/tokens/rows.ts";
-import { featurePaths, findFeatures, halfWritten, keyOfFile } from "../lib/tokens/store.ts";
+import {
+  featurePaths,
+  findFeatures,
+  halfWritten,
+  keyOfFile,
+  removeFeatures,
+} from "../lib/tokens/store.ts";
 import { readUnreadable } from "../lib/tokens/unreadable.ts";
 import { FeatureWriter } from "../lib/tokens/writer.ts";
 import { newSet, unfinish, writeFeatureSet } from "./feature_sets.ts";
@@ -103,6 +109,23 @@ Deno.test("a writer that is closed early keeps what it has", async () => {
   }
   await using writer = await FeatureWriter.open(folder, set, { batchRows: 1 });
   assert.equal(writer.rowsDone, 2);
+  assert.deepEqual(writer.unreadable, [1]);
+  await removeFeatures(folder, set.key);
+  assert.deepEqual([...Deno.readDirSync(folder)], []);
+});
+
+Deno.test("of images with ten crops only whole batches are kept, and what cannot be decoded of them alone", async () => {
+  const folder = temporaryFolder();
+  const transform = { kind: "ten", size: 8 } as const;
+  const images = Array.from({ length: 4 }, (_, i) => ({ path: `${i}.png`, label: 0 as const }));
+  const set = newSet({ name: "ten", shape: [40, 2, 3], images, source: { transform } });
+  {
+    await using writer = await FeatureWriter.open(folder, set, { batchRows: 20 });
+    await writer.append(new Float32Array(20 * 6), [1]);
+    await writer.append(new Float32Array(10 * 6), [2]);
+  }
+  await using writer = await FeatureWriter.open(folder, set, { batchRows: 20 });
+  assert.equal(writer.rowsDone, 20);
   assert.deepEqual(writer.unreadable, [1]);
 });
 

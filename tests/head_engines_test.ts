@@ -3,7 +3,7 @@ import { InferenceSession } from "onnxruntime-node";
 import type { HeadArchitecture } from "../lib/detectors/rine/architecture.ts";
 import { initialState, type TrainerOptions } from "../lib/detectors/rine/engine.ts";
 import { ENGINES } from "../lib/detectors/detector.ts";
-import { openEngine } from "../lib/detectors/rine/open_engine.ts";
+import { holdEngine, openEngine } from "../lib/detectors/rine/open_engine.ts";
 import { openOnnxEngine } from "../lib/detectors/rine/onnx/engine.ts";
 import { openTensorflowEngine } from "../lib/detectors/rine/tensorflow/engine.ts";
 import { installTensorflow } from "../lib/detectors/rine/tensorflow/install.ts";
@@ -25,6 +25,20 @@ Deno.test("every engine says what really runs", async () => {
     if (name !== "auto") assert.equal(engine.name, name);
     await engine.dispose();
   }
+});
+
+Deno.test("an engine is shared by those who ask for the same, and by no others", async () => {
+  const wanted = [
+    { engine: "onnx" },
+    { engine: "onnx", device: "cpu" },
+    { engine: "onnx", threads: 1 },
+    { engine: "tensorflow" },
+  ] as const;
+  const held = await Promise.all([...wanted, ...wanted].map((options) => holdEngine(options)));
+  const engines = held.map(({ engine }) => engine);
+  assert.equal(new Set(engines).size, wanted.length);
+  assert.deepEqual(engines.map((one) => engines.indexOf(one)), [0, 1, 2, 3, 0, 1, 2, 3]);
+  for (const { release } of held) await release();
 });
 
 Deno.test("auto takes tensorflow where its native library sees a GPU, else onnx", async () => {

@@ -11,8 +11,8 @@ const RECORD: Renamed = ["record"];
 const HEAD: Renamed = ["record", "head"];
 const LEARNED: Renamed = ["record", "head", "train"];
 const TRAINED: Renamed = ["record", "head", "train", "val"];
-const TRIED: Renamed = ["record", "test"];
-const ALL: Renamed = ["record", "head", "train", "val", "test"];
+const TRIED: Renamed = ["record", "scores", "test"];
+const ALL: Renamed = ["record", "head", "train", "val", "scores", "test"];
 
 async function assertRenames(change: Changes, renamed: Renamed, base: Changes = {}): Promise<void> {
   const merged: Changes = {
@@ -110,7 +110,9 @@ Deno.test("weights, tap and precision of a backbone name all tokens", async () =
 Deno.test("the seed names what is drawn by it: augmented and perturbed images", async () => {
   await assertRenames({ seed: 1 }, LEARNED);
   await assertRenames({ seed: 1 }, LEARNED, { evaluation: { view: "ten" } });
-  await assertRenames({ seed: 1 }, [...LEARNED, "test"], { evaluation: { view: "noise" } });
+  await assertRenames({ seed: 1 }, [...LEARNED, "scores", "test"], {
+    evaluation: { view: "noise" },
+  });
 });
 
 Deno.test("every field of the augmentation names the tokens that are learned from", async () => {
@@ -190,7 +192,7 @@ Deno.test("images that are left out name the head that lacks them, and the recor
     const [keys, renamed] of [
       [before.train[0]!.split(","), HEAD],
       [before.val.split(","), HEAD],
-      [tried, RECORD],
+      [tried, ["record", "scores"]],
     ] as const
   ) {
     const folder = temporaryFolder("left_out_");

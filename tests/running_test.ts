@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import sharp from "sharp";
+import config from "../deno.json" with { type: "json" };
 import { type DatasetSpec, listImages } from "../lib/data/dataset.ts";
+import { readSafetensors, writeSafetensors } from "../lib/io/safetensors.ts";
 import type { RunRecord } from "../lib/runs/record.ts";
 import type { RunConfig } from "../lib/runs/config.ts";
 import { changed, type Changes, lookAt } from "./small_training.ts";
@@ -50,6 +53,15 @@ const recordsOf = async (
   changes: SmallChanges = {},
 ) => (await executeSmall(data, configs, results, changes)).records;
 
+/** Every file in a folder and in those that lie in it. */
+async function* walk(folder: string): AsyncGenerator<string> {
+  for await (const { name, isDirectory } of Deno.readDir(folder)) {
+    const path = join(folder, name);
+    if (isDirectory) yield* walk(path);
+    else yield path;
+  }
+}
+
 /** What does not differ from one execution to the next. */
 const lasting = (records: readonly RunRecord[]) =>
   records.map(({ timings: _timings, date: _date, made: _made, ...rest }) => rest);
@@ -85,6 +97,27 @@ Deno.test("rows come in the order of their configurations, each tried on its own
       `${b},${a}`,
     ]],
   );
+});
+
+Deno.test("of heads run together each has its own results, and of each epoch its own numbers", async () => {
+  const configs = [run(), run({ projectionDim: 16 }), run({ contrastiveWeight: .4 })];
+  const started = performance.now();
+  const { rows, records } = await executeSmall(data, configs, temporaryFolder("own_"), {
+    setup: { cores: 1 },
+  });
+  const seconds = (performance.now() - started) / 1000;
+  const told = records.flatMap(({ timings }) => Object.values(timings));
+  assert.ok(told.every((time) => time > 0));
+  assert.ok(told.reduce((sum, time) => sum + time) < seconds, `${told} in ${seconds}`);
+  const wanted = records.flatMap(({ trainingKey, epochs, evaluations }) =>
+    [1, 2].map((epoch, e) => {
+      assert.equal(evaluations[e]!.checkpoint, `heads/${trainingKey}-epoch${epoch}.safetensors`);
+      assert.equal(evaluations[e]!.scores, `scores/${trainingKey}-epoch${epoch}`);
+      return [epoch, epochs[e]!.valLoss, evaluations[e]!.test];
+    })
+  );
+  assert.deepEqual(rows.map(({ epochs, valLoss, test }) => [epochs, valLoss, test]), wanted);
+  assert.equal(new Set(rows.map(({ valLoss }) => valLoss)).size, rows.length);
 });
 
 Deno.test("what killed processes left half-written is swept, and nothing else", async () => {
@@ -133,6 +166,97 @@ Deno.test("a head says the weights, tap and precision that its tokens were made 
       tap: "ln2",
       precision: "full",
     });
+  }
+});
+
+Deno.test("--force scores again what has been scored", async () => {
+  const results = temporaryFolder("scored_");
+  const [before] = await recordsOf([run()], results) as [RunRecord];
+  for (const { scores } of before.evaluations) {
+    for await (const path of walk(join(results, scores))) {
+      const { tensors, metadata } = await readSafetensors(path);
+      for (const { data } of tensors.values()) data.fill(.5);
+      await writeSafetensors(path, tensors, metadata);
+    }
+  }
+  const forced = await recordsOf([run()], results, { setup: { force: true } });
+  assert.deepEqual(lasting(forced), lasting([before]));
+});
+
+Deno.test("a record says on which device, with which versions and when its features were made", async () => {
+  const [{ features, made, versions }] = await recordsOf([run()]) as [RunRecord];
+  const keys = new Set([...features.train, features.val, ...Object.values(features.test)].flat());
+  const dates: string[] = [];
+  for (const key of keys) {
+    const index = await Deno.readTextFile(join(data, "tokens", `${key}.json`));
+    dates.push(JSON.parse(index).made.date);
+  }
+  dates.sort();
+  const { v8: _v8, ...rest } = versions;
+  assert.deepEqual(made, [
+    { device: "cpu", versions: rest, sets: keys.size, from: dates[0], to: dates.at(-1) },
+  ]);
+  assert.ok(made[0]!.from < made[0]!.to);
+  assert.equal(versions["deno"], Deno.version.deno);
+  assert.equal(versions["v8"], Deno.version.v8);
+  assert.equal(versions["sharp"], sharp.versions.sharp);
+  assert.equal(versions["libvips"], sharp.versions.vips);
+  assert.equal(versions["rine"], config.version);
+  assert.match(versions["onnxruntime"]!, /^\d+\.\d+\.\d+$/);
+});
+
+Deno.test("a set of features names what made its images, and real ones as such", async () => {
+  const [{ features }] = await recordsOf([run()]) as [RunRecord];
+  const indexOf = async (key: string) =>
+    JSON.parse(await Deno.readTextFile(join(data, "tokens", `${key}.json`)));
+  for (const { name, sources } of smallProfile.testSets) {
+    const found = await Promise.all(features.test[name]!.map(indexOf));
+    assert.deepEqual(
+      found.map(({ generator }) => generator),
+      sources.map(({ label }) => label === 0 ? "real" : name),
+    );
+  }
+});
+
+Deno.test("a further set is tried by itself: other features, heads and scores stay as they are", async () => {
+  const own = temporaryFolder("further_"), results = join(own, "results");
+  const tokens = join(own, "tokens");
+  await makeSmallWorld(own);
+  const [a, b] = smallProfile.testSets.map(({ name }) => name);
+  const tryOn = async (...testSets: string[]) => {
+    const { records: [record] } = await executeSmall(own, [run({}, { testSets })], results);
+    return record!;
+  };
+  /** Of every file of tokens, heads and scores, what one that is written again has otherwise. */
+  const files = async () => {
+    const found = new Map<string, string>();
+    for (const folder of [tokens, join(results, "heads"), join(results, "scores")]) {
+      for await (const path of walk(folder)) {
+        const { mtime, ino, size } = await Deno.stat(path);
+        found.set(path, `${mtime?.getTime()} ${ino} ${size}`);
+      }
+    }
+    return found;
+  };
+  const alone = await tryOn(a!), before = await files();
+  const both = await tryOn(a!, b!), after = await files();
+  for (const [path, stamp] of before) assert.equal(after.get(path), stamp, path);
+  const added = [...after.keys()].filter((path) => !before.has(path));
+  const folders = both.evaluations.map(({ scores }) => join(results, scores));
+  const wanted = both.features.test[b!]!.filter((key) => !alone.features.test[a!]!.includes(key));
+  assert.deepEqual(
+    added.filter((path) => path.startsWith(tokens)).length,
+    4 * wanted.length,
+    "features besides those of the further set were made",
+  );
+  const scored = added.filter((path) => !path.startsWith(tokens));
+  assert.deepEqual(scored.map((path) => dirname(path)).sort(), folders.sort());
+  for (const path of scored) {
+    const { tensors } = await readSafetensors(path);
+    assert.deepEqual([...tensors.keys()], [both.evaluations[0]!.sets[b!]]);
+  }
+  for (const [e, { test }] of both.evaluations.entries()) {
+    assert.deepEqual(test[a!], alone.evaluations[e]!.test[a!]);
   }
 });
 

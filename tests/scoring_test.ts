@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { basename, join } from "node:path";
+import { readSafetensors, writeSafetensors } from "../lib/io/safetensors.ts";
 import { evaluateScores } from "../lib/metrics.ts";
 import {
   BLOCKS,
@@ -153,4 +155,109 @@ Deno.test("each head has the importance of its own blocks: how many features wei
     assert.equal(evaluations[h]!.epoch, Number(/epoch(\d)/.exec(head)![1]));
   }
   assert.notDeepEqual(evaluations[0]!.blockImportance, evaluations[2]!.blockImportance);
+});
+
+/** The heads in a results folder of their own, where nothing has been scored. */
+async function untried(): Promise<{ heads: readonly string[]; results: string }> {
+  const results = temporaryFolder("untried_");
+  await Deno.mkdir(join(results, "heads"));
+  const copies = heads.map((head) => join(results, "heads", basename(head)));
+  for (const [h, head] of heads.entries()) await Deno.copyFile(head, copies[h]!);
+  return { heads: copies, results };
+}
+
+/** The score files of a head: tensors, and what a file written again would have otherwise. */
+async function scoreFiles(results: string, head: string) {
+  const folder = join(results, "scores", basename(head, ".safetensors"));
+  const names = Array.from(Deno.readDirSync(folder), ({ name }) => name).sort();
+  return new Map(
+    await Promise.all(names.map(async (name) => {
+      const path = join(folder, name);
+      const { tensors } = await readSafetensors(path);
+      const { mtime, ino } = await Deno.stat(path);
+      return [path, {
+        keys: [...tensors.keys()],
+        bytes: await Deno.readFile(path),
+        mtime,
+        ino,
+      }] as const;
+    })),
+  );
+}
+
+Deno.test("a further set costs its own scores alone: one more file with one tensor for each head", async () => {
+  const { heads, results } = await untried();
+  const sets = { ten: TEN, single: ["single"] };
+  const first = await score(heads, folder, sets, results);
+  const before = await Promise.all(heads.map((head) => scoreFiles(results, head)));
+  const { evaluations, scores } = await score(
+    heads,
+    folder,
+    { ...sets, mixed: ["mixed"] },
+    results,
+  );
+  for (const [h, head] of heads.entries()) {
+    const after = await scoreFiles(results, head);
+    assert.deepEqual([before[h]!.size, after.size], [1, 2]);
+    for (const [path, file] of before[h]!) assert.deepEqual(after.get(path), file);
+    const [added] = [...after].filter(([path]) => !before[h]!.has(path));
+    assert.deepEqual(added![1].keys, [evaluations[h]!.sets["mixed"]]);
+    for (const name of Object.keys(sets)) {
+      assert.deepEqual(evaluations[h]!.test[name], first.evaluations[h]!.test[name]);
+    }
+    assertAllClose(scores[h]!.get("mixed")!, await scoresByHand(head, ["mixed"]));
+  }
+});
+
+Deno.test("those who try a head on different sets at once lose no scores", async () => {
+  const { heads, results } = await untried();
+  const sets = { ten: TEN, single: ["single"], mixed: ["mixed"] };
+  await Promise.all(
+    Object.entries(sets).map(([name, keys]) => score(heads, folder, { [name]: keys }, results)),
+  );
+  const before = await Promise.all(heads.map((head) => scoreFiles(results, head)));
+  const { evaluations } = await score(heads, folder, sets, results);
+  for (const [h, head] of heads.entries()) {
+    const after = await scoreFiles(results, head);
+    assert.deepEqual(after, before[h], "something was scored again");
+    assert.deepEqual(
+      [...after.values()].flatMap(({ keys }) => keys).sort(),
+      Object.values(evaluations[h]!.sets).sort(),
+    );
+  }
+});
+
+Deno.test("scores whose file is damaged, another head's or of fewer images are made again", async () => {
+  const { heads, results } = await untried();
+  const { scores } = await score(heads, folder, { ten: TEN }, results);
+  const [[path, { bytes, keys: [key] }]] = await scoreFiles(results, heads[0]!) as unknown as [
+    [string, { bytes: Uint8Array<ArrayBuffer>; keys: [string] }],
+  ];
+  const [[other]] = await scoreFiles(results, heads[2]!) as unknown as [[string]];
+  const { metadata } = await readSafetensors(path);
+  const damages: [string, () => Promise<void>][] = [
+    ["cut off", () => Deno.writeFile(path, bytes.subarray(0, -2))],
+    ["no scores", () => Deno.writeTextFile(path, "no scores")],
+    ["another head's", () => Deno.copyFile(other, path)],
+    [
+      "of fewer images",
+      () => writeSafetensors(path, [[key, { data: Float32Array.of(.5), shape: [1] }]], metadata),
+    ],
+  ];
+  for (const [what, damage] of damages) {
+    await damage();
+    const again = await score(heads, folder, { ten: TEN }, results);
+    assert.deepEqual(again.scores, scores, what);
+    assert.deepEqual(await Deno.readFile(path), bytes, what);
+  }
+});
+
+Deno.test("rows are told of once for each head, scored now or before", async () => {
+  const { heads, results } = await untried();
+  const rows = 3 * CROPS;
+  const of = async (some: readonly string[]) =>
+    (await score(some, folder, { mixed: ["mixed"] }, results)).rows;
+  assert.equal(await of(heads.slice(0, 1)), rows);
+  assert.equal(await of(heads), heads.length * rows);
+  assert.equal(await of(heads), heads.length * rows);
 });

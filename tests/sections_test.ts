@@ -7,7 +7,7 @@ import { readRineHead } from "../lib/detectors/rine/head.ts";
 import { publishedLogs } from "../lib/published/logs.ts";
 import { publishedRows } from "../lib/report/paper/published_rows.ts";
 import type { RunRow } from "../lib/runs/config.ts";
-import { reportOf, type Section } from "../lib/runs/section.ts";
+import { headingOf, reportOf, type Section } from "../lib/runs/section.ts";
 import { threeSeeds } from "./published_seeds.ts";
 
 const rows = publishedRows(await publishedLogs(), paper.backboneSizes);
@@ -165,4 +165,9 @@ Deno.test("the best of Figure 5 is the best mean over seeds, not the luckiest se
     const { value } = single!.rows[i]!;
     assert.ok(Math.abs(Number(row["value"]) - Number(value)) < 1e-9, JSON.stringify(row));
   });
+});
+
+Deno.test("a section's heading begins with its number, or with what stands for one and a full stop", () => {
+  assert.equal(headingOf({ section: "§5.3", title: "Grid" }), "§5.3 Grid");
+  assert.equal(headingOf({ section: "Appendix", title: "Others" }), "Appendix. Others");
 });

@@ -7,6 +7,7 @@ import type { DatasetSpec } from "../lib/data/dataset.ts";
 import type { RunConfig } from "../lib/runs/config.ts";
 import { execute } from "../lib/runs/execute.ts";
 import type { World } from "../lib/runs/world.ts";
+import { areUnreadable } from "../lib/tokens/unreadable.ts";
 import { noiseImage, waveImage } from "./image_samples.ts";
 import { GOLDENS } from "./goldens.ts";
 import { smallSetup } from "./small_world.ts";
@@ -144,3 +145,14 @@ Deno.test("once an image is mended, what was made without it is made again", () 
     assert.notEqual(whole!.key, lacking!.key);
     assert.equal("skippedImages" in whole!, false);
   }));
+
+Deno.test("a damaged image is looked at again when another of its size is in its place", async () => {
+  const root = temporaryFolder("mended_"), path = "a.png", label = 0 as const;
+  const { data, width, height } = noiseImage(20, 20);
+  const whole = await sharp(data, { raw: { width, height, channels: 3 } }).png().toBuffer();
+  const isUnreadable = () => areUnreadable([{ path, label }], [0], root);
+  await Deno.writeFile(join(root, path), new Uint8Array(whole.length));
+  for (let times = 0; times < 2; times++) assert.equal(await isUnreadable(), true);
+  await Deno.writeFile(join(root, path), whole);
+  assert.equal(await isUnreadable(), false);
+});

@@ -21,6 +21,8 @@ export interface ExtractionOptions {
   readonly epoch?: number;
   /** Crops that go through the backbone at once. */
   readonly batchSize?: number;
+  /** How often rows are put on disk for good. */
+  readonly saveIntervalMs?: number;
   /** Told of how many crops are done. */
   readonly onDone?: (done: number, total: number) => void;
   readonly onWait?: () => void;
@@ -34,7 +36,7 @@ export async function extractSmall(
   data: string,
   folder: string,
   transforms: readonly Transform[],
-  { seed = 0, epoch = 1, batchSize = 32, onDone, onWait }: ExtractionOptions = {},
+  { seed = 0, epoch = 1, batchSize = 32, saveIntervalMs, onDone, onWait }: ExtractionOptions = {},
 ): Promise<Extracted[]> {
   const { world, backbone } = await openSmallWorld(data);
   await using _ = backbone;
@@ -52,6 +54,7 @@ export async function extractSmall(
     folder,
     batchSize,
     workers: 2,
+    ...(saveIntervalMs === undefined ? {} : { saveIntervalMs }),
     onProgress: ({ done, total }) => onDone?.(done, total),
     onWait,
   });

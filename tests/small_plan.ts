@@ -79,6 +79,8 @@ export interface Names {
   readonly train: readonly string[];
   readonly val: string;
   readonly test: string;
+  /** Of the scores of test sets. */
+  readonly scores: string;
 }
 
 const SETS = ["cat", "dog"].flatMap((name) => [`train_${name}`, `val_${name}`]).concat("a", "b");
@@ -173,6 +175,7 @@ export async function namesOf(root: string, changes: Changes = {}): Promise<Name
     head: trainingKey,
     train: features.train.map((epoch) => epoch.join()),
     val: features.val.join(),
+    scores: sets.map(({ key }) => key).join(),
     test: JSON.stringify(Object.fromEntries(sets.map(({ name, features }) => [name, features]))),
   };
 }

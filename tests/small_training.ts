@@ -124,8 +124,8 @@ export interface Training {
   readonly steps: Step[];
 }
 
-/** An engine that notes what it is told. */
-function noting(engine: HeadEngine, trainings: Training[]): HeadEngine {
+/** An engine that notes what it is told; after a step `spoiltAt` its heads are no numbers any more. */
+function noting(engine: HeadEngine, trainings: Training[], spoiltAt?: number): HeadEngine {
   return {
     name: engine.name,
     backend: engine.backend,
@@ -137,7 +137,11 @@ function noting(engine: HeadEngine, trainings: Training[]): HeadEngine {
       const training: Training = { options, steps: [] };
       trainings.push(training);
       return {
-        state: () => trainer.state(),
+        state: () => {
+          const state = trainer.state();
+          if (state.steps === spoiltAt) state.parameters.get("alpha")!.data[0] = NaN;
+          return state;
+        },
         dispose: () => trainer.dispose(),
         step: async (batch, rate) => {
           const { total } = await trainer.step(batch, rate);
@@ -175,9 +179,10 @@ export async function trainTogether(
   tokens: TrainedOn,
   results: string,
   engineName: EngineName = "onnx",
+  spoiltAt?: number,
 ): Promise<Trained[]> {
   const trainings: Training[] = [];
-  const engine = noting(await openEngine(engineName, { threads: 1 }), trainings);
+  const engine = noting(await openEngine(engineName, { threads: 1 }), trainings, spoiltAt);
   const heads = changes.map((change, h) => {
     const config = changed(CONFIG, change);
     const keepEpochs = Array.from({ length: config.epochs }, (_, i) => i + 1);
@@ -250,14 +255,15 @@ export async function lookAt(head: string): Promise<{
   return { architecture, alpha: [...parameters.get("alpha")!.data], metadata };
 }
 
-/** Scores sets of features with heads of a results folder, one set a name. */
+/** Scores sets of features with heads of a results folder, one set a name; `rows` were told of. */
 export async function score(
   heads: readonly string[],
   folder: string,
   sets: Readonly<Record<string, readonly string[]>>,
   results: string,
   bootstrap?: number,
-): Promise<{ evaluations: Evaluation[]; scores: Map<string, Float32Array>[] }> {
+): Promise<{ evaluations: Evaluation[]; scores: Map<string, Float32Array>[]; rows: number }> {
+  let rows = 0;
   const detector = detectorNamed("rine");
   const toTry = heads.map((head) => {
     const [, key, epoch] = /([^/]+)-epoch(\d+)\.safetensors$/.exec(head)!;
@@ -270,11 +276,11 @@ export async function score(
     featuresFolder: folder,
     folder: results,
     compute: { engine: "onnx", threads: 1 },
-    onRows: () => {},
+    onRows: (count) => void (rows += count),
   });
   const scores = await Promise.all(toTry.map(async ({ key, epoch }) => {
     const kept = await readScores(results, key, epoch);
     return new Map(named.map(({ name, key }) => [name, kept.get(key)!] as const));
   }));
-  return { evaluations, scores };
+  return { evaluations, scores, rows };
 }

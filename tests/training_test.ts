@@ -236,3 +236,11 @@ Deno.test("a head says how it was trained, what of, and on the tokens of which w
     assert.deepEqual(epochs, head!.epochs.slice(0, epoch));
   }
 });
+
+Deno.test("of a head that a later epoch's last step made no numbers, that step is named", async () => {
+  const spoilt = temporaryFolder("spoilt_");
+  await assert.rejects(
+    trainTogether([{ epochs: 4 }], FOUR, spoilt, "onnx", 2 * STEPS),
+    { message: /its loss is NaN at step 10, in epoch 2; try a lower learning rate$/ },
+  );
+});

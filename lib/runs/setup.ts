@@ -183,7 +183,7 @@ function outputsName(setup: Setup): string {
 }
 
 function plain(text: string): string {
-  return text.replace(/\.json$/, "").replaceAll(/[^\w.]+/g, "-");
+  return text.replace(/\.json$/, "").replaceAll(/[^\w.-]+/g, "-");
 }
 
 /** What a person types to run sections under a setup's conditions; all where none is named. */

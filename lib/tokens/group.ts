@@ -62,6 +62,7 @@ export async function extractGroup(
     await forgetStale(set, context);
     const writer = await FeatureWriter.open(folder, set, {
       batchRows: batchImages * cropsPerImage,
+      saveIntervalMs: context.saveIntervalMs,
     });
     writers.push(opened.use(writer));
     onRows(writer.rowsDone);

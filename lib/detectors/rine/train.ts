@@ -248,11 +248,11 @@ async function endEpoch(
 ): Promise<void> {
   for (const lane of lanes) {
     const { head, architecture, trainer, journal } = lane;
-    const { parameters } = trainer.state();
+    const { parameters, steps: step } = trainer.state();
     const validation = await validate(val, engine, architecture, parameters);
     const { valLoss } = validation;
     if (!Number.isFinite(valLoss) || notFinite(parameters) !== undefined) {
-      lane.problem = divergence(lane, epoch, steps, NaN);
+      lane.problem = divergence(lane, epoch, step, NaN);
       continue;
     }
     journal.epochs.push({

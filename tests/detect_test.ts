@@ -189,6 +189,7 @@ Deno.test("an option that there is none of is refused by name, where a backbone 
     openDetector("none.safetensors", { folder: "data" } as object),
     /expected options of backbone, backbones, device, precision; found folder$/,
   );
+});
 
 /** What a head of version 0.1 says of itself: the head's fields beside the others, and `tokens`. */
 async function earlier(path: string, weights: string, precision: string): Promise<void> {

@@ -4,7 +4,7 @@ import { listImages } from "../lib/data/dataset.ts";
 import { PERTURBATIONS } from "../lib/image/perturb.ts";
 import type { Transform } from "../lib/image/transform.ts";
 import { mini } from "../experiments/profiles/mini.ts";
-import { claim } from "../lib/tokens/claim.ts";
+import { claim } from "../lib/io/lock.ts";
 import { findFeatures } from "../lib/tokens/store.ts";
 import { unfinish } from "./feature_sets.ts";
 import { CROP_PX, extractSmall } from "./small_extraction.ts";

@@ -65,7 +65,11 @@ async function writeMiniWorld(root: string, largePx: (path: string) => number): 
     }
   }
   for (const { path, lines } of miniLists(.004)) await write(root, path, lines.join("\n") + "\n");
-  await write(root, "manifest.json", JSON.stringify({ seed: 0 }));
+  await write(
+    root,
+    "manifest.json",
+    JSON.stringify({ kind: "rine-mini", version: 6, seed: 0, scale: 1, files: {} }),
+  );
 }
 
 Deno.test("generated images that are too small for ten crops keep that section from running, by name", async () => {

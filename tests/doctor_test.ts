@@ -409,7 +409,10 @@ Deno.test("images that cannot be decoded, or are too small for ten crops, keep a
       });
     }
     await write(join(root, "mini"), {
-      "manifest.json": '{ "seed": 0 }',
+      "manifest.json": JSON.stringify({
+        kind: "rine-mini",
+        ...{ version: 6, seed: 0, scale: 1, files: {} },
+      }),
       "coco/train2014/COCO_train2014_1.png": small,
       "train/discs/1_fake/1.png": "not an image",
     });

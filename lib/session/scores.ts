@@ -13,7 +13,7 @@ import { reproduceCommand, type Setup } from "../runs/setup.ts";
 import type { World } from "../runs/world.ts";
 import { showingProgress } from "./progress.ts";
 
-/** What a detector said of one image of a test set. */
+/** The score that a detector gave to one image of a test set. */
 export interface ImageScore {
   /** Path of its file, relative to the data root or absolute. */
   readonly path: string;
@@ -25,7 +25,7 @@ export interface ImageScore {
   readonly score: number;
 }
 
-/** A head after some epoch: what a row tells of. */
+/** The head that a row is about: its run, and the epoch after which it was evaluated. */
 export interface Tried {
   readonly record: RunRecord;
   /** Epochs trained when evaluated. */
@@ -75,7 +75,7 @@ export async function keptScores(
   }));
 }
 
-/** What tries images: a detector of this project, or one of the reader's own. */
+/** Anything that scores images: a detector of this project, or one of the reader's own. */
 export interface Judge {
   /**
    * Scores images, in their order.

@@ -66,7 +66,7 @@ export async function describeCheckpoint(path: string): Promise<string> {
   return (await (await contentOf(path, tensors)).describe()).join("\n");
 }
 
-/** What a checkpoint is of; the file is checked. */
+/** Which model a checkpoint holds, after checking the file. */
 async function contentOf(
   path: string,
   tensors: ReadonlyMap<string, unknown>,

@@ -112,6 +112,13 @@ Deno.test("what was listed is believed until it is forgotten, what was not there
   listings.forget();
   assert.equal(await look(), now);
 
+  const held = await listings.images(SOURCE, "a");
+  const { key } = await listings.look(held);
+  Deno.writeTextFileSync(join(root, held[0]!.path), "grown since");
+  assert.equal((await listings.look(held)).key, key);
+  listings.forget();
+  assert.notEqual((await listings.look(held)).key, key);
+
   const later = { label: 0, directory: "later" } as const;
   await assert.rejects(listings.images(later, "a"), /expected a folder/);
   await Deno.rename(join(root, "set"), join(root, "later"));

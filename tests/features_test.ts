@@ -154,6 +154,25 @@ Deno.test("extraction cut off anywhere goes on from what was put on disk and end
     }
   }));
 
+Deno.test("sets of the same crops that were cut off at different rows each go on from their own", () =>
+  withFixture(async ({ backbone, size, options }) => {
+    const images = await listImages(options.root, SPEC);
+    const backbones = [backbone, backbone.at("block")];
+    const request = { images, generator: "tiny", transform: train(size), seed: 3, epoch: 1 };
+    const extract = async () => {
+      const [sets] = await extractFeatures([{ ...request, backbones }], options);
+      return sets!;
+    };
+    const sets = await extract();
+    const whole = await Promise.all(sets.map(({ path }) => Deno.readFile(path)));
+    for (const rows of [[4, 8], [8, 0]]) {
+      for (const [s, set] of sets.entries()) await unfinish(set, rows[s]!, whole[s]!.length);
+      for (const [s, { path }] of (await extract()).entries()) {
+        assert.deepEqual(await Deno.readFile(path), whole[s], `cut at ${rows} rows, set ${s}`);
+      }
+    }
+  }));
+
 Deno.test("the key changes with the images, the transform, the seed and the epoch", () =>
   withFixture(async ({ backbone, size, options }) => {
     const images = await listImages(options.root, SPEC);

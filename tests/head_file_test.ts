@@ -14,6 +14,7 @@ import {
 import { ADAM, SMALLEST_NORM, TEMPERATURE } from "../lib/detectors/rine/constants.ts";
 import { dropoutLayers, DropoutMasks } from "../lib/detectors/rine/dropout.ts";
 import { initialState } from "../lib/detectors/rine/engine.ts";
+import { detectorOf } from "../lib/detectors/index.ts";
 import { loadLinearProbe, probeLogits } from "../lib/detectors/ufd/probe.ts";
 import { readTokens } from "../lib/detectors/rine/token_batch.ts";
 import { writePytorchFile } from "../lib/io/pytorch_file.ts";
@@ -77,6 +78,15 @@ Deno.test("a linear probe's logits are the weighted sums and the bias", async ()
   const logits = probeLogits(probe, Float32Array.of(1, 1, 1, 2, 0, -4));
   assert.deepEqual([...logits], [-0.25, 0.25]);
   assert.throws(() => probeLogits(probe, new Float32Array(4)), UserError);
+});
+
+Deno.test("a file whose tensors are no detector's is told by their names, whatever detectors there are", async () => {
+  const path = join(temporaryFolder("head_"), "other.safetensors");
+  await writeSafetensors(path, [["gate", { data: Float32Array.of(1), shape: [1] }]]);
+  await assert.rejects(detectorOf(path), {
+    name: "UserError",
+    message: `Cannot load ${path}: expected a checkpoint of RINE; found tensors gate`,
+  });
 });
 
 Deno.test("dropout stands where the released model has it, and takes its bits lowest first", () => {

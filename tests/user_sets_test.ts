@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { EXPERIMENTS } from "../experiments/index.ts";
 import { mini } from "../experiments/profiles/mini.ts";
 import { paper } from "../experiments/profiles/paper.ts";
@@ -154,7 +154,9 @@ Deno.test("a file of own sets that is not there is named", async () => {
 
 Deno.test("own sets stand in every table of test sets, and in no mean", () =>
   withFolder(async (folder) => {
-    const profile = await withOwnSets(paper, await writeSets(folder, [FACES]));
+    const path = await writeSets(folder, [FACES]);
+    const profile = await withOwnSets(paper, relative(Deno.cwd(), path));
+    assert.equal(profile.datasets, path);
     assert.equal(profile.testSets.length, 21);
     assert.match(profile.notice!, /the 20 test sets.*\(faces\)$/);
 

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { groupRuns, parameterCountOf } from "../lib/runs/groups.ts";
+import { groupRuns, parameterCountOf, rowCounter } from "../lib/runs/groups.ts";
 import type { PlannedRun } from "../lib/runs/plan.ts";
 import type { World } from "../lib/runs/world.ts";
+import type { FeatureRequest } from "../lib/tokens/request.ts";
 
 /** A world with one backbone of ViT-L/14's sizes, which is never asked for features. */
 const world = {
@@ -40,4 +41,20 @@ Deno.test("heads are divided so that those of all workers together fit into 4 Gi
   const groups = shown(Array.from({ length: count }, () => run("a", 1024)), 2);
   assert.equal(groups.length, 4);
   for (const group of groups) assert.ok(group.length * bytes <= 2 ** 31);
+});
+
+Deno.test("a run's work is the rows it learns from and, at each epoch measured, all it scores", () => {
+  const of = (count: number, kind: "center" | "ten") => ({
+    images: Array.from({ length: count }, () => ({})),
+    transform: { kind, size: 224 },
+  });
+  const requests = new Map([["a", of(40, "center")], ["test", of(7, "ten")]]);
+  const rows = rowCounter(requests as unknown as ReadonlyMap<string, FeatureRequest>);
+  const scoring = (...atEpochs: number[]) => {
+    const one = run("a", 64);
+    const config = { ...one.config, evaluation: { atEpochs } };
+    return { ...one, config, sets: [{ features: ["test"] }] } as unknown as PlannedRun;
+  };
+  assert.equal(rows(scoring(1)), 40 + 70);
+  assert.equal(rows(scoring(1, 5, 10)), 40 + 3 * 70);
 });

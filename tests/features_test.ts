@@ -487,10 +487,11 @@ Deno.test("an image that has been mended is taken in, even where its size is the
       epoch: 1,
       backbones: [backbone],
     };
-    const extract = async (skipCorrupt: boolean) => {
+    const extract = async (skipCorrupt: boolean, folder = options.folder) => {
       const images = await listImages(options.root, SPEC);
       const [[set]] = await extractFeatures([{ ...request, images }], {
         ...options,
+        folder,
         skipCorrupt,
       }) as [
         [FeatureSet],
@@ -504,7 +505,15 @@ Deno.test("an image that has been mended is taken in, even where its size is the
     const mended = await extract(false);
     assert.equal(mended.key, lacking.key);
     assert.deepEqual(mended.unreadable, []);
-    assert(!(await valuesOf(mended)).some(Number.isNaN));
+    const values = await valuesOf(mended);
+    assert(!values.some(Number.isNaN));
+
+    await Deno.writeFile(path, intact.map((byte, i) => i > 40 ? 0 : byte));
+    const other = join(options.root, "others");
+    const cut = await extract(true, other);
+    await unfinish(cut, 12, (await Deno.readFile(cut.path)).length);
+    await Deno.writeFile(path, intact);
+    assert.deepEqual(await valuesOf(await extract(false, other)), values, "cut off, then mended");
   }));
 
 Deno.test("a set of which no image can be decoded is refused even with skipCorrupt", () =>

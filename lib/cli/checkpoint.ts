@@ -76,7 +76,7 @@ async function contentOf(
     const features = `  ${"features".padEnd(24)}${weight.length}`;
     return { title, describe: () => Promise.resolve([`${path}: ${title}`, features]) };
   }
-  const detector = await detectorOf(path);
+  const { kind: detector } = await detectorOf(path);
   await detector.sizesOf(path);
   return {
     title: `head of ${detector.title}`,

@@ -26,14 +26,16 @@ export function detectorNamed(name: string): DetectorKind {
 }
 
 /**
- * The detector that a checkpoint is of, told by the names of its tensors.
+ * The detector that a checkpoint is of, told by the names of its tensors, and the file's metadata.
  * @throws {UserError} where it is of none, or the file is damaged
  */
-export async function detectorOf(checkpoint: string): Promise<DetectorKind> {
-  const { tensors } = await readCheckpointFile(checkpoint);
+export async function detectorOf(
+  checkpoint: string,
+): Promise<{ kind: DetectorKind; metadata: Readonly<Record<string, string>> }> {
+  const { tensors, metadata } = await readCheckpointFile(checkpoint);
   const names = new Set(tensors.keys());
-  const found = DETECTORS.find((detector) => detector.isCheckpoint(names));
-  if (found) return found;
+  const kind = DETECTORS.find((detector) => detector.isCheckpoint(names));
+  if (kind) return { kind, metadata };
   throw new UserError(
     "damaged",
     `Cannot load ${checkpoint}: expected a checkpoint of ${

@@ -20,7 +20,7 @@ import { tensor } from "../lib/io/tensor.ts";
 import { randomStream } from "../lib/random.ts";
 import { GOLDENS, PUBLISHED } from "./goldens.ts";
 import { assertClose } from "./head_golden.ts";
-import { temporaryFolder } from "./temporary.ts";
+import { inFolder } from "./temporary.ts";
 
 const architecture: HeadArchitecture = {
   blocks: 3,
@@ -29,15 +29,6 @@ const architecture: HeadArchitecture = {
   projectionDim: 4,
   ablation: "tie",
 };
-
-async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
-  const folder = temporaryFolder();
-  try {
-    await work(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
 
 Deno.test("a checkpoint comes back with its architecture, values and metadata", () =>
   inFolder(async (folder) => {

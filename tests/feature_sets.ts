@@ -6,6 +6,18 @@ import { featureKey, type FeatureSource, FORMAT } from "../lib/tokens/set_index.
 import { type FeatureSet, findFeatures } from "../lib/tokens/store.ts";
 import { FeatureWriter, type NewSet } from "../lib/tokens/writer.ts";
 
+/** Four rows of two blocks, each three wide. */
+export const SMALL = { name: "small", shape: [4, 2, 3] } as const;
+
+/** Two real images and two generated ones. */
+export const MIXED = {
+  ...SMALL,
+  images: ["a/0.png", "a/1.png", "b/0.png", "b/1.png"].map((path) => ({
+    path,
+    label: path.startsWith("a") ? 0 : 1 as 0 | 1,
+  })),
+} as const;
+
 /** What a set is to hold; a name of its own gives it a key of its own. */
 export interface SampleSet {
   readonly name: string;

@@ -11,19 +11,8 @@ import { type FeatureSet, findFeatures } from "../lib/tokens/store.ts";
 import { verifyFeatures } from "../lib/tokens/verify.ts";
 import { FeatureWriter } from "../lib/tokens/writer.ts";
 import { randomStream } from "../lib/random.ts";
-import { newSet, writeFeatureSet } from "./feature_sets.ts";
+import { MIXED, newSet, SMALL, writeFeatureSet } from "./feature_sets.ts";
 import { temporaryFolder } from "./temporary.ts";
-
-const SMALL = { name: "small", shape: [4, 2, 3] } as const;
-
-/** Two real images and two generated ones. */
-const MIXED = {
-  ...SMALL,
-  images: ["a/0.png", "a/1.png", "b/0.png", "b/1.png"].map((path) => ({
-    path,
-    label: path.startsWith("a") ? 0 : 1 as 0 | 1,
-  })),
-} as const;
 
 Deno.test("a set on disk has the documented bytes", async () => {
   const folder = temporaryFolder();

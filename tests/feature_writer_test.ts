@@ -13,19 +13,8 @@ import {
 } from "../lib/tokens/store.ts";
 import { readUnreadable } from "../lib/tokens/unreadable.ts";
 import { FeatureWriter } from "../lib/tokens/writer.ts";
-import { newSet, unfinish, writeFeatureSet } from "./feature_sets.ts";
+import { MIXED, newSet, unfinish, writeFeatureSet } from "./feature_sets.ts";
 import { temporaryFolder } from "./temporary.ts";
-
-const SMALL = { name: "small", shape: [4, 2, 3] } as const;
-
-/** Two real images and two generated ones. */
-const MIXED = {
-  ...SMALL,
-  images: ["a/0.png", "a/1.png", "b/0.png", "b/1.png"].map((path) => ({
-    path,
-    label: path.startsWith("a") ? 0 : 1 as 0 | 1,
-  })),
-} as const;
 
 Deno.test("a set killed before or after any of its last steps is whole or is made whole", async () => {
   const folder = temporaryFolder();

@@ -13,19 +13,10 @@ import {
   MINI_TRAINING_SETS,
 } from "../lib/mini/sets.ts";
 import { miniFileName, miniFolders, miniJpegQuality } from "../lib/mini/layout.ts";
-import { temporaryFolder } from "./temporary.ts";
+import { inFolder } from "./temporary.ts";
 
 /** Two images in every folder. */
 const SCALE = .004;
-
-async function withFolder(work: (root: string) => Promise<void>): Promise<void> {
-  const root = temporaryFolder("mini_world_");
-  try {
-    await work(root);
-  } finally {
-    await Deno.remove(root, { recursive: true });
-  }
-}
 
 /** SHA-256 of every file under a folder, by path. */
 async function hashes(root: string, folder = "."): Promise<Record<string, string>> {
@@ -50,7 +41,7 @@ const FOLDER_SETS: readonly DatasetSpec[] = [
 ];
 
 Deno.test("the mini world has the same bytes whatever the number of workers", async () => {
-  await withFolder(async (root) => {
+  await inFolder(async (root) => {
     const one = { root: join(root, "one"), seed: 3, scale: SCALE, workers: 1 };
     const three = { root: join(root, "three"), seed: 3, scale: SCALE, workers: 3 };
     for (const options of [one, three]) await makeMiniWorld(options);
@@ -59,7 +50,7 @@ Deno.test("the mini world has the same bytes whatever the number of workers", as
 });
 
 Deno.test("a mini world whose making was killed goes on where it was", async () => {
-  await withFolder(async (root) => {
+  await inFolder(async (root) => {
     const whole = { root: join(root, "whole"), seed: 0, scale: SCALE };
     const killed = { root: join(root, "killed"), seed: 0, scale: SCALE };
     await makeMiniWorld(whole);
@@ -103,7 +94,7 @@ async function killWhileMaking(options: MiniWorldOptions): Promise<void> {
 }
 
 Deno.test("a finished mini world is found, another one is replaced, and nothing else is touched", async () => {
-  await withFolder(async (root) => {
+  await inFolder(async (root) => {
     const first = await makeMiniWorld({ root, seed: 0, scale: SCALE });
     const path = join(root, "train/discs/0_real/00000.png");
     const before = await Deno.stat(path), pixels = await Deno.readFile(path);
@@ -127,7 +118,7 @@ Deno.test("a finished mini world is found, another one is replaced, and nothing 
 });
 
 Deno.test("a mini world is not made over somebody's own images", async () => {
-  await withFolder(async (root) => {
+  await inFolder(async (root) => {
     await Deno.mkdir(join(root, "train/horse"), { recursive: true });
     await assert.rejects(
       makeMiniWorld({ root, seed: 0, scale: SCALE }),
@@ -144,7 +135,7 @@ Deno.test("a mini world's scale is in (0, 1]", async () => {
 });
 
 Deno.test("every set of the mini world finds the images that its folders declare", async () => {
-  await withFolder(async (root) => {
+  await inFolder(async (root) => {
     const { folders } = await makeMiniWorld({ root, seed: 0, scale: .01 });
     assert.equal(MINI_TEST_SETS.length, 20);
     assert.equal(MINI_SYNTHBUSTER_SETS.length, 9);
@@ -165,7 +156,7 @@ Deno.test("every set of the mini world finds the images that its folders declare
 });
 
 Deno.test("the latent set's lists name real images as the released code resolves them", async () => {
-  await withFolder(async (root) => {
+  await inFolder(async (root) => {
     await makeMiniWorld({ root, seed: 0, scale: .02 });
     const used: string[] = [];
     for (const spec of [MINI_LATENT_TRAINING_SET.train, MINI_LATENT_TRAINING_SET.val]) {

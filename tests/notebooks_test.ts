@@ -18,7 +18,7 @@ import {
 } from "../lib/cli/notebook_files.ts";
 import { checkNotebooks, executeNotebook, hasJupyter } from "../lib/cli/notebooks.ts";
 import { EXPERIMENTS } from "../experiments/index.ts";
-import { temporaryFolder } from "./temporary.ts";
+import { inFolder, temporaryFolder } from "./temporary.ts";
 
 const ROOT = resolve(import.meta.dirname!, "..");
 const PATHS = await notebookPaths();
@@ -50,15 +50,6 @@ async function writeNotebook(folder: string, sources: readonly string[]): Promis
   const notebook = { cells, metadata, nbformat: 4, nbformat_minor: 5 };
   await Deno.writeTextFile(path, JSON.stringify(notebook, null, 1) + "\n");
   return path;
-}
-
-async function inFolder(action: (folder: string) => Promise<void>): Promise<void> {
-  const folder = temporaryFolder();
-  try {
-    await action(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
 }
 
 Deno.test("the notebooks carry no outputs, are formatted, and every cell has right types", async () => {

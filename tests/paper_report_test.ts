@@ -11,7 +11,7 @@ import { type FinishedSection, reportSections, writeSections } from "../lib/repo
 import type { RunRecord } from "../lib/runs/record.ts";
 import type { Section } from "../lib/runs/section.ts";
 import { makeSetup, type Setup, type SetupOptions } from "../lib/runs/setup.ts";
-import { temporaryFolder } from "./temporary.ts";
+import { inFolder } from "./temporary.ts";
 
 const rows = publishedRows(await publishedLogs(), paper.backboneSizes);
 const records = [{ engine: "onnx (onnxruntime 1 cpu)" } as RunRecord];
@@ -26,17 +26,8 @@ function finished(section: Section): FinishedSection {
   return { section, rows, records };
 }
 
-async function inTemporaryFolder(body: (folder: string) => Promise<void>) {
-  const folder = temporaryFolder();
-  try {
-    await body(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
-
 Deno.test("printed cells stand in the tables of a profile whose numbers are comparable, and in no other", async () => {
-  await inTemporaryFolder(async (folder) => {
+  await inFolder(async (folder) => {
     const setup = await setupIn(folder, {});
     const [theirs] = await reportSections(setup, [finished(appendix)]);
     assert.deepEqual(theirs!.report.tables.map(({ id }) => id), ["table_7"]);
@@ -47,7 +38,7 @@ Deno.test("printed cells stand in the tables of a profile whose numbers are comp
 });
 
 Deno.test("a section whose points are not on disk is left out where it has not just been run", async () => {
-  await inTemporaryFolder(async (folder) => {
+  await inFolder(async (folder) => {
     const setup = await setupIn(folder, {});
     const head = { key: "k", config: { training: { detector: "rine" } } } as RunRecord;
     const sections = [finished(importance), finished(featureSpace)];
@@ -59,7 +50,7 @@ Deno.test("a section whose points are not on disk is left out where it has not j
 });
 
 Deno.test("writeSections() writes into the setup's outputs, and says what was just run and what is missing", async () => {
-  await inTemporaryFolder(async (folder) => {
+  await inFolder(async (folder) => {
     const setup = await setupIn(folder, { protocol: "paper" });
     assert.equal(setup.outputs, join(folder, "paper", "protocol-paper"));
     const reports = await reportSections(setup, [

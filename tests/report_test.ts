@@ -9,7 +9,7 @@ import { svgToPdf } from "../lib/report/write/pdf.ts";
 import { renderFigure } from "../lib/report/write/render.ts";
 import { THEMES } from "../lib/report/theme.ts";
 import { writeFigure, writeTable } from "../lib/report/write/files.ts";
-import { temporaryFolder } from "./temporary.ts";
+import { inFolder } from "./temporary.ts";
 
 const figure: Figure = {
   id: "figure_0",
@@ -27,15 +27,6 @@ const figure: Figure = {
     },
   },
 };
-
-async function inTemporaryFolder(body: (folder: string) => Promise<void>) {
-  const folder = temporaryFolder();
-  try {
-    await body(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
 
 Deno.test("renderFigure() gives SVG without text elements, as wide as one column", async () => {
   const { svg } = await renderFigure(figure);
@@ -163,7 +154,7 @@ Deno.test("textWidth() gives the advance widths of the typeface", () => {
 });
 
 Deno.test("writeFigure() draws once, again when rows, theme or a file changed, and when forced", async () => {
-  await inTemporaryFolder(async (folder) => {
+  await inFolder(async (folder) => {
     assert.equal(await writeFigure(folder, figure), "written");
     assert.deepEqual([...Deno.readDirSync(folder)].map(({ name }) => name).sort(), [
       "figure_0.csv",
@@ -188,7 +179,7 @@ Deno.test("writeFigure() draws once, again when rows, theme or a file changed, a
 });
 
 Deno.test("writeTable() leaves files alone that hold the same", async () => {
-  await inTemporaryFolder(async (folder) => {
+  await inFolder(async (folder) => {
     const table = {
       id: "table_0",
       title: "T",

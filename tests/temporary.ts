@@ -23,3 +23,13 @@ export function temporaryFile(suffix: string): string {
   made.push(path);
   return path;
 }
+
+/** Does something in a temporary folder that is gone as soon as it is done. */
+export async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
+  const folder = temporaryFolder();
+  try {
+    await work(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}

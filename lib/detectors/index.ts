@@ -3,7 +3,7 @@
  * @module
  */
 import { UserError } from "../io/errors.ts";
-import { readCheckpointFile } from "./checkpoint_file.ts";
+import { readCheckpointNames } from "./checkpoint_file.ts";
 import type { DetectorKind } from "./detector.ts";
 import rine from "./rine/detector.ts";
 
@@ -30,8 +30,7 @@ export function detectorNamed(name: string): DetectorKind {
  * @throws {UserError} where it is of none, or the file is damaged
  */
 export async function detectorOf(checkpoint: string): Promise<DetectorKind> {
-  const { tensors } = await readCheckpointFile(checkpoint);
-  const names = new Set(tensors.keys());
+  const { names } = await readCheckpointNames(checkpoint);
   const found = DETECTORS.find((detector) => detector.isCheckpoint(names));
   if (found) return found;
   throw new UserError(

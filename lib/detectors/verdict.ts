@@ -10,7 +10,7 @@ import { tryDecode } from "../data/image_file.ts";
 import { refuseUnknown, UserError } from "../io/errors.ts";
 import { sigmoid, THRESHOLD } from "../metrics.ts";
 import type { Device } from "../onnx/session.ts";
-import { checkpointFacts, readCheckpointFile, type TrainedOn } from "./checkpoint_file.ts";
+import { checkpointFacts, readCheckpointNames, type TrainedOn } from "./checkpoint_file.ts";
 import type { DetectorKind, FeatureSizes, Scorer } from "./detector.ts";
 import { detectorOf } from "./index.ts";
 
@@ -176,7 +176,7 @@ export async function openDetector(
 ): Promise<Detector> {
   refuseUnknown("Cannot open a detector", options, OPTIONS);
   const kind = await detectorOf(checkpoint);
-  const { metadata } = await readCheckpointFile(checkpoint);
+  const { metadata } = await readCheckpointNames(checkpoint);
   const { config, trainedOn } = checkpointFacts(checkpoint, metadata);
   const given = typeof options.backbone === "object" ? options.backbone : undefined;
   const backbone = given ?? await openNamed(

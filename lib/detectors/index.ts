@@ -6,9 +6,15 @@ import { UserError } from "../io/errors.ts";
 import { readCheckpointNames } from "./checkpoint_file.ts";
 import type { DetectorKind } from "./detector.ts";
 import rine from "./rine/detector.ts";
+import ufdNeighbours from "./ufd/neighbours_detector.ts";
+import ufdProbe from "./ufd/probe_detector.ts";
 
 /** All detectors, in the order in which a checkpoint is offered to them. */
-export const DETECTORS: readonly DetectorKind[] = [rine];
+export const DETECTORS: readonly DetectorKind[] = [
+  rine,
+  ufdProbe,
+  ufdNeighbours,
+];
 
 /**
  * A detector by its name in configurations.

@@ -11,7 +11,7 @@ import { ONNX_RUNTIME_VERSION } from "../../onnx/session.ts";
 import type { Compute, Scorer } from "../detector.ts";
 import { BANK, type BankHeader, type BothNearest, holdBank, readBankHeader } from "./bank.ts";
 import { NEIGHBOURS, type Reading, READINGS } from "./neighbours_head.ts";
-import { normalizedRows } from "./search.ts";
+import { type Nearest, normalizedRows } from "./search.ts";
 
 /** Folder of banks in the profile's results folder: beside the heads that name them. */
 export const BANKS = "heads";
@@ -114,14 +114,8 @@ export async function openNeighbours(
   return {
     backend: `onnx (onnxruntime ${ONNX_RUNTIME_VERSION} ${compute.device ?? "cpu"})`,
     async logits(features, count) {
-      const found = await bank.nearest(features, k);
-      return Float32Array.from(
-        { length: count },
-        (_, query) =>
-          reading === "vote" ? voteLogit(votes(found, query, k), k) : differenceLogit(
-            meanDistance(found.real, query, k) - meanDistance(found.fake, query, k),
-          ),
-      );
+      const scores = neighbourScores(await bank.nearest(features, k), count, reading, k);
+      return Float32Array.from(scores, reading === "vote" ? shareLogit : differenceLogit);
     },
     represent: (features, count) =>
       Promise.resolve(normalizedRows(features, features.length / count)),
@@ -129,21 +123,34 @@ export async function openNeighbours(
   };
 }
 
-/** Mean distance to the k nearest of one kind. */
-function meanDistance({ distances, k: stride }: BothNearest["real"], query: number, k: number) {
-  let sum = 0;
-  for (let i = 0; i < k; i++) sum += distances[query * stride + i]!;
-  return sum / k;
+/**
+ * What neighbours say of queries, in float64: with `mean`, how much farther the real ones are than the
+ * generated ones; with `vote`, the share of generated ones.
+ * @param found k of either kind, or more
+ */
+export function neighbourScores(
+  { real, fake }: BothNearest,
+  count: number,
+  reading: Reading,
+  k: number,
+): Float64Array {
+  return Float64Array.from({ length: count }, (_, query) => {
+    const of = ({ distances, k: stride }: Nearest) =>
+      distances.subarray(query * stride, (query + 1) * stride);
+    if (reading === "vote") return votes(of(real), of(fake), k) / k;
+    return mean(of(real).subarray(0, k)) - mean(of(fake).subarray(0, k));
+  });
+}
+
+function mean(values: Float64Array): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 /** How many of the k nearest of both kinds are generated; of those equally near the real come first. */
-function votes({ real, fake }: BothNearest, query: number, k: number): number {
+function votes(toReal: Float64Array, toFake: Float64Array, k: number): number {
   let generated = 0;
   for (let taken = 0; taken < k; taken++) {
-    const r = taken - generated;
-    const toReal = r < real.k ? real.distances[query * real.k + r]! : Infinity;
-    const toFake = generated < fake.k ? fake.distances[query * fake.k + generated]! : Infinity;
-    if (toFake < toReal) generated++;
+    if ((toFake[generated] ?? Infinity) < (toReal[taken - generated] ?? Infinity)) generated++;
   }
   return generated;
 }
@@ -156,8 +163,7 @@ function differenceLogit(difference: number): number {
   return difference > 0 ? Math.max(difference, SMALLEST) : difference;
 }
 
-/** The logit whose sigmoid is the share of votes. */
-function voteLogit(generated: number, k: number): number {
-  const logit = Math.log(generated / (k - generated));
-  return Math.max(-UNANIMOUS, Math.min(UNANIMOUS, logit));
+/** The logit whose sigmoid is a share of votes. */
+function shareLogit(share: number): number {
+  return Math.max(-UNANIMOUS, Math.min(UNANIMOUS, Math.log(share / (1 - share))));
 }

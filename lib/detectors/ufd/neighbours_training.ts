@@ -148,16 +148,20 @@ async function keepBank(
   };
   const fingerprint = contentKey([made]);
   const name = `bank-${fingerprint}.safetensors`, path = join(folder, BANKS, name);
-  // others of its size or k may draw the same at the same time
-  await withLock(`${path}.lock`, async () => {
-    if (await exists(path)) return;
-    using rows = await FeatureRows.open(features.folder, keys, { fraction, seed });
-    await writeBank(path, rows, drawn(rows.labels, bankImages, bankSeed), {
-      fingerprint,
-      made: JSON.stringify(made),
-      features: JSON.stringify(rows.source),
-    });
-    await removeIfThere(`${path}.lock`);
+  const lock = `${path}.lock`;
+  // another process may draw the same at the same time
+  await withLock(lock, async () => {
+    try {
+      if (await exists(path)) return;
+      using rows = await FeatureRows.open(features.folder, keys, { fraction, seed });
+      await writeBank(path, rows, drawn(rows.labels, bankImages, bankSeed), {
+        fingerprint,
+        made: JSON.stringify(made),
+        features: JSON.stringify(rows.source),
+      });
+    } finally {
+      await removeIfThere(lock);
+    }
   });
   return name;
 }

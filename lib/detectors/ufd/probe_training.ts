@@ -61,10 +61,8 @@ export function initialProbe(
   { initialDeviation }: Pick<ProbeHead, "initialDeviation">,
   random: Random,
 ): ProbeState {
-  const parameters = Float32Array.from(
-    { length: width + 1 },
-    () => initialDeviation * random.normal(),
-  );
+  const parameters = new Float32Array(width + 1);
+  for (let i = 0; i < width; i++) parameters[i] = initialDeviation * random.normal();
   const bound = 1 / Math.sqrt(width);
   parameters[width] = random.uniform(-bound, bound);
   return {

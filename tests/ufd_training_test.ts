@@ -356,7 +356,7 @@ Deno.test("both are trained, tried above chance, opened, described and used from
     const { score } = await detector.detect(picture);
     assert.ok(score >= 0 && score <= 1);
     const shown = await describeCheckpoint(head);
-    assert.match(shown, i === 0 ? /linear layer\n  features +64\n/ : /neighbours \(k\) +[13]\n/);
+    assert.match(shown, i === 0 ? /linear layer\n {2}features +64\n/ : /neighbours \(k\) +[13]\n/);
   }
   const head = join(results, records[0]!.evaluations[0]!.checkpoint);
   const image = join(data, "mini", await firstPng(join(data, "mini")));

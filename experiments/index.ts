@@ -1,6 +1,6 @@
 /**
- * What the library is told of the papers: every section, in the order in which they are run, and the
- * profiles they run in.
+ * The registry of the papers' experiments: every section in the order in which it runs, and the
+ * profiles.
  * @module
  */
 import type { Experiments } from "../lib/runs/section.ts";

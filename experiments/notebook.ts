@@ -1,5 +1,5 @@
 /**
- * What a cell imports: the paper's experiments, opened.
+ * The module that notebook cells import: sessions of the paper's experiments.
  *
  * ```ts ignore
  * import { openSession, show } from "rine/notebook";
@@ -25,7 +25,7 @@ export { comparePublished };
 export { show } from "../lib/session/show.ts";
 export type { ProfileName, SectionName };
 
-/** What a session is opened on. Results are found where `reproduce` was run with the same. */
+/** Options of a session. It finds the results that `reproduce` made with the same options. */
 export interface SessionOptions extends Omit<Options, "profile"> {
   /** Default `mini`. */
   readonly profile?: ProfileName;

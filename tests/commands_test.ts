@@ -117,6 +117,9 @@ Deno.test("features stop at an image that cannot be decoded, and with leave give
   assert.deepEqual([source.backbone, source.precision], [SMALL_BACKBONE, "full"]);
   assert.equal(source.transform.kind, "center");
   assert.deepEqual([images, unreadable], [["a.png", "b.png", "c.png"], ["c.png"]]);
+  const strict = await features("center.npy");
+  assert.equal(strict.code, 1, "rows of NaN are no features for those who leave nothing out");
+  assert.ok(strict.error.split("\n").at(-1)!.includes(broken), strict.error);
 });
 
 Deno.test("features of ten crops at int8 are ten rows an image of that precision", async () => {
@@ -124,7 +127,8 @@ Deno.test("features of ten crops at int8 are ten rows an image of that precision
   const { out } = await commandLine("backbone", "quantize", ...name);
   assert.equal(out, `${join(backbones, "Mini-B-16/int8.safetensors")}: 1.0 MB`);
   await features("ten.npy", "--skip-corrupt", "--transform", "ten", "--precision", "int8");
-  const { shape, source } = await index("ten.npy");
+  const { shape, source, cropsPerImage } = await index("ten.npy");
+  assert.equal(cropsPerImage, 10);
   assert.deepEqual([shape, source.transform.kind], [[30, 4, 128], "ten"]);
   assert.equal(source.precision, "int8");
 });

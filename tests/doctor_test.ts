@@ -379,6 +379,15 @@ Deno.test("of an empty folder nothing can run, and each missing set is said once
     assert.equal(report.missing.length, 71);
     const text = formatReport(report);
     for (const { name } of report.missing) assert.match(text, new RegExp(`[ ,]${name}(,|\n)`));
+    const said = (words: string) =>
+      text.split("\n").filter((line) => line.startsWith(`    ${words}: `))
+        .flatMap((line) => line.split(": ")[1]!.split(", ")).sort();
+    const missing = (isNeeded: boolean) =>
+      report.missing.filter((set) => set.isNeeded === isNeeded).map(({ name }) => name).sort();
+    assert.deepEqual(said("needed"), missing(true));
+    // of ProGAN's 20 classes the paper trains on four
+    assert.equal(missing(false).length, 2 * 16);
+    assert.deepEqual(said("needed by no section"), missing(false));
     assert.match(text, /CNNDetection[^]*UniversalFakeDetect[^]*Zenodo/);
     assert.match(text, /ViT-L-14.model.safetensors, found none/);
   }));

@@ -84,6 +84,8 @@ Deno.test("runs, heads and features that are on disk are not counted as work", a
 
   await executeSection("ablations", rows);
   assert.deepEqual((await plan())["left"], [0, 0, 0, 0]);
+  const time = (await dryRun(setup, sections)).find((line) => line.startsWith("About "))!;
+  assert.match(time, /^About 0(\.0)? s, from nothing about (?!0(\.0)? s)/);
   const more = await plan({ seeds: [0, 1] });
   assert.deepEqual(more["grid"], [4, 2, 2, 0, 0], "a second seed has the features, not the heads");
   assert.deepEqual((await plan({ force: true }))["left"], [5, 5, 0, 0]);

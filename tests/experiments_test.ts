@@ -78,6 +78,7 @@ Deno.test("perturbations and comparison train nothing: they try heads that the g
     assert.ok(runs.length > 0);
     for (const { training } of runs) assert.ok(known.has(JSON.stringify(training)), name);
   }
+  for (const { evaluation } of planned("comparison")) assert.equal(evaluation.bootstrap, 1000);
   assert.deepEqual(
     [...new Set(planned("perturbations").map(({ evaluation }) => evaluation.view))],
     ["blur", "crop", "compress", "noise", "combined"],

@@ -21,6 +21,21 @@ Deno.test("a measure that is not there is named beside those that are", () => {
   assert.throws(() => meanScore(row, "acc", ["other"]), /expected it for other, found set$/);
 });
 
+Deno.test("the size of runs is drawn to a logarithmic scale", () => {
+  const { x } = runsFigure(mini, [ROW]).spec["encoding"] as { x: { scale: { type: string } } };
+  assert.equal(x.scale.type, "log");
+});
+
+Deno.test("rows of another detector are drawn beside RINE's, without ξ, q and d′", () => {
+  const other: RunRow = { ...ROW, detector: "other", head: { rank: 4 } };
+  const runs = runsFigure(mini, [ROW, other]);
+  assert.deepEqual(runs.rows.map((row) => row["ξ"]), [.3, undefined]);
+  assert.equal(runs.rows[1]!["value"], runs.rows[0]!["value"]);
+  assert.deepEqual(runs.spec["params"], [], "a menu offers no value that is not there");
+  const sets = setsFigure(mini, [other]).rows;
+  assert.deepEqual(sets.map(({ value }) => value), [.5, .7]);
+});
+
 /** Fields by channel, layer by layer. */
 function channels(spec: Spec): Record<string, unknown>[] {
   const layers = (spec["layer"] ?? [spec]) as readonly Spec[];

@@ -6,6 +6,7 @@ import { EXPERIMENTS } from "../experiments/index.ts";
 import grid from "../experiments/rine/grid.ts";
 import { paper } from "../experiments/profiles/paper.ts";
 import { figure4 } from "../lib/report/paper/figure_4.ts";
+import { figure6 } from "../lib/report/paper/figure_6.ts";
 import { figure7 } from "../lib/report/paper/figure_7.ts";
 import { publishedReport } from "../lib/report/paper/published.ts";
 import { scoreScale } from "../lib/report/marks.ts";
@@ -131,6 +132,22 @@ Deno.test("Figure 4 writes all counts in the unit of the largest", () => {
   };
   assert.deepEqual(sizes([180_224, 1_330_000, 10_521_600]), ["0.18 M", "1.33 M", "10.5 M"]);
   assert.deepEqual(sizes([840, 3_020, 99_960, 165_700]), ["0.84 k", "3.02 k", "100 k", "166 k"]);
+});
+
+Deno.test("Figure 6 begins its axis at 45 %, or a twentieth below the lowest bar", () => {
+  const begins = (acc: number) => {
+    const rows = [{
+      ...rowOf(paper.classSets[0]!.classes),
+      experiment: "dataset_size",
+      test: Object.fromEntries(paper.testSets.map(({ name }) => [name, { acc, ap: .9 }])),
+    }];
+    const shown = { ...shownOf(rows), profile: { ...paper, fractions: [1] } };
+    const [panel] = figure6(shown).spec["vconcat"] as { encoding: { y: { scale: Spec } } }[];
+    return panel!.encoding.y.scale["domain"];
+  };
+  assert.deepEqual(begins(.5), [.45, 1]);
+  // .41 less .02 is above .35
+  assert.deepEqual(begins(.41), [.35, 1]);
 });
 
 for (const figure of figures) {

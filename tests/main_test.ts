@@ -7,6 +7,21 @@ import { temporaryFile, temporaryFolder } from "./temporary.ts";
 const USAGE: readonly (readonly [what: string, args: string[], says: RegExp])[] = [
   ["an unknown option", ["reproduce", "--fast"], /'--fast'; choose from --profile, --only/],
   ["an unknown section", ["reproduce", "--only", "gird"], /gird.*choices are grid, comparison/],
+  [
+    "an unknown section among others",
+    ["reproduce", "--dry-run", "--only", "grid,gird"],
+    /choices are grid, co/,
+  ],
+  [
+    "no section",
+    ["reproduce", "--dry-run", "--only", ","],
+    /--only.*Expected names, with commas between/,
+  ],
+  [
+    "a seed given twice",
+    ["reproduce", "--dry-run", "--seeds", "1,2,1"],
+    /Expected different whole numbers/,
+  ],
   ["an unknown profile", ["reproduce", "--profile", "tiny"], /tiny.*choices are mini, paper/],
   [
     "an unknown device",
@@ -38,6 +53,40 @@ for (const [what, args, says] of USAGE) {
     assert.equal(code, 2);
   });
 }
+
+/** Commands, and what each offers where an option is unknown. */
+const CHOICES: readonly (readonly [words: string, choices: string])[] = [
+  ["", "reproduce, doctor, published, detect, features, backbone, checkpoint"],
+  ["doctor", "--profile, --only, --data, --datasets, --json, --deep"],
+  ["published", "--out, --from, --theme"],
+  ["detect x.png", "--head, --backbone, --backbones, --device, --precision, --json"],
+  ["features", "--backbone, --images, --out, --transform, --skip-corrupt, --backbones"],
+  ["backbone", "import, quantize, show"],
+  ["backbone import x", "--name, --mode, --backbones"],
+  ["backbone quantize", "--name, --backbones"],
+  ["backbone show", "--backbones"],
+  ["checkpoint", "show, convert"],
+  ["tensorflow", "install"],
+  ["tensorflow install", "--library"],
+  ["kernel", "--remove"],
+  ["notebooks", "--out"],
+  ["notebooks:check", "--fix"],
+];
+
+Deno.test("every command refuses an unknown option with exit code 2 and what there is", async () => {
+  const refused = async (words: string) => {
+    const { code, out, error } = await run(...words.split(" ").filter(Boolean), "--fast");
+    assert.equal(error.split("\n").length, 1, error);
+    assert.deepEqual([code, out], [2, ""], words);
+    assert.match(error, /unknown option '--fast'; /);
+    return error;
+  };
+  for (const [words, choices] of CHOICES) {
+    const error = await refused(words);
+    assert.ok(error.includes(`; choose from ${choices}`), `${words}: ${error}`);
+  }
+  assert.match(await refused("checkpoint show x"), /; it takes no options$/);
+});
 
 Deno.test("--help lists the options and exits with 0", async () => {
   const { code, out } = await run("reproduce", "--help");

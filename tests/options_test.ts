@@ -272,6 +272,24 @@ Deno.test("--force trains again what is done", async () => {
   for (const date of after) assert.ok(!before.includes(date), "a record is as it was");
 });
 
+Deno.test("another protocol's report stands in a folder of its own and leaves the usual one as it is", async () => {
+  const usual = join(folder, "plain/paper");
+  const shown = ["report.html", "report.md", "tables/table_1.md", "figures/figure_3.svg"];
+  const state = () =>
+    Promise.all(shown.map(async (name) => {
+      const path = join(usual, name);
+      return [await Deno.readTextFile(path), (await Deno.stat(path)).mtime!.getTime()];
+    }));
+  const before = await state();
+  const { code, error } = await run(...words("plain", { "--protocol": "paper" }));
+  assert.equal(code, 0, error);
+  assert.deepEqual(await state(), before);
+  const own = join(usual, "protocol-paper");
+  assert.match(await Deno.readTextFile(join(own, "report.html")), /paper protocol/);
+  const table = await Deno.readTextFile(join(own, "tables/table_1.md"));
+  assert.match(table, /Images treated as the paper's text says\./);
+});
+
 Deno.test("without --skip-corrupt a damaged image stops the work in one line that names it", async () => {
   const { code, error } = await run(...words("stopped", { "--datasets": datasets }));
   assert.equal(code, 1);

@@ -51,6 +51,13 @@ Deno.test("the paper profile has the numbers of the released scripts", () => {
     ["progan", "stylegan", "stylegan2", "biggan", "cyclegan", "stargan", "gaugan"],
   );
   assert.deepEqual([paper.trainedOn.main.name, paper.trainedOn.latent.name], ["progan", "ldm"]);
+  // 224 px in patches of 14 and of 32 px, and the class token
+  assert.deepEqual(paper.backboneSizes, {
+    "ViT-L/14": { blocks: 24, width: 1024, length: 16 ** 2 + 1 },
+    "ViT-B/32": { blocks: 12, width: 768, length: 7 ** 2 + 1 },
+  });
+  assert.deepEqual([paper.pointImages, paper.batchSize, paper.folder], [2000, 8, ""]);
+  assert.equal(paper.isComparable, true);
   assert.equal(paper.notice, undefined, "its numbers are comparable with the paper's");
   assert.equal(paper.selection, undefined, "the best are those on the test sets, as released");
 });
@@ -86,6 +93,8 @@ Deno.test("the mini profile is the paper's protocol in small", () => {
   assert.deepEqual(perturbation, { probability: 0.5, resizePx: 73 });
   assert.deepEqual(epochs, { atEpochs: [3, 5, 10, 15], decayEpochs: [6, 11] });
   assert.deepEqual(fractions, [0.2, 0.5, 0.8, 1]);
+  assert.deepEqual([mini.pointImages, mini.batchSize, mini.folder], [600, 64, "mini"]);
+  assert.equal(mini.isComparable, false);
   assert.equal(mini.ganSets.length, 7);
   assert.match(mini.notice!, /not comparable with the paper/);
 });

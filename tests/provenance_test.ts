@@ -100,6 +100,18 @@ Deno.test("captions say where the protocol, the precision or the engine is not t
   for (const { id, caption } of [...tables, ...figures]) {
     assert.equal(caption, usual.get(id) + says);
   }
+  const alone = [
+    [{ engine: "tensorflow" }, "Heads trained by tensorflow."],
+    [{ precision: "int8" }, "Backbones in int8."],
+    [{ protocol: "paper" }, "Images treated as the paper's text says."],
+  ] as const;
+  for (const [changed, remark] of alone) {
+    const [table] = underConditions(section, {
+      ...{ engine: "onnx", precision: "full", protocol: "released" } as const,
+      ...changed,
+    }).tables;
+    assert.equal(table!.caption, `${usual.get(table!.id)} ${remark}`);
+  }
 });
 
 Deno.test("captions of what the best heads did say where validation has chosen them", () => {

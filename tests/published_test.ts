@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { isDeepStrictEqual } from "node:util";
 import { comparePublished, publishedReport } from "../lib/report/paper/published.ts";
+import { publishedRows } from "../lib/report/paper/published_rows.ts";
 import { EXPERIMENTS } from "../experiments/index.ts";
 import { testSetOf } from "../lib/data/catalog.ts";
+import { paper } from "../experiments/profiles/paper.ts";
 import { publishedLogs } from "../lib/published/logs.ts";
 import { publishedPoints } from "../lib/published/points.ts";
 import { printedCells } from "../lib/published/printed.ts";
@@ -70,6 +72,19 @@ Deno.test("the published logs are those that the project describes", async () =>
   const points = await publishedPoints();
   assert.equal(points.length, 3 * 7500);
   assert.ok(points.every(({ x, y }) => Number.isFinite(x) && Number.isFinite(y)));
+});
+
+Deno.test("a published row has the accuracy after its last epoch, and the view of its test sets", async () => {
+  const logs = await publishedLogs();
+  const rows = publishedRows(logs, paper.backboneSizes);
+  assert.ok(logs.runs.some(({ valAcc }) => valAcc[0] !== valAcc.at(-1)));
+  for (const [i, { valAcc, valLoss, trainingSet }] of logs.runs.entries()) {
+    const row = rows[i]!;
+    assert.equal(row.valAcc, valAcc[valAcc.length - 1]);
+    assert.equal(row.valLoss, valLoss[valLoss.length - 1]);
+    // the sets of §5.8 are judged by ten crops, all others by one
+    assert.equal(row.view, trainingSet === "ldm" ? "ten" : "center");
+  }
 });
 
 Deno.test("every published table and figure comes from a section, in the paper's numbering", () => {

@@ -4,6 +4,8 @@ import { EXPERIMENTS } from "../experiments/index.ts";
 import { inOrder, reproduce, type Reproduced } from "../lib/cli/reproduce.ts";
 import { exists } from "../lib/io/files.ts";
 import { makeSetup, type SetupOptions } from "../lib/runs/setup.ts";
+import { openSession } from "../lib/session/session.ts";
+import { smallCommandLine } from "./command_line.ts";
 import "./small_paper.ts";
 import { makeSmallWorld } from "./small_world.ts";
 import { temporaryFolder } from "./temporary.ts";
@@ -59,6 +61,16 @@ Deno.test("tables and report stand as soon as a section is done, whatever comes 
     assert.ok(await exists(join(results, profile.name, path)), path);
   }
   assert.deepEqual(await reported(results), { grid: true, synthbuster: false });
+
+  // a section of which a part was done before is no other
+  const folder = join(results, profile.name), records = join(folder, "records", "grid");
+  const [record] = Array.from(Deno.readDirSync(records), ({ name }) => name);
+  await Deno.remove(join(records, record!));
+  await Deno.remove(join(folder, "report.html"));
+  await Deno.rename(synthbuster, aside);
+  await assert.rejects(run(results, ["synthbuster"]));
+  await Deno.rename(aside, synthbuster);
+  assert.ok(await exists(join(folder, "report.html")));
 });
 
 Deno.test("what was made without some images is reported to those who may leave them out", async () => {
@@ -68,6 +80,11 @@ Deno.test("what was made without some images is reported to those who may leave 
   const { lines } = await run(results, ["synthbuster"], { skipCorrupt: true });
   const left = `Left out images that cannot be decoded: 1 of ${LARGE}; the records name them`;
   assert.ok(lines.includes(left), lines.join("\n"));
+  const options = { profile: "paper", data, results, skipCorrupt: true } as const;
+  await using session = await openSession(EXPERIMENTS, options);
+  const [row] = await session.rows("synthbuster");
+  const named = (await session.scores(row!, LARGE)).map(({ path }) => join(data, path));
+  assert.ok(named.length > 0 && !named.includes(join(synthbuster, image!)), named.join());
   const skipping = "skip-corrupt";
   assert.deepEqual(await reported(results, skipping), { grid: true, synthbuster: true });
   await run(results, ["grid"]);
@@ -119,4 +136,10 @@ Deno.test("a damaged best head is told, and all else is written", async () => {
     assert.ok(await exists(join(folder, path)), path);
   }
   assert.ok(!await exists(join(folder, "figures/figure_1.svg")));
+
+  const { code, error } = await smallCommandLine(
+    ...["reproduce", "--profile", "paper", "--only", "grid", "--data", data, "--results", results],
+  );
+  assert.equal(code, 1, "a head that is not kept ends the command with 1");
+  assert.ok(error.split("\n").includes(problems[0]!), error);
 });

@@ -2,10 +2,12 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { EXPERIMENTS } from "../experiments/index.ts";
 import grid from "../experiments/rine/grid.ts";
+import { openDetector } from "../lib/detectors/verdict.ts";
 import { ProgressDisplay } from "../lib/io/progress_bar.ts";
 import { openSession } from "../lib/session/session.ts";
 import type { OnProgress, Progress } from "../lib/io/progress.ts";
 import { tableToMarkdown } from "../lib/report/write/markdown.ts";
+import type { RunRow } from "../lib/runs/config.ts";
 import type { RunRecord } from "../lib/runs/record.ts";
 import { readScores } from "../lib/runs/scores.ts";
 import { readPaths } from "../lib/tokens/paths.ts";
@@ -20,7 +22,7 @@ await makeSmallWorld(folder);
 const data = join(folder, "mini"), results = join(folder, "results");
 const said = await smallCommandLine(
   ...["reproduce", "--profile", "paper", "--data", data, "--results", results],
-  ...["--only", "comparison,dataset_size"],
+  ...["--only", "comparison,dataset_size,epochs"],
 );
 assert.equal(said.code, 0, said.error);
 const session = await openSession(EXPERIMENTS, { profile: "paper", data, results });
@@ -156,6 +158,53 @@ Deno.test("a session's sweep gives the rows of its own records, of the session's
     assert.deepEqual(test, evaluations[0]!.test);
     assert.equal(config.training.classes.join(), smallProfile.classSets[0]!.classes.join());
   }
+});
+
+Deno.test("a session's detector of a row is the head after that row's epoch", async () => {
+  const record = (await records("epochs"))[0]!,
+    weight = ({ head }: RunRow) => head["contrastiveWeight"];
+  const rows = (await session.rows("epochs"))
+    .filter((row) => weight(row) === record.config.training.head["contrastiveWeight"]);
+  assert.deepEqual(rows.map(({ epochs }) => epochs), [2, 3]);
+  const [image] = await session.examples(smallProfile.testSets[0]!.name);
+  const scores: number[] = [];
+  for (const row of rows) {
+    const { checkpoint } = record.evaluations.find(({ epoch }) => epoch === row.epochs)!;
+    const head = join(results, "paper", checkpoint);
+    await using opened = await openDetector(head, { backbones: join(data, "backbones") });
+    const { score } = await (await session.detector(row)).detect(image!.image);
+    assert.equal(score, (await opened.detect(image!.image)).score, `${row.epochs} epochs`);
+    scores.push(score);
+  }
+  assert.notEqual(scores[0], scores[1]);
+});
+
+Deno.test("sweeps of a session's seeds are read again, the first that was run first", async () => {
+  for (const contrastiveWeight of [.6, .3, .5]) {
+    await quietly(() => session.sweep({ contrastiveWeights: [contrastiveWeight] }));
+  }
+  const again = await session.rows("sweep");
+  assert.deepEqual(
+    again.map(({ seed, head }) => [seed, head["contrastiveWeight"]]),
+    [[0, .6], [0, .3], [0, .5]],
+  );
+});
+
+Deno.test("what a session's sweep leaves out is as in the grid's best head", async () => {
+  const merits = (record: RunRecord) => record.epochs.at(-1)!;
+  const [byVal] = (await records("grid")).sort((a, b) =>
+    merits(b).valAcc - merits(a).valAcc || merits(a).valLoss - merits(b).valLoss
+  );
+  const chosen = [["test", best], ["val", byVal!]] as const;
+  const weights = [];
+  for (const [select, { config }] of chosen) {
+    const opened = await openSession(EXPERIMENTS, { profile: "paper", data, results, select });
+    const [row] = await quietly(() => opened.sweep({ projectionDims: [4] }));
+    assert.equal(row!.head["contrastiveWeight"], config.training.head["contrastiveWeight"]);
+    weights.push(row!.head["contrastiveWeight"]);
+  }
+  const [first] = smallProfile.grid.contrastiveWeights;
+  assert.ok(weights.some((weight) => weight !== first), "a grid that is not read says the same");
 });
 
 Deno.test("progress of every stage never falls and ends at its total", async () => {

@@ -109,6 +109,12 @@ Deno.test("a session in a small world", (t) =>
       assert.equal((await session.setsFigure(session.rows("grid"))).rows.length, 4);
     });
 
+    await t.step("a section that is misspelt is a type error, and is refused by name", async () => {
+      // @ts-expect-error no section has that name
+      const rows = session.rows("grdi");
+      await assert.rejects(rows, /^UserError: .*expected one of grid, .*; found grdi$/);
+    });
+
     await t.step("a sweep finds the grid's heads, and is read again", async () => {
       const [grid] = await session.rows("grid");
       const [first, second] = await session.sweep({

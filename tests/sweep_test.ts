@@ -95,11 +95,30 @@ Deno.test("what a sweep leaves out is as in the grid's best head of most classes
   });
 });
 
+Deno.test("a sweep starts from the grid's best head of RINE, whatever else the grid has", () => {
+  const { classes } = mini.classSets[2]!;
+  const other: RunRow = {
+    ...gridRow(classes, 64, .9),
+    detector: "other",
+    backbone: "Mini-L/8",
+    head: { rank: 4 },
+  };
+  const [run] = sweepRuns(mini, {}, [0], [gridRow(classes, 32, .7), other]);
+  assert.equal(run!.training.backbone, "Mini-B/16");
+  assert.equal(run!.training.head["projectionDim"], 32);
+});
+
+Deno.test("the rate falls at the start of an epoch, in the last one too", () => {
+  const epochs = [5, 6, 10, 11];
+  const runs = sweepRuns(mini, { epochs }, [0]);
+  assert.deepEqual(runs.map(({ training }) => training.decayEpochs), [[], [6], [6], [6, 11]]);
+});
+
 Deno.test("how heads are trained and tried can be swept too", () => {
   const runs = sweepRuns(mini, {
     variants: ["no TIE"],
     epochs: [1, 7],
-    fractions: [.5],
+    fractions: [.5, 1],
     learningRates: [1e-3],
     batchSizes: [8],
     view: "ten",
@@ -108,10 +127,17 @@ Deno.test("how heads are trained and tried can be swept too", () => {
     runs.map(({ training: { head, epochs, decayEpochs, fraction, learningRate, batchSize } }) => [
       ...[head["variant"], epochs, decayEpochs, fraction, learningRate, batchSize],
     ]),
-    [["no TIE", 1, [], .5, 1e-3, 8], ["no TIE", 7, [6], .5, 1e-3, 8]],
+    [
+      ["no TIE", 1, [], .5, 1e-3, 8],
+      ["no TIE", 1, [], 1, 1e-3, 8],
+      ["no TIE", 7, [6], .5, 1e-3, 8],
+      ["no TIE", 7, [6], 1, 1e-3, 8],
+    ],
   );
   assert.deepEqual(runs.map(({ evaluation: { view, atEpochs } }) => [view, atEpochs]), [
     ["ten", [1]],
+    ["ten", [1]],
+    ["ten", [7]],
     ["ten", [7]],
   ]);
 });
@@ -156,6 +182,11 @@ Deno.test("what a cell gives amiss is named, with what was wanted", () => {
     "contrastiveWeights, projectionLayers, projectionDims, variants, classSets, backbones, " +
       "testSets, epochs, fractions, learningRates, batchSizes, view; found projectionDim",
   );
+});
+
+Deno.test("a field of a sweep that is misspelt is a type error too", () => {
+  // @ts-expect-error the field is projectionDims
+  assert.throws(() => sweepRuns(mini, { projectionDim: [16] }, [0]), /; found projectionDim$/);
 });
 
 function testSetsOf({ testSets, synthbusterSets }: typeof mini): string {

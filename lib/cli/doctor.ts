@@ -1,5 +1,5 @@
 /**
- * `deno task doctor`: what is there of a profile's images and backbones, and which sections can run.
+ * `deno task doctor`: which of a profile's images and backbones are there, and which sections can run.
  * @module
  */
 import type { Command } from "commander";
@@ -27,7 +27,7 @@ export function registerDoctor(program: Command, experiments: Experiments): void
   // of a world that is made there is little to say
   const brought = Object.values(profiles).find(({ made }) => !made)?.name;
   program.command("doctor")
-    .description("what is there of a profile's images and backbones, and which sections can run")
+    .description("which of a profile's images and backbones are there, and which sections can run")
     .addOption(choice("--profile <name>", "whose images", Object.keys(profiles), brought))
     .addOption(onlyOption(experiments))
     .addOption(pathOption("--data <folder>", "holds images and backbones", "data"))

@@ -10,7 +10,7 @@ import type { Section } from "../runs/section.ts";
 import type { Setup } from "../runs/setup.ts";
 import { Status } from "../runs/status.ts";
 
-/** What a step costs besides its products, in seconds. */
+/** Fixed cost of a training step beside its matrix products, in seconds. */
 const STEP_OVERHEAD_SECONDS = .5e-3;
 
 /**

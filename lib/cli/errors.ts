@@ -76,17 +76,23 @@ export function usageLine({ code, message }: CommanderError, program: Command): 
     const unknown = process.argv.find((word) =>
       word.startsWith("-") && !known.includes(word.split("=", 1)[0]!)
     );
-    if (unknown !== undefined) return `${line}; unknown option '${unknown}'`;
+    if (unknown !== undefined) return `${line}; unknown option '${unknown}'; ${choicesOf(command)}`;
   }
   if (code === "commander.unknownOption" || code === "commander.excessArguments") {
-    return `${line}; choose from ${command.options.map(({ long }) => long).join(", ")}`;
+    return `${line}; ${choicesOf(command)}`;
   }
   if (code === "commander.unknownCommand" || code === "commander.help") {
-    return `${code === "commander.help" ? "no command" : line}; choose from ${
-      command.commands.map((one) => one.name()).join(", ")
-    }`;
+    return `${code === "commander.help" ? "no command" : line}; ${choicesOf(command)}`;
   }
   return line;
+}
+
+/** The words that a command takes: those of its commands, else its options. */
+function choicesOf({ commands, options }: Command): string {
+  const words = commands.length > 0
+    ? commands.map((one) => one.name())
+    : options.map(({ long }) => long);
+  return words.length === 0 ? "it takes no options" : `choose from ${words.join(", ")}`;
 }
 
 /** The command that the words name, as far as they do. */

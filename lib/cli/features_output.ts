@@ -12,7 +12,7 @@ import { withLock } from "../io/lock.ts";
 import type { FeatureSource } from "../tokens/set_index.ts";
 import { keyOfFile } from "../tokens/store.ts";
 
-/** What lies beside the tokens. */
+/** The JSON description that is written beside the `.npy` file. */
 export interface FeaturesDescription {
   readonly kind: typeof KIND;
   /** A hash of all that the tokens depend on. */
@@ -31,7 +31,7 @@ export interface FeaturesDescription {
   readonly unreadable?: readonly string[];
 }
 
-/** Tells our descriptions from others' files. */
+/** Marks a JSON file as a description that this command wrote. */
 const KIND = "rine-features";
 
 /** Held while the files are made. */
@@ -94,8 +94,8 @@ export async function placeFeatures(
 }
 
 /**
- * Works in the folder where tokens lie until they are finished, while no other process does. What is
- * left in it when the work is done was for nothing, and goes; what failed can go on from there.
+ * Works in the folder of unfinished tokens, under a lock. When the work succeeds, what is left in the
+ * folder is deleted; when it fails, it stays, and the next call goes on from there.
  * @param onWait told that another process works there
  */
 export async function inUnfinished<T>(

@@ -9,7 +9,7 @@ import { DEVICE_CHOICES } from "../onnx/session.ts";
 import { THEMES } from "../report/theme.ts";
 import type { Experiments } from "../runs/section.ts";
 
-/** What `--device` takes; `auto` is resolved before anything is set up with it. */
+/** A value of `--device`; `auto` is resolved to a device before a setup is made. */
 export type DeviceChoice = typeof DEVICE_CHOICES[number];
 
 /** An option that takes one of some words. */
@@ -30,7 +30,7 @@ export function pathOption(flags: string, text: string, value?: string): Option 
 /** `--device` */
 export const DEVICE: Option = choice("--device <name>", "where graphs run", DEVICE_CHOICES, "cpu");
 
-/** What `--precision` says of itself. */
+/** Help text of `--precision`. */
 export const PRECISION_TEXT = "int8 is for the CPU: faster and a little off";
 
 /** `--precision` */

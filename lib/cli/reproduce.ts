@@ -106,11 +106,11 @@ export function inOrder({ sections }: Experiments, names: readonly string[]): re
   return sections.filter(({ name }) => wanted.has(name));
 }
 
-/** What there is to say of a reproduction. */
+/** What a reproduction reports to the user. */
 export interface Reproduced {
   /** A summary for people. */
   readonly lines: readonly string[];
-  /** What was found damaged and is not in it; a line each, with what to do. */
+  /** Damaged best heads, which are left as they are: a line each, with what to do. */
   readonly problems: readonly string[];
 }
 
@@ -192,10 +192,10 @@ class Reporting {
   heads: BestHeads = { copies: new Map(), problems: [] };
   readonly #setup: Setup;
   readonly #status: Status;
-  /** What was done just now, by the names of sections. */
+  /** A line on each section that this call has run, by name. */
   readonly #lines = new Map<string, string>();
   readonly #written = new Set<string>();
-  /** Names of sections that were done before. */
+  /** Names of the sections that were finished before this call. */
   #before: readonly string[] | undefined;
   #fewer: Promise<string | undefined> | undefined;
 

@@ -1,5 +1,5 @@
 /**
- * What a user's folders hold, beside what the catalog expects of them.
+ * Examines a user's image folders and compares them with what the catalog expects.
  * @module
  */
 import { UserError } from "../io/errors.ts";
@@ -38,7 +38,7 @@ export interface ExamineOptions {
   readonly onProgress?: OnProgress;
 }
 
-/** What was found of all sets. */
+/** Reports on all sets that were examined. */
 export interface Examination {
   /** In the order asked for. */
   readonly sets: readonly SetReport[];

@@ -1,5 +1,5 @@
 /**
- * What a user has on disk of a profile, and which sections can run with it.
+ * Which of a profile's sets and backbones are on disk, and which sections can run with them.
  * @module
  */
 import { join } from "node:path";
@@ -13,7 +13,7 @@ import { type Examination, examine, type SetToExamine } from "./examine.ts";
 import { type Needs, profileSets, sectionNeeds } from "./needs.ts";
 import type { SetReport } from "./set_report.ts";
 
-/** What to examine. */
+/** Which sections to examine, and how closely. */
 export interface DoctorOptions {
   /** Names of sections that are asked for; all where there are none. */
   readonly only: readonly string[];
@@ -35,7 +35,7 @@ export interface SectionReport {
   readonly section: string;
   readonly title: string;
   readonly canRun: boolean;
-  /** What keeps it from running, a few words each. */
+  /** Why it cannot run, a few words each; empty where it can. */
   readonly problems: readonly string[];
 }
 

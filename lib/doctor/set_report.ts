@@ -1,5 +1,5 @@
 /**
- * What the doctor says of one set of images.
+ * The doctor's report on one set of images.
  * @module
  */
 import type { ImageFormat } from "../image/header.ts";
@@ -56,7 +56,7 @@ export interface Bias {
   readonly text: string;
 }
 
-/** What was found of a set. */
+/** Report on one set. */
 export interface SetReport {
   /** Name of the set. */
   readonly name: string;

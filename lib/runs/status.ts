@@ -27,7 +27,7 @@ export async function findRecord(
   return skippedImages && !skipCorrupt ? undefined : await store.find(section, key);
 }
 
-/** What of a run is on disk. */
+/** Status of one run on disk. */
 export interface RunStatus extends PlannedRun {
   /** Its record, where nothing is left to do. */
   readonly record?: RunRecord;
@@ -35,13 +35,13 @@ export interface RunStatus extends PlannedRun {
   readonly isTrained: boolean;
 }
 
-/** What of a section is on disk. */
+/** Status of one section on disk: its runs, its records and the rows that they give. */
 export interface SectionStatus {
   readonly section: Section;
   readonly configs: readonly RunConfig[];
   /** In the order of the configurations; absent where runs have no names: images are missing. */
   readonly runs?: readonly RunStatus[];
-  /** What is missing that would name its runs; absent where nothing is. */
+  /** Which images or backbones are missing; absent where all are there. */
   readonly problem?: string;
   /** Whether all runs are done, and those of the sections it depends on. */
   readonly isDone: boolean;

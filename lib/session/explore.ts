@@ -13,7 +13,7 @@ import type { RunRow } from "../runs/config.ts";
 import type { Profile } from "../runs/profile.ts";
 import { meanScore } from "../runs/select.ts";
 
-/** What a tooltip tells of a run. */
+/** Fields of a run that its tooltip shows. */
 const TOOLTIP = [
   ...["training", "backbone", "ξ", "q", "d′"].map((field) => ({ field })),
   { field: "value", title: "ACC", format: ".1%" },
@@ -46,7 +46,7 @@ export function runsFigure(profile: Profile, rows: readonly RunRow[]): Figure {
   const menus = ["training", "backbone", "ξ", "q", "d′"].map((field, i) => ({
     field,
     name: `menu${i}`,
-    values: [...new Set(data.map((row) => row[field]!))],
+    values: [...new Set(data.flatMap((row) => row[field] ?? []))],
   })).filter(({ values }) => values.length > 1);
   return {
     id: "runs",
@@ -131,12 +131,15 @@ export function setsFigure(profile: Profile, rows: readonly RunRow[]): Figure {
   };
 }
 
-/** What tells a run from others. */
-function named(profile: Profile, { trainingSet, classes, backbone, head }: RunRow): FigureRow {
+/** The choices that a run is told apart by; heads of other detectors have no ξ, q and d′. */
+function named(profile: Profile, row: RunRow): FigureRow {
+  const { detector, trainingSet, classes, backbone, head } = row;
   const { latent } = profile.trainedOn;
+  const training = trainingSet === latent.name ? latent.title : classSetName(profile, classes);
+  if (detector !== "rine") return { training, backbone };
   const { contrastiveWeight, projectionLayers, projectionDim } = readRineHead(head);
   return {
-    training: trainingSet === latent.name ? latent.title : classSetName(profile, classes),
+    training,
     backbone,
     "ξ": contrastiveWeight,
     "q": projectionLayers,

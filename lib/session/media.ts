@@ -83,7 +83,7 @@ function withMeans(row: object): object {
   return { ...row, acc, ap };
 }
 
-/** What is shown, the field that tells it, and those that it must have. */
+/** Kinds of things to show: the field each is recognised by, and the fields it must have. */
 const KINDS = [
   ["figure", "spec", ["id", "title", "caption", "columns", "rows", "spec"]],
   ["report", "tables", ["tables", "figures"]],

@@ -1,5 +1,5 @@
 /**
- * The world that a session looks at: opened where it is first asked for, and never made.
+ * The images and backbones that a session reads: opened at their first use, never made.
  * @module
  */
 import { join } from "node:path";
@@ -10,11 +10,11 @@ import { reproduceCommand, type Setup } from "../runs/setup.ts";
 import { Status } from "../runs/status.ts";
 import { openMadeWorld, type World } from "../runs/world.ts";
 
-/** A session whose world is there. */
+/** The images, backbones and results that a session reads. */
 export class OpenedWorld implements AsyncDisposable {
   readonly setup: Setup;
   readonly world: World;
-  /** What of sections is done. */
+  /** Which sections are done. */
   readonly status: Status;
   /** Backbones that are not the profile's. */
   readonly #further = new Map<string, Backbone>();

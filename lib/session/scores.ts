@@ -15,7 +15,7 @@ import { readLabels } from "../tokens/rows.ts";
 import { findFeatures } from "../tokens/store.ts";
 import { showingProgress } from "./progress.ts";
 
-/** What a detector said of one image of a test set. */
+/** The score that a detector gave to one image of a test set. */
 export interface ImageScore {
   /** Path of its file, relative to the data root or absolute. */
   readonly path: string;
@@ -27,7 +27,7 @@ export interface ImageScore {
   readonly score: number;
 }
 
-/** A head after some epoch: what a row tells of. */
+/** The head that a row is about: its run, and the epoch after which it was evaluated. */
 export interface Tried {
   readonly record: RunRecord;
   /** Epochs trained when evaluated. */
@@ -92,7 +92,7 @@ async function readableImages(
   })).filter((_, i) => !unreadable.has(i));
 }
 
-/** What tries images: a detector of this project, or one of the reader's own. */
+/** Anything that scores images: a detector of this project, or one of the reader's own. */
 export interface Judge {
   /**
    * Scores images, in their order.

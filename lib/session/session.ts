@@ -1,6 +1,6 @@
 /**
- * What notebooks know of experiments: rows and reports of what has been run, sweeps of the reader's
- * own, and detectors made of the best heads.
+ * Experiments in a notebook: rows and reports of finished sections, sweeps of the reader's own, and
+ * detectors made of the best heads.
  * @module
  */
 import { join } from "node:path";
@@ -32,7 +32,7 @@ import { showing, showingReport } from "./show.ts";
 import { type Sweep, sweepRuns } from "./sweep.ts";
 import { SWEEP, sweptRecords } from "./swept.ts";
 
-/** What a session is opened on. Results are found where `reproduce` was run with the same. */
+/** Options of a session. It finds the results that `reproduce` made with the same options. */
 export type SessionOptions = Omit<SetupOptions, "force">;
 
 /** Rows, or the promise of them: a call that returns rows can be handed on as it is. */

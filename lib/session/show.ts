@@ -81,7 +81,7 @@ async function displayed(thing: object, theme: ThemeName): Promise<MediaBundle> 
   return {};
 }
 
-/** What a thing is, in one line. */
+/** A thing in one line, as Deno prints it. */
 function lineOf(thing: object): string {
   if (Array.isArray(thing)) return listLine(thing);
   if ("spec" in thing) {

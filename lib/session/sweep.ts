@@ -40,7 +40,7 @@ export interface Sweep {
   readonly view?: string;
 }
 
-/** The values of a list that fit, in words and as a test. */
+/** The values that a list may hold: in words, and as a check. */
 type Wanted = readonly [words: string, fits: (value: unknown) => boolean];
 
 const COUNTS: Wanted = ["whole numbers from 1", (value) => Number.isInteger(value) && +value! >= 1];
@@ -49,7 +49,7 @@ const VIEWS: readonly string[] = ["center", "ten", ...PERTURBATIONS];
 
 /**
  * The runs of a sweep.
- * @param rows of the grid, whose best head stands for what is left out; often none
+ * @param rows of the grid, whose best head of RINE stands for what is left out; often none
  * @throws {UserError} where a field is unknown, or a value is not the profile's or out of range
  */
 export function sweepRuns(
@@ -60,7 +60,8 @@ export function sweepRuns(
 ): RunConfig[] {
   assertSweep(profile, sweep);
   const { grid, training, backbones, classSets, trainedOn, epochs: { decayEpochs } } = profile;
-  const best = bestHeads(profile, rows).at(-1)?.rows[0];
+  const own = rows.filter(({ detector }) => detector === "rine");
+  const best = bestHeads(profile, own).at(-1)?.rows[0];
   const head = best?.head as RineHead | undefined;
   const { testSets = testSetNames(profile), view = "center" } = sweep;
   return product({
@@ -112,7 +113,7 @@ function assertSweep(profile: Profile, sweep: Sweep): void {
   }
 }
 
-/** What the lists of a sweep may hold. */
+/** The values that each list of a sweep may hold. */
 function wantedOf(profile: Profile): Record<Exclude<keyof Sweep, "view">, Wanted> {
   const one = (names: readonly string[]): Wanted => [
     names.join(", "),

@@ -64,7 +64,7 @@ export function chosenRemark({ selection = "test" }: Profile): string {
       "test sets.";
 }
 
-/** What is shown of several seeds. */
+/** Sentences on how several seeds are shown. */
 const SEEDS_SHOWN = {
   spread: (count: number) => `Numbers are mean ± standard deviation over ${count} seeds`,
   mean: (count: number) => `Values are means over ${count} seeds`,

@@ -22,7 +22,7 @@ export interface FinishedSection {
   readonly records: readonly RunRecord[];
   /** The section's own, in the order of the records, then those of the sections it depends on. */
   readonly rows: readonly RunRow[];
-  /** What was done for it just now; absent where it had been done before. */
+  /** A line on what this call did for it; absent where it was done before. */
   readonly line?: string;
 }
 
@@ -38,7 +38,7 @@ export interface PointsChoice {
 }
 
 /**
- * What a section's tables and figures are made of.
+ * The data that a section's tables and figures are made of.
  * @returns `undefined` where it shows points that are not on disk and are not to be made
  */
 export async function shownOf(
@@ -74,7 +74,7 @@ export async function reportSections(
   return reports;
 }
 
-/** What {@linkcode writeSections} is told besides the sections. */
+/** Options of {@linkcode writeSections}. */
 export interface WritingOptions {
   /** Paths that were written, in this call and in those before; new ones are added. */
   readonly written: Set<string>;
@@ -131,7 +131,7 @@ function missingRemark(setup: Setup, reports: readonly ReportedSection[]): { rem
 }
 
 /**
- * What stands at the head of the report.
+ * The notice at the head of the report.
  * @param fewer that some sets are not whole
  */
 export function reportNotice(

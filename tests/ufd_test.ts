@@ -264,6 +264,24 @@ Deno.test("ties are real, whatever their length; a query of zeros is as far from
   await scorer.dispose();
 });
 
+Deno.test("what is nearer by less than a score can show is still decided by it", async () => {
+  const query = Float32Array.of(1, 0);
+  // 1 − cosine of about 2e-9 and 4.5e-9: the same product in float32
+  const near = Float32Array.of(1, 2 ** -14), far = Float32Array.of(1, 1.5 * 2 ** -14);
+  for (const [real, fake, isGenerated] of [[near, far, false], [far, near, true]] as const) {
+    const scorer = await openBank(real, fake, 2, "mean", 1);
+    const logits = await scorer.logits(query, 1);
+    assert.equal(scoresOf(logits, 1)[0]! > .5, isGenerated);
+    await scorer.dispose();
+  }
+  // and so is which of a bank is the nearest
+  const searcher = await Searcher.open(2, { threads: 1 });
+  const bank = Float32Array.of(...far, ...far, ...near);
+  const { places } = await searcher.nearest(slabsOf(bank, 2), query, 2);
+  assert.deepEqual([...places], [2, 0]);
+  await searcher.dispose();
+});
+
 Deno.test("over several slabs the nearest are those of a search by hand, the first of those as near", async () => {
   const width = 6, count = 2 * SLAB_ROWS + 100, queries = 40, k = 5;
   const random = randomStream("slabs");

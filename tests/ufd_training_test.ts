@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { describeCheckpoint } from "../lib/cli/checkpoint.ts";
+import { convertCheckpoint, describeCheckpoint } from "../lib/cli/checkpoint.ts";
 import { checkpointFacts } from "../lib/detectors/checkpoint_file.ts";
 import {
   checkpointPath,
@@ -358,7 +358,8 @@ Deno.test("both are trained, tried above chance, opened, described and used from
     const shown = await describeCheckpoint(head);
     assert.match(shown, i === 0 ? /linear layer\n {2}features +64\n/ : /neighbours \(k\) +[13]\n/);
   }
-  const head = join(results, records[0]!.evaluations[0]!.checkpoint);
+  const head = join(results, "fc_weights.pth");
+  await convertCheckpoint(join(results, records[0]!.evaluations[0]!.checkpoint), head);
   const image = join(data, "mini", await firstPng(join(data, "mini")));
   const { code, out, error } = await commandLine(
     ...["detect", "--head", head, "--backbone", SMALL_BACKBONE],
@@ -366,6 +367,67 @@ Deno.test("both are trained, tried above chance, opened, described and used from
   );
   assert.equal(code, 0, error);
   assert.match(out, /: (real|generated) \(score \d\.\d\d\)$/);
+});
+
+Deno.test("heads copied to the folder above find their bank, alone they say that it is not there", async () => {
+  const results = temporaryFolder("copied_");
+  await train("ufd_neighbours", [NEIGHBOURS], results, { epochs: 1, keep: [1] });
+  const head = join(results, checkpointPath("head0", 1));
+  await Deno.copyFile(head, join(results, "best.safetensors"));
+  const detector = detectorNamed("ufd_neighbours");
+  const sizes = { blocks: 1, width: WIDTH };
+  assert.deepEqual(await detector.sizesOf(join(results, "best.safetensors")), sizes);
+  const alone = join(temporaryFolder("alone_"), "best.safetensors");
+  await Deno.copyFile(head, alone);
+  await assert.rejects(
+    detector.sizesOf(alone),
+    /expected its bank bank-\w+\.safetensors beside it/,
+  );
+  const { metadata } = await readSafetensors(head);
+  const other = await writeBankOf(metadata["bank"]!);
+  await Deno.copyFile(head, join(other, "best.safetensors"));
+  await assert.rejects(detector.sizesOf(join(other, "best.safetensors")), /found bank none of it/);
+});
+
+/** A folder with a bank that says of itself to be another than its name says. */
+async function writeBankOf(name: string): Promise<string> {
+  const folder = temporaryFolder("other_");
+  const one = tensor(new Float32Array(WIDTH).fill(1), [1, WIDTH]);
+  await writeSafetensors(join(folder, name), [["bank.real", one], ["bank.fake", one]], {
+    fingerprint: "none of it",
+  });
+  return folder;
+}
+
+Deno.test("readings and k that share a bank score each batch anew", async () => {
+  const results = temporaryFolder("shared_");
+  const heads = [1, 5, 3].map((k) => ({ ...NEIGHBOURS, k }));
+  await train("ufd_neighbours", heads, results, { epochs: 1, keep: [1] });
+  const detector = detectorNamed("ufd_neighbours");
+  const open = (h: number) =>
+    detector.open(join(results, checkpointPath(`head${h}`, 1)), { engine: "onnx", threads: 1 });
+  const buffer = new Float32Array(4 * WIDTH),
+    batches = [0, 1].map((batch) => {
+      const random = randomStream("batch", batch);
+      return Float32Array.from(buffer, () => random.normal());
+    });
+  const alone: number[][] = [];
+  for (const h of heads.keys()) {
+    for (const batch of batches) {
+      const scorer = await open(h);
+      alone.push([...await scorer.logits(batch, 4)]);
+      await scorer.dispose();
+    }
+  }
+  const scorers = await Promise.all(heads.map((_, h) => open(h)));
+  for (const [b, batch] of batches.entries()) {
+    buffer.set(batch);
+    for (const [h, scorer] of scorers.entries()) {
+      assert.deepEqual([...await scorer.logits(buffer, 4)], alone[2 * h + b]);
+    }
+  }
+  for (const scorer of scorers) await scorer.dispose();
+  assert.equal(new Set(alone.map(String)).size, 6);
 });
 
 /** Some image of a folder. */

@@ -145,6 +145,25 @@ Deno.test("rates fall, the best is written and training ends where the released 
   }
 });
 
+Deno.test("after the first phase a gain is another, and each phase has its own best", () => {
+  const stopping = { patience: 1, deltaFirst: .125, deltaLater: .25, smallestRate: .001 };
+  let phase = FIRST_PHASE;
+  // by .125 it gains at first only
+  const gains = [.25, .375, .375, .125, .25, .125, .375].map((accuracy) => {
+    phase = afterEpoch(phase, accuracy, 1, stopping);
+    return [phase.gained, phase.drops];
+  });
+  assert.deepEqual(gains, [
+    [true, 0],
+    [true, 0],
+    [false, 1],
+    [true, 1],
+    [false, 2],
+    [true, 2],
+    [true, 2],
+  ]);
+});
+
 /** Opens a bank that lies in a file by itself. */
 async function openBank(
   real: Float32Array,
@@ -352,4 +371,24 @@ Deno.test("the threshold that suits a set best is the released script's, with wh
     ];
     pairs.forEach(([found, expected], i) => close(found!, expected!, 1e-9, `${name} ${i}`));
   }
+});
+
+Deno.test("of thresholds as good as one another the last image's is taken, in the images' order", () => {
+  const labels = Uint8Array.of(1, 0, 1, 0, 1, 0);
+  // at or above .2, .6 and .8, four of six are right
+  assert.equal(oracleScores(labels, [.8, .7, .6, .1, .2, .3]).threshold, .2);
+  assert.equal(oracleScores(labels, [.8, .7, .2, .1, .6, .3]).threshold, .6);
+});
+
+Deno.test("where labels touch at one score it is the threshold, above which half of them lie", () => {
+  const found = oracleScores(Uint8Array.of(0, 1, 0, 1), [.5, .75, .5, .5]);
+  assert.deepEqual(found, {
+    threshold: .5,
+    acc: .75,
+    accReal: 1,
+    accGenerated: .5,
+    accAtOrAbove: .5,
+  });
+  // the middle, where there is one
+  assert.equal(oracleScores(Uint8Array.of(0, 1), [.25, .75]).threshold, .5);
 });

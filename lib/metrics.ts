@@ -97,6 +97,63 @@ export function rocAuc(labels: Uint8Array, scores: Scores): number {
   return rankedAuc(rank(labels, scores));
 }
 
+/** What the best threshold for a set would have come to. */
+export interface OracleScores {
+  /** The threshold; of equally good ones that of the last image. */
+  readonly threshold: number;
+  /** Accuracy above it; at it an image counts as real, as everywhere. */
+  readonly acc: number;
+  /** Of real images. */
+  readonly accReal: number;
+  /** Of generated images. */
+  readonly accGenerated: number;
+  /** Accuracy at or above it, by which it was chosen. */
+  readonly accAtOrAbove: number;
+}
+
+/**
+ * Measures with the threshold that suits the set best, which nobody knows beforehand: each image's score
+ * is tried, and where the labels do not overlap, the middle between them is taken. Paper: Ojha, Li & Lee,
+ * CVPR 2023, §5.3. Released: UniversalFakeDetect, `validate.py`, `find_best_threshold`, `calculate_acc`.
+ * @throws as {@linkcode evaluateScores}
+ */
+export function oracleScores(labels: Uint8Array, scores: Scores): OracleScores {
+  const ranking = rank(labels, scores);
+  const threshold = oracleThreshold(labels, scores, ranking);
+  let right = 0;
+  labels.forEach((label, i) => right += Number(scores[i]! >= threshold === (label === 1)));
+  return {
+    threshold,
+    ...accuracies(labels, scores, threshold),
+    accAtOrAbove: right / labels.length,
+  };
+}
+
+function oracleThreshold(labels: Uint8Array, scores: Scores, ranking: Ranking): number {
+  let highestReal = -Infinity, lowestGenerated = Infinity, reals = 0;
+  labels.forEach((label, i) => {
+    if (label === 1) lowestGenerated = Math.min(lowestGenerated, scores[i]!);
+    else {
+      highestReal = Math.max(highestReal, scores[i]!);
+      reals++;
+    }
+  });
+  if (highestReal <= lowestGenerated) return (highestReal + lowestGenerated) / 2;
+  // how many are right where all of a group and above are called generated
+  const right = new Map<number, number>();
+  let group = 0;
+  walk(ranking, (real, generated) => {
+    const end = ranking.groupEnds[group++]!;
+    right.set(ranking.scores[end - 1]!, generated + reals - real);
+  });
+  const best = Math.max(...right.values());
+  let threshold = 0;
+  labels.forEach((_, i) => {
+    if (right.get(scores[i]!) === best) threshold = scores[i]!;
+  });
+  return threshold;
+}
+
 /** Images by falling score; images of one score form a group. */
 interface Ranking {
   /** [count] */
@@ -201,11 +258,11 @@ function rankedTpr(ranking: Ranking, falsePositiveRate: number): number {
   return found / total;
 }
 
-function accuracies(labels: Uint8Array, scores: Scores) {
+function accuracies(labels: Uint8Array, scores: Scores, threshold = THRESHOLD) {
   const right = [0, 0], count = [0, 0];
   labels.forEach((label, i) => {
     count[label]! += 1;
-    if (scores[i]! > THRESHOLD === (label === 1)) right[label]! += 1;
+    if (scores[i]! > threshold === (label === 1)) right[label]! += 1;
   });
   return {
     accReal: right[0]! / count[0]!,

@@ -85,7 +85,8 @@ Deno.test("a file whose tensors are no detector's is told by their names, whatev
   await writeSafetensors(path, [["gate", { data: Float32Array.of(1), shape: [1] }]]);
   await assert.rejects(detectorOf(path), {
     name: "UserError",
-    message: `Cannot load ${path}: expected a checkpoint of RINE; found tensors gate`,
+    message: `Cannot load ${path}: expected a checkpoint of RINE, UFD linear probe, ` +
+      "UFD nearest neighbours; found tensors gate",
   });
 });
 

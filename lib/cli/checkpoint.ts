@@ -5,7 +5,6 @@
 import type { Command } from "commander";
 import { readCheckpointFile } from "../detectors/checkpoint_file.ts";
 import { detectorOf } from "../detectors/index.ts";
-import { loadLinearProbe } from "../detectors/ufd/probe.ts";
 import { UserError } from "../io/errors.ts";
 import { writePytorchFile } from "../io/pytorch_file.ts";
 import { writeSafetensors } from "../io/safetensors.ts";
@@ -25,7 +24,7 @@ export function registerCheckpoint(program: Command): void {
 }
 
 /**
- * Converts a head or UFD's linear layer between `.pth` and `.safetensors`, told by the ending of
+ * Converts a head between `.pth` and `.safetensors`, told by the ending of
  * `output`; `input` is told by its content. Adam's moments are left out.
  * @returns what was done, a line
  * @throws {UserError} where `output` ends otherwise, or is a `.pth` and the head is ablated: the
@@ -40,8 +39,9 @@ export async function convertCheckpoint(input: string, output: string): Promise<
       `Cannot convert to ${output}: expected a name ending in .pth or .safetensors`,
     );
   }
-  const { tensors, metadata } = await readCheckpointFile(input);
-  const { title } = await contentOf(input, tensors);
+  const { kind: detector } = await detectorOf(input);
+  await detector.sizesOf(input); // checks it
+  const { tensors, metadata } = await (detector.ownTensors?.(input) ?? readCheckpointFile(input));
   const { ablation = "none" } = metadata;
   if (format === "pth" && ablation !== "none") {
     throw new UserError(
@@ -52,34 +52,16 @@ export async function convertCheckpoint(input: string, output: string): Promise<
   }
   if (format === "safetensors") await writeSafetensors(output, tensors, metadata);
   else await writePytorchFile(output, tensors);
-  return `${input} → ${output}: ${title}, ${tensors.size} tensors`;
+  return `${input} → ${output}: head of ${detector.title}, ${tensors.size} tensors`;
 }
 
 /**
- * Describes a head or UFD's linear layer: sizes, parameter count, what was written beside it, and what
+ * Describes a head: sizes, parameter count, what was written beside it, and what
  * the detector has to say of it.
  * @returns lines for a person to read
  * @throws {UserError} where the file holds another model, is damaged or holds more than tensors
  */
 export async function describeCheckpoint(path: string): Promise<string> {
-  const { tensors } = await readCheckpointFile(path);
-  return (await (await contentOf(path, tensors)).describe()).join("\n");
-}
-
-/** Which model a checkpoint holds, after checking the file. */
-async function contentOf(
-  path: string,
-  tensors: ReadonlyMap<string, unknown>,
-): Promise<{ readonly title: string; describe(): Promise<string[]> }> {
-  if (tensors.has("weight")) {
-    const { weight } = await loadLinearProbe(path), title = "UFD's linear layer";
-    const features = `  ${"features".padEnd(24)}${weight.length}`;
-    return { title, describe: () => Promise.resolve([`${path}: ${title}`, features]) };
-  }
   const { kind: detector } = await detectorOf(path);
-  await detector.sizesOf(path);
-  return {
-    title: `head of ${detector.title}`,
-    describe: () => detector.describeCheckpoint(path),
-  };
+  return (await detector.describeCheckpoint(path)).join("\n");
 }

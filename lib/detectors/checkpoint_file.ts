@@ -4,8 +4,8 @@
  */
 import { UserError } from "../io/errors.ts";
 import { parseJson } from "../io/files.ts";
-import { isPytorchFile, readPytorchFile } from "../io/pytorch_file.ts";
-import { readSafetensors, type SafetensorsFile } from "../io/safetensors.ts";
+import { isPytorchFile, readPytorchFile, readPytorchNames } from "../io/pytorch_file.ts";
+import { readSafetensors, readSafetensorsHeader, type SafetensorsFile } from "../io/safetensors.ts";
 import type { TrainingConfig } from "./detector.ts";
 
 /** Before the names of the moments that a head in training keeps. */
@@ -13,15 +13,37 @@ export const FIRST_MOMENT = "firstMoment.", SECOND_MOMENT = "secondMoment.";
 
 /**
  * Reads a checkpoint's tensors, of whichever format and detector; an optimiser's moments stay aside.
+ * @param isWanted by a tensor's name, whether to read it; all where it is left out
  * @throws {UserError} where the file is truncated, of neither format, or holds more than tensors
  */
-export async function readCheckpointFile(path: string): Promise<SafetensorsFile> {
-  if (await isPytorchFile(path)) return { tensors: await readPytorchFile(path), metadata: {} };
-  const { tensors, metadata } = await readSafetensors(path);
-  const own = [...tensors].filter(([name]) =>
+export async function readCheckpointFile(
+  path: string,
+  isWanted: (name: string) => boolean = () => true,
+): Promise<SafetensorsFile> {
+  if (await isPytorchFile(path)) {
+    return { tensors: await readPytorchFile(path, isWanted), metadata: {} };
+  }
+  const { names } = await readCheckpointNames(path);
+  return await readSafetensors(path, [...names].filter(isWanted));
+}
+
+/** What a checkpoint says without its values being read: the names of its tensors, and metadata. */
+export interface CheckpointNames {
+  readonly names: ReadonlySet<string>;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/**
+ * Reads the names of a checkpoint's tensors, whatever the size of the file.
+ * @throws {UserError} as {@linkcode readCheckpointFile}
+ */
+export async function readCheckpointNames(path: string): Promise<CheckpointNames> {
+  if (await isPytorchFile(path)) return { names: await readPytorchNames(path), metadata: {} };
+  const { tensors, metadata } = await readSafetensorsHeader(path);
+  const own = [...tensors.keys()].filter((name) =>
     !name.startsWith(FIRST_MOMENT) && !name.startsWith(SECOND_MOMENT)
   );
-  return { tensors: new Map(own), metadata };
+  return { names: new Set(own), metadata };
 }
 
 /** The features that a head was trained on, as its checkpoint says. */

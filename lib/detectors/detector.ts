@@ -5,6 +5,7 @@
  */
 import { join } from "node:path";
 import type { FeatureSizes, Tap } from "../backbones/backbone.ts";
+import type { SafetensorsFile } from "../io/safetensors.ts";
 
 export type { FeatureSizes };
 import type { Device } from "../onnx/session.ts";
@@ -155,6 +156,8 @@ export interface DetectorKind<Head extends HeadConfig = HeadConfig> {
   readonly title: string;
   /** What it reads of an image: a backbone's features at a tap. */
   readonly reads: { readonly tap: Tap };
+  /** Whether heads that read the same features stay in one worker, since they share what is large. */
+  readonly together?: true;
   /**
    * A configuration's `head` as this detector's.
    * @throws {UserError} naming the first field that is missing, unknown or out of range
@@ -181,6 +184,12 @@ export interface DetectorKind<Head extends HeadConfig = HeadConfig> {
    * @throws {UserError} where the file is damaged, or of another detector
    */
   describeCheckpoint(checkpoint: string): Promise<string[]>;
+  /**
+   * The tensors that are the detector's own, of a file that may hold others; absent where there is
+   * never more in one.
+   * @throws {UserError} where the file is damaged, of another detector, or no tensors say what it is
+   */
+  ownTensors?(checkpoint: string): Promise<SafetensorsFile>;
   /**
    * Trains heads whose configurations differ in `head` alone, on one stream of features; absent where
    * the detector does not learn. What was trained before is found; what was interrupted goes on and

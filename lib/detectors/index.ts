@@ -3,12 +3,18 @@
  * @module
  */
 import { UserError } from "../io/errors.ts";
-import { readCheckpointFile } from "./checkpoint_file.ts";
+import { readCheckpointNames } from "./checkpoint_file.ts";
 import type { DetectorKind } from "./detector.ts";
 import rine from "./rine/detector.ts";
+import ufdNeighbours from "./ufd/neighbours_detector.ts";
+import ufdProbe from "./ufd/probe_detector.ts";
 
 /** All detectors, in the order in which a checkpoint is offered to them. */
-export const DETECTORS: readonly DetectorKind[] = [rine];
+export const DETECTORS: readonly DetectorKind[] = [
+  rine,
+  ufdProbe,
+  ufdNeighbours,
+];
 
 /**
  * A detector by its name in configurations.
@@ -32,8 +38,7 @@ export function detectorNamed(name: string): DetectorKind {
 export async function detectorOf(
   checkpoint: string,
 ): Promise<{ kind: DetectorKind; metadata: Readonly<Record<string, string>> }> {
-  const { tensors, metadata } = await readCheckpointFile(checkpoint);
-  const names = new Set(tensors.keys());
+  const { names, metadata } = await readCheckpointNames(checkpoint);
   const kind = DETECTORS.find((detector) => detector.isCheckpoint(names));
   if (kind) return { kind, metadata };
   throw new UserError(

@@ -1,5 +1,6 @@
 /**
- * PyTorch's `.pth` files: a zip archive of a pickle, which names tensors, and of their raw storages.
+ * PyTorch's `.pth` files: a zip archive of a pickle, which names tensors, and of their raw storages;
+ * before version 1.6 the same one after another.
  * @module
  */
 import { UserError } from "./errors.ts";
@@ -11,15 +12,9 @@ import {
   type TensorReference,
   tensorsOfPickle,
 } from "./pytorch_pickle.ts";
-import { type SafetensorsDtype, toFloat32 } from "./safetensors.ts";
+import { isLegacy, LEGACY_START, readLegacy } from "./pytorch_legacy.ts";
+import { bytesPerValue, toFloat32 } from "./safetensors.ts";
 import { sizeOf, type Tensor, tensor } from "./tensor.ts";
-
-const BYTES_PER_VALUE: Partial<Record<SafetensorsDtype, number>> = {
-  F64: 8,
-  I64: 8,
-  F16: 2,
-  BF16: 2,
-};
 
 /** PyTorch allows more, no model has them; each costs time for each value of a tensor. */
 const MAX_RANK = 16;
@@ -27,48 +22,90 @@ const MAX_RANK = 16;
 /** A file's entry in a zip archive takes at least so much of it. */
 const MIN_ENTRY_BYTES = 46;
 
-/** Whether a file begins as a zip archive does. */
+/** Whether a file begins as a zip archive does, or as PyTorch's before version 1.6. */
 export async function isPytorchFile(path: string): Promise<boolean> {
-  const file = await Deno.open(path);
-  try {
-    const start = new Uint8Array(4);
-    return await file.read(start) === 4 && new DataView(start.buffer).getUint32(0) === 0x504b0304;
-  } finally {
-    file.close();
+  using file = await Deno.open(path);
+  const start = new Uint8Array(LEGACY_START);
+  const length = await file.read(start) ?? 0;
+  return length >= 4 && new DataView(start.buffer).getUint32(0) === 0x504b0304 || isLegacy(start);
+}
+
+/** What a file of either kind says of its tensors, and their storages. */
+interface OpenedFile {
+  readonly bytes: Uint8Array;
+  readonly references: ReadonlyMap<string, TensorReference>;
+  readonly bad: (found: string) => UserError;
+  /** Storages by the names that tensors have them under. */
+  storages(wanted: ReadonlySet<string>): ReadonlyMap<string, Uint8Array>;
+}
+
+async function openPytorchFile(path: string): Promise<OpenedFile> {
+  const bytes = await Deno.readFile(path);
+  const legacy = isLegacy(bytes);
+  const bad = (found: string) =>
+    new UserError(
+      "damaged",
+      `Cannot load ${path}: expected a ${legacy ? "file" : "zip archive"} of PyTorch, found ${
+        found.replace(/\p{Cc}+/gu, " ") // names are the file's
+      }`,
+    );
+  if (legacy) {
+    const { tensors, storages } = readLegacy(bytes, bad);
+    return { bytes, references: tensors, bad, storages: () => storages };
   }
+  const isPickle = (name: string) => /(^|\/)data\.pkl$/.test(name);
+  const [[pickleName, pickle] = []] = unpack(bytes, isPickle, bad);
+  if (pickleName === undefined || pickle === undefined) throw bad("no data.pkl in it");
+  const folder = `${pickleName.slice(0, -"data.pkl".length)}data/`;
+  return {
+    bytes,
+    references: tensorsOfPickle(pickle, bad),
+    bad,
+    storages: (wanted) =>
+      new Map(
+        unpack(
+          bytes,
+          (name) => name.startsWith(folder) && wanted.has(name.slice(folder.length)),
+          bad,
+        ).map(([name, values]) => [name.slice(folder.length), values]),
+      ),
+  };
+}
+
+/**
+ * Reads the names of a file's tensors, as {@linkcode readPytorchFile} gives them.
+ * @throws {UserError} as there
+ */
+export async function readPytorchNames(path: string): Promise<Set<string>> {
+  return new Set((await openPytorchFile(path)).references.keys());
 }
 
 /**
  * Reads a dictionary of tensors, as float32; names of dictionaries and modules inside it are joined
- * by dots. TorchScript archives, as OpenAI publishes CLIP, are read too.
+ * by dots. Files from before PyTorch 1.6 and TorchScript archives, as OpenAI publishes CLIP, are read
+ * too.
  * @param isWanted by a tensor's name, whether to read it; all where it is left out
- * @throws {UserError} where the file is no such archive, is damaged, names what is not a tensor, or
+ * @throws {UserError} where the file is of neither kind, is damaged, names what is not a tensor, or
  * says of its tensors what cannot be; time and memory are bounded by the file's size
  */
 export async function readPytorchFile(
   path: string,
   isWanted: (name: string) => boolean = () => true,
 ): Promise<Map<string, Tensor>> {
-  const bad = (found: string) =>
-    new UserError(
-      "damaged",
-      `Cannot load ${path}: expected a zip archive of PyTorch, found ${
-        found.replace(/\p{Cc}+/gu, " ") // names are the file's
-      }`,
-    );
-  const bytes = await Deno.readFile(path);
-  const files = unpack(bytes, bad);
-  const pickleName = Object.keys(files).find((name) => /(^|\/)data\.pkl$/.test(name));
-  if (pickleName === undefined) throw bad("no data.pkl in it");
-  const folder = pickleName.slice(0, -"data.pkl".length);
+  const { bytes, references, bad, storages } = await openPytorchFile(path);
+  const wanted = [...references].filter(([name]) => isWanted(name));
+  const files = storages(
+    new Set(
+      wanted.flatMap(([, { storage }]) => storage instanceof StorageReference ? storage.file : []),
+    ),
+  );
   // tensors may share a storage, but not so that they outgrow the file: unshared, each value has two
   // bytes of it or more
   let left = bytes.length;
   const mayRead = (count: number) => (left -= count) >= 0;
   const tensors = new Map<string, Tensor>();
-  for (const [name, reference] of tensorsOfPickle(files[pickleName]!, bad)) {
-    if (!isWanted(name)) continue;
-    const found = buildTensor(reference, (file) => files[`${folder}data/${file}`], mayRead);
+  for (const [name, reference] of wanted) {
+    const found = buildTensor(reference, (file) => files.get(file), mayRead);
     if (!found) throw bad(`${name}, whose values do not fit its shape`);
     tensors.set(name, found);
   }
@@ -76,23 +113,24 @@ export async function readPytorchFile(
   return tensors;
 }
 
-/** The pickle and the storages of an archive. */
+/** Those of an archive's pickle and storages that are wanted; all of them are checked. */
 function unpack(
   bytes: Uint8Array,
+  isWanted: (name: string) => boolean,
   bad: (found: string) => UserError,
-): Record<string, Uint8Array> {
+): [string, Uint8Array][] {
   let entries = 0, unpacked = 0;
   try {
-    return unzipSync(bytes, {
+    return Object.entries(unzipSync(bytes, {
       filter: ({ name, compression, size, originalSize }) => {
         if (++entries * MIN_ENTRY_BYTES > bytes.length) throw new Error("it lists too many files");
         if (!/(^|\/)data(\.pkl|\/[^/]+)$/.test(name)) return false; // TorchScript's code among them
         // PyTorch stores; an archive that says otherwise may unpack to any size
         if (compression !== 0 || size !== originalSize) throw new Error(`${name} is compressed`);
         if ((unpacked += size) > bytes.length) throw new Error("its files overlap");
-        return true;
+        return isWanted(name);
       },
-    });
+    }));
   } catch (error) {
     throw bad(`a file that does not unpack: ${(error as Error).message}`);
   }
@@ -111,7 +149,7 @@ function buildTensor(
   if (!isCount(offset) || !areCounts(shape) || !areCounts(strides)) return undefined;
   if (shape.length > MAX_RANK || shape.length !== strides.length) return undefined;
   const bytes = fileOf(storage.file);
-  const valueBytes = BYTES_PER_VALUE[storage.dtype] ?? 4;
+  const valueBytes = bytesPerValue(storage.dtype);
   if (bytes?.length !== storage.length * valueBytes) return undefined;
   const length = sizeOf(shape);
   // from the first value to the last one; without strides a tensor is longer than that

@@ -17,6 +17,10 @@ const STORAGE_TYPES: Readonly<Record<string, SafetensorsDtype>> = {
   "torch.BFloat16Storage": "BF16",
   "torch.LongStorage": "I64",
   "torch.IntStorage": "I32",
+  "torch.ShortStorage": "I16",
+  "torch.CharStorage": "I8",
+  "torch.ByteStorage": "U8",
+  "torch.BoolStorage": "BOOL",
 };
 
 /** What the pickle says of a storage. */
@@ -88,16 +92,34 @@ export function tensorsOfPickle(
   pickle: Uint8Array,
   bad: (found: string) => UserError,
 ): Map<string, TensorReference> {
+  return tensorsOf(pickleAt(pickle, 0, bad).value, pickle.length, bad);
+}
+
+/**
+ * Reads one pickle of several that follow one another.
+ * @param at its first byte
+ * @returns what it says, and where the next begins
+ */
+export function pickleAt(
+  bytes: Uint8Array,
+  at: number,
+  bad: (found: string) => UserError,
+): { value: unknown; end: number } {
+  const reader = new ForwardReader(bytes.subarray(at));
   try {
-    return collect(parse(pickle, bad), pickle.length, bad);
+    const value = parse(reader, bad);
+    return { value, end: at + reader.position };
   } catch (error) {
     if (error instanceof UserError) throw error;
     throw bad(`a pickle that does not parse: ${(error as Error).message}`);
   }
 }
 
-/** @param limit values that a pickle of its length can hold, unless it names one again and again */
-function collect(
+/**
+ * The tensors in what a pickle says, by their names.
+ * @param limit values that a pickle of its length can hold, unless it names one again and again
+ */
+export function tensorsOf(
   root: unknown,
   limit: number,
   bad: (found: string) => UserError,
@@ -125,7 +147,7 @@ function collect(
   return tensors;
 }
 
-function parse(pickle: Uint8Array, bad: (found: string) => UserError): unknown {
+function parse(reader: ForwardReader, bad: (found: string) => UserError): unknown {
   const parser = new Parser({
     unpicklingTypeOfDictionary: "Map",
     nameResolver: {
@@ -140,7 +162,7 @@ function parse(pickle: Uint8Array, bad: (found: string) => UserError): unknown {
     },
     persistentResolver: { resolve: (id) => storageReference(id, bad) },
   });
-  return parser.read(new ForwardReader(pickle));
+  return parser.read(reader);
 }
 
 /** What stands for a Python callable: new at each call, so that a pickle can change none. */

@@ -23,6 +23,11 @@ const BYTES_PER_VALUE = {
 /** Storage types that this reader knows. */
 export type SafetensorsDtype = keyof typeof BYTES_PER_VALUE;
 
+/** Length of a stored value. */
+export function bytesPerValue(dtype: SafetensorsDtype): number {
+  return BYTES_PER_VALUE[dtype];
+}
+
 /** Where one tensor lies in its file. */
 export interface SafetensorsEntry {
   readonly dtype: SafetensorsDtype;

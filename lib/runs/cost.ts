@@ -85,7 +85,9 @@ export class Costing {
     const { training, evaluation } = config;
     const { detector: name, backbone, head: headConfig } = training;
     const { reads, readHead, parameterCount } = detectorNamed(name);
-    const sizes = this.#profile.backboneSizes[backbone]!;
+    const network = this.#profile.backboneSizes[backbone]!;
+    // an embedding is about as wide as the network
+    const sizes = reads.tap === "embedding" ? { ...network, blocks: 1 } : network;
     let featureSets = 0, newCrops = 0;
     /** Crops of a set, the features of whose sources have the keys. */
     const read = async (
@@ -137,7 +139,7 @@ export class Costing {
       featureSets,
       crops: newCrops,
       // forward and backward are three times forward
-      flops: newCrops * flopsOfImage(sizes) + (3 * (isNew ? learned : 0) + tried) * rowFlops,
+      flops: newCrops * flopsOfImage(network) + (3 * (isNew ? learned : 0) + tried) * rowFlops,
       bytes: newCrops * sizes.blocks * sizes.width * Float16Array.BYTES_PER_ELEMENT +
         (isNew ? 4 * atEpochs.length * parameters : 0),
     };

@@ -160,8 +160,8 @@ async function runHeads(
 ): Promise<RunRecord[]> {
   const store = new RecordStore(folder);
   const workers = Math.min(cores, runs.length);
-  const threads = Math.max(1, Math.floor(cores / workers));
   const groups = groupRuns(runs, world, workers);
+  const threads = Math.max(1, Math.floor(cores / Math.min(workers, groups.length)));
   const records: RunRecord[] = [];
   const total = runs.reduce((sum, run) => sum + rowsOfRun(run), 0);
   const jobOf = (group: Group): HeadsJob => {

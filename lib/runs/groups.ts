@@ -44,7 +44,8 @@ export function groupRuns(runs: readonly PlannedRun[], world: World, workers: nu
       (sum, { config }) => sum + trainingBytes(config.training, world),
       0,
     );
-    const parts = Math.min(
+    const { together } = detectorNamed(stream[0]!.config.training.detector);
+    const parts = together ? 1 : Math.min(
       stream.length,
       Math.max(workers, Math.ceil(bytes / (HEAD_MEMORY_BYTES / workers))),
     );

@@ -111,7 +111,8 @@ export class RecordStore {
 export function rowsOf(record: RunRecord): RunRow[] {
   const { training, evaluation } = record.config;
   return record.evaluations.map(({ epoch, test, blockImportance }) => {
-    const log = record.epochs.find((entry) => entry.epoch === epoch)!;
+    // of a training that has stopped by itself, the last
+    const log = record.epochs.findLast((entry) => entry.epoch <= epoch)!;
     return {
       experiment: record.experiment,
       detector: training.detector,

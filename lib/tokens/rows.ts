@@ -100,14 +100,15 @@ export class FeatureRows implements Disposable {
   }
 
   /**
-   * Reads all rows in batches. A batch is valid until the next one is asked for.
-   * @param order the rows' order; as they lie where it is left out
+   * Reads rows in batches. A batch is valid until the next one is asked for.
+   * @param order which rows, and in which order; all as they lie where it is left out
    */
   *batches(size: number, order?: Uint32Array): Generator<FeatureBatch> {
     const rowLength = this.blocks * this.width;
-    const tokens = new Float32Array(Math.min(size, this.count) * rowLength);
-    for (let start = 0; start < this.count; start += size) {
-      const count = Math.min(size, this.count - start);
+    const total = order?.length ?? this.count;
+    const tokens = new Float32Array(Math.min(size, total) * rowLength);
+    for (let start = 0; start < total; start += size) {
+      const count = Math.min(size, total - start);
       const labels = new Uint8Array(count);
       for (let i = 0; i < count; i++) {
         const row = order ? order[start + i]! : start + i;

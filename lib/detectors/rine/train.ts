@@ -3,7 +3,6 @@
  * @module
  */
 import { join } from "node:path";
-import { UserError } from "../../io/errors.ts";
 import { exists, removeIfThere } from "../../io/files.ts";
 import { randomStream } from "../../random.ts";
 import { FeatureRows } from "../../tokens/rows.ts";
@@ -21,7 +20,6 @@ import {
 } from "../detector.ts";
 import type { HeadArchitecture, Parameters } from "./architecture.ts";
 import {
-  type Checkpoint,
   loadCheckpoint,
   loadTrainingState,
   notFinite,
@@ -31,9 +29,10 @@ import {
 import { type HeadEngine, type HeadTrainer, initialState } from "./engine.ts";
 import { architectureOf, describeRineHead, readRineHead, type RineHead } from "./head.ts";
 import { holdEngine } from "./open_engine.ts";
+import { finishedTraining, validationOf } from "../training.ts";
 
 /** Rows that go through heads at once where nothing is learned. */
-export const PREDICTION_BATCH = 256;
+const PREDICTION_BATCH = 256;
 
 /** An unfinished training is put on disk this often. */
 const SAVE_INTERVAL_MS = 60_000;
@@ -91,7 +90,7 @@ export async function trainWith(
   track: Track,
 ): Promise<(TrainedHead | FailedHead)[]> {
   const finished: (TrainedHead | FailedHead | undefined)[] = await Promise.all(
-    heads.map((head) => finishedTraining(head, track.folder)),
+    heads.map((head) => finishedTraining(head, track.folder, loadCheckpoint)),
   );
   const waiting = heads.filter((_, i) => !finished[i]);
   if (waiting.length > 0) {
@@ -99,34 +98,6 @@ export async function trainWith(
     heads.forEach((head, i) => finished[i] ??= trained.get(head.key));
   }
   return finished as (TrainedHead | FailedHead)[];
-}
-
-async function finishedTraining(
-  { key, keepEpochs }: HeadToTrain,
-  folder: string,
-): Promise<TrainedHead | undefined> {
-  const paths = keepEpochs.map((epoch) => join(folder, checkpointPath(key, epoch)));
-  const there = await Promise.all(paths.map(exists));
-  if (!there.every(Boolean)) return undefined;
-  const { metadata } = await loadKept(paths.at(-1)!);
-  // left by a process that was killed between its last head and this
-  await removeIfThere(join(folder, statePath(key)));
-  return JSON.parse(metadata["training"]!) as TrainedHead;
-}
-
-/**
- * Reads a head that was trained here.
- * @throws {UserError} where it is damaged, with what to do
- */
-export async function loadKept(path: string): Promise<Checkpoint> {
-  try {
-    return await loadCheckpoint(path);
-  } catch (error) {
-    if (error instanceof UserError && error.kind === "damaged") {
-      error.message += "; delete the file and run again";
-    }
-    throw error;
-  }
 }
 
 async function trainTogether(
@@ -284,19 +255,13 @@ async function validate(
 ): Promise<Pick<EpochLog, "valLoss" | "valAcc">> {
   const predictor = await engine.predictor(architecture, parameters);
   try {
-    let loss = 0;
-    let correct = 0;
-    for (const { tokens, labels, count } of val.batches(PREDICTION_BATCH)) {
-      const { logits } = await predictor.predict(tokens, count);
-      for (let i = 0; i < count; i++) {
-        const logit = logits[i]!;
-        // −log σ(±logit), without overflow
-        const signed = labels[i] === 1 ? -logit : logit;
-        loss += Math.max(signed, 0) + Math.log1p(Math.exp(-Math.abs(signed)));
-        if ((logit > 0) === (labels[i] === 1)) correct++;
-      }
+    const logits = new Float32Array(val.count);
+    let offset = 0;
+    for (const { tokens, count } of val.batches(PREDICTION_BATCH)) {
+      logits.set((await predictor.predict(tokens, count)).logits, offset);
+      offset += count;
     }
-    return { valLoss: loss / val.count, valAcc: correct / val.count };
+    return validationOf(val.labels, logits);
   } finally {
     await predictor.dispose();
   }

@@ -4,7 +4,7 @@
  * @module
  */
 import { UserError } from "../../io/errors.ts";
-import { readCheckpointFile } from "../checkpoint_file.ts";
+import { readCheckpointFile, readCheckpointNames } from "../checkpoint_file.ts";
 
 /** A linear layer with one output. */
 export interface LinearProbe {
@@ -14,24 +14,64 @@ export interface LinearProbe {
   readonly bias: number;
 }
 
+/** Before a layer's names in files of whole trainings: `model.fc.weight`. */
+const WRAPPERS = ["", "model.", "module.", "model.module."];
+
+/** Before the names of what belongs to an optimiser. */
+const OPTIMIZER = "optimizer.";
+
 /**
- * Reads a linear layer, from `.pth` or safetensors.
+ * The name before `weight` and `bias` of the layer in a file: none in `fc_weights.pth`, `model.fc.` in
+ * a file of a whole training, whose frozen backbone lies beside it as `model.model.*`.
+ * @returns `undefined` where there is no such layer, or it is the end of another network
+ */
+export function probePrefix(names: ReadonlySet<string>): string | undefined {
+  const own = [...names].filter((name) => !name.startsWith(OPTIMIZER));
+  const has = (prefix: string) => names.has(`${prefix}weight`) && names.has(`${prefix}bias`);
+  if (has("") && own.length === 2) return "";
+  const wrapper = WRAPPERS.find((wrapper) =>
+    has(`${wrapper}fc.`) &&
+    own.every((name) =>
+      [`${wrapper}fc.weight`, `${wrapper}fc.bias`].includes(name) ||
+      name.startsWith(`${wrapper}model.`)
+    )
+  );
+  return wrapper === undefined ? undefined : `${wrapper}fc.`;
+}
+
+/**
+ * Reads a linear layer: released, of a whole training, or trained here; `.pth` or safetensors.
  * @throws {UserError} naming the file, where it holds other tensors than `weight` [1, d] and `bias` [1]
- * @throws {UserError} where the file is damaged or holds more than tensors
+ * @throws {UserError} where the file is damaged, holds more than tensors, or what is no number
  */
 export async function loadLinearProbe(path: string): Promise<LinearProbe> {
-  const { tensors } = await readCheckpointFile(path);
-  const weight = tensors.get("weight"), bias = tensors.get("bias");
-  if (weight?.shape[0] !== 1 || weight.shape.length !== 2 || bias?.data.length !== 1) {
-    const found = [...tensors].map(([name, { shape }]) => `${name} [${shape.join(", ")}]`);
-    throw new UserError(
+  return (await loadProbeFile(path)).probe;
+}
+
+/** As {@linkcode loadLinearProbe}, with what was written beside it. */
+export async function loadProbeFile(
+  path: string,
+): Promise<{ probe: LinearProbe; metadata: Readonly<Record<string, string>> }> {
+  const bad = (found: string) =>
+    new UserError(
       "damaged",
-      `Cannot load ${path}: expected weight [1, features] and bias [1], found ${
-        found.slice(0, 3).join(", ")
-      }`,
+      `Cannot load ${path}: expected weight [1, features] and bias [1], found ${found}`,
     );
+  const { names } = await readCheckpointNames(path);
+  const prefix = probePrefix(names);
+  if (prefix === undefined) throw bad([...names].slice(0, 3).join(", ") || "none");
+  const wanted = [`${prefix}weight`, `${prefix}bias`];
+  const { tensors, metadata } = await readCheckpointFile(path, (name) => wanted.includes(name));
+  const [weight, bias] = wanted.map((name) => tensors.get(name)!);
+  const { shape } = weight!;
+  if (shape[0] !== 1 || shape.length !== 2 || shape[1] === 0 || bias!.data.length !== 1) {
+    const found = [...tensors].map(([name, { shape }]) => `${name} [${shape.join(", ")}]`);
+    throw bad(found.join(", "));
   }
-  return { weight: weight.data, bias: bias.data[0]! };
+  const probe = { weight: weight!.data, bias: bias!.data[0]! };
+  const other = [...probe.weight, probe.bias].find((value) => !Number.isFinite(value));
+  if (other !== undefined) throw bad(`${other} in it`);
+  return { probe, metadata };
 }
 
 /**

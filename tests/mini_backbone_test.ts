@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { openBackbone, weightsPath } from "../lib/backbones/open.ts";
 import { readVitWeights } from "../lib/backbones/vit/weights.ts";
-import { makeMiniBackbones, MINI_BACKBONES } from "../lib/mini/backbones.ts";
+import { makeMiniBackbones, MINI_BACKBONES, MINI_RANDOM_BACKBONES } from "../lib/mini/backbones.ts";
 import { photograph, sceneMaterial } from "../lib/mini/scene.ts";
 import { GENERATORS } from "../lib/mini/generators.ts";
 import { MINI_CLASSES, MINI_SIZE_PX, MINI_TRAINING_GENERATOR } from "../lib/mini/sets.ts";
@@ -44,7 +44,10 @@ Deno.test("mini backbones open by name as any CLIP does, deep and fine before sh
   }
   assert.ok(opened[0]!.blocks > opened[1]!.blocks);
   assert.ok(opened[0]!.patchPx < opened[1]!.patchPx);
-  assert.deepEqual(paths, MINI_BACKBONES.map(({ name }) => weightsPath(folder, name)));
+  assert.deepEqual(
+    paths,
+    [...MINI_BACKBONES, ...MINI_RANDOM_BACKBONES].map(({ name }) => weightsPath(folder, name)),
+  );
 });
 
 Deno.test("mini tokens of real images are centred and of one scale in every block", async () => {

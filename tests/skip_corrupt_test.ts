@@ -68,8 +68,8 @@ async function run(root: string, skipCorrupt: boolean) {
     backbones: new Map([["Tiny", backbone]]),
     trainingSets: { own: { thing: { train: spec("train"), val: spec("val") } } },
     testSets: new Map([["test", spec("test")]]),
-    augmentations: 1,
-    trainTransform: (size) => ({ kind: "center", size }),
+    backbone: () => Promise.resolve(backbone),
+    trainingView: (_, size) => ({ transform: { kind: "center", size }, augmentations: 1 }),
     viewTransform: (_view, size) => ({ kind: "center", size }),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };

@@ -11,7 +11,7 @@ import type { Perturbation, Perturbing } from "../lib/image/perturb.ts";
 import type { TrainingConfig } from "../lib/detectors/detector.ts";
 import type { EvaluationConfig } from "../lib/runs/config.ts";
 import { planRuns } from "../lib/runs/plan.ts";
-import type { World } from "../lib/runs/world.ts";
+import { unknownOf, type World } from "../lib/runs/world.ts";
 
 const SIZE = 8;
 
@@ -144,12 +144,19 @@ export async function namesOf(root: string, changes: Changes = {}): Promise<Name
     backbones: new Map(["Tiny", "Other"].map((name) => [name, backboneOf(name)])),
     trainingSets: { own: classes, other: classes },
     testSets: new Map(["a", "b"].map((name) => [name, specOf(name)])),
-    augmentations: changes.augmentations ?? 2,
+    backbone: (name) => {
+      const found = world.backbones.get(name);
+      if (!found) throw unknownOf("backbone", [...world.backbones.keys()], name);
+      return Promise.resolve(found);
+    },
     [Symbol.asyncDispose]: () => Promise.resolve(),
-    trainTransform: (size) => ({
-      kind: "train",
-      size,
-      augmentation: { ...AUGMENTATION, ...changes.augmentation },
+    trainingView: (_, size) => ({
+      transform: {
+        kind: "train",
+        size,
+        augmentation: { ...AUGMENTATION, ...changes.augmentation },
+      },
+      augmentations: changes.augmentations ?? 2,
     }),
     viewTransform: (view, size) =>
       view === "center" || view === "ten" ? { kind: view, size } : {

@@ -77,9 +77,9 @@ export async function openSmallWorld(
     backbones: new Map([[SMALL_BACKBONE, backbone]]),
     trainingSets: smallProfile.trainingSets,
     testSets: new Map(smallProfile.testSets.map((spec) => [spec.name, spec])),
-    augmentations: 1,
+    backbone: () => Promise.resolve(backbone),
     [Symbol.asyncDispose]: () => backbone[Symbol.asyncDispose](),
-    trainTransform: (size) => ({ kind: "center", size }),
+    trainingView: (_, size) => ({ transform: { kind: "center", size }, augmentations: 1 }),
     viewTransform: (view, size) =>
       view === "center" ? { kind: "center", size } : {
         kind: "perturbed",

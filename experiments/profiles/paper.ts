@@ -70,4 +70,34 @@ export const paper: Profile = {
   perturbation: { probability: .5, resizePx: 256 },
   epochs: { atEpochs: [3, 5, 10, 15], decayEpochs: [6, 11] },
   fractions: [.2, .5, .8, 1],
+  // Released: UniversalFakeDetect, options/*.py, data/datasets.py, validate.py
+  ufd: {
+    backbone: "ViT-L/14",
+    featureSpaces: [
+      { backbone: "ViT-L/14", title: "CLIP ViT-L/14" },
+      { backbone: "RN50", title: "CLIP RN50" },
+      { backbone: "ResNet-50", title: "ImageNet ResNet-50" },
+      { backbone: "ViT-B/16", title: "ImageNet ViT-B/16" },
+    ],
+    classes: PROGAN_CLASSES,
+    // which classes are the fewer ones was not published: the first of the list
+    classSets: [2, 4, 8, 20].map((count) => PROGAN_CLASSES.slice(0, count)),
+    neighbours: [1, 3, 5, 9],
+    probe: { batchSize: 256, learningRate: 1e-4, epochs: 100, smallestRate: 1e-6 },
+    augmentation: {
+      shortSidePx: 256,
+      blurProbability: .5,
+      blurSigmaPx: [0, 3],
+      jpegProbability: .5,
+      jpegQualities: [30, 100],
+      flipProbability: .5,
+      // the released code draws anew in each of at most 100 epochs
+      augmentations: 15,
+    },
+    bankImages: [8000, 20_000, 80_000, 200_000],
+    blocks: [1, 8, 16, 24],
+    jpegQualities: [100, 90, 80, 70, 60, 50, 40, 30],
+    blurSigmasPx: [0, 1, 2, 3, 4],
+    sample: { most: 1000, fewer: 100, seed: 0 },
+  },
 };

@@ -15,6 +15,7 @@ import { defineSection } from "../../lib/runs/section.ts";
 /** §5.2 */
 export default defineSection({
   name: "ablations",
+  paper: "rine",
   section: "§5.2",
   title: "Ablations",
   dependsOn: ["grid"],

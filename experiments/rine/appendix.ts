@@ -13,6 +13,7 @@ import { defineSection } from "../../lib/runs/section.ts";
 /** Table 7 */
 export default defineSection({
   name: "appendix",
+  paper: "rine",
   section: "Appendix",
   title: "Other backbones and heads",
   dependsOn: ["grid"],

@@ -16,6 +16,7 @@ import { defineSection } from "../../lib/runs/section.ts";
 /** §5.1 */
 export default defineSection({
   name: "comparison",
+  paper: "rine",
   section: "§5.1",
   title: "Comparison with other methods",
   dependsOn: ["grid"],

@@ -16,6 +16,7 @@ import { defineSection } from "../../lib/runs/section.ts";
 /** §5.5 */
 export default defineSection({
   name: "dataset_size",
+  paper: "rine",
   section: "§5.5",
   title: "Number of training images",
   dependsOn: ["grid"],

@@ -14,6 +14,7 @@ import { defineSection } from "../../lib/runs/section.ts";
 /** §5.4 */
 export default defineSection({
   name: "epochs",
+  paper: "rine",
   section: "§5.4",
   title: "Training for longer",
   dependsOn: ["grid"],

@@ -14,6 +14,7 @@ import { defineSection } from "../../lib/runs/section.ts";
 /** §1 */
 export default defineSection({
   name: "feature_space",
+  paper: "rine",
   section: "§1",
   title: "Feature spaces",
   dependsOn: ["grid"],

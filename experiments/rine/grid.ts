@@ -18,6 +18,7 @@ import { defineSection } from "../../lib/runs/section.ts";
 /** §5.3 */
 export default defineSection({
   name: "grid",
+  paper: "rine",
   section: "§5.3",
   title: "Backbone, contrastive weight and size of the head",
   dependsOn: [],

@@ -13,6 +13,7 @@ import { defineSection } from "../../lib/runs/section.ts";
 /** §5.7 */
 export default defineSection({
   name: "importance",
+  paper: "rine",
   section: "§5.7",
   title: "Importance of the blocks",
   dependsOn: ["grid"],

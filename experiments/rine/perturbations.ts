@@ -16,6 +16,7 @@ import { defineSection } from "../../lib/runs/section.ts";
 /** §5.6 */
 export default defineSection({
   name: "perturbations",
+  paper: "rine",
   section: "§5.6",
   title: "Robustness to perturbations",
   dependsOn: ["grid"],

@@ -15,6 +15,7 @@ import { defineSection } from "../../lib/runs/section.ts";
 /** §5.8. Released: scripts/diffusion.py */
 export default defineSection({
   name: "synthbuster",
+  paper: "rine",
   section: "§5.8",
   title: "Training on latent-diffusion images",
   dependsOn: ["grid"],

@@ -148,6 +148,13 @@ export interface TrainingContext {
   readonly saveIntervalMs?: number;
 }
 
+/**
+ * What training images go through. `rine`: the profile's augmentation, drawn anew for each epoch until
+ * they come round. `ufd`: short side to a size, then the augmentation of UFD's released code. `plain`:
+ * the crop from the middle that test images get.
+ */
+export type TrainingImages = "rine" | "ufd" | "plain";
+
 /** A detector. Make one with {@linkcode defineDetector}. */
 export interface DetectorKind<Head extends HeadConfig = HeadConfig> {
   /** Its name in configurations and records: `rine`. */
@@ -156,6 +163,8 @@ export interface DetectorKind<Head extends HeadConfig = HeadConfig> {
   readonly title: string;
   /** What it reads of an image: a backbone's features at a tap. */
   readonly reads: { readonly tap: Tap };
+  /** What its training images go through before the backbone. */
+  readonly trainsOn: TrainingImages;
   /** Whether heads that read the same features stay in one worker, since they share what is large. */
   readonly together?: true;
   /**

@@ -45,6 +45,23 @@ export function resizeBilinear(image: RgbImage, width: number, height: number): 
 }
 
 /**
+ * An image whose short side has a length, resized as {@linkcode resizeBilinear} does; the long side
+ * is cut to a whole number. One that has it already is returned as it is.
+ * @throws {UserError} where the length is not a positive integer
+ *
+ * Released: torchvision's `transforms.Resize` with one number
+ */
+export function resizeShortSide(image: RgbImage, lengthPx: number): RgbImage {
+  const { width, height } = image;
+  const short = Math.min(width, height);
+  if (short === lengthPx) return image;
+  const long = Math.floor(lengthPx * Math.max(width, height) / short);
+  return width <= height
+    ? resizeBilinear(image, lengthPx, long)
+    : resizeBilinear(image, long, lengthPx);
+}
+
+/**
  * OpenCV's `resize` with `INTER_CUBIC`: four old pixels a side, no antialiasing, edge pixels
  * repeated.
  * @throws {UserError} where a side is not a positive integer

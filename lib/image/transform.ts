@@ -6,7 +6,10 @@
 import { randomStream } from "../random.ts";
 import { augment, type Augmentation } from "./augment.ts";
 import { centerCrop, flipHorizontal, randomCrop, TEN_CROP_COUNT, tenCrop } from "./crop.ts";
+import { gaussianFilter } from "./blur.ts";
 import type { RgbImage } from "./image.ts";
+import { jpegRoundTrip } from "./jpeg.ts";
+import { resizeShortSide } from "./resize.ts";
 import { perturb, type Perturbing } from "./perturb.ts";
 
 /** From image to crops. `size` is the side of a crop in pixels: what the backbone takes. */
@@ -15,8 +18,19 @@ export type Transform =
   | { readonly kind: "center"; readonly size: number }
   /** Five crops and their mirror images. Paper: §5.8 */
   | { readonly kind: "ten"; readonly size: number }
-  /** Augmentation of the whole image, then a random crop, then a random flip. Paper: §4.4 */
-  | { readonly kind: "train"; readonly size: number; readonly augmentation: Augmentation }
+  /**
+   * Augmentation of the whole image, then a random crop, then a random flip. Paper: §4.4. UFD's code
+   * resizes the short side first. Released: UniversalFakeDetect, data/datasets.py
+   */
+  | {
+    readonly kind: "train";
+    readonly size: number;
+    readonly augmentation: Augmentation;
+    readonly shortSidePx?: number;
+  }
+  /** Compression or blur of the whole image, then one crop from the middle. Paper: UFD, §6.7 */
+  | { readonly kind: "degraded"; readonly size: number; readonly jpegQuality: number }
+  | { readonly kind: "degraded"; readonly size: number; readonly blurSigmaPx: number }
   /** Some images perturbed, then one crop from the middle. Paper: §5.6 */
   | { readonly kind: "perturbed"; readonly size: number } & Perturbing;
 
@@ -69,11 +83,18 @@ export async function applyTransform(
     case "ten":
       return tenCrop(image, size).map(({ data }) => data);
     case "train": {
-      const { augmentation } = transform;
-      const augmented = await augment(image, augmentation, stream("augment"));
+      const { augmentation, shortSidePx } = transform;
+      const whole = shortSidePx === undefined ? image : resizeShortSide(image, shortSidePx);
+      const augmented = await augment(whole, augmentation, stream("augment"));
       const crop = randomCrop(augmented, size, stream("crop"));
       const flip = stream("flip").chance(augmentation.flipProbability);
       return [(flip ? flipHorizontal(crop) : crop).data];
+    }
+    case "degraded": {
+      const degraded = "jpegQuality" in transform
+        ? await jpegRoundTrip(image, transform.jpegQuality)
+        : gaussianFilter(image, transform.blurSigmaPx);
+      return [centerCrop(degraded, size).data];
     }
     case "perturbed": {
       const perturbed = await perturb(

@@ -111,6 +111,44 @@ export function miniWeights(
   return weights.set("visual_projection.weight", projection);
 }
 
+/**
+ * A network of the same size whose weights are only random, N(0, .02) as CLIP's are drawn before it is
+ * trained, under Hugging Face's names.
+ */
+export function randomWeights(
+  { patchPx, blocks }: MiniArchitecture,
+  random: Random,
+): Map<string, Tensor> {
+  const weights = new Map<string, Tensor>();
+  const draw = (name: string, shape: readonly number[]) => {
+    const drawn = filled(shape, 0);
+    for (let i = 0; i < drawn.data.length; i++) drawn.data[i] = .02 * random.normal();
+    weights.set(name, drawn);
+  };
+  const affine = (name: string, rows: number, columns: number) => {
+    draw(`${name}.weight`, [rows, columns]);
+    weights.set(`${name}.bias`, filled([rows], 0));
+  };
+  const stem = "vision_model.embeddings";
+  draw(`${stem}.class_embedding`, [WIDTH]);
+  draw(`${stem}.patch_embedding.weight`, [WIDTH, 3, patchPx, patchPx]);
+  draw(`${stem}.position_embedding.weight`, [1 + (MINI_RESOLUTION_PX / patchPx) ** 2, WIDTH]);
+  setNorm(weights, "vision_model.pre_layrnorm");
+  for (let block = 0; block < blocks; block++) {
+    const name = `vision_model.encoder.layers.${block}`;
+    setNorm(weights, `${name}.layer_norm1`);
+    for (const part of ["q_proj", "k_proj", "v_proj", "out_proj"]) {
+      affine(`${name}.self_attn.${part}`, WIDTH, WIDTH);
+    }
+    setNorm(weights, `${name}.layer_norm2`);
+    affine(`${name}.mlp.fc1`, MLP_WIDTH, WIDTH);
+    affine(`${name}.mlp.fc2`, WIDTH, MLP_WIDTH);
+  }
+  setNorm(weights, "vision_model.post_layernorm");
+  draw("visual_projection.weight", [EMBEDDING_WIDTH, WIDTH]);
+  return weights;
+}
+
 function setNorm(weights: Map<string, Tensor>, name: string): void {
   weights.set(`${name}.weight`, filled([WIDTH], 1)).set(`${name}.bias`, filled([WIDTH], 0));
 }

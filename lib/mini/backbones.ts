@@ -14,7 +14,12 @@ import { readSafetensorsHeader, writeSafetensors } from "../io/safetensors.ts";
 import type { Tensor } from "../io/tensor.ts";
 import { randomStream } from "../random.ts";
 import { openBackbone, weightsPath } from "../backbones/open.ts";
-import { MINI_RESOLUTION_PX, type MiniArchitecture, miniWeights } from "./backbone_weights.ts";
+import {
+  MINI_RESOLUTION_PX,
+  type MiniArchitecture,
+  miniWeights,
+  randomWeights,
+} from "./backbone_weights.ts";
 import { huggingfaceClip } from "../backbones/families/huggingface_clip.ts";
 
 /** The two backbones, deep and fine first. */
@@ -22,6 +27,14 @@ export const MINI_BACKBONES: readonly MiniArchitecture[] = [
   { name: "Mini-L/8", patchPx: 8, blocks: 8 },
   { name: "Mini-B/16", patchPx: 16, blocks: 4 },
 ];
+
+/** The same networks with weights that are only random: feature spaces that know nothing of images. */
+export const MINI_RANDOM_BACKBONES: readonly MiniArchitecture[] = MINI_BACKBONES.map((network) => ({
+  ...network,
+  name: `${network.name} random`,
+}));
+
+const ALL = [...MINI_BACKBONES, ...MINI_RANDOM_BACKBONES];
 
 /** Where mini backbones are made. */
 export interface MiniBackboneOptions {
@@ -43,11 +56,11 @@ const SMALLEST_STD = .05;
 
 /**
  * Makes the weights of the mini backbones, or finds them made.
- * @returns paths of the weights, in the order of {@linkcode MINI_BACKBONES}
+ * @returns paths of the weights, in the order of {@linkcode MINI_BACKBONES}, then those of {@linkcode MINI_RANDOM_BACKBONES}
  */
 export async function makeMiniBackbones(options: MiniBackboneOptions): Promise<string[]> {
   const { root, seed } = options;
-  const paths = MINI_BACKBONES.map(({ name }) => weightsPath(join(root, "backbones"), name));
+  const paths = ALL.map(({ name }) => weightsPath(join(root, "backbones"), name));
   const made = await Promise.all(paths.map((path) => isMade(path, seed)));
   // a second process waits here, and then finds them made
   if (!made.every(Boolean)) {
@@ -58,14 +71,22 @@ export async function makeMiniBackbones(options: MiniBackboneOptions): Promise<s
 
 async function make({ root, seed }: MiniBackboneOptions): Promise<void> {
   let images: Uint8Array[] | undefined;
-  for (const architecture of MINI_BACKBONES) {
+  for (const architecture of ALL) {
     const path = weightsPath(join(root, "backbones"), architecture.name);
     if (await isMade(path, seed)) continue;
+    const random = randomStream(seed, "mini backbone", architecture.name);
+    if (MINI_RANDOM_BACKBONES.includes(architecture)) {
+      await writeSafetensors(path, randomWeights(architecture, random), {
+        version: VERSION,
+        seed: `${seed}`,
+      });
+      continue;
+    }
     images ??= realImages(seed);
     const weights = miniWeights(
       architecture,
       images.map(normalizePixels),
-      randomStream(seed, "mini backbone", architecture.name),
+      random,
     );
     const draft = join(dirname(path), "draft.safetensors");
     await writeSafetensors(draft, weights);

@@ -5,13 +5,13 @@
 import type { Source } from "../data/dataset.ts";
 import type { BackboneSizes, MadeWorld } from "../runs/profile.ts";
 import { MINI_RESOLUTION_PX, MINI_WIDTH } from "./backbone_weights.ts";
-import { makeMiniBackbones, MINI_BACKBONES } from "./backbones.ts";
+import { makeMiniBackbones, MINI_BACKBONES, MINI_RANDOM_BACKBONES } from "./backbones.ts";
 import { miniFolders, miniLists } from "./layout.ts";
 import { makeMiniWorld, miniSeed } from "./make.ts";
 
 /** Sizes of the mini backbones by name. */
 export const MINI_BACKBONE_SIZES: Readonly<Record<string, BackboneSizes>> = Object.fromEntries(
-  MINI_BACKBONES.map(({ name, blocks, patchPx }) => [
+  [...MINI_BACKBONES, ...MINI_RANDOM_BACKBONES].map(({ name, blocks, patchPx }) => [
     name,
     { blocks, width: MINI_WIDTH, length: (MINI_RESOLUTION_PX / patchPx) ** 2 + 1 },
   ]),

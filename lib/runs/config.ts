@@ -4,6 +4,7 @@
  */
 import type { TrainingConfig } from "../detectors/detector.ts";
 import type { SetScores } from "../metrics.ts";
+import type { ScoreSample } from "./profile.ts";
 
 /** On what a trained head is tried. */
 export interface EvaluationConfig {
@@ -13,6 +14,8 @@ export interface EvaluationConfig {
   readonly view: string;
   /** Epochs after which the test sets are scored, counted from 1. */
   readonly atEpochs: readonly number[];
+  /** Which scores are measured; by default all. */
+  readonly sample?: ScoreSample;
   /** Resamples of the test images that 95 % intervals are taken from; by default there are none. */
   readonly bootstrap?: number;
 }

@@ -6,9 +6,11 @@ import { type DatasetSpec, listImages, type Source } from "../data/dataset.ts";
 import { detectorNamed } from "../detectors/index.ts";
 import { UserError } from "../io/errors.ts";
 import type { RunConfig } from "./config.ts";
+import { augmentedEpoch } from "./plan.ts";
 import type { BackboneSizes, Profile } from "./profile.ts";
 import type { Setup } from "./setup.ts";
 import type { RunStatus } from "./status.ts";
+import { augmentationsOf } from "./world.ts";
 
 /** Work of some runs that none before them has done. */
 export interface Cost {
@@ -84,7 +86,7 @@ export class Costing {
   async #costOfRun(config: RunConfig, run?: RunStatus, there?: There): Promise<Cost> {
     const { training, evaluation } = config;
     const { detector: name, backbone, head: headConfig } = training;
-    const { reads, readHead, parameterCount } = detectorNamed(name);
+    const { reads, trainsOn, readHead, parameterCount } = detectorNamed(name);
     const network = this.#profile.backboneSizes[backbone]!;
     // an embedding is about as wide as the network
     const sizes = reads.tap === "embedding" ? { ...network, blocks: 1 } : network;
@@ -110,15 +112,17 @@ export class Costing {
     const classes = training.classes.map((name) =>
       this.#profile.trainingSets[training.trainingSet]![name]!
     );
+    const augmentations = augmentationsOf(this.#profile, trainsOn);
     let learned = 0;
     for (let index = 0; index < training.epochs; index++) {
-      const epoch = 1 + index % this.#profile.training.augmentations;
+      const epoch = augmentedEpoch(index, augmentations);
       // keys stand by class, then by source
       const trainKeys = [...run?.features.train[index] ?? []];
       const valKeys = [...run?.features.val ?? []];
       for (const { train, val } of classes) {
         const keys = trainKeys.splice(0, train.sources.length);
-        learned += training.fraction * await read(train, { view: "train", epoch }, keys);
+        const view = trainsOn === "plain" ? "center" : `train ${trainsOn}`;
+        learned += training.fraction * await read(train, { view, epoch }, keys);
         await read(val, { view: "center" }, valKeys.splice(0, val.sources.length));
       }
     }

@@ -172,6 +172,7 @@ async function runHeads(
       folder,
       features: { folder: tokens, ...features },
       sets,
+      ...(evaluation.sample ? { sample: evaluation.sample } : {}),
       ...(evaluation.bootstrap === undefined ? {} : { bootstrap: evaluation.bootstrap }),
       heads: group.map(({ trainingKey, config }) => ({
         key: trainingKey,

@@ -13,7 +13,7 @@ import { detectorNamed } from "../detectors/index.ts";
 import type { SkippedImages } from "./record.ts";
 import { type ScoredSet, scoreKey } from "./scores.ts";
 import type { Setup } from "./setup.ts";
-import type { World } from "./world.ts";
+import { unknownOf, type World } from "./world.ts";
 import type { RunConfig } from "./config.ts";
 
 /** A configuration, the features it reads, and the names that follow from both. */
@@ -90,9 +90,9 @@ export async function planRuns(
 
   const readsOf = async ({ training, evaluation }: RunConfig): Promise<Reads> => {
     assertEpochs(evaluation.atEpochs, training.epochs);
-    const { reads, readHead } = detectorNamed(training.detector);
+    const { reads, trainsOn, readHead } = detectorNamed(training.detector);
     readHead(training.head);
-    const backbone = lookUp(world.backbones, training.backbone, "backbone").at(reads.tap);
+    const backbone = (await world.backbone(training.backbone)).at(reads.tap);
     const size = backbone.architecture.resolutionPx;
     const sets = lookUp(
       new Map(Object.entries(world.trainingSets)),
@@ -102,13 +102,13 @@ export async function planRuns(
     const images = training.classes.map((name) =>
       lookUp(new Map(Object.entries(sets)), name, "class")
     );
+    const { transform, augmentations } = world.trainingView(trainsOn, size);
     const train = [];
     for (let index = 0; index < training.epochs; index++) {
-      const epoch = 1 + index % world.augmentations;
+      const epoch = augmentedEpoch(index, augmentations);
       train.push(
-        (await Promise.all(
-          images.map(({ train }) => want(train, world.trainTransform(size), epoch, backbone)),
-        )).flat(),
+        (await Promise.all(images.map(({ train }) => want(train, transform, epoch, backbone))))
+          .flat(),
       );
     }
     const center = world.viewTransform("center", size);
@@ -233,13 +233,16 @@ function assertEpochs(atEpochs: readonly number[], epochs: number): void {
   );
 }
 
+/**
+ * The epoch whose augmentation images get in another, which counts from 0; 0 where there is none.
+ * @param augmentations of each image
+ */
+export function augmentedEpoch(index: number, augmentations: number): number {
+  return augmentations === 0 ? 0 : 1 + index % augmentations;
+}
+
 function lookUp<T>(known: ReadonlyMap<string, T>, name: string, kind: string): T {
   const found = known.get(name);
-  if (found === undefined) {
-    throw new UserError(
-      "usage",
-      `Cannot plan runs: expected a ${kind} of ${[...known.keys()].join(", ")}; found ${name}`,
-    );
-  }
+  if (found === undefined) throw unknownOf(kind, [...known.keys()], name);
   return found;
 }

@@ -56,6 +56,66 @@ export interface MakingOptions {
   readonly onWait?: (() => void) | undefined;
 }
 
+/** A feature space: a backbone, and what figures call it. */
+export interface FeatureSpace {
+  readonly backbone: string;
+  readonly title: string;
+}
+
+/** Which scores of a test set are measured: some of each label, drawn at random but always the same. */
+export interface ScoreSample {
+  /** Images of each label where a set has as many of both. */
+  readonly most: number;
+  /** Images of each label where it has fewer of one of them. */
+  readonly fewer: number;
+  /** Of the draw. */
+  readonly seed: number;
+}
+
+/** What the sections of UFD's paper run over. Paper: Ojha, Li & Lee, CVPR 2023. */
+export interface UfdProtocol {
+  /** Backbone of all sections but the one that compares feature spaces. */
+  readonly backbone: string;
+  /** The feature spaces that are compared, in the order of Figure 5. */
+  readonly featureSpaces: readonly FeatureSpace[];
+  /** Classes that everything but the section on classes is trained on. */
+  readonly classes: readonly string[];
+  /** Classes trained on, few first, in Figure 13. */
+  readonly classSets: readonly (readonly string[])[];
+  /** Values of k. */
+  readonly neighbours: readonly number[];
+  /** The probe's training; epochs are the most that there may be. */
+  readonly probe: {
+    readonly batchSize: number;
+    readonly learningRate: number;
+    readonly epochs: number;
+    /** AdamW's smallest rate: below it training ends. */
+    readonly smallestRate: number;
+  };
+  /** What the probe's training images go through. */
+  readonly augmentation: {
+    /** Short side that images are resized to first, in pixels. */
+    readonly shortSidePx: number;
+    readonly blurProbability: number;
+    readonly blurSigmaPx: readonly [number, number];
+    readonly jpegProbability: number;
+    /** A whole number from the first to the second. */
+    readonly jpegQualities: readonly [number, number];
+    readonly flipProbability: number;
+    /** Augmentations of each image; epochs beyond as many see them again in the same order. */
+    readonly augmentations: number;
+  };
+  /** Images in the bank of neighbours, half of them real, in Figure 8; all of them come last. */
+  readonly bankImages: readonly number[];
+  /** Transformer blocks whose CLS token is searched in Figure 12, counted from 1. */
+  readonly blocks: readonly number[];
+  /** Figure 10: qualities of JPEG, and standard deviations of blur in pixels. */
+  readonly jpegQualities: readonly number[];
+  readonly blurSigmasPx: readonly number[];
+  /** Which scores its tables measure. */
+  readonly sample: ScoreSample;
+}
+
 /** Everything an experiment needs to know of the world it runs in. */
 export interface Profile {
   readonly name: string;
@@ -113,6 +173,8 @@ export interface Profile {
   };
   /** §5.5: shares of the training images. */
   readonly fractions: readonly number[];
+  /** What UFD's sections run over; without it they have no runs. */
+  readonly ufd?: UfdProtocol;
   /** By what the best runs are chosen that other sections start from; default `test`. */
   readonly selection?: Selection;
 }

@@ -11,6 +11,8 @@ import { contentKey, exists, removeIfThere } from "../io/files.ts";
 import { readSafetensors, writeSafetensors } from "../io/safetensors.ts";
 import { evaluateScores, type SetScores, sigmoid } from "../metrics.ts";
 import { FeatureRows } from "../tokens/rows.ts";
+import { randomStream } from "../random.ts";
+import type { ScoreSample } from "./profile.ts";
 import type { Evaluation } from "./record.ts";
 
 /** Rows that go through heads at once where nothing is learned. */
@@ -24,6 +26,28 @@ export interface ScoredSet {
   readonly features: readonly string[];
   /** Names its scores in a head's file: {@linkcode scoreKey}. */
   readonly key: string;
+}
+
+/**
+ * The images of a test set that are measured: some of each label, drawn at random.
+ * @param labels 0 or 1 for each image
+ * @param name of the test set, which the draw hangs on besides its seed
+ * @returns positions in rising order
+ */
+export function sampledImages(
+  labels: Uint8Array,
+  { most, fewer, seed }: ScoreSample,
+  name: string,
+): Uint32Array {
+  const byLabel = [0, 1].map((label) =>
+    Uint32Array.from(labels.keys()).filter((i) => labels[i] === label)
+  );
+  const wanted = byLabel.every(({ length }) => length >= most) ? most : fewer;
+  const drawn = byLabel.flatMap((images, label) => {
+    const order = randomStream(seed, "score sample", name, label).permutation(images.length);
+    return Array.from(order.subarray(0, wanted), (place) => images[place]!);
+  });
+  return Uint32Array.from(drawn).sort();
 }
 
 /**
@@ -113,6 +137,7 @@ interface Trial {
  * Tries heads on test sets: scores what has not been scored, every batch of features read once for
  * all heads, and measures. The score of an image is the sigmoid of its logit; of an image with ten
  * crops, the sigmoid of their mean logit. Paper: §5.8. Released: src/utils.py, `evaluation`.
+ * @param sample which images are measured; all where it is undefined
  * @param bootstrap number of resamples for intervals of ACC and AP; none where it is undefined
  * @param featuresFolder folder of the sets' features
  * @param folder results folder of the profile
@@ -122,8 +147,9 @@ interface Trial {
 export async function tryHeads(
   heads: readonly HeadToTry[],
   sets: readonly ScoredSet[],
-  { bootstrap, featuresFolder, folder, compute, onRows }: {
+  { bootstrap, sample, featuresFolder, folder, compute, onRows }: {
     readonly bootstrap: number | undefined;
+    readonly sample?: ScoreSample | undefined;
     readonly featuresFolder: string;
     readonly folder: string;
     readonly compute: Compute;
@@ -141,10 +167,14 @@ export async function tryHeads(
       onRows(rows.count * (heads.length - lacking.length));
       if (lacking.length > 0) await scoreSet(rows, key, lacking, onRows);
       const labels = rows.labels.filter((_, row) => row % rows.cropsPerImage === 0);
+      const measured = sample
+        ? sampledImages(labels, sample, name)
+        : Uint32Array.from(labels.keys());
       trials.forEach(({ kept, scored }, h) => {
+        const scores = scored.get(key) ?? kept.get(key)!;
         measures[h]![name] = evaluateScores(
-          labels,
-          scored.get(key) ?? kept.get(key)!,
+          Uint8Array.from(measured, (image) => labels[image]!),
+          Float32Array.from(measured, (image) => scores[image]!),
           bootstrap === undefined ? undefined : { resamples: bootstrap, key: [name] },
         );
       });

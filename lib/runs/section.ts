@@ -29,11 +29,19 @@ export interface Shown {
 /** A table or a figure as a function of what it is made of; `undefined` where there is nothing to show. */
 export type Exhibit = (shown: Shown) => Table | Figure | undefined;
 
+/** The papers whose sections there are. */
+export const PAPERS = ["rine", "ufd"] as const;
+
+/** Name of a paper: RINE's (ECCV 2024), or UFD's (CVPR 2023), which it stands on. */
+export type PaperName = typeof PAPERS[number];
+
 /** One section of a paper. */
 export interface Section<Name extends string = string> {
   /** Name on the command line and of its records' folder: `grid`. */
   readonly name: Name;
-  /** `§5.3` */
+  /** The paper that it is of. */
+  readonly paper: PaperName;
+  /** `§5.3`; of another paper than RINE's with its name: `UFD §5` */
   readonly section: string;
   readonly title: string;
   /** Sections whose rows it reads. */

@@ -13,6 +13,7 @@ import { detectorNamed } from "../detectors/index.ts";
 import { UserError } from "../io/errors.ts";
 import { serveJobs } from "../io/worker_pool.ts";
 import type { Evaluation } from "./record.ts";
+import type { ScoreSample } from "./profile.ts";
 import { type ScoredSet, tryHeads } from "./scores.ts";
 
 /** Heads of one detector that read the same features in the same order. */
@@ -27,6 +28,8 @@ export interface HeadsJob {
   readonly sets: readonly ScoredSet[];
   /** Number of resamples for intervals of ACC and AP. */
   readonly bootstrap?: number;
+  /** Which scores are measured; by default all. */
+  readonly sample?: ScoreSample;
   readonly heads: readonly HeadToTrain[];
 }
 
@@ -39,7 +42,7 @@ export interface HeadResult extends TrainedHead {
 }
 
 async function runHeads(
-  { detector: name, compute, folder, features, sets, bootstrap, heads }: HeadsJob,
+  { detector: name, compute, folder, features, sets, bootstrap, sample, heads }: HeadsJob,
   onRows: (rows: number) => void,
 ): Promise<(HeadResult | FailedHead)[]> {
   const detector = detectorNamed(name);
@@ -56,6 +59,7 @@ async function runHeads(
   );
   const { backend, evaluations } = await tryHeads(toTry, sets, {
     bootstrap,
+    sample,
     featuresFolder: features.folder,
     folder,
     compute,

@@ -11,8 +11,17 @@ import { type Perturbation, PERTURBATIONS } from "../image/perturb.ts";
 import type { Transform } from "../image/transform.ts";
 import { UserError } from "../io/errors.ts";
 import type { OnProgress } from "../io/progress.ts";
-import type { ClassImages } from "./profile.ts";
+import type { TrainingImages } from "../detectors/detector.ts";
+import type { Protocol } from "../image/augment.ts";
+import type { ClassImages, Profile } from "./profile.ts";
 import type { Setup } from "./setup.ts";
+
+/** What training images go through, and how often that is another. */
+export interface TrainingView {
+  readonly transform: Transform;
+  /** After so many epochs, images are augmented as in the first again; 0 where they never are. */
+  readonly augmentations: number;
+}
 
 /** The images and backbones that configurations name. */
 export interface World extends AsyncDisposable {
@@ -22,15 +31,23 @@ export interface World extends AsyncDisposable {
   readonly root: string;
   /** What is believed of folders and files under the root, until somebody forgets it. */
   readonly listings: Listings;
+  /** Those that are open. */
   readonly backbones: ReadonlyMap<string, Backbone>;
+  /**
+   * Opens a backbone of the profile, or finds it open.
+   * @throws {UserError} of kind `missing`, where its weights are not there; of kind `usage`, where
+   * the profile has none of that name
+   */
+  backbone(name: string): Promise<Backbone>;
   /** By training set, then by class. */
   readonly trainingSets: Readonly<Record<string, Readonly<Record<string, ClassImages>>>>;
   readonly testSets: ReadonlyMap<string, DatasetSpec>;
-  /** After so many epochs, training images are augmented as in the first again. */
-  readonly augmentations: number;
   /** What training images go through, for a backbone of some resolution. */
-  trainTransform(sizePx: number): Transform;
-  /** What test images go through, by the name of a view: `center`, `ten`, a perturbation. */
+  trainingView(images: TrainingImages, sizePx: number): TrainingView;
+  /**
+   * What test images go through, by the name of a view: `center`, `ten`, a perturbation, `jpeg 90`,
+   * `blur 1.5`.
+   */
   viewTransform(view: string, sizePx: number): Transform;
 }
 
@@ -65,8 +82,7 @@ export async function openMadeWorld(
   for (const name of new Set([...profile.backbones, ...further])) {
     backbones.set(name, await openBackbone(name, { folder, device, precision }));
   }
-  const { augmentations, batchSize: _batch, learningRate: _rate, ...augmentation } =
-    profile.training;
+  const names = backboneNames(profile, further);
   return {
     profile: profile.name,
     root,
@@ -76,25 +92,113 @@ export async function openMadeWorld(
     testSets: new Map(
       [...profile.testSets, ...profile.synthbusterSets].map((spec) => [spec.name, spec]),
     ),
-    augmentations,
-    trainTransform: (size) => ({
-      kind: "train",
-      size,
-      augmentation: { protocol, ...augmentation },
-    }),
+    async backbone(name) {
+      const open = backbones.get(name);
+      if (open) return open;
+      if (!names.includes(name)) throw unknownOf("backbone", names, name);
+      const opened = await openBackbone(name, { folder, device, precision });
+      // somebody else may have opened it meanwhile
+      const first = backbones.get(name);
+      if (first) await opened[Symbol.asyncDispose]();
+      else backbones.set(name, opened);
+      return first ?? opened;
+    },
+    trainingView: (images, size) => trainingView(profile, protocol, images, size),
     viewTransform(view, size) {
       if (view === "center" || view === "ten") return { kind: view, size };
       if ((PERTURBATIONS as readonly string[]).includes(view)) {
         const perturbation = view as Perturbation;
         return { kind: "perturbed", size, perturbation, ...profile.perturbation, protocol };
       }
+      const degraded = degradedView(view, size);
+      if (degraded) return degraded;
       throw new UserError(
         "usage",
-        `Cannot crop images: expected center, ten, ${PERTURBATIONS.join(", ")}; found ${view}`,
+        `Cannot crop images: expected center, ten, ${PERTURBATIONS.join(", ")}, ` +
+          `${jpegView(90)} or ${blurView(1.5)} with other numbers; found ${view}`,
       );
     },
     async [Symbol.asyncDispose]() {
       for (const backbone of backbones.values()) await backbone[Symbol.asyncDispose]();
     },
   };
+}
+
+/** Names of all backbones of a profile, and some more, each once. */
+export function backboneNames(
+  { backbones, ufd }: Pick<Profile, "backbones" | "ufd">,
+  further: readonly string[] = [],
+): readonly string[] {
+  const spaces = ufd?.featureSpaces.map(({ backbone }) => backbone) ?? [];
+  return [...new Set([...backbones, ...further, ...spaces])];
+}
+
+/** Why a name is none of those that there are. */
+export function unknownOf(kind: string, known: readonly string[], found: string): UserError {
+  return new UserError(
+    "usage",
+    `Cannot plan runs: expected a ${kind} of ${known.join(", ")}; found ${found}`,
+  );
+}
+
+/** Augmentations of each training image before they come round; 0 where images are as they are. */
+export function augmentationsOf(
+  { training, ufd }: Pick<Profile, "training" | "ufd">,
+  images: TrainingImages,
+): number {
+  if (images === "plain") return 0;
+  return images === "rine" ? training.augmentations : ufd?.augmentation.augmentations ?? 0;
+}
+
+function trainingView(
+  { name, training, ufd }: Profile,
+  protocol: Protocol,
+  images: TrainingImages,
+  size: number,
+): TrainingView {
+  const rounds = augmentationsOf({ training, ...(ufd ? { ufd } : {}) }, images);
+  if (images === "plain") {
+    return { transform: { kind: "center", size }, augmentations: rounds };
+  }
+  if (images === "rine") {
+    const { augmentations: _rounds, batchSize: _batch, learningRate: _rate, ...augmentation } =
+      training;
+    return {
+      transform: { kind: "train", size, augmentation: { protocol, ...augmentation } },
+      augmentations: rounds,
+    };
+  }
+  if (!ufd) {
+    throw new UserError("usage", `Cannot train UFD's probe: the ${name} profile has no UFD recipe`);
+  }
+  const { augmentations: _rounds, shortSidePx, ...augmentation } = ufd.augmentation;
+  return {
+    // any quality of the range, as RINE's text has it and UFD's code does
+    transform: {
+      kind: "train",
+      size,
+      augmentation: { protocol: "paper", ...augmentation },
+      shortSidePx,
+    },
+    augmentations: rounds,
+  };
+}
+
+/** Name of the view of images compressed by JPEG before they are cropped. */
+export function jpegView(quality: number): string {
+  return `jpeg ${quality}`;
+}
+
+/** Name of the view of images blurred before they are cropped. */
+export function blurView(sigmaPx: number): string {
+  return `blur ${sigmaPx}`;
+}
+
+function degradedView(view: string, size: number): Transform | undefined {
+  const [, kind, text] = /^(jpeg|blur) (\d+(?:\.\d+)?)$/.exec(view) ?? [];
+  const value = Number(text);
+  if (kind === "jpeg" && Number.isInteger(value) && value >= 1 && value <= 100) {
+    return { kind: "degraded", size, jpegQuality: value };
+  }
+  return kind === "blur" ? { kind: "degraded", size, blurSigmaPx: value } : undefined;
 }

@@ -16,6 +16,7 @@ export default defineDetector<RineHead>({
   name: "rine",
   title: "RINE",
   reads: { tap: "ln2" },
+  trainsOn: "rine",
   readHead: readRineHead,
   describeHead: describeRineHead,
   parameterCount: (head, sizes) => parameterCount(architectureOf(head, sizes)),

@@ -19,6 +19,7 @@ export default defineDetector<NeighboursHead>({
   name: "ufd_neighbours",
   title: "UFD nearest neighbours",
   reads: { tap: "embedding" },
+  trainsOn: "plain",
   together: true,
   readHead: readNeighboursHead,
   describeHead: describeNeighboursHead,

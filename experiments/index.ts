@@ -16,6 +16,13 @@ import grid from "./rine/grid.ts";
 import importance from "./rine/importance.ts";
 import perturbations from "./rine/perturbations.ts";
 import synthbuster from "./rine/synthbuster.ts";
+import ufdBankSize from "./ufd/bank_size.ts";
+import ufdBlocks from "./ufd/blocks.ts";
+import ufdClasses from "./ufd/classes.ts";
+import ufdClassifiers from "./ufd/classifiers.ts";
+import ufdFeatureSpaces from "./ufd/feature_spaces.ts";
+import ufdRobustness from "./ufd/robustness.ts";
+import ufdSources from "./ufd/sources.ts";
 
 /** All that is run and shown. */
 export const EXPERIMENTS = {
@@ -30,6 +37,13 @@ export const EXPERIMENTS = {
     synthbuster,
     featureSpace,
     appendix,
+    ufdClassifiers,
+    ufdFeatureSpaces,
+    ufdSources,
+    ufdBankSize,
+    ufdRobustness,
+    ufdBlocks,
+    ufdClasses,
   ],
   profiles: { mini, paper },
 } satisfies Experiments;

@@ -97,6 +97,33 @@ export function rocAuc(labels: Uint8Array, scores: Scores): number {
   return rankedAuc(rank(labels, scores));
 }
 
+/** Precision and recall where all images of at least some score are called generated. */
+export interface PrecisionRecall {
+  readonly threshold: number;
+  readonly precision: number;
+  readonly recall: number;
+}
+
+/**
+ * Precision and recall at every distinct score, from the highest down, as scikit-learn's
+ * `precision_recall_curve` has them, without its last point of recall 0.
+ * @throws as {@linkcode evaluateScores}
+ */
+export function precisionRecall(labels: Uint8Array, scores: Scores): PrecisionRecall[] {
+  const ranking = rank(labels, scores);
+  const all = labels.reduce((sum, label) => sum + label, 0);
+  const curve: PrecisionRecall[] = [];
+  walk(ranking, (real, generated) => {
+    const end = ranking.groupEnds[curve.length]!;
+    curve.push({
+      threshold: ranking.scores[end - 1]!,
+      precision: generated / (generated + real),
+      recall: generated / all,
+    });
+  });
+  return curve;
+}
+
 /** What the best threshold for a set would have come to. */
 export interface OracleScores {
   /** The threshold; of equally good ones that of the last image. */

@@ -91,6 +91,7 @@ Deno.test("where a head is tried names the record and leaves the head its name",
     view: [{ evaluation: { view: "blur" } }, TRIED],
     atEpochs: [{ evaluation: { atEpochs: [2, 3] } }, RECORD],
     bootstrap: [{ evaluation: { bootstrap: 11 } }, RECORD],
+    sample: [{ evaluation: { sample: { most: 5, fewer: 2, seed: 0 } } }, RECORD],
   };
   for (const [change, renamed] of Object.values(changes)) await assertRenames(change, renamed);
   await assertRenames({ evaluation: { testSets: ["b", "a"] } }, TRIED);

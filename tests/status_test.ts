@@ -46,7 +46,15 @@ function recordOf(experiment: string): RunRecord {
 
 Deno.test("rows of a section that several others read stand once, behind its own", async () => {
   const sectionOf = (name: string, dependsOn: readonly string[]) =>
-    defineSection({ name, section: "§1", title: name, dependsOn, runs: () => [], shows: [] });
+    defineSection({
+      name,
+      paper: "rine",
+      section: "§1",
+      title: name,
+      dependsOn,
+      runs: () => [],
+      shows: [],
+    });
   const sections = [sectionOf("a", []), sectionOf("b", ["a"]), sectionOf("c", ["a", "b"])];
   const folder = temporaryFolder("rows_"), setup = smallSetup(folder, folder);
   const experiments = { sections, profiles: setup.experiments.profiles };

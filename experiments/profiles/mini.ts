@@ -35,6 +35,7 @@ export const mini: Profile = {
   trainingSets: {
     zero_insertion: MINI_TRAINING_SETS,
     latent_dct: { latent: MINI_LATENT_TRAINING_SET },
+    both: { ...MINI_TRAINING_SETS, latent: MINI_LATENT_TRAINING_SET },
   },
   trainedOn: {
     main: { name: "zero_insertion", title: "zero insertion" },
@@ -70,6 +71,7 @@ export const mini: Profile = {
       { backbone: "Mini-L/8 random", title: "Mini-L/8, random" },
       { backbone: "Mini-B/16 random", title: "Mini-B/16, random" },
     ],
+    testSets: MINI_TEST_SETS.map(({ name }) => name),
     classes: [third, fourth, second, first],
     classSets: [[first], [second, first], [third, fourth, second, first]],
     neighbours: [1, 3, 5, 9],

@@ -15,6 +15,20 @@ import {
 } from "../../lib/data/catalog.ts";
 import type { Profile } from "../../lib/runs/profile.ts";
 
+const PROGAN = Object.fromEntries(
+  PROGAN_CLASSES.map((
+    name,
+  ) => [name, { train: proganClass("train", name), val: proganClass("val", name) }]),
+);
+const LDM = { latent: { train: ldmSet("train"), val: ldmSet("valid") } };
+
+/** The 19 sets of UFD's tables in their order: RINE's without StyleGAN2. */
+const UFD_TEST_SETS = [
+  ...["progan", "cyclegan", "biggan", "stylegan", "gaugan", "stargan", "deepfake", "seeingdark"],
+  ...["san", "crn", "imle", "guided", "ldm_200", "ldm_200_cfg", "ldm_100", "glide_100_27"],
+  ...["glide_50_27", "glide_100_10", "dalle"],
+];
+
 /** Everything the experiments run on in the paper. Paper: §4. */
 export const paper: Profile = {
   name: "paper",
@@ -32,14 +46,7 @@ export const paper: Profile = {
     { name: "2-class", classes: ["chair", "horse"] },
     { name: "4-class", classes: ["car", "cat", "chair", "horse"] },
   ],
-  trainingSets: {
-    progan: Object.fromEntries(
-      PROGAN_CLASSES.map((
-        name,
-      ) => [name, { train: proganClass("train", name), val: proganClass("val", name) }]),
-    ),
-    ldm: { latent: { train: ldmSet("train"), val: ldmSet("valid") } },
-  },
+  trainingSets: { progan: PROGAN, ldm: LDM, both: { ...PROGAN, ...LDM } },
   trainedOn: {
     main: { name: "progan", title: "ProGAN" },
     latent: { name: "ldm", title: "latent diffusion" },
@@ -79,6 +86,7 @@ export const paper: Profile = {
       { backbone: "ResNet-50", title: "ImageNet ResNet-50" },
       { backbone: "ViT-B/16", title: "ImageNet ViT-B/16" },
     ],
+    testSets: UFD_TEST_SETS,
     classes: PROGAN_CLASSES,
     // which classes are the fewer ones was not published: the first of the list
     classSets: [2, 4, 8, 20].map((count) => PROGAN_CLASSES.slice(0, count)),

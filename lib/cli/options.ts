@@ -7,7 +7,7 @@ import { relative, resolve } from "node:path";
 import { PRECISIONS } from "../backbones/backbone.ts";
 import { DEVICE_CHOICES } from "../onnx/session.ts";
 import { THEMES } from "../report/theme.ts";
-import type { Experiments } from "../runs/section.ts";
+import { type Experiments, PAPERS } from "../runs/section.ts";
 
 /** A value of `--device`; `auto` is resolved to a device before a setup is made. */
 export type DeviceChoice = typeof DEVICE_CHOICES[number];
@@ -71,6 +71,13 @@ export function onlyOption({ sections }: Experiments): Option {
       return list;
     });
 }
+
+/** `--paper`: the sections of one paper alone. */
+export const PAPER: Option = choice(
+  "--paper <name>",
+  "sections of one paper (default: both)",
+  PAPERS,
+);
 
 /** Reads a whole number. */
 export function wholeNumber(text: string): number {

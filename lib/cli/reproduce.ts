@@ -6,6 +6,7 @@
 import type { Command } from "commander";
 import { join } from "node:path";
 import { ENGINES } from "../detectors/detector.ts";
+import { sectionNeeds } from "../doctor/needs.ts";
 import { UserError } from "../io/errors.ts";
 import { assertWritable, exists } from "../io/files.ts";
 import { duration, ProgressDisplay } from "../io/progress_bar.ts";
@@ -16,7 +17,7 @@ import { type BestHeads, bestRecords, keepBestHeads } from "../runs/best_heads.t
 import type { RunRow } from "../runs/config.ts";
 import { execute } from "../runs/execute.ts";
 import type { RunRecord } from "../runs/record.ts";
-import { type Experiments, headingOf, type Section } from "../runs/section.ts";
+import { type Experiments, headingOf, type PaperName, type Section } from "../runs/section.ts";
 import { SELECTIONS } from "../runs/select.ts";
 import { makeSetup, type Setup, type SetupOptions } from "../runs/setup.ts";
 import { type SectionStatus, Status } from "../runs/status.ts";
@@ -30,6 +31,7 @@ import {
   DEVICE,
   type DeviceChoice,
   onlyOption,
+  PAPER,
   pathOption,
   PRECISION,
   THEME,
@@ -40,6 +42,7 @@ import { bestLines, skippedLines } from "./summary.ts";
 
 interface ReproduceFlags extends Omit<SetupOptions, "device"> {
   readonly only: readonly string[];
+  readonly paper?: PaperName;
   readonly device: DeviceChoice;
   readonly dryRun: boolean;
 }
@@ -51,6 +54,7 @@ export function registerReproduce(program: Command, experiments: Experiments): v
     .description("make data, tokens, heads, tables and figures; what is done is reused")
     .addOption(choice("--profile <name>", "which world to run in", profiles, profiles[0]))
     .addOption(onlyOption(experiments))
+    .addOption(PAPER)
     .addOption(pathOption("--data <folder>", "holds images and backbones", "data"))
     .addOption(
       pathOption("--results <folder>", "where records, tables and figures go", "results"),
@@ -79,13 +83,13 @@ export function registerReproduce(program: Command, experiments: Experiments): v
     .option("--dry-run", "say what would be done and what it costs, and do nothing", false)
     .addOption(DATASETS)
     .option("--skip-corrupt", "leave out images that cannot be decoded", false)
-    .action(async ({ only, dryRun: isDry, device, ...options }: ReproduceFlags) => {
+    .action(async ({ only, paper, dryRun: isDry, device, ...options }: ReproduceFlags) => {
       stopOnInterrupt("Stopped; the same command goes on from here");
       const setup = await makeSetup(experiments, {
         ...options,
         device: await resolveDevice(device),
       });
-      const sections = inOrder(experiments, only);
+      const sections = inOrder(experiments, only, paper);
       if (isDry) return console.log((await dryRun(setup, sections)).join("\n"));
       const { lines, problems } = await reproduce(setup, sections);
       for (const problem of problems) console.error(problem);
@@ -94,15 +98,33 @@ export function registerReproduce(program: Command, experiments: Experiments): v
     });
 }
 
-/** The sections asked for and those they depend on, each after what it depends on; all of none. */
-export function inOrder({ sections }: Experiments, names: readonly string[]): readonly Section[] {
-  if (names.length === 0) return sections;
+/**
+ * The sections asked for and those they depend on, each after what it depends on.
+ * @param names of sections; all of none
+ * @param paper where sections of one paper alone are asked for
+ * @throws {UserError} where a section that is named is not of that paper
+ */
+export function inOrder(
+  { sections }: Experiments,
+  names: readonly string[],
+  paper?: PaperName,
+): readonly Section[] {
+  const asked = sections.filter((section) => paper === undefined || section.paper === paper);
+  const other = names.find((name) => !asked.some((section) => section.name === name));
+  if (other !== undefined) {
+    throw new UserError(
+      "usage",
+      `Cannot reproduce ${other} with --paper ${paper}: expected a section of ${
+        asked.map(({ name }) => name).join(", ")
+      }`,
+    );
+  }
   const wanted = new Set<string>();
   const add = (name: string) => {
     sections.find((section) => section.name === name)?.dependsOn.forEach(add);
     wanted.add(name);
   };
-  names.forEach(add);
+  (names.length > 0 ? names : asked.map(({ name }) => name)).forEach(add);
   return sections.filter(({ name }) => wanted.has(name));
 }
 
@@ -133,6 +155,11 @@ export async function reproduce(
     display.say(`Another process works in ${places.join(" or ")}; waiting for it`)
   );
   const world = await openWorld(setup, { onProgress, onWait });
+  // a backbone that is missing stops everything now, not after hours
+  const needs = sectionNeeds(sections, profile);
+  for (const { name } of sections) {
+    for (const backbone of needs.get(name)!.backbones) await world.backbone(backbone);
+  }
   // what is done stands in the report, whatever is trained again
   await using status = new Status({ ...setup, force: false }, world);
   const report = new Reporting(setup, status);

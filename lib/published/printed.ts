@@ -18,13 +18,25 @@ export interface PrintedCell {
   readonly metric: "acc" | "ap";
   /** Name of the test set, or `AVG`. */
   readonly generator: string;
-  /** In percent with one decimal, as printed; `null` for a hyphen. */
+  /** In percent, as printed, with one decimal in RINE's tables and two in UFD's; `null` for a hyphen. */
   readonly percent: number | null;
 }
 
-/** Every printed cell of Tables 2, 3, 4, 5 and 7. */
-export async function printedCells(): Promise<PrintedCell[]> {
-  const cells = await readPublishedCsv("paper_tables.csv");
+/** Every printed cell of RINE's Tables 2, 3, 4, 5 and 7. */
+export function printedCells(): Promise<PrintedCell[]> {
+  return readCells("paper_tables.csv");
+}
+
+/**
+ * Printed cells of UFD's Tables 2 and 3, in percent with two digits, as far as they have been read in a
+ * source; of others there is none. Sets are named as in RINE's tables.
+ */
+export function ufdPrintedCells(): Promise<PrintedCell[]> {
+  return readCells("ufd_tables.csv");
+}
+
+async function readCells(file: string): Promise<PrintedCell[]> {
+  const cells = await readPublishedCsv(file);
   return cells.map(({ table, method, trainingClasses, variant, metric, generator, percent }) => ({
     table: Number(table),
     method: method!,

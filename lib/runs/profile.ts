@@ -78,6 +78,8 @@ export interface UfdProtocol {
   readonly backbone: string;
   /** The feature spaces that are compared, in the order of Figure 5. */
   readonly featureSpaces: readonly FeatureSpace[];
+  /** Names of its test sets, in the order of its tables. */
+  readonly testSets: readonly string[];
   /** Classes that everything but the section on classes is trained on. */
   readonly classes: readonly string[];
   /** Classes trained on, few first, in Figure 13. */

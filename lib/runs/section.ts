@@ -7,6 +7,7 @@ import type { PrintedCell } from "../published/printed.ts";
 import type { Figure } from "../report/figure.ts";
 import type { Table } from "../report/table.ts";
 import type { RunConfig, RunRow } from "./config.ts";
+import type { ScoredRow } from "./kept_scores.ts";
 import type { Profile } from "./profile.ts";
 
 /** Tables and figures of one section. */
@@ -24,6 +25,8 @@ export interface Shown {
   readonly printed: readonly PrintedCell[];
   /** Feature spaces of detectors in two dimensions, for Figure 1; often none. */
   readonly points: readonly FeaturePoint[];
+  /** Measured scores of the section's own rows, where it {@linkcode Section.showsScores}; absent otherwise. */
+  readonly scored?: readonly ScoredRow[];
 }
 
 /** A table or a figure as a function of what it is made of; `undefined` where there is nothing to show. */
@@ -48,6 +51,8 @@ export interface Section<Name extends string = string> {
   readonly dependsOn: readonly string[];
   /** Whether it shows {@linkcode Shown.points}, which take a while to make. */
   readonly showsPoints?: boolean;
+  /** Whether it shows {@linkcode Shown.scored}. */
+  readonly showsScores?: boolean;
   /** Its runs, given the rows of the sections it depends on. */
   runs(profile: Profile, seeds: readonly number[], rows: readonly RunRow[]): readonly RunConfig[];
   /** Its tables and figures, in their order. */

@@ -13,6 +13,7 @@ import { underConditions } from "../report/paper/captions.ts";
 import { publishedReport, type ReportedSection } from "../report/paper/published.ts";
 import { shownOf } from "../report/paper/report.ts";
 import { bestRecords } from "../runs/best_heads.ts";
+import { type ImageScore, keptScores, type Tried } from "../runs/kept_scores.ts";
 import type { RunRow } from "../runs/config.ts";
 import { execute } from "../runs/execute.ts";
 import { averagedRows } from "../runs/own_sets.ts";
@@ -27,7 +28,7 @@ import { inOneLine } from "./kernel.ts";
 import type { CaptionedImage } from "./media.ts";
 import { OpenedWorld } from "./opened.ts";
 import { showingProgress } from "./progress.ts";
-import { evaluateDetector, type ImageScore, type Judge, keptScores, type Tried } from "./scores.ts";
+import { evaluateDetector, type Judge } from "./scores.ts";
 import { showing, showingReport } from "./show.ts";
 import { type Sweep, sweepRuns } from "./sweep.ts";
 import { SWEEP, sweptRecords } from "./swept.ts";
@@ -91,7 +92,7 @@ export class Session<Name extends string = string> implements AsyncDisposable {
    */
   report(name: Name, where: (row: RunRow) => boolean = () => true): Promise<SectionReport> {
     return inOneLine(async () => {
-      const { section, rows } = await this.#finished(name);
+      const { section, rows, records } = await this.#finished(name);
       const chosen = rows.filter(where);
       if (rows.length > 0 && chosen.length === 0) {
         throw new UserError(
@@ -102,8 +103,11 @@ export class Session<Name extends string = string> implements AsyncDisposable {
       }
       const { setup } = await this.#open();
       const pointsOf = section.showsPoints ? (await this.#best()).at(-1)?.records[0] : undefined;
-      const shown = await shownOf(setup, { section, rows: chosen }, { pointsOf, makePoints: true });
-      return showingReport(underConditions(reportOf(section, shown!), setup), setup.theme);
+      const of = { section, rows: chosen, records };
+      const shown = (await shownOf(setup, of, { pointsOf, makePoints: true }))!;
+      const { scored } = shown;
+      const own = scored ? { ...shown, scored: scored.filter(({ row }) => where(row)) } : shown;
+      return showingReport(underConditions(reportOf(section, own), setup), setup.theme);
     });
   }
 

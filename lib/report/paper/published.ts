@@ -7,7 +7,7 @@ import { blockImportance, loadCheckpoint } from "../../detectors/rine/checkpoint
 import { exists } from "../../io/files.ts";
 import { publishedLogs } from "../../published/logs.ts";
 import { publishedPoints } from "../../published/points.ts";
-import { type PrintedCell, printedCells } from "../../published/printed.ts";
+import { type PrintedCell, printedCells, ufdPrintedCells } from "../../published/printed.ts";
 import { readReleasedLogs } from "../../published/released_pickles.ts";
 import type { Profile } from "../../runs/profile.ts";
 import {
@@ -19,6 +19,9 @@ import {
 import { cellNumber, type Table } from "../table.ts";
 import { publishedRows } from "./published_rows.ts";
 import { OWN } from "./table_7.ts";
+
+/** What the rows are called that RINE's tables hold of UFD's released head. */
+export const PROBE_IN_RINE = "Linear probe, in RINE's tables";
 
 /** A section and what it reports. */
 export interface ReportedSection {
@@ -38,15 +41,27 @@ export async function publishedReport(
   const theirs = Object.values(profiles).find(({ isComparable }) => isComparable);
   if (theirs === undefined) throw new Error("Cannot show published results: no profile is theirs");
   const profile = { ...theirs, testSets: theirs.testSets.filter(({ isOwn }) => !isOwn) };
-  const [{ points, ...logs }, printed] = await Promise.all([
-    clone === undefined ? projectLogs() : clonedLogs(clone, profile),
-    printedCells(),
-  ]);
+  const { points, ...logs } =
+    await (clone === undefined ? projectLogs() : clonedLogs(clone, profile));
   const rows = publishedRows(logs, profile.backboneSizes);
-  return sections.map((section) => ({
-    section,
-    report: reportOf(section, { profile, rows, printed, points }),
+  return await Promise.all(sections.map(async (section) => {
+    const printed = await printedOf(section);
+    return {
+      section,
+      report: reportOf(section, { profile, rows, printed, points }),
+    };
   }));
+}
+
+/** The cells printed in a section's paper; to UFD's are added those of its head in RINE's tables. */
+export async function printedOf({ paper }: Section): Promise<readonly PrintedCell[]> {
+  const cells = await printedCells();
+  if (paper === "rine") return cells;
+  const own = cells.filter(({ method, table }) => method === "UFD" && (table === 2 || table === 3));
+  return [
+    ...await ufdPrintedCells(),
+    ...own.map((cell) => ({ ...cell, method: PROBE_IN_RINE })),
+  ];
 }
 
 async function projectLogs() {

@@ -2,9 +2,9 @@
  * What a reproduction reports: tables, figures, and the page that sets them beside the paper's.
  * @module
  */
-import { type PrintedCell, printedCells } from "../../published/printed.ts";
 import type { FeaturePoint } from "../../published/points.ts";
 import type { RunRow } from "../../runs/config.ts";
+import { scoredRows } from "../../runs/kept_scores.ts";
 import type { Profile } from "../../runs/profile.ts";
 import type { RunRecord } from "../../runs/record.ts";
 import { headingOf, reportOf, type Section, type Shown } from "../../runs/section.ts";
@@ -13,7 +13,7 @@ import { writeReport } from "../page.ts";
 import { writeExhibits } from "../write/files.ts";
 import { provenance, underConditions } from "./captions.ts";
 import { featurePoints, keptPoints } from "./feature_points.ts";
-import { publishedReport, type ReportedSection } from "./published.ts";
+import { printedOf, publishedReport, type ReportedSection } from "./published.ts";
 
 /** A section whose runs are all on disk. */
 export interface FinishedSection {
@@ -43,16 +43,18 @@ export interface PointsChoice {
  */
 export async function shownOf(
   setup: Setup,
-  { section, rows }: Pick<FinishedSection, "section" | "rows">,
+  { section, rows, records }: Pick<FinishedSection, "section" | "rows" | "records">,
   { pointsOf, makePoints }: PointsChoice,
 ): Promise<Shown | undefined> {
   const { profile } = setup;
-  const printed: readonly PrintedCell[] = profile.isComparable ? await printedCells() : [];
+  const printed = profile.isComparable ? await printedOf(section) : [];
   let points: readonly FeaturePoint[] | undefined = [];
   if (section.showsPoints && pointsOf) {
     points = makePoints ? await featurePoints(setup, pointsOf) : await keptPoints(setup, pointsOf);
   }
-  return points && { profile, rows, printed, points };
+  if (!points) return undefined;
+  const shown = { profile, rows, printed, points };
+  return section.showsScores ? { ...shown, scored: await scoredRows(records, setup) } : shown;
 }
 
 /**

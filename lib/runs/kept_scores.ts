@@ -1,0 +1,127 @@
+/**
+ * Scores that runs kept, image by image, and those among them that are measured.
+ * @module
+ */
+import type { Label } from "../data/dataset.ts";
+import { UserError } from "../io/errors.ts";
+import { readPaths } from "../tokens/paths.ts";
+import { readLabels } from "../tokens/rows.ts";
+import { findFeatures } from "../tokens/store.ts";
+import type { RunRow } from "./config.ts";
+import { rowsOf, type RunRecord } from "./record.ts";
+import { readScores, sampledImages } from "./scores.ts";
+import { reproduceCommand, type Setup } from "./setup.ts";
+
+/** The score that a detector gave to one image of a test set. */
+export interface ImageScore {
+  /** Path of its file, relative to the data root or absolute. */
+  readonly path: string;
+  /** 0 real, 1 generated. */
+  readonly label: Label;
+  /** Name of the test set; `real` where it is real. */
+  readonly generator: string;
+  /** Probability in [0, 1] that it is generated. */
+  readonly score: number;
+}
+
+/** The head that a row is about: its run, and the epoch after which it was evaluated. */
+export interface Tried {
+  readonly record: RunRecord;
+  /** Epochs trained when evaluated. */
+  readonly epoch: number;
+}
+
+/**
+ * The scores that a run kept of a test set, with their images, in the order in which they were read.
+ * @throws {UserError} where the run was not tried on that set, or its features or scores are not on
+ * disk
+ */
+export async function keptScores(
+  { record, epoch }: Tried,
+  testSet: string,
+  setup: Setup,
+): Promise<ImageScore[]> {
+  const { sets } = record.evaluations.find((evaluation) => evaluation.epoch === epoch)!;
+  const key = sets[testSet];
+  if (key === undefined) {
+    throw new UserError(
+      "usage",
+      `Cannot show scores: expected a test set of ${
+        Object.keys(sets).join(", ")
+      }; found ${testSet}`,
+    );
+  }
+  const images: Omit<ImageScore, "score">[] = [];
+  for (const features of record.features.test[testSet]!) {
+    images.push(...await readableImages(setup, features, testSet));
+  }
+  const scores = (await readScores(setup.folder, record.trainingKey, epoch)).get(key);
+  if (scores?.length === images.length) {
+    return images.map((image, i) => ({ ...image, score: scores[i]! }));
+  }
+  throw new UserError(
+    "missing",
+    `Cannot show scores: expected those of ${images.length} images of ${testSet} in ` +
+      `${setup.folder}, found ${scores?.length ?? "none"}; ` +
+      `\`${reproduceCommand(setup, [record.experiment])} --force\` makes them`,
+  );
+}
+
+/** The images of a set of features that could be decoded, as they were when it was made. */
+async function readableImages(
+  { tokens: folder }: Setup,
+  key: string,
+  testSet: string,
+): Promise<Omit<ImageScore, "score">[]> {
+  const set = await findFeatures(folder, key);
+  if (!set) {
+    throw new UserError(
+      "missing",
+      `Cannot show scores: expected the features of ${testSet}, ${key}.npy, in ${folder}, found none`,
+    );
+  }
+  const [paths, labels] = [await readPaths(set), await readLabels(set)];
+  const unreadable = new Set(set.unreadable);
+  return paths.map((path, i) => ({
+    path,
+    label: labels[i] as Label,
+    generator: labels[i] === 0 ? "real" : testSet,
+  })).filter((_, i) => !unreadable.has(i));
+}
+
+/** The measured scores of an evaluated head. */
+export interface ScoredRow {
+  readonly row: RunRow;
+  /** By test set: labels, 0 or 1, and probabilities that images are generated. */
+  readonly sets: Readonly<Record<string, { labels: Uint8Array; scores: Float32Array }>>;
+}
+
+/**
+ * The scores that the rows of records were measured on, in the order of the rows.
+ * @throws {UserError} of kind `missing`, where scores or features are not on disk
+ */
+export async function scoredRows(
+  records: readonly RunRecord[],
+  setup: Setup,
+): Promise<ScoredRow[]> {
+  const scored: ScoredRow[] = [];
+  for (const record of records) {
+    const { sample } = record.config.evaluation;
+    for (const row of rowsOf(record)) {
+      const sets: Record<string, ScoredRow["sets"][string]> = {};
+      for (const name of Object.keys(row.test)) {
+        const kept = await keptScores({ record, epoch: row.epochs }, name, setup);
+        const labels = Uint8Array.from(kept, ({ label }) => label);
+        const measured = sample
+          ? sampledImages(labels, sample, name)
+          : Uint32Array.from(labels.keys());
+        sets[name] = {
+          labels: Uint8Array.from(measured, (i) => labels[i]!),
+          scores: Float32Array.from(measured, (i) => kept[i]!.score),
+        };
+      }
+      scored.push({ row, sets });
+    }
+  }
+  return scored;
+}

@@ -60,6 +60,8 @@ export interface EpochLog {
   readonly valLoss: number;
   /** Accuracy on the validation images at threshold .5, in [0, 1]. */
   readonly valAcc: number;
+  /** The earlier epoch whose weights are those kept after this one; absent where they are its own. */
+  readonly keptEpoch?: number;
 }
 
 /** What `--engine` takes. */

@@ -158,6 +158,11 @@ export interface DetectorKind<Head extends HeadConfig = HeadConfig> {
   readonly title: string;
   /** What it reads of an image: a backbone's features at a tap. */
   readonly reads: { readonly tap: Tap };
+  /**
+   * What it learns from: `augmented` images, other ones in each epoch, or `plain` ones, cropped as
+   * images that it is tried on are.
+   */
+  readonly trainsOn: "augmented" | "plain";
   /** Whether heads that read the same features stay in one worker, since they share what is large. */
   readonly together?: true;
   /**

@@ -84,7 +84,7 @@ export class Costing {
   async #costOfRun(config: RunConfig, run?: RunStatus, there?: There): Promise<Cost> {
     const { training, evaluation } = config;
     const { detector: name, backbone, head: headConfig } = training;
-    const { reads, readHead, parameterCount } = detectorNamed(name);
+    const { reads, trainsOn, readHead, parameterCount } = detectorNamed(name);
     const network = this.#profile.backboneSizes[backbone]!;
     // an embedding is about as wide as the network
     const sizes = reads.tap === "embedding" ? { ...network, blocks: 1 } : network;
@@ -112,13 +112,15 @@ export class Costing {
     );
     let learned = 0;
     for (let index = 0; index < training.epochs; index++) {
-      const epoch = 1 + index % this.#profile.training.augmentations;
+      const learns = trainsOn === "plain"
+        ? { view: "center" }
+        : { view: "train", epoch: 1 + index % this.#profile.training.augmentations };
       // keys stand by class, then by source
       const trainKeys = [...run?.features.train[index] ?? []];
       const valKeys = [...run?.features.val ?? []];
       for (const { train, val } of classes) {
         const keys = trainKeys.splice(0, train.sources.length);
-        learned += training.fraction * await read(train, { view: "train", epoch }, keys);
+        learned += training.fraction * await read(train, learns, keys);
         await read(val, { view: "center" }, valKeys.splice(0, val.sources.length));
       }
     }

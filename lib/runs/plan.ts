@@ -90,7 +90,7 @@ export async function planRuns(
 
   const readsOf = async ({ training, evaluation }: RunConfig): Promise<Reads> => {
     assertEpochs(evaluation.atEpochs, training.epochs);
-    const { reads, readHead } = detectorNamed(training.detector);
+    const { reads, trainsOn, readHead } = detectorNamed(training.detector);
     readHead(training.head);
     const backbone = lookUp(world.backbones, training.backbone, "backbone").at(reads.tap);
     const size = backbone.architecture.resolutionPx;
@@ -102,16 +102,17 @@ export async function planRuns(
     const images = training.classes.map((name) =>
       lookUp(new Map(Object.entries(sets)), name, "class")
     );
+    const center = world.viewTransform("center", size);
     const train = [];
     for (let index = 0; index < training.epochs; index++) {
-      const epoch = 1 + index % world.augmentations;
+      const [transform, epoch] = trainsOn === "plain"
+        ? [center, 0]
+        : [world.trainTransform(size), 1 + index % world.augmentations];
       train.push(
-        (await Promise.all(
-          images.map(({ train }) => want(train, world.trainTransform(size), epoch, backbone)),
-        )).flat(),
+        (await Promise.all(images.map(({ train }) => want(train, transform, epoch, backbone))))
+          .flat(),
       );
     }
-    const center = world.viewTransform("center", size);
     const view = world.viewTransform(evaluation.view, size);
     return {
       train,

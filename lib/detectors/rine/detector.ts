@@ -16,6 +16,7 @@ export default defineDetector<RineHead>({
   name: "rine",
   title: "RINE",
   reads: { tap: "ln2" },
+  trainsOn: "augmented",
   readHead: readRineHead,
   describeHead: describeRineHead,
   parameterCount: (head, sizes) => parameterCount(architectureOf(head, sizes)),

@@ -19,6 +19,8 @@ export default defineDetector<NeighboursHead>({
   name: "ufd_neighbours",
   title: "UFD nearest neighbours",
   reads: { tap: "embedding" },
+  // the paper does not say; images that are looked for are compared with others cropped as they are
+  trainsOn: "plain",
   together: true,
   readHead: readNeighboursHead,
   describeHead: describeNeighboursHead,

@@ -15,6 +15,7 @@ export default defineDetector<ProbeHead>({
   name: "ufd_probe",
   title: "UFD linear probe",
   reads: { tap: "embedding" },
+  trainsOn: "augmented",
   readHead: readProbeHead,
   describeHead: describeProbeHead,
   parameterCount: (_, { blocks, width }) => blocks * width + 1,

@@ -150,6 +150,14 @@ export interface TrainingContext {
   readonly saveIntervalMs?: number;
 }
 
+/** Features of training images that a detector keeps and searches. */
+export interface KeptFeatures {
+  /** How many images'. */
+  readonly rows: number;
+  /** Names the draw: heads of one training with the same draw search the same features. */
+  readonly draw: string;
+}
+
 /** A detector. Make one with {@linkcode defineDetector}. */
 export interface DetectorKind<Head extends HeadConfig = HeadConfig> {
   /** Its name in configurations and records: `rine`. */
@@ -163,8 +171,6 @@ export interface DetectorKind<Head extends HeadConfig = HeadConfig> {
    * images that it is tried on are.
    */
   readonly trainsOn: "augmented" | "plain";
-  /** Whether heads that read the same features stay in one worker, since they share what is large. */
-  readonly together?: true;
   /**
    * A configuration's `head` as this detector's.
    * @throws {UserError} naming the first field that is missing, unknown or out of range
@@ -174,6 +180,11 @@ export interface DetectorKind<Head extends HeadConfig = HeadConfig> {
   describeHead(head: Head): string;
   /** Number of trainable parameters. */
   parameterCount(head: Head, sizes: FeatureSizes): number;
+  /**
+   * The features that a head keeps and searches instead of being trained in steps, of so many images
+   * that it may learn from; absent where a detector keeps none.
+   */
+  keptFeatures?(head: Head, images: number): KeptFeatures;
   /** Whether a file with these tensors is a checkpoint of this detector. */
   isCheckpoint(tensors: ReadonlySet<string>): boolean;
   /**

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { mini } from "../experiments/profiles/mini.ts";
 import { parameterCount } from "../lib/detectors/rine/architecture.ts";
+import { NEIGHBOURS } from "../lib/detectors/ufd/neighbours_head.ts";
 import type { RunConfig } from "../lib/runs/config.ts";
 import { type Cost, Costing, type ImageCounts } from "../lib/runs/cost.ts";
 import type { RunStatus } from "../lib/runs/status.ts";
@@ -33,7 +34,18 @@ function run(view = "center"): RunConfig {
 }
 
 const [trained, validated, tried] = [train, val, tested].map(({ sources }) => sources.length);
+const imageCounts = { of: () => Promise.resolve(IMAGES) } as unknown as ImageCounts;
 const keysOf = (what: string, count: number) => Array.from({ length: count }, (_, i) => what + i);
+
+/** A run of nearest neighbours in a bank of so many images. */
+function search(k: number, bankImages: number | null): RunConfig {
+  const { training, evaluation } = run();
+  const head = { ...NEIGHBOURS, k, bankImages };
+  return {
+    training: { ...training, detector: "ufd_neighbours", head, epochs: 1 },
+    evaluation: { ...evaluation, atEpochs: [1] },
+  };
+}
 
 /** What a run costs where some sets of features are there, and perhaps its head. */
 function costOf(
@@ -41,7 +53,6 @@ function costOf(
   hasFeatures: (key: string) => boolean = () => false,
   isTrained = false,
 ): Promise<Cost> {
-  const counts = { of: () => Promise.resolve(IMAGES) } as unknown as ImageCounts;
   const features = {
     train: ["first", "second"].map((epoch) => keysOf(epoch, trained!)),
     val: keysOf("val", validated!),
@@ -52,7 +63,7 @@ function costOf(
     runs: [status],
     hasFeatures: (key: string) => Promise.resolve(hasFeatures(key)),
   };
-  return new Costing(mini, counts).costOf([config], there);
+  return new Costing(mini, imageCounts).costOf([config], there);
 }
 
 const PARAMETERS = parameterCount({
@@ -98,5 +109,27 @@ Deno.test("a head that is there is only tried", async () => {
   assert.deepEqual(await costOf(run(), () => true, true), {
     ...{ heads: 0, steps: 0, featureSets: 0, crops: 0, bytes: 0 },
     flops: 2 * IMAGES * tried! * ROW_FLOPS,
+  });
+});
+
+Deno.test("a bank of neighbours costs its rows on disk and the search of them, not steps", async () => {
+  const made = IMAGES * (trained! + validated! + tried!);
+  const queries = IMAGES * (validated! + tried!);
+  // half of the training images, as the run says
+  for (const [images, rows] of [[null, .5 * IMAGES * trained!], [6, 6]] as const) {
+    const costing = new Costing(mini, imageCounts);
+    assert.deepEqual(await costing.costOf([search(1, images)]), {
+      ...{ heads: 1, steps: 0, featureSets: trained! + validated! + tried!, crops: made },
+      flops: made * IMAGE_FLOPS + queries * 2 * rows * width,
+      bytes: 2 * made * width + 2 * rows * width,
+    });
+    const none = { heads: 1, steps: 0, featureSets: 0, crops: 0, flops: 0, bytes: 0 };
+    assert.deepEqual(await costing.costOf([search(9, images)]), none, "one search is for every k");
+    const other = await costing.costOf([search(1, 4)]);
+    assert.deepEqual([other.flops, other.bytes], [queries * 2 * 4 * width, 2 * 4 * width]);
+  }
+  assert.deepEqual(await costOf(search(1, null), () => true, true), {
+    ...{ heads: 0, steps: 0, featureSets: 0, crops: 0, bytes: 0 },
+    flops: IMAGES * tried! * 2 * .5 * IMAGES * trained! * width,
   });
 });

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { NEIGHBOURS } from "../lib/detectors/ufd/neighbours_head.ts";
+import { UFD_RECIPE } from "../lib/detectors/ufd/probe_head.ts";
 import { type Changes, EVALUATION, leaveOut, type Names, namesOf, TRAINING } from "./small_plan.ts";
 import { temporaryFolder } from "./temporary.ts";
 
@@ -127,6 +129,22 @@ Deno.test("every field of the augmentation names the tokens that are learned fro
       { flipProbability: .4 },
     ] as const
   ) await assertRenames({ augmentation }, LEARNED);
+});
+
+Deno.test("neighbours are learned from plain images, with the tokens of a test of the same images", async () => {
+  const base: Changes = {
+    training: { detector: "ufd_neighbours", head: NEIGHBOURS, epochs: 1, decayEpochs: [] },
+    evaluation: { testSets: ["a"], atEpochs: [1] },
+    sources: { a: [{ label: 0, directory: "train_cat/0_real" }] },
+    backbone: { tap: "embedding" },
+  };
+  const augmentation = { jpegQualities: [30, 99], flipProbability: .4 } as const;
+  await assertRenames({ augmentation }, [], base);
+  await assertRenames({ augmentations: 1, seed: 1 }, [], base);
+  const { train: [train], test } = await namesOf(root, base);
+  assert.equal(train!.split(",")[0], (JSON.parse(test) as { a: string[] }).a[0]);
+  const probe = { ...base.training, detector: "ufd_probe", head: UFD_RECIPE };
+  await assertRenames({ augmentation }, LEARNED, { ...base, training: probe });
 });
 
 Deno.test("every field of a perturbation names the tokens of the images that are tried", async () => {

@@ -11,6 +11,7 @@ import {
 } from "../lib/detectors/detector.ts";
 import { detectorNamed, detectorOf } from "../lib/detectors/index.ts";
 import { NEIGHBOURS } from "../lib/detectors/ufd/neighbours_head.ts";
+import { loadLinearProbe, probeLogits } from "../lib/detectors/ufd/probe.ts";
 import { UFD_RECIPE } from "../lib/detectors/ufd/probe_head.ts";
 import { openDetector } from "../lib/detectors/verdict.ts";
 import { exists } from "../lib/io/files.ts";
@@ -19,6 +20,8 @@ import { readSafetensors, writeSafetensors } from "../lib/io/safetensors.ts";
 import { tensor } from "../lib/io/tensor.ts";
 import { randomStream } from "../lib/random.ts";
 import type { RunConfig } from "../lib/runs/config.ts";
+import { rowsOf, type RunRecord } from "../lib/runs/record.ts";
+import { FeatureRows } from "../lib/tokens/rows.ts";
 import { commandLine } from "./command_line.ts";
 import { writeFeatureSet } from "./feature_sets.ts";
 import { executeSmall, makeSmallWorld, SMALL_BACKBONE, smallProfile } from "./small_world.ts";
@@ -180,7 +183,9 @@ Deno.test("the last weights are kept, or those of the last gain", async () => {
   const results = temporaryFolder("keep_"), keep = [1, 2, 3, 4, 5, 6];
   // nothing gains so much but a phase's first epoch: a phase is epochs 1 to 3, the next begins at 4
   const head = { ...UFD_RECIPE, patience: 2, deltaFirst: 1, deltaLater: 1, smallestRate: 0 };
-  await train("ufd_probe", [head, { ...head, keep: "best" }], results, { keep });
+  const [ofLast, ofBest] = await train("ufd_probe", [head, { ...head, keep: "best" }], results, {
+    keep,
+  });
   const kept = async (h: number) =>
     await Promise.all(keep.map(async (epoch) => {
       const { tensors } = await bytes(results, h, epoch);
@@ -189,6 +194,9 @@ Deno.test("the last weights are kept, or those of the last gain", async () => {
   const last = await kept(0), best = await kept(1);
   assert.equal(new Set(last).size, 6);
   assert.deepEqual(best, [1, 1, 1, 4, 4, 4].map((epoch) => last[epoch - 1]));
+  const keptOf = (trained: typeof ofLast) =>
+    epochsOf([trained!]).map(({ epoch, keptEpoch = epoch }) => keptEpoch);
+  assert.deepEqual([keptOf(ofLast), keptOf(ofBest)], [keep, [1, 1, 1, 4, 4, 4]]);
 });
 
 Deno.test("heads with a field that is unknown, missing or out of range are refused by its name", () => {
@@ -237,7 +245,7 @@ Deno.test("a bank holds the features as they are, once for all heads; a larger o
     const { metadata } = await bytes(results, h, 1);
     return await readSafetensors(join(results, "heads", metadata["bank"]!));
   }));
-  const rowsOf = (bank: number, kind: string) => {
+  const bankRows = (bank: number, kind: string) => {
     const { data, shape } = banks[bank]!.tensors.get(`bank.${kind}`)!;
     return Array.from(
       { length: shape[0]! },
@@ -251,10 +259,10 @@ Deno.test("a bank holds the features as they are, once for all heads; a larger o
     );
   for (const [label, kind] of ["real", "fake"].entries()) {
     const own = all.filter((image) => image.label === label).map(({ row }) => row);
-    assert.deepEqual(rowsOf(0, kind), own);
-    assert.deepEqual([rowsOf(2, kind).length, rowsOf(3, kind).length], [5, 10]);
-    assert.ok(rowsOf(2, kind).every((row) => rowsOf(3, kind).includes(row)));
-    assert.deepEqual(rowsOf(3, kind), own.filter((row) => rowsOf(3, kind).includes(row)));
+    assert.deepEqual(bankRows(0, kind), own);
+    assert.deepEqual([bankRows(2, kind).length, bankRows(3, kind).length], [5, 10]);
+    assert.ok(bankRows(2, kind).every((row) => bankRows(3, kind).includes(row)));
+    assert.deepEqual(bankRows(3, kind), own.filter((row) => bankRows(3, kind).includes(row)));
   }
   assert.equal(banks[0]!.metadata["fingerprint"], banks[1]!.metadata["fingerprint"]);
   const names = Array.from(Deno.readDirSync(join(results, "heads")), ({ name }) => name);
@@ -382,6 +390,41 @@ Deno.test("both are trained, tried above chance, opened, described and used from
   );
   assert.equal(code, 0, error);
   assert.match(out, /: (real|generated) \(score \d\.\d\d\)$/);
+});
+
+Deno.test("a row has the validation of the weights that are kept, not of the last epoch", async () => {
+  const log = (epoch: number, valAcc: number, keptEpoch?: number): EpochLog => {
+    const kept = keptEpoch === undefined ? {} : { keptEpoch };
+    return { epoch, learningRate: .01, trainLoss: 1, valLoss: 1 - valAcc, valAcc, ...kept };
+  };
+  const record = {
+    config: { training: {}, evaluation: {} },
+    timings: {},
+    epochs: [log(1, .5), log(2, .875), log(3, .75, 2), log(4, .625, 2)],
+    evaluations: [1, 2, 3, 4, 20].map((epoch) => ({ epoch, test: {} })),
+  } as unknown as RunRecord;
+  const shown = rowsOf(record).map(({ valAcc, valLoss }) => [valAcc, valLoss]);
+  const best = [.875, .125];
+  assert.deepEqual(shown, [[.5, .5], best, best, best, best]);
+
+  // in a run: what the weights on disk come to on the validation images
+  const results = temporaryFolder("kept_");
+  const head = { ...UFD_RECIPE, patience: 9, deltaFirst: 1, keep: "best" as const };
+  const config = smallRun("ufd_probe", head, { epochs: 4, learningRate: .02 });
+  const { rows: [row], records: [made] } = await executeSmall(data, [config], results);
+  const path = join(results, made!.evaluations[0]!.checkpoint);
+  using rows = await FeatureRows.open(join(data, "tokens"), made!.features.val);
+  const probe = await loadLinearProbe(path);
+  let correct = 0;
+  for (const { tokens, labels } of rows.batches(rows.count)) {
+    probeLogits(probe, tokens)
+      .forEach((logit, i) => correct += Number((logit > 0) === (labels[i] === 1)));
+  }
+  assert.equal(row!.valAcc, correct / rows.count);
+  const [first, ...later] = made!.epochs;
+  assert.equal(row!.valLoss, first!.valLoss, "nothing gains but the first epoch");
+  assert.deepEqual(later.map(({ keptEpoch }) => keptEpoch), [1, 1, 1]);
+  assert.notEqual(later.at(-1)!.valLoss, first!.valLoss);
 });
 
 Deno.test("heads copied to the folder above find their bank, alone they say that it is not there", async () => {

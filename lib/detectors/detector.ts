@@ -60,6 +60,8 @@ export interface EpochLog {
   readonly valLoss: number;
   /** Accuracy on the validation images at threshold .5, in [0, 1]. */
   readonly valAcc: number;
+  /** The earlier epoch whose weights are those kept after this one; absent where they are its own. */
+  readonly keptEpoch?: number;
 }
 
 /** What `--engine` takes. */
@@ -155,6 +157,14 @@ export interface TrainingContext {
  */
 export type TrainingImages = "rine" | "ufd" | "plain";
 
+/** Features of training images that a detector keeps and searches. */
+export interface KeptFeatures {
+  /** How many images'. */
+  readonly rows: number;
+  /** Names the draw: heads of one training with the same draw search the same features. */
+  readonly draw: string;
+}
+
 /** A detector. Make one with {@linkcode defineDetector}. */
 export interface DetectorKind<Head extends HeadConfig = HeadConfig> {
   /** Its name in configurations and records: `rine`. */
@@ -165,8 +175,6 @@ export interface DetectorKind<Head extends HeadConfig = HeadConfig> {
   readonly reads: { readonly tap: Tap };
   /** What its training images go through before the backbone. */
   readonly trainsOn: TrainingImages;
-  /** Whether heads that read the same features stay in one worker, since they share what is large. */
-  readonly together?: true;
   /**
    * A configuration's `head` as this detector's.
    * @throws {UserError} naming the first field that is missing, unknown or out of range
@@ -176,6 +184,11 @@ export interface DetectorKind<Head extends HeadConfig = HeadConfig> {
   describeHead(head: Head): string;
   /** Number of trainable parameters. */
   parameterCount(head: Head, sizes: FeatureSizes): number;
+  /**
+   * The features that a head keeps and searches instead of being trained in steps, of so many images
+   * that it may learn from; absent where a detector keeps none.
+   */
+  keptFeatures?(head: Head, images: number): KeptFeatures;
   /** Whether a file with these tensors is a checkpoint of this detector. */
   isCheckpoint(tensors: ReadonlySet<string>): boolean;
   /**

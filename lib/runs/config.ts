@@ -44,9 +44,12 @@ export interface RunRow extends Omit<TrainingConfig, "batchSize" | "learningRate
   readonly parameterCount: number;
   /** Wall time of training on cached tokens; absent where it was not published. */
   readonly trainingSeconds?: number;
-  /** Binary cross-entropy, mean over the validation images; of published rows, their own loss. */
+  /**
+   * Binary cross-entropy of the weights that are kept, mean over the validation images; of published
+   * rows, their own loss.
+   */
   readonly valLoss: number;
-  /** Accuracy on the validation images at threshold .5, in [0, 1]. */
+  /** Their accuracy on the validation images at threshold .5, in [0, 1]. */
   readonly valAcc: number;
   /** For each block, how many of the d′ features weigh it most; absent where it was not published. */
   readonly blockImportance?: readonly number[];

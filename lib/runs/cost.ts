@@ -46,6 +46,11 @@ function flopsOfImage({ blocks, width, length }: BackboneSizes): number {
   return blocks * (24 * length * width ** 2 + 4 * length ** 2 * width);
 }
 
+/** Of rows of features on disk. */
+function featureBytes(rows: number, { blocks, width }: BackboneSizes): number {
+  return rows * blocks * width * Float16Array.BYTES_PER_ELEMENT;
+}
+
 /** What of runs is on disk. */
 export interface There {
   /** In the order of the configurations. */
@@ -86,7 +91,7 @@ export class Costing {
   async #costOfRun(config: RunConfig, run?: RunStatus, there?: There): Promise<Cost> {
     const { training, evaluation } = config;
     const { detector: name, backbone, head: headConfig } = training;
-    const { reads, trainsOn, readHead, parameterCount } = detectorNamed(name);
+    const { reads, trainsOn, readHead, parameterCount, keptFeatures } = detectorNamed(name);
     const network = this.#profile.backboneSizes[backbone]!;
     // an embedding is about as wide as the network
     const sizes = reads.tap === "embedding" ? { ...network, blocks: 1 } : network;
@@ -113,17 +118,19 @@ export class Costing {
       this.#profile.trainingSets[training.trainingSet]![name]!
     );
     const augmentations = augmentationsOf(this.#profile, trainsOn);
-    let learned = 0;
+    let learned = 0, validated = 0;
     for (let index = 0; index < training.epochs; index++) {
-      const epoch = augmentedEpoch(index, augmentations);
+      const learns = {
+        view: trainsOn === "plain" ? "center" : `train ${trainsOn}`,
+        epoch: augmentedEpoch(index, augmentations),
+      };
       // keys stand by class, then by source
       const trainKeys = [...run?.features.train[index] ?? []];
       const valKeys = [...run?.features.val ?? []];
       for (const { train, val } of classes) {
         const keys = trainKeys.splice(0, train.sources.length);
-        const view = trainsOn === "plain" ? "center" : `train ${trainsOn}`;
-        learned += training.fraction * await read(train, { view, epoch }, keys);
-        await read(val, { view: "center" }, valKeys.splice(0, val.sources.length));
+        learned += training.fraction * await read(train, learns, keys);
+        validated += await read(val, { view: "center" }, valKeys.splice(0, val.sources.length));
       }
     }
     const { view, atEpochs } = evaluation;
@@ -134,7 +141,24 @@ export class Costing {
         await read(this.#tests.get(name)!, { view, crops }, run?.sets[t]?.features);
     }
     const isNew = this.#isNew(training) && !run?.isTrained;
-    const parameters = parameterCount(readHead(headConfig), sizes);
+    const head = readHead(headConfig), bank = keptFeatures?.(head, learned);
+    if (bank) {
+      const stream = { ...training, head: bank.draw };
+      const isDrawn = isNew && this.#isNew(["bank", stream]);
+      // heads of one bank share its search: the nearest few are among the nearest many
+      const searched = (isDrawn ? validated : 0) +
+        (this.#isNew(["search", stream, evaluation]) ? tried : 0);
+      const values = bank.rows * sizes.blocks * sizes.width;
+      return {
+        heads: isNew ? 1 : 0,
+        steps: 0,
+        featureSets,
+        crops: newCrops,
+        flops: newCrops * flopsOfImage(network) + searched * 2 * values,
+        bytes: featureBytes(newCrops, sizes) + (isDrawn ? featureBytes(bank.rows, sizes) : 0),
+      };
+    }
+    const parameters = parameterCount(head, sizes);
     // of one row through a head: about half of its layers see every block, the others what is left
     const rowFlops = parameters * (sizes.blocks + 1);
     return {
@@ -144,8 +168,7 @@ export class Costing {
       crops: newCrops,
       // forward and backward are three times forward
       flops: newCrops * flopsOfImage(network) + (3 * (isNew ? learned : 0) + tried) * rowFlops,
-      bytes: newCrops * sizes.blocks * sizes.width * Float16Array.BYTES_PER_ELEMENT +
-        (isNew ? 4 * atEpochs.length * parameters : 0),
+      bytes: featureBytes(newCrops, sizes) + (isNew ? 4 * atEpochs.length * parameters : 0),
     };
   }
 

@@ -15,8 +15,16 @@ import { extractFeatures } from "../tokens/extract.ts";
 import { type Made, madeOf, VERSIONS } from "../tokens/made.ts";
 import { type FeatureSet, findFeatures } from "../tokens/store.ts";
 import type { RunConfig, RunRow } from "./config.ts";
-import { type Group, groupRuns, parameterCountOf, rowCounter, sharedTrainings } from "./groups.ts";
-import { keysOf, type PlannedRun, planRuns, requestsOf } from "./plan.ts";
+import {
+  type Group,
+  groupRuns,
+  groupsAtOnce,
+  learnedCounter,
+  parameterCountOf,
+  rowCounter,
+  sharedTrainings,
+} from "./groups.ts";
+import { keysOf, type Plan, type PlannedRun, planRuns, requestsOf } from "./plan.ts";
 import { RecordStore, rowsOf, type RunRecord } from "./record.ts";
 import { removeScores } from "./scores.ts";
 import type { Setup } from "./setup.ts";
@@ -91,8 +99,9 @@ export async function execute(
       reused = runs.length - waiting.length;
       await sweep(store.folder, experiment);
       if (force) await forget(experiment, waiting, store, forced);
-      const rows = rowCounter(requests);
-      for (const record of await runHeads(experiment, waiting, rows, world, setup, onProgress)) {
+      for (
+        const record of await runHeads(experiment, waiting, requests, world, setup, onProgress)
+      ) {
         records.set(record.key, record);
       }
     }, onWait);
@@ -153,15 +162,24 @@ function makersIn(folder: string): (run: PlannedRun) => Promise<readonly Made[]>
 async function runHeads(
   experiment: string,
   runs: readonly PlannedRun[],
-  rowsOfRun: (run: PlannedRun) => number,
+  requests: Plan["requests"],
   world: World,
   { folder, tokens, engine, device, cores }: Setup,
   onProgress?: OnProgress,
 ): Promise<RunRecord[]> {
   const store = new RecordStore(folder);
   const workers = Math.min(cores, runs.length);
-  const groups = groupRuns(runs, world, workers);
-  const threads = Math.max(1, Math.floor(cores / Math.min(workers, groups.length)));
+  const rowsOfRun = rowCounter(requests), learned = learnedCounter(requests);
+  const groups = groupRuns(runs, world, workers, learned);
+  // a head that several groups try is trained by one of them before any tries it
+  const shared = groupRuns(sharedTrainings(groups), world, workers, learned);
+  const atOnce = Math.min(
+    workers,
+    groups.length,
+    groupsAtOnce(groups, world, learned),
+    groupsAtOnce(shared, world, learned),
+  );
+  const threads = Math.max(1, Math.floor(cores / atOnce));
   const records: RunRecord[] = [];
   const total = runs.reduce((sum, run) => sum + rowsOfRun(run), 0);
   const jobOf = (group: Group): HeadsJob => {
@@ -193,14 +211,10 @@ async function runHeads(
   const problems: string[] = [];
   await using pool = new WorkerPool<HeadsJob, (HeadResult | FailedHead)[]>(
     module,
-    Math.min(workers, groups.length),
+    atOnce,
     1,
   );
-  // a head that several groups try is trained by one of them before any tries it
-  await Promise.all(
-    groupRuns(sharedTrainings(groups), world, workers)
-      .map((group) => pool.run({ ...jobOf(group), sets: [] })),
-  );
+  await Promise.all(shared.map((group) => pool.run({ ...jobOf(group), sets: [] })));
   await Promise.all(groups.map(async (group) => {
     const running = pool.run(jobOf(group), (rows) => {
       underWay.set(group, (underWay.get(group) ?? 0) + rows);

@@ -107,12 +107,18 @@ export class RecordStore {
   }
 }
 
+/** What training said of the weights that are kept after an epoch. */
+function keptLog(epochs: readonly EpochLog[], wanted: number): EpochLog {
+  // of a training that has stopped by itself, the last
+  const last = epochs.findLast(({ epoch }) => epoch <= wanted)!;
+  return epochs.find(({ epoch }) => epoch === last.keptEpoch) ?? last;
+}
+
 /** A record as rows: one for each epoch it was evaluated at. */
 export function rowsOf(record: RunRecord): RunRow[] {
   const { training, evaluation } = record.config;
   return record.evaluations.map(({ epoch, test, blockImportance }) => {
-    // of a training that has stopped by itself, the last
-    const log = record.epochs.findLast((entry) => entry.epoch <= epoch)!;
+    const log = keptLog(record.epochs, epoch);
     return {
       experiment: record.experiment,
       detector: training.detector,

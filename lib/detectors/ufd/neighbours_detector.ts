@@ -19,11 +19,15 @@ export default defineDetector<NeighboursHead>({
   name: "ufd_neighbours",
   title: "UFD nearest neighbours",
   reads: { tap: "embedding" },
+  // the paper does not say; images that are looked for are compared with others cropped as they are
   trainsOn: "plain",
-  together: true,
   readHead: readNeighboursHead,
   describeHead: describeNeighboursHead,
   parameterCount: () => 0,
+  keptFeatures: ({ bankImages, bankSeed }, images) => ({
+    rows: bankImages ?? images,
+    draw: bankImages === null ? "all" : `${bankImages} ${bankSeed}`,
+  }),
   isCheckpoint: isNeighbours,
   async sizesOf(checkpoint) {
     const { bank } = await loadNeighbours(checkpoint);

@@ -198,18 +198,23 @@ async function endEpoch(
     return;
   }
   const learningRate = rateOf(lane, epoch), trainLoss = journal.lossSum / steps;
-  journal.epochs.push({ epoch, learningRate, trainLoss, ...validation });
-  journal.lossSum = 0;
+  const log: EpochLog = { epoch, learningRate, trainLoss, ...validation };
   const configured = learningRateAt(config, epoch);
   journal.phase = afterEpoch(journal.phase, validation.valAcc, configured, recipe);
-  if (journal.phase.gained) lane.best = parameters;
+  const { gained } = journal.phase, before = journal.epochs.at(-1);
+  if (gained) lane.best = parameters;
+  // a training's first epoch is a gain
+  const isEarlier = recipe.keep === "best" && !gained && before !== undefined;
+  const kept = isEarlier ? { keptEpoch: before.keptEpoch ?? before.epoch } : {};
+  journal.epochs.push({ ...log, ...kept });
+  journal.lossSum = 0;
   const { epochs, trainingSeconds } = journal;
   const due = keepEpochs.filter((wanted) =>
     wanted === epoch || wanted > epoch && journal.phase.stopped
   );
   for (const wanted of due) {
-    const kept = recipe.keep === "best" ? lane.best : parameters;
-    await writeSafetensors(join(folder, checkpointPath(key, wanted)), layerOf(kept), {
+    const weights = recipe.keep === "best" ? lane.best : parameters;
+    await writeSafetensors(join(folder, checkpointPath(key, wanted)), layerOf(weights), {
       training: JSON.stringify({ epochs, trainingSeconds } satisfies TrainedHead),
       config: JSON.stringify(config),
       features: JSON.stringify(val.source),

@@ -6,6 +6,7 @@ import { UserError } from "../io/errors.ts";
 import { readCheckpointNames } from "./checkpoint_file.ts";
 import type { DetectorKind } from "./detector.ts";
 import rine from "./rine/detector.ts";
+import ufdBlockNeighbours from "./ufd/block_neighbours_detector.ts";
 import ufdNeighbours from "./ufd/neighbours_detector.ts";
 import ufdProbe from "./ufd/probe_detector.ts";
 
@@ -14,6 +15,7 @@ export const DETECTORS: readonly DetectorKind[] = [
   rine,
   ufdProbe,
   ufdNeighbours,
+  ufdBlockNeighbours,
 ];
 
 /**

@@ -24,14 +24,16 @@ const BATCH = 1024;
 /**
  * Writes the rows of features as a bank, holding one kind of them in memory at a time.
  * @param picked rows that go into it, in rising order: real ones, generated ones
+ * @param block whose vector of each row is kept, counted from 1; all of them where it is undefined
  */
 export async function writeBank(
   path: string,
   rows: FeatureRows,
   picked: readonly [real: Uint32Array, fake: Uint32Array],
+  block: number | undefined,
   metadata: Readonly<Record<string, string>>,
 ): Promise<void> {
-  const width = rows.blocks * rows.width;
+  const width = block === undefined ? rows.blocks * rows.width : rows.width;
   await writeLargeSafetensors(
     path,
     BANK.map((name, label) => ({
@@ -41,15 +43,36 @@ export async function writeBank(
       bytes() {
         const values = new Float16Array(picked[label]!.length * width);
         let offset = 0;
-        for (const { tokens } of rows.batches(BATCH, picked[label]!)) {
-          values.set(tokens, offset);
-          offset += tokens.length;
+        for (const { tokens, count } of rows.batches(BATCH, picked[label]!)) {
+          const kept = block === undefined ? tokens : ofBlock(tokens, count, block, rows.blocks);
+          values.set(kept, offset);
+          offset += kept.length;
         }
         return Promise.resolve(new Uint8Array(values.buffer));
       },
     })),
     metadata,
   );
+}
+
+/**
+ * One block's vectors of features [count, blocks, width].
+ * @param block counted from 1
+ * @returns [count, width]
+ */
+export function ofBlock(
+  features: Float32Array,
+  count: number,
+  block: number,
+  blocks: number,
+): Float32Array {
+  const width = features.length / count / blocks;
+  const vectors = new Float32Array(count * width);
+  for (let row = 0; row < count; row++) {
+    const start = (row * blocks + block - 1) * width;
+    vectors.set(features.subarray(start, start + width), row * width);
+  }
+  return vectors;
 }
 
 /** Sizes of a bank, and what was written beside it. */

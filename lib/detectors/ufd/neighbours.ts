@@ -9,7 +9,14 @@ import { exists } from "../../io/files.ts";
 import { readSafetensors, readSafetensorsHeader } from "../../io/safetensors.ts";
 import { ONNX_RUNTIME_VERSION } from "../../onnx/session.ts";
 import type { Compute, Scorer } from "../detector.ts";
-import { BANK, type BankHeader, type BothNearest, holdBank, readBankHeader } from "./bank.ts";
+import {
+  BANK,
+  type BankHeader,
+  type BothNearest,
+  holdBank,
+  ofBlock,
+  readBankHeader,
+} from "./bank.ts";
 import { NEIGHBOURS, type Reading, READINGS } from "./neighbours_head.ts";
 import { type Nearest, normalizedRows } from "./search.ts";
 
@@ -18,6 +25,9 @@ export const BANKS = "heads";
 
 /** Name of a checkpoint's one tensor of its own, [1]. */
 export const NEIGHBOURS_K = "neighbours.k";
+
+/** Name of the tensor that says whose CLS token is searched: block from 1, number of blocks; [2]. */
+export const NEIGHBOURS_BLOCK = "neighbours.block";
 
 /** Logits of a vote of all for one: their sigmoid is 1 or 0 to 1e-7, and their mean stays a number. */
 const UNANIMOUS = 16;
@@ -31,11 +41,19 @@ export interface Neighbours {
   readonly path: string;
   readonly reading: Reading;
   readonly k: number;
+  /** Whose CLS token is searched, block counted from 1, of how many; absent for an embedding. */
+  readonly place?: { readonly block: number; readonly blocks: number };
 }
 
-/** Whether tensors are those of a head, or of a bank by itself. */
+/** Whether tensors are those of a head, or of a bank by itself, of embeddings. */
 export function isNeighbours(names: ReadonlySet<string>): boolean {
-  return names.has(NEIGHBOURS_K) || BANK.every((name) => names.has(name));
+  return !isBlockNeighbours(names) &&
+    (names.has(NEIGHBOURS_K) || BANK.every((name) => names.has(name)));
+}
+
+/** Whether tensors are those of a head that searches one block's CLS tokens. */
+export function isBlockNeighbours(names: ReadonlySet<string>): boolean {
+  return names.has(NEIGHBOURS_BLOCK);
 }
 
 /**
@@ -51,6 +69,12 @@ export async function loadNeighbours(
   let k = NEIGHBOURS.k;
   if (tensors.has(NEIGHBOURS_K)) {
     k = (await readSafetensors(checkpoint, [NEIGHBOURS_K])).tensors.get(NEIGHBOURS_K)!.data[0]!;
+  }
+  let place: Neighbours["place"];
+  if (tensors.has(NEIGHBOURS_BLOCK)) {
+    const [block, blocks] = (await readSafetensors(checkpoint, [NEIGHBOURS_BLOCK])).tensors
+      .get(NEIGHBOURS_BLOCK)!.data as Float32Array;
+    place = { block: block!, blocks: blocks! };
   }
   const reading = READINGS.find((known) => known === (metadata["reading"] ?? NEIGHBOURS.reading));
   if (reading === undefined || !Number.isSafeInteger(k) || k < 1) {
@@ -72,7 +96,7 @@ export async function loadNeighbours(
       `Cannot load ${checkpoint}: expected ${path} to be its bank, found bank ${fingerprint}`,
     );
   }
-  return { path, reading, k, bank, metadata };
+  return { path, reading, k, ...(place ? { place } : {}), bank, metadata };
 }
 
 /** A bank lies beside its heads; heads may have been copied to the folder above. */
@@ -97,7 +121,7 @@ async function findBank(checkpoint: string, name: string | undefined): Promise<s
  * @throws {UserError} where the bank is damaged or has fewer images than are looked at
  */
 export async function openNeighbours(
-  { path, reading, k }: Neighbours,
+  { path, reading, k, place }: Neighbours,
   compute: Compute,
 ): Promise<Scorer> {
   const { bank, release } = await holdBank(path, k, compute);
@@ -114,11 +138,14 @@ export async function openNeighbours(
   return {
     backend: `onnx (onnxruntime ${ONNX_RUNTIME_VERSION} ${compute.device ?? "cpu"})`,
     async logits(features, count) {
-      const scores = neighbourScores(await bank.nearest(features, k), count, reading, k);
+      const queries = place ? ofBlock(features, count, place.block, place.blocks) : features;
+      const scores = neighbourScores(await bank.nearest(queries, k), count, reading, k);
       return Float32Array.from(scores, reading === "vote" ? shareLogit : differenceLogit);
     },
-    represent: (features, count) =>
-      Promise.resolve(normalizedRows(features, features.length / count)),
+    represent(features, count) {
+      const vectors = place ? ofBlock(features, count, place.block, place.blocks) : features;
+      return Promise.resolve(normalizedRows(vectors, vectors.length / count));
+    },
     dispose: release,
   };
 }

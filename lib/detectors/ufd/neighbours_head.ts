@@ -68,3 +68,33 @@ export function describeNeighboursHead(
   const bank = bankImages === null ? "" : `, ${bankImages} images, draw ${bankSeed}`;
   return `k ${k}, ${reading}${bank}`;
 }
+
+/** Nearest neighbours by one block's CLS token instead of the image embedding. Paper: Figure 12. */
+export type BlockNeighboursHead = NeighboursHead & {
+  /** Transformer block, counted from 1. */
+  readonly block: number;
+};
+
+/**
+ * A configuration's `head` as that of nearest neighbours by one block.
+ * @throws {UserError} naming the first field that is missing, unknown or out of range
+ */
+export function readBlockNeighboursHead({ block, ...head }: HeadConfig): BlockNeighboursHead {
+  if (!(Number.isSafeInteger(block) && Number(block) >= 1)) {
+    throw new UserError(
+      "usage",
+      `Cannot use a head of UFD's nearest neighbours: expected block, a whole number from 1, found ${block}`,
+    );
+  }
+  return { ...readNeighboursHead(head), block: Number(block) };
+}
+
+/** A head in a few words: `block 8, k 1, mean`. */
+export function describeBlockNeighboursHead({ block, ...head }: BlockNeighboursHead): string {
+  return `block ${block}, ${describeNeighboursHead(head)}`;
+}
+
+/** The head of either kind of nearest neighbours. */
+export function readEitherHead(head: HeadConfig): NeighboursHead & { readonly block?: number } {
+  return "block" in head ? readBlockNeighboursHead(head) : readNeighboursHead(head);
+}

@@ -24,8 +24,14 @@ import {
 } from "../detector.ts";
 import { finishedTraining, validationOf } from "../training.ts";
 import { readBankHeader, writeBank } from "./bank.ts";
-import { BANKS, loadNeighbours, NEIGHBOURS_K, openNeighbours } from "./neighbours.ts";
-import { readNeighboursHead } from "./neighbours_head.ts";
+import {
+  BANKS,
+  loadNeighbours,
+  NEIGHBOURS_BLOCK,
+  NEIGHBOURS_K,
+  openNeighbours,
+} from "./neighbours.ts";
+import { readEitherHead } from "./neighbours_head.ts";
 
 /** Raised when a bank of the same features would be another. */
 const FORMAT = 1;
@@ -83,8 +89,9 @@ async function keepHeads(
   const scorers: Scorer[] = [];
   try {
     for (const { config } of heads) {
-      const { reading, k } = readNeighboursHead(config.head);
-      scorers.push(await openNeighbours({ path, reading, k }, compute));
+      const { reading, k, block } = readEitherHead(config.head);
+      const at = block === undefined ? {} : { place: { block, blocks: val.blocks } };
+      scorers.push(await openNeighbours({ path, reading, k, ...at }, compute));
     }
     let offset = 0;
     for (const { tokens, count } of val.batches(VALIDATION_BATCH)) {
@@ -107,10 +114,15 @@ async function keepHeads(
       ...validationOf(val.labels, logits[h]!),
     };
     const trained: TrainedHead = { epochs: [log], trainingSeconds: seconds[h]! };
-    const { reading, k } = readNeighboursHead(config.head);
+    const { reading, k, block } = readEitherHead(config.head);
     await writeSafetensors(
       join(folder, checkpointPath(key, 1)),
-      [[NEIGHBOURS_K, tensor(Float32Array.of(k), [1])]],
+      [
+        [NEIGHBOURS_K, tensor(Float32Array.of(k), [1])],
+        ...(block === undefined
+          ? []
+          : [[NEIGHBOURS_BLOCK, tensor(Float32Array.of(block, val.blocks), [2])] as const]),
+      ],
       {
         reading,
         bank,
@@ -133,7 +145,7 @@ async function keepBank(
   features: TrainingFeatures,
   { folder }: TrainingContext,
 ): Promise<string> {
-  const { bankImages, bankSeed } = readNeighboursHead(head);
+  const { bankImages, bankSeed, block } = readEitherHead(head);
   const keys = features.train[0]!;
   const sets = await Promise.all(keys.map(async (key) => {
     const set = await findFeatures(features.folder, key);
@@ -143,6 +155,7 @@ async function keepBank(
   const made = {
     format: FORMAT,
     sets,
+    ...(block === undefined ? {} : { block }),
     ...(fraction < 1 ? { fraction, seed } : {}),
     ...(bankImages === null ? {} : { bankImages, bankSeed }),
   };
@@ -154,7 +167,8 @@ async function keepBank(
     try {
       if (await exists(path)) return;
       using rows = await FeatureRows.open(features.folder, keys, { fraction, seed });
-      await writeBank(path, rows, drawn(rows.labels, bankImages, bankSeed), {
+      assertBlock(block, rows.blocks);
+      await writeBank(path, rows, drawn(rows.labels, bankImages, bankSeed), block, {
         fingerprint,
         made: JSON.stringify(made),
         features: JSON.stringify(rows.source),
@@ -164,6 +178,14 @@ async function keepBank(
     }
   });
   return name;
+}
+
+function assertBlock(block: number | undefined, blocks: number): void {
+  if (block === undefined || block <= blocks) return;
+  throw new UserError(
+    "usage",
+    `Cannot make a bank of neighbours: expected a block from 1 to ${blocks}, found ${block}`,
+  );
 }
 
 /** Rows of a bank, real ones and generated ones, each in rising order. */

@@ -72,7 +72,11 @@ export const mini: Profile = {
       { backbone: "Mini-B/16 random", title: "Mini-B/16, random" },
     ],
     testSets: MINI_TEST_SETS.map(({ name }) => name),
-    classes: [third, fourth, second, first],
+    studySets: [
+      ...["zero_insertion_k3", "zero_insertion_k5", "checkerboard_deconv", "bilinear_2x"],
+      ...["iterative_denoising", "latent_dct_fine", "two_stage_grainy", "palette_tokens"],
+    ],
+    classes: [second, first],
     classSets: [[first], [second, first], [third, fourth, second, first]],
     neighbours: [1, 3, 5, 9],
     probe: { batchSize: 64, learningRate: 1e-2, epochs: 20, smallestRate: 1e-4 },

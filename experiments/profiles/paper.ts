@@ -87,6 +87,7 @@ export const paper: Profile = {
       { backbone: "ViT-B/16", title: "ImageNet ViT-B/16" },
     ],
     testSets: UFD_TEST_SETS,
+    studySets: UFD_TEST_SETS,
     classes: PROGAN_CLASSES,
     // which classes are the fewer ones was not published: the first of the list
     classSets: [2, 4, 8, 20].map((count) => PROGAN_CLASSES.slice(0, count)),

@@ -27,8 +27,8 @@ export default defineSection({
   showsScores: true,
   runs: (profile, seeds) =>
     ufdRuns(profile, (profile) => [
-      ...profile.ufd.neighbours.map((k) => neighboursRun(profile, { k, seed: 0 })),
-      ...seeds.map((seed) => probeRun(profile, { seed })),
+      ...profile.ufd.neighbours.map((k) => neighboursRun(profile, { k, seed: 0, onAll: true })),
+      ...seeds.map((seed) => probeRun(profile, { seed, onAll: true })),
     ]),
   shows: [ufdTable2, ufdTable3, ufdTable56, ufdOracle, ufdFigure15],
 });

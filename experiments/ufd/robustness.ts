@@ -16,7 +16,7 @@ export default defineSection({
   paper: "ufd",
   section: "UFD §6.7",
   title: "Robustness to compression and blur",
-  dependsOn: ["ufd_classifiers"],
+  dependsOn: [],
   runs: (profile, seeds) =>
     ufdRuns(profile, (profile) =>
       degradedViews(profile.ufd).flatMap(({ view }) => [

@@ -80,6 +80,8 @@ export interface UfdProtocol {
   readonly featureSpaces: readonly FeatureSpace[];
   /** Names of its test sets, in the order of its tables. */
   readonly testSets: readonly string[];
+  /** Names of those that its studies are tried on. */
+  readonly studySets: readonly string[];
   /** Classes that everything but the section on classes is trained on. */
   readonly classes: readonly string[];
   /** Classes trained on, few first, in Figure 13. */

@@ -23,9 +23,16 @@ export function ufdRuns(
 
 /** UFD's test sets in the order of its tables, then a user's own. */
 export function ufdTestSets({ testSets, ufd }: Profile): readonly DatasetSpec[] {
-  const named = (ufd?.testSets ?? [])
-    .flatMap((name) => testSets.find((set) => set.name === name) ?? []);
-  return [...named, ...testSets.filter(({ isOwn }) => isOwn)];
+  return [...setsNamed(testSets, ufd?.testSets), ...testSets.filter(({ isOwn }) => isOwn)];
+}
+
+/** The test sets of UFD's studies; a user's own are in its tables alone. */
+export function ufdStudySets({ testSets, ufd }: Profile): readonly DatasetSpec[] {
+  return setsNamed(testSets, ufd?.studySets);
+}
+
+function setsNamed(sets: readonly DatasetSpec[], names: readonly string[] = []): DatasetSpec[] {
+  return names.flatMap((name) => sets.find((set) => set.name === name) ?? []);
 }
 
 /** What UFD's heads differ in. */
@@ -40,6 +47,8 @@ export interface UfdChoice {
   readonly backbone?: string;
   /** How test images are cropped; default `center`. */
   readonly view?: string;
+  /** Whether it is tried on all test sets of the tables; by default on those of the studies. */
+  readonly onAll?: boolean;
 }
 
 /** The linear probe by UFD's recipe. */
@@ -96,7 +105,7 @@ export function neighboursRun(
 
 function runOf(
   profile: UfdProfile,
-  { trainingSet, classes, backbone, view = "center" }: UfdChoice,
+  { trainingSet, classes, backbone, view = "center", onAll = false }: UfdChoice,
   epochs: number,
 ) {
   const { ufd, trainedOn } = profile;
@@ -110,7 +119,7 @@ function runOf(
       decayEpochs: [],
     },
     evaluation: {
-      testSets: ufdTestSets(profile).map(({ name }) => name),
+      testSets: (onAll ? ufdTestSets : ufdStudySets)(profile).map(({ name }) => name),
       view,
       atEpochs: [epochs],
       sample: ufd.sample,

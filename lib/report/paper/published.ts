@@ -21,7 +21,7 @@ import { publishedRows } from "./published_rows.ts";
 import { OWN } from "./table_7.ts";
 
 /** What the rows are called that RINE's tables hold of UFD's released head. */
-export const PROBE_IN_RINE = "Linear probe, in RINE's tables";
+export const PROBE_IN_RINE = "Linear probe (RINE's tables)";
 
 /** A section and what it reports. */
 export interface ReportedSection {

@@ -8,11 +8,11 @@ import type { RunRow } from "../../runs/config.ts";
 /** Name of the linear probe. */
 export const PROBE = "Linear probe";
 
-/** `Linear probe`, or `Nearest neighbours, k = 3`. */
+/** `Linear probe`, or `Nearest neighbours (k = 3)`. */
 export function methodOf({ detector, head }: RunRow): string {
   if (detector === "ufd_probe") return PROBE;
   const { block: _block, ...own } = head;
-  return `Nearest neighbours, k = ${readNeighboursHead(own).k}`;
+  return `Nearest neighbours (k = ${readNeighboursHead(own).k})`;
 }
 
 /** Rows of a section by what they are called, in the order in which they first come. */

@@ -3,12 +3,11 @@
  * blocks, classes. Paper: Ojha, Li & Lee, CVPR 2023.
  * @module
  */
-import type { DatasetSpec } from "../../data/dataset.ts";
 import type { RunRow } from "../../runs/config.ts";
 import type { Profile } from "../../runs/profile.ts";
 import type { Shown } from "../../runs/section.ts";
 import { meanScore } from "../../runs/select.ts";
-import { degradedViews, trainingSources, type UfdProfile, ufdTestSets } from "../../runs/ufd.ts";
+import { degradedViews, trainingSources, type UfdProfile, ufdStudySets } from "../../runs/ufd.ts";
 import type { Figure, FigureRow } from "../figure.ts";
 import {
   bars,
@@ -175,8 +174,7 @@ function studyFigure(
 }
 
 function kindsOf(profile: Profile): { kind: typeof KINDS[number]; names: string[] }[] {
-  const names = ufdTestSets(profile).filter(({ isOwn }: DatasetSpec) => !isOwn)
-    .map(({ name }) => name);
+  const names = ufdStudySets(profile).map(({ name }) => name);
   const isGan = (name: string) => profile.ganSets.includes(name);
   return [
     { kind: KINDS[0], names: names.filter(isGan) },
@@ -190,7 +188,7 @@ export function ufdFigure10({ profile, rows }: Shown): Figure | undefined {
   if (!profile.ufd || own.length === 0) return undefined;
   const views = degradedViews(profile.ufd);
   const axes = { jpeg: "JPEG quality", blur: "blur σ (px)" };
-  const names = ufdTestSets(profile).filter(({ isOwn }) => !isOwn).map(({ name }) => name);
+  const names = ufdStudySets(profile).map(({ name }) => name);
   const data = views.flatMap(({ view, kind, value: amount }) =>
     [...new Set(own.map(methodOf))].flatMap((method): FigureRow[] => {
       const tried = own.filter((row) => row.view === view && methodOf(row) === method);

@@ -168,7 +168,9 @@ async function runHeads(
   onProgress?: OnProgress,
 ): Promise<RunRecord[]> {
   const store = new RecordStore(folder);
-  const workers = Math.min(cores, runs.length);
+  // TensorFlow has one context and one pool of threads a process: loaded by two threads at once it
+  // may crash, and on a GPU each would take the whole memory
+  const workers = engine === "tensorflow" ? 1 : Math.min(cores, runs.length);
   const rowsOfRun = rowCounter(requests), learned = learnedCounter(requests);
   const groups = groupRuns(runs, world, workers, learned);
   // a head that several groups try is trained by one of them before any tries it

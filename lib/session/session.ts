@@ -29,7 +29,7 @@ import type { CaptionedImage } from "./media.ts";
 import { OpenedWorld } from "./opened.ts";
 import { showingProgress } from "./progress.ts";
 import { evaluateDetector, type Judge } from "./scores.ts";
-import { showing, showingReport } from "./show.ts";
+import { showing, showingReport, showsLine } from "./show.ts";
 import { type Sweep, sweepRuns } from "./sweep.ts";
 import { SWEEP, sweptRecords } from "./swept.ts";
 
@@ -66,6 +66,7 @@ export class Session<Name extends string = string> implements AsyncDisposable {
     this.folder = setup.folder;
     this.#setup = setup;
     this.#makeSetup = makeAgain;
+    showsLine(this, `Session of the ${this.profile.name} profile, results in ${this.folder}`);
   }
 
   /** Names of the test sets: those of the tables first, then those of §5.8. */
@@ -244,11 +245,6 @@ export class Session<Name extends string = string> implements AsyncDisposable {
     const opened = await this.#opened?.catch(() => {});
     this.#opened = undefined;
     await opened?.[Symbol.asyncDispose]();
-  }
-
-  /** A line for a log or a cell. */
-  [Symbol.for("Deno.customInspect")](): string {
-    return `Session of the ${this.profile.name} profile, results in ${this.folder}`;
   }
 
   async #gridRows(): Promise<readonly RunRow[]> {

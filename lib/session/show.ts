@@ -60,6 +60,18 @@ export function showing<T extends object>(thing: T, theme: ThemeName = "default"
   return Object.freeze(copy);
 }
 
+/** Makes a thing show one line where it is the last value of a cell, and print as that line. */
+export function showsLine(thing: object, line: string): void {
+  Object.defineProperty(thing, DISPLAY, {
+    value: async () => {
+      await display({ "text/plain": line });
+      await quiet();
+      return {};
+    },
+  });
+  Object.defineProperty(thing, INSPECT, { value: () => line });
+}
+
 /** Tables and figures that show themselves, together and each alone. */
 export function showingReport(report: ShownReport, theme: ThemeName): ShownReport {
   return showing({

@@ -201,7 +201,11 @@ export function ufdFigure15({ profile, rows, scored = [] }: Shown): Figure | und
                 : { title: null, labels: false, tickCount: 3 },
               scale: { domain: [.4, 1], clamp: true },
             }),
-            color: nominal("method", { title: null, sort: methods.map(({ method }) => method) }),
+            color: nominal("method", {
+              title: null,
+              sort: methods.map(({ method }) => method),
+              legend: { symbolType: "stroke", symbolStrokeWidth: 1.5, columns: 3 },
+            }),
             order: { field: "recall", type: "quantitative" },
           },
         })),

@@ -9,16 +9,7 @@ import type { Shown } from "../../runs/section.ts";
 import { meanScore } from "../../runs/select.ts";
 import { degradedViews, trainingSources, type UfdProfile, ufdStudySets } from "../../runs/ufd.ts";
 import type { Figure, FigureRow } from "../figure.ts";
-import {
-  bars,
-  lines,
-  nominal,
-  ordinal,
-  panels,
-  percentAxis,
-  quantitative,
-  scores,
-} from "../marks.ts";
+import { lines, nominal, ordinal, panels, points, quantitative, scores } from "../marks.ts";
 import { seedsRemark } from "../paper/captions.ts";
 import { MEASURE_ENCODING, MEASURES, noticeOf } from "../paper/columns.ts";
 import { meanOf } from "../table.ts";
@@ -33,6 +24,8 @@ interface Study {
   readonly title: string;
   readonly caption: string;
   readonly axis: string;
+  /** Whether the steps are an order, and a line leads from one to the next. */
+  readonly isOrder?: false;
   /** From left to right. */
   readonly steps: readonly string[];
   readonly stepOf: (row: RunRow) => string;
@@ -49,6 +42,7 @@ export function ufdFigure5({ profile, rows: all }: Shown): Figure | undefined {
     title: "Linear probe by feature space",
     caption: "The linear probe on the embeddings of each network.",
     axis: "feature space",
+    isOrder: false,
     steps: [...titles.values()],
     stepOf: ({ backbone }) => titles.get(backbone)!,
   });
@@ -66,6 +60,7 @@ export function ufdFigure7({ profile, rows: all }: Shown): Figure | undefined {
       "Heads trained on each source of generated images and its real ones; UFD's Figures 7 " +
       "and 14.",
     axis: "trained on",
+    isOrder: false,
     steps: sources.map(({ title }) => title),
     stepOf: (row) => sources.find(({ trainingSet }) => trainingSet === row.trainingSet)!.title,
   });
@@ -120,11 +115,13 @@ export function ufdFigure13({ profile, rows: all }: Shown): Figure | undefined {
   });
 }
 
+const FRAME = { width: 198, height: 140 };
+
 /** Means over GANs and over all other sets, a panel for each head. */
 function studyFigure(
   profile: Profile,
   rows: readonly RunRow[],
-  { number, title, caption, axis, steps, stepOf }: Study,
+  { number, title, caption, axis, isOrder = true, steps, stepOf }: Study,
 ): Figure {
   const methods = [...new Set(rows.map(methodOf))];
   const data = methods.flatMap((method) =>
@@ -142,6 +139,21 @@ function studyFigure(
       );
     })
   );
+  const encoding = {
+    x: ordinal("step", {
+      sort: steps,
+      title: axis,
+      axis: { labelAngle: steps.some(({ length }) => length > 8) ? -30 : 0 },
+    }),
+    y: scores("mean over test sets", data),
+    color: MEASURE_ENCODING,
+    shape: MEASURE_ENCODING,
+  };
+  const kind = nominal("kind", {
+    title: null,
+    scale: { domain: KINDS },
+    legend: { symbolType: "stroke", symbolSize: 150, symbolStrokeWidth: 1.5 },
+  });
   return {
     id: `ufd_figure_${number}`,
     title: `UFD Figure ${number}. ${title}`,
@@ -154,21 +166,11 @@ function studyFigure(
       "method",
       { sort: methods },
       {},
-      lines({ width: 198, height: 140 }, {
-        x: ordinal("step", {
-          sort: steps,
-          title: axis,
-          axis: { labelAngle: steps.some(({ length }) => length > 8) ? -30 : 0 },
-        }),
-        y: scores("mean over test sets", data),
-        color: MEASURE_ENCODING,
-        shape: MEASURE_ENCODING,
-        strokeDash: nominal("kind", {
-          title: null,
-          scale: { domain: KINDS },
-          legend: { symbolType: "stroke", symbolSize: 150, symbolStrokeWidth: 1.5 },
-        }),
-      }),
+      isOrder ? lines(FRAME, { ...encoding, strokeDash: kind }) : points(
+        FRAME,
+        { size: 60, strokeWidth: 1.5 },
+        { ...encoding, shape: nominal("kind", { title: null, scale: { domain: KINDS } }) },
+      ),
     ),
   };
 }

@@ -25,7 +25,7 @@ interface Study {
   readonly caption: string;
   readonly axis: string;
   /** Whether the steps are an order, and a line leads from one to the next. */
-  readonly isOrder?: false;
+  readonly isOrder?: boolean;
   /** From left to right. */
   readonly steps: readonly string[];
   readonly stepOf: (row: RunRow) => string;

@@ -18,6 +18,8 @@ export const EXPECTED_GOLDENS: readonly string[] = [
   "clip_openai.safetensors",
   "metrics.json",
   "released.safetensors",
+  "torchvision_vit.safetensors",
+  "torchvision_vit_new_names.safetensors",
   "transforms.safetensors",
   ...Deno.env.has("RINE_GOLDENS") ? [] : [
     "head_ablate_contrastive.safetensors",

@@ -50,6 +50,12 @@ export const CLIP_PIXELS: Pick<Family, "pixelMean" | "pixelStd"> = {
   pixelStd: [.26862954, .26130258, .27577711],
 };
 
+/** What torchvision's networks are trained with: ImageNet's own; by channel, on values in [0, 1]. */
+export const IMAGENET_PIXELS: Pick<Family, "pixelMean" | "pixelStd"> = {
+  pixelMean: [.485, .456, .406],
+  pixelStd: [.229, .224, .225],
+};
+
 /** The two tensors of a layer: `affine("fc1", "mlp.c_fc")` names its weight and its bias. */
 export function affine(name: string, file: string): Record<string, string> {
   return { [`${name}.weight`]: `${file}.weight`, [`${name}.bias`]: `${file}.bias` };

@@ -1,25 +1,30 @@
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
+import sharp from "sharp";
 import type { Tap } from "../lib/backbones/backbone.ts";
-import { importBackbone } from "../lib/backbones/import.ts";
+import { describeBackbone, importBackbone } from "../lib/backbones/import.ts";
 import { openBackbone } from "../lib/backbones/open.ts";
-import { buildVitGraph } from "../lib/backbones/vit/graph.ts";
-import { quantizeBackbone } from "../lib/cli/backbone.ts";
 import { buildResnetGraph, type ResnetGraphOptions } from "../lib/backbones/resnet/graph.ts";
 import { readResnetWeights, resnetFamilyOf } from "../lib/backbones/resnet/weights.ts";
+import { buildVitGraph } from "../lib/backbones/vit/graph.ts";
 import { readVitWeights } from "../lib/backbones/vit/weights.ts";
+import { readWeights } from "../lib/backbones/weights.ts";
+import { quantizeBackbone } from "../lib/cli/backbone.ts";
+import { writeFeatures } from "../lib/cli/features.ts";
+import { centerCrop } from "../lib/image/crop.ts";
+import type { RgbImage } from "../lib/image/image.ts";
+import { writePytorchFile } from "../lib/io/pytorch_file.ts";
 import {
   encodeSafetensors,
   readSafetensors,
   readSafetensorsHeader,
+  writeLargeSafetensors,
 } from "../lib/io/safetensors.ts";
 import { type Tensor, tensor } from "../lib/io/tensor.ts";
-import { centerCrop } from "../lib/image/crop.ts";
-import type { RgbImage } from "../lib/image/image.ts";
 import { openSession, ortTensor } from "../lib/onnx/session.ts";
 import { GOLDENS } from "./goldens.ts";
 import { assertClose } from "./head_golden.ts";
-import { concat } from "./image_samples.ts";
+import { concat, noiseImage } from "./image_samples.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 /** In parts of the largest absolute value in a tensor. */
@@ -27,11 +32,12 @@ const TOLERANCE = 1e-4;
 
 /**
  * A golden file: its numbers, and its weights in a file of their own, as people have them.
+ * @param metadata of that file; by default the number of heads, which are narrow
  * @param change of the weights, by their names, before they are written
  */
 async function golden(
   file: string,
-  metadata: Record<string, string> = {},
+  metadata?: Record<string, string>,
   change: (weights: Map<string, Tensor>) => void = () => {},
 ) {
   const { tensors, metadata: sizes } = await readSafetensors(join(GOLDENS, file));
@@ -43,7 +49,11 @@ async function golden(
   );
   change(weights);
   const path = join(temporaryFolder(), "model.safetensors");
-  await Deno.writeFile(path, encodeSafetensors(weights, metadata));
+  const { heads } = sizes;
+  await Deno.writeFile(
+    path,
+    encodeSafetensors(weights, metadata ?? (heads === undefined ? {} : { heads })),
+  );
   return {
     path,
     size: (name: string): number => Number(sizes[name]),
@@ -78,7 +88,7 @@ const VIT_EXPECTED = [["ln2", "ln2_cls"], ["block", "block_cls"], ["embedding", 
 Deno.test("torchvision's ViT has its numbers at each tap, under both of its names for the MLP", async () => {
   const { tensor, size } = await golden(VIT_FILES[0][0]);
   for (const [file, family] of VIT_FILES) {
-    const { path } = await golden(file, { heads: `${size("heads")}` });
+    const { path } = await golden(file);
     const weights = await readVitWeights(path);
     assert.equal(weights.family.name, family);
     const { resolutionPx, patchPx, blocks, width, heads, mlpWidth } = weights.architecture;
@@ -95,7 +105,7 @@ Deno.test("torchvision's ViT has its numbers at each tap, under both of its name
 });
 
 Deno.test("torchvision's ViT is imported and offers its class token, normalised and not projected, as embedding", async () => {
-  const { path, size } = await golden(VIT_FILES[0][0], { heads: "1" });
+  const { path, size } = await golden(VIT_FILES[0][0]);
   const folder = temporaryFolder();
   await importBackbone(path, { name: "ImageNet ViT", folder });
   await using backbone = await openBackbone("ImageNet ViT", { folder });
@@ -197,7 +207,7 @@ Deno.test("torchvision's ResNet is read as a backbone: crops of its resolution, 
   // crops of another size are other features
   assert.equal(
     await backbone.fingerprint(),
-    `${await usual.fingerprint()} {"resolutionPx":${crop}}`,
+    await usual.fingerprint() + (crop === 224 ? "" : ` {"resolutionPx":${crop}}`),
   );
 });
 
@@ -233,6 +243,45 @@ Deno.test("a ResNet in half precision has float32's embedding but for rounding",
   assertClose(embedding!.data, file.tensor("embedding").data, 5e-3, "embedding");
 });
 
+Deno.test("a ResNet stored in half precision has the embedding of its values", async () => {
+  const file = await golden("clip_rn50.safetensors");
+  const { tensors, metadata } = await readSafetensors(file.path);
+  const path = join(temporaryFolder(), "half.safetensors");
+  const stored = [...tensors].map(([name, { data, shape }]) => ({
+    ...{ name, shape, dtype: "F16" as const },
+    bytes: () => Promise.resolve(new Uint8Array(Float16Array.from(data).buffer)),
+  }));
+  await writeLargeSafetensors(path, stored, metadata);
+  const graph = buildResnetGraph(await readResnet(path), { input: "pixels", compute: "float32" });
+  const { embedding } = await run(graph, path, file.tensor("pixels"));
+  assertClose(embedding!.data, file.tensor("embedding").data, 5e-3, "embedding");
+  await using backbone = await openBackbone(path);
+  await using whole = await openBackbone(file.path);
+  const counted = [...tensors].filter(([name]) => !name.endsWith("num_batches_tracked"));
+  const values = counted.reduce((sum, [, { data }]) => sum + data.length, 0);
+  assert.deepEqual([backbone.weightsBytes, whole.weightsBytes], [2 * values, 4 * values]);
+});
+
+Deno.test("a ResNet is described for people by its stages, pool and embedding", async () => {
+  const clip = await golden("clip_rn50.safetensors"), plain = await golden("resnet.safetensors");
+  const lineOf = async ({ path }: { path: string }) =>
+    describeBackbone(await readWeights(path)).split("\n");
+  const [first, second] = await lineOf(clip);
+  assert.match(first!, new RegExp(`^${clip.path}: OpenAI CLIP ResNet names, F32, \\d\\.\\d MB$`));
+  assert.equal(
+    second,
+    `stages of ${clip.sizes("layers").join(", ")} bottlenecks, ${
+      clip.size("width")
+    } channels at first, attention pool of ${clip.size("heads")} heads; ${
+      clip.size("resolution")
+    } px; image embedding of ${clip.size("embed")}`,
+  );
+  assert.match(
+    (await lineOf(plain))[1]!,
+    new RegExp(`, mean of the last map; 224 px; image embedding of ${plain.size("features")}$`),
+  );
+});
+
 Deno.test("a ResNet offers its embedding alone, and no int8: both are said in a sentence", async () => {
   const folder = temporaryFolder();
   const { path } = await golden("clip_rn50.safetensors");
@@ -257,7 +306,7 @@ Deno.test("a ResNet offers its embedding alone, and no int8: both are said in a 
 });
 
 Deno.test("tensors of a ResNet that are missing, left over or misshapen are listed by name", async () => {
-  const { path } = await golden("resnet.safetensors", {}, (weights) => {
+  const { path } = await golden("resnet.safetensors", undefined, (weights) => {
     weights.delete("layer2.0.bn3.running_var");
     weights.set("surprise", tensor(new Float32Array(2), [2]));
     weights.set("layer1.0.bn1.bias", tensor(new Float32Array(3), [3]));
@@ -266,7 +315,7 @@ Deno.test("tensors of a ResNet that are missing, left over or misshapen are list
     openBackbone(path),
     /missing layer2\.0\.bn3\.running_var; unexpected surprise; layer1\.0\.bn1\.bias \[3\] for \[\d+\]$/,
   );
-  const far = await golden("clip_rn50.safetensors", {}, (weights) => {
+  const far = await golden("clip_rn50.safetensors", undefined, (weights) => {
     weights.set("visual.layer3.999999999.conv1.weight", tensor(new Float32Array(1), [1]));
   });
   await assert.rejects(
@@ -282,14 +331,80 @@ Deno.test("what cannot be said of a ResNet is refused", async () => {
     /expected options of heads, epsilon, pixelMean, pixelStd; found resolutionPx$/,
   );
   await assert.rejects(
-    openBackbone(clip.path, { settings: { heads: 3 } }),
-    /expected heads that divide \d+ channels, found 3/,
+    openBackbone(clip.path, { settings: { heads: 0 } }),
+    /expected heads that divide \d+ channels, found 0/,
   );
   const resnet = await golden("resnet.safetensors");
   await assert.rejects(
     openBackbone(resnet.path, { settings: { activation: "gelu" } }),
     /expected options of resolutionPx, epsilon, pixelMean, pixelStd; found activation$/,
   );
+});
+
+Deno.test("heads of an attention pool are 64 wide, or as many as metadata say, or settings before them", async () => {
+  const plain = await golden("clip_rn50.safetensors", {});
+  assert.equal((await readResnet(plain.path)).architecture.heads, plain.size("width") * 32 / 64);
+  const { path, size } = await golden("clip_rn50.safetensors", { heads: "1" });
+  assert.equal((await readResnet(path)).architecture.heads, 1);
+  assert.equal(
+    (await readResnet(path, { heads: size("heads") })).architecture.heads,
+    size("heads"),
+  );
+  await using backbone = await openBackbone(path);
+  await using other = await openBackbone(path, { settings: { heads: 2 } });
+  assert.equal(await other.fingerprint(), `${await backbone.fingerprint()} {"heads":2}`);
+});
+
+Deno.test("features on disk are a ResNet's embeddings, and their description names its weights", async () => {
+  const file = await golden("clip_rn50.safetensors");
+  const images = temporaryFolder(), folder = temporaryFolder();
+  const size = file.size("resolution");
+  const pictures = [0, 1, 2].map((seed) => noiseImage(size, size, seed));
+  for (const [i, { width, height, data }] of pictures.entries()) {
+    const raw = { width, height, channels: 3 } as const;
+    await sharp(data, { raw }).png().toFile(join(images, `${i}.png`));
+  }
+  await importBackbone(file.path, { name: "RN50", folder });
+  const out = join(folder, "features.npy");
+  const said = await silently(() =>
+    writeFeatures({
+      ...{ images, out, backbone: "RN50", backbones: folder, transform: "center", device: "cpu" },
+      ...{ precision: "full", skipCorrupt: false },
+    })
+  );
+  const width = file.size("embed");
+  assert(said.includes(`float16 [3, 1, ${width}]`), said);
+  await using backbone = await openBackbone("RN50", { folder });
+  const { source } = JSON.parse(await Deno.readTextFile(`${out}.json`));
+  assert.deepEqual([source.tap, source.weights], ["embedding", await backbone.fingerprint()]);
+  const bytes = await Deno.readFile(out);
+  const stored = new Float16Array(bytes.slice(bytes.length - 2 * 3 * width).buffer);
+  assertClose(stored, (await backbone.features(pictures)).data, 1e-3, "features");
+});
+
+/** Does something whose progress nobody wants to see. */
+async function silently<T>(work: () => Promise<T>): Promise<T> {
+  const { error } = console;
+  console.error = () => {};
+  try {
+    return await work();
+  } finally {
+    console.error = error;
+  }
+}
+
+Deno.test("what a training script saves beside a network is not imported", async () => {
+  const folder = temporaryFolder(), path = join(folder, "model_epoch_best.pth");
+  const file = await golden("resnet.safetensors");
+  const { tensors } = await readSafetensors(file.path);
+  const moment = tensor(new Float32Array(4), [4]);
+  await writePytorchFile(path, [
+    ...[...tensors].map(([name, values]) => [`model.${name}`, values] as const),
+    ["optimizer.state.0.exp_avg", moment],
+    ["scheduler.rate", moment],
+  ]);
+  const { header, tensors: found } = await importBackbone(path, { name: "Wang", folder });
+  assert.deepEqual([...header.tensors.keys()].sort(), [...found.keys()].sort());
 });
 
 const ARCHIVES = ["lgrad_classifier.pth", "dmid.pth"] as const;

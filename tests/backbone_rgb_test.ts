@@ -186,6 +186,11 @@ Deno.test("every family normalises pixels as its own code does", () => {
     epsilon: 1e-6,
     activation: "gelu",
   };
+  const torchvision = {
+    ...timm,
+    pixelMean: [0.485, 0.456, 0.406],
+    pixelStd: [0.229, 0.224, 0.225],
+  };
   const found = FAMILIES.map(({ name, pixelMean, pixelStd, epsilon, activation }) => [
     name,
     { pixelMean, pixelStd, epsilon, activation },
@@ -194,5 +199,7 @@ Deno.test("every family normalises pixels as its own code does", () => {
     "Hugging Face CLIP": clip,
     "OpenAI CLIP": clip,
     "timm ViT": timm,
+    "torchvision ViT": torchvision,
+    "torchvision ViT (mlp.0)": torchvision,
   });
 });

@@ -585,7 +585,8 @@ Deno.test("a backbone that could not be opened can be tried again, and freed", a
 Deno.test("OpenAI's TorchScript archive is read without its code, and opens by its name", async () => {
   const folder = temporaryFolder();
   const file = join(import.meta.dirname!, "fixtures/openai_torchscript.pt");
-  const { family, architecture } = await importBackbone(file, { name: "Tiny/8", folder });
+  const { header } = await importBackbone(file, { name: "Tiny/8", folder });
+  const { family, architecture } = await readVitWeights(header.path);
   assert.equal(family.name, "OpenAI CLIP");
   const { blocks, width, patchPx, resolutionPx, embeddingWidth } = architecture;
   assert.deepEqual([blocks, width, patchPx, resolutionPx, embeddingWidth], [2, 64, 8, 16, 8]);

@@ -29,7 +29,7 @@ for (const [path, sigma] of [[first, 1], [second, 4]] as const) {
 await Deno.writeTextFile(broken, "a line of text, no image");
 {
   await using opened = await openBackbone(SMALL_BACKBONE, { folder: backbones });
-  const { blocks, width } = opened.architecture;
+  const { blocks, width } = opened.featureSizes;
   const sizes = { blocks, width, projectionLayers: 1, projectionDim: 8 };
   const architecture = { ...sizes, ablation: "none" } as const;
   const parameters = initialParameters(architecture, randomStream(0));

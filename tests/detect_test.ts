@@ -20,7 +20,7 @@ const backbone = "Mini-B/16", backbones = join(folder, "backbones");
 const head = join(folder, "head.safetensors"), knowing = join(folder, "knowing.safetensors");
 {
   await using opened = await openBackbone(backbone, { folder: backbones });
-  const { blocks, width } = opened.architecture;
+  const { blocks, width } = opened.featureSizes;
   const architecture = {
     blocks,
     width,

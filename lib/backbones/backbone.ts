@@ -6,7 +6,7 @@
 import type { RgbImage } from "../image/image.ts";
 import type { Tensor } from "../io/tensor.ts";
 import type { Device } from "../onnx/session.ts";
-import type { VitSettings } from "./families/family.ts";
+import type { WeightsSettings } from "./families/family.ts";
 
 /** What backbones can compute in. */
 export const PRECISIONS = ["full", "int8"] as const;
@@ -27,8 +27,9 @@ export const TAPS = ["ln2", "block", "embedding", "patches"] as const;
  *   before the MLP, as the released code has it; [blocks, width]. Released: src/models.py, `Hook`,
  *   which `Model` registers on `ln_2` of every block.
  * - `block`: for each block, the CLS row of its output; [blocks, width]. Paper: eq. 1 and 2.
- * - `embedding`: the image embedding, of CLIP after its projection, of other networks the
- *   normalised CLS row of the last block; [1, width of the embedding].
+ * - `embedding`: the image embedding, of CLIP after its projection, of other transformers the
+ *   normalised CLS row of the last block, of other ResNets the mean over the last map's places;
+ *   [1, width of the embedding]. All that a ResNet has.
  * - `patches`: every block's output at every patch, without the CLS row; [blocks · patches, width],
  *   block after block, and in a block row after row of the image's grid from its top left.
  */
@@ -42,14 +43,10 @@ export interface FeatureSizes {
   readonly width: number;
 }
 
-/** Sizes of a network, whatever is read of it. */
+/** What is known of any network, whatever is read of it. */
 export interface Architecture {
   /** Side of the crops that it takes, in pixels. */
   readonly resolutionPx: number;
-  /** Number of its blocks (n). */
-  readonly blocks: number;
-  /** Width of a block's vectors (d). */
-  readonly width: number;
 }
 
 /** How a backbone is opened. */
@@ -59,7 +56,10 @@ export interface BackboneOptions {
    * `data/backbones`, then `data/mini/backbones`.
    */
   readonly folder?: string | readonly string[];
-  /** Default: the network's first; `ln2` of a vision transformer, as the released code has it. */
+  /**
+   * Default: the network's first; `ln2` of a vision transformer, as the released code has it, and
+   * `embedding` of a ResNet.
+   */
   readonly tap?: Tap;
   /** Default `full`. */
   readonly precision?: Precision;
@@ -68,7 +68,7 @@ export interface BackboneOptions {
   /** Threads inside one operator; default: one per core. */
   readonly threads?: number;
   /** What is known of the weights that neither their file nor their family says. */
-  readonly settings?: Partial<VitSettings>;
+  readonly settings?: WeightsSettings;
 }
 
 /** What opens a backbone again on another thread: it is plain data. */

@@ -7,9 +7,12 @@ import { dirname, resolve } from "node:path";
 import { contentKey, exists } from "../io/files.ts";
 import { isPytorchFile, readPytorchFile } from "../io/pytorch_file.ts";
 import { writeSafetensors } from "../io/safetensors.ts";
+import { FAMILIES, RESNET_FAMILIES } from "./families/index.ts";
 import { weightsPath } from "./open.ts";
 import { quantizedPath } from "./quantize.ts";
-import { readVitWeights, type VitWeights } from "./vit/weights.ts";
+import type { ResnetArchitecture } from "./resnet/architecture.ts";
+import type { VitArchitecture } from "./vit/architecture.ts";
+import { isResnet, networkOf, readWeights, type Weights } from "./weights.ts";
 
 /** What becomes of the file that is imported. */
 export const IMPORT_MODES = ["link", "copy"] as const;
@@ -27,16 +30,23 @@ export interface ImportOptions {
   readonly mode?: ImportMode;
 }
 
+/** What training scripts put before a network's names when they save it with other things. */
+const SAVED_UNDER = /^(?:(?:model|state_dict|net|module)\.)+/;
+
+/** What they save beside it. */
+const SAVED_BESIDE = /^(?:optimizer|scheduler)\./;
+
 /**
- * Imports a backbone: a `.safetensors` file under the names of any family, or a PyTorch archive with
- * OpenAI's names (`ViT-L-14.pt`), whose tensors are read and whose code is not. Int8 weights of
- * that name, made of weights that were there before, are removed.
+ * Imports a backbone: a `.safetensors` file, or a PyTorch archive (`ViT-L-14.pt`,
+ * `resnet50-0676ba61.pth`), whose tensors are read and whose code is not; under the names of any
+ * family, in an archive also below `model`, `state_dict`, `net` or `module`. Int8 weights of that
+ * name, made of weights that were there before, are removed.
  * @returns the weights as they will be opened
  * @throws {UserError} where the name is taken, or the tensors' names are no family's
  * @throws {UserError} where the file is not whole
  * @throws {UserError} where tensors do not fit one another
  */
-export async function importBackbone(file: string, options: ImportOptions): Promise<VitWeights> {
+export async function importBackbone(file: string, options: ImportOptions): Promise<Weights> {
   const { name, folder = "data/backbones", mode = "link" } = options;
   const target = weightsPath(folder, name);
   if (!await exists(file)) {
@@ -62,11 +72,11 @@ export async function importBackbone(file: string, options: ImportOptions): Prom
     throw error;
   }
   await Deno.remove(quantizedPath(target)).catch(() => {});
-  return await readVitWeights(target);
+  return await readWeights(target);
 }
 
 async function take(file: string, target: string, mode: ImportMode): Promise<void> {
-  await readVitWeights(file);
+  await readWeights(file);
   // a link that leads nowhere is in the way of a new one
   await Deno.remove(target).catch(() => {});
   if (mode === "link") {
@@ -79,11 +89,18 @@ async function take(file: string, target: string, mode: ImportMode): Promise<voi
 }
 
 async function convert(file: string, target: string): Promise<void> {
-  const tensors = await readPytorchFile(file, (name) => name.startsWith("visual."));
+  const families = [...FAMILIES, ...RESNET_FAMILIES];
+  const found = await readPytorchFile(file, (saved) => {
+    const name = saved.replace(SAVED_UNDER, "");
+    return !SAVED_BESIDE.test(saved) && !families.some(({ ignored }) => ignored.test(name));
+  });
+  const tensors = new Map(
+    [...found].map(([name, values]) => [name.replace(SAVED_UNDER, ""), values]),
+  );
   const unchecked = `${target}.unchecked`;
   await writeSafetensors(unchecked, tensors);
   try {
-    await readVitWeights(unchecked);
+    await readWeights(unchecked);
   } catch (error) {
     await Deno.remove(unchecked);
     // what was wrong lies in the file that was given; the other is gone
@@ -94,15 +111,28 @@ async function convert(file: string, target: string): Promise<void> {
 }
 
 /** A backbone's architecture in words, for people. */
-export function describeBackbone({ family, architecture, header, tensors }: VitWeights): string {
-  const { blocks, width, heads, patchPx, resolutionPx, embeddingWidth, activation } = architecture;
-  const bytes = [...tensors.values()].reduce((sum, { length }) => sum + length, 0);
+export function describeBackbone(weights: Weights): string {
+  const { family, header, tensors } = weights;
   const dtypes = new Set([...tensors.values()].map(({ dtype }) => dtype));
+  const { weightsBytes } = networkOf(weights);
   return [
     `${header.path}: ${family.name} names, ${[...dtypes].join(" and ")}, ${
-      (bytes / 1e6).toFixed(1)
+      (weightsBytes / 1e6).toFixed(1)
     } MB`,
-    `${blocks} blocks of width ${width}, ${heads} heads, ${activation}; patches of ${patchPx} px in ${resolutionPx} px` +
-    (embeddingWidth === undefined ? "" : `; image embedding of ${embeddingWidth}`),
+    isResnet(weights) ? describeResnet(weights.architecture) : describeVit(weights.architecture),
   ].join("\n");
+}
+
+function describeVit(architecture: VitArchitecture): string {
+  const { blocks, width, heads, patchPx, resolutionPx, embeddingWidth, activation } = architecture;
+  return `${blocks} blocks of width ${width}, ${heads} heads, ${activation}; patches of ${patchPx} px in ${resolutionPx} px` +
+    (embeddingWidth === undefined ? "" : `; image embedding of ${embeddingWidth}`);
+}
+
+function describeResnet(architecture: ResnetArchitecture): string {
+  const { stages, width, heads, resolutionPx, embeddingWidth } = architecture;
+  const pool = heads === undefined ? "mean of the last map" : `attention pool of ${heads} heads`;
+  return `stages of ${
+    stages.join(", ")
+  } bottlenecks, ${width} channels at first, ${pool}; ${resolutionPx} px; image embedding of ${embeddingWidth}`;
 }

@@ -11,6 +11,7 @@ import { assertImages, type RgbImage } from "../image/image.ts";
 import { UserError } from "../io/errors.ts";
 import { Lazy } from "../io/lazy.ts";
 import { type Tensor, tensor } from "../io/tensor.ts";
+import type { ElementType } from "../onnx/graph.ts";
 import { type Device, openSession, ortTensor, type Session } from "../onnx/session.ts";
 import type {
   Architecture,
@@ -25,6 +26,14 @@ import type {
 /** What graphs compute in; half precision is for GPUs. */
 export type Arithmetic = "float32" | "float16";
 
+/** How ONNX calls the types that weights are stored in. */
+export const STORED_TYPES: Readonly<Record<string, ElementType>> = {
+  F32: "float32",
+  F16: "float16",
+  BF16: "bfloat16",
+  I8: "int8",
+};
+
 /** A network's weights in a file, and what can be made of them. A new kind of network is one of these. */
 export interface Network {
   /** Path of the file that the graph's weights lie in. */
@@ -38,7 +47,7 @@ export interface Network {
   /** Sizes of the features of one crop at each tap that it has, the default first. */
   readonly featureSizes: { readonly [tap in Tap]?: FeatureSizes };
   /**
-   * An ONNX model with the input `images`, uint8 [N, R, R, 3], and one output, float32, of as many
+   * An ONNX model that takes `images`, uint8 [N, R, R, 3], and has one output, float32, of as many
    * values for each crop as its features have.
    * @param weightsFile name of the file in the folder that the session is opened with
    */

@@ -14,8 +14,7 @@ import { exists } from "../io/files.ts";
 import type { Backbone, BackboneOptions } from "./backbone.ts";
 import { type Network, NetworkBackbone } from "./network.ts";
 import { quantizedPath, readQuantizedWeights } from "./quantize.ts";
-import { vitNetwork } from "./vit/network.ts";
-import { readVitWeights } from "./vit/weights.ts";
+import { assertQuantizable, networkOf, readWeights } from "./weights.ts";
 
 /** Where backbones are looked for, in this order. */
 export const BACKBONE_FOLDERS: readonly string[] = ["data/backbones", "data/mini/backbones"];
@@ -45,7 +44,7 @@ export async function openBackbone(
   if (found === -1) throw new UserError("missing", await notFound(paths, folders, isFile));
   const path = paths[found]!;
   const network = precision === "full"
-    ? vitNetwork(await readVitWeights(path, settings))
+    ? networkOf(await readWeights(path, settings))
     : await openQuantized(name, path, folders[found]!, options);
   return new NetworkBackbone(name, network, options);
 }
@@ -62,6 +61,7 @@ async function openQuantized(
       `Cannot open ${name} as int8: expected device cpu, found ${device}`,
     );
   }
+  assertQuantizable(await readWeights(path, settings), `Cannot open ${name} as int8`);
   const quantized = quantizedPath(path);
   if (!await exists(quantized)) {
     throw new UserError(
@@ -69,7 +69,7 @@ async function openQuantized(
       `Cannot open ${name} as int8: expected ${quantized}, found none; \`deno task backbone quantize --name ${name} --backbones ${folder}\` makes it`,
     );
   }
-  return vitNetwork(await readQuantizedWeights(quantized, path, settings));
+  return networkOf(await readQuantizedWeights(quantized, path, settings));
 }
 
 /** Where a backbone's weights lie: `FOLDER/ViT-L-14/model.safetensors`. */

@@ -12,10 +12,10 @@ import {
   toFloat32,
   writeLargeSafetensors,
 } from "../io/safetensors.ts";
-import type { VitSettings } from "./families/family.ts";
+import { differences, type VitSettings } from "./families/family.ts";
 import { FAMILIES } from "./families/index.ts";
 import { hashWeights } from "./network.ts";
-import { differences, type VitArchitecture } from "./vit/architecture.ts";
+import type { VitArchitecture } from "./vit/architecture.ts";
 import type { VitWeights } from "./vit/weights.ts";
 
 /** Linear layers of a block, whose matrices are quantised. */
@@ -129,7 +129,7 @@ export async function readQuantizedWeights(
     );
   }
   const architecture = JSON.parse(metadata["architecture"]!) as VitArchitecture;
-  const others = differences(settings, architecture);
+  const others = differences(settings, architecture as VitSettings);
   if (Object.keys(others).length > 0) {
     throw new UserError(
       "missing",

@@ -12,7 +12,7 @@ import {
 } from "../backbones/import.ts";
 import { weightsPath } from "../backbones/open.ts";
 import { quantizedPath, quantizeWeights } from "../backbones/quantize.ts";
-import { readVitWeights } from "../backbones/vit/weights.ts";
+import { assertQuantizable, readWeights } from "../backbones/weights.ts";
 import { UserError } from "../io/errors.ts";
 import { exists } from "../io/files.ts";
 import { BACKBONES, choice, userPath } from "./options.ts";
@@ -27,7 +27,7 @@ interface ImportFlags {
 export function registerBackbone(program: Command): void {
   const backbone = program.command("backbone").description("weights of backbones");
   backbone.command("import <file>")
-    .description("take a .safetensors file or OpenAI's .pt, under a name to open it by")
+    .description("take a .safetensors file or PyTorch's .pt or .pth, under a name to open it by")
     .requiredOption("--name <name>", "for example ViT-L/14")
     .addOption(
       choice("--mode <name>", "leave the file where it lies, or copy it", IMPORT_MODES, "link"),
@@ -54,7 +54,7 @@ export function registerBackbone(program: Command): void {
 /**
  * Writes a backbone's int8 weights beside its own.
  * @returns a line for people
- * @throws {UserError} where there is no such backbone
+ * @throws {UserError} where there is no such backbone, or it is no vision transformer
  */
 export async function quantizeBackbone(name: string, folder: string): Promise<string> {
   const path = weightsPath(folder, name);
@@ -65,7 +65,9 @@ export async function quantizeBackbone(name: string, folder: string): Promise<st
     );
   }
   const target = quantizedPath(path);
-  await quantizeWeights(await readVitWeights(path), target);
+  const weights = await readWeights(path);
+  assertQuantizable(weights, `Cannot quantize ${name}`);
+  await quantizeWeights(weights, target);
   const { size } = await Deno.stat(target);
   return `${target}: ${(size / 1e6).toFixed(1)} MB`;
 }
@@ -77,7 +79,7 @@ export async function showBackbones(folder: string): Promise<string> {
     for await (const { name } of Deno.readDir(folder)) {
       const path = weightsPath(folder, name);
       if (!(await Deno.stat(join(folder, name))).isDirectory) continue;
-      if (await exists(path)) lines.push(describeBackbone(await readVitWeights(path)));
+      if (await exists(path)) lines.push(describeBackbone(await readWeights(path)));
     }
   }
   return lines.length > 0 ? lines.sort().join("\n") : `${folder} holds no backbone`;

@@ -5,20 +5,38 @@
  */
 
 /**
- * What no tensor's shape tells. A family says it, or its rule does; who knows better of a file
- * says so when it is read.
+ * What no tensor's shape tells, of any network. A family says it, or its rule does; who knows better
+ * of a file says so when it is read.
  */
-export interface VitSettings {
-  /** Number of attention heads. */
-  readonly heads: number;
-  /** What stands between the two layers of the MLP. */
-  readonly activation: "quick_gelu" | "gelu";
-  /** ε of every layer normalisation. */
-  readonly epsilon: number;
+export interface WeightsSettings {
+  /** Number of attention heads, of a ResNet those of its attention pool. */
+  readonly heads?: number;
+  /** What stands between the two layers of a transformer's MLP. */
+  readonly activation?: "quick_gelu" | "gelu";
+  /** ε of every normalisation: of layers in a transformer, of batches in a ResNet. */
+  readonly epsilon?: number;
   /** Pixel normalisation by channel, on values in [0, 1]. */
-  readonly pixelMean: readonly [number, number, number];
+  readonly pixelMean?: readonly [number, number, number];
   /** Divides the pixels, after the mean is taken off; by channel. */
-  readonly pixelStd: readonly [number, number, number];
+  readonly pixelStd?: readonly [number, number, number];
+  /** Side in pixels of the crops that a ResNet takes whose last map is averaged; others tell it. */
+  readonly resolutionPx?: number;
+}
+
+/** What no tensor's shape tells of a vision transformer. */
+export type VitSettings = Required<Omit<WeightsSettings, "resolutionPx">>;
+
+/** What no tensor's shape tells of a ResNet. */
+export type ResnetSettings = Required<Omit<WeightsSettings, "activation">>;
+
+/** Those of the given settings that are others than weights have of themselves, in their order. */
+export function differences<Own extends object>(given: Partial<Own>, own: Own): Partial<Own> {
+  const wantedOf = (name: string, value: unknown) => given[name as keyof Own] ?? value;
+  return Object.fromEntries(
+    Object.entries(own)
+      .map(([name, value]) => [name, wantedOf(name, value), value] as const)
+      .filter(([, wanted, value]) => JSON.stringify(wanted) !== JSON.stringify(value)),
+  ) as Partial<Own>;
 }
 
 /** What stands for an image in a sequence: its class token, or the mean over its patches. */
@@ -44,10 +62,55 @@ export interface Family extends Omit<VitSettings, "heads"> {
   readonly ignored: RegExp;
 }
 
+/** A convolution and the batch normalisation after it, by the file's names. */
+export interface Convolution {
+  readonly conv: string;
+  readonly norm: string;
+  /** Side of its kernel in pixels; it is padded by half of that, rounded down. */
+  readonly kernelPx: number;
+  readonly stride: number;
+}
+
+/**
+ * A family of residual networks of bottlenecks, four stages of them: `layer1.0.conv1`,
+ * `layer1.0.bn1`, …, `layer1.0.downsample.0`, `layer1.0.downsample.1`.
+ */
+export interface ResnetFamily extends Omit<ResnetSettings, "heads"> {
+  /** Its name for people and records: `torchvision ResNet`. */
+  readonly name: string;
+  /** A tensor that every file of this family has, and no file of another. */
+  readonly mark: string;
+  /** Stands before the names of all its tensors. */
+  readonly prefix: string;
+  /** Convolutions before the first stage, the last of which is as wide as the stages begin. */
+  readonly stem: readonly Convolution[];
+  /**
+   * How maps are halved. `stride`: the stem ends in a 3 × 3 maximum, and a stage's first 3 × 3
+   * convolution strides. `average`: every one of them is a 2 × 2 average.
+   */
+  readonly halving: "stride" | "average";
+  /** What becomes of the last stage's map: its mean, or what attention with the mean as query reads. */
+  readonly pooling: "average" | "attention";
+  /** An attention pool has as many heads as are this wide, unless the metadata say `heads`. */
+  readonly headWidth: number;
+  /** Tensors that this project has no use for: the text tower, classification heads, counters. */
+  readonly ignored: RegExp;
+}
+
+/** What OpenAI's files hold beside the image tower. */
+export const CLIP_TEXT_TOWER =
+  /^(transformer\.|token_embedding\.|positional_embedding$|ln_final\.|text_projection$|logit_scale$|logit_bias$|input_resolution$|context_length$|vocab_size$|attn_mask$)/;
+
 /** OpenAI's pixel normalisation, which most CLIPs share; by channel, on values in [0, 1]. */
-export const CLIP_PIXELS: Pick<Family, "pixelMean" | "pixelStd"> = {
+export const CLIP_PIXELS: Pick<VitSettings, "pixelMean" | "pixelStd"> = {
   pixelMean: [.48145466, .4578275, .40821073],
   pixelStd: [.26862954, .26130258, .27577711],
+};
+
+/** What torchvision's networks are trained with: ImageNet's own; by channel, on values in [0, 1]. */
+export const IMAGENET_PIXELS: Pick<VitSettings, "pixelMean" | "pixelStd"> = {
+  pixelMean: [.485, .456, .406],
+  pixelStd: [.229, .224, .225],
 };
 
 /** The two tensors of a layer: `affine("fc1", "mlp.c_fc")` names its weight and its bias. */

@@ -2,7 +2,7 @@
  * CLIP under OpenAI's own names, as its `.pt` archives and open_clip have it.
  * @module
  */
-import { affine, CLIP_PIXELS, type Family } from "./family.ts";
+import { affine, CLIP_PIXELS, CLIP_TEXT_TOWER, type Family } from "./family.ts";
 
 const BLOCK = "visual.transformer.resblocks.{}";
 
@@ -34,6 +34,5 @@ export const openaiClip: Family = {
   headWidth: 64,
   pooling: "class",
   ...CLIP_PIXELS,
-  ignored:
-    /^(transformer\.|token_embedding\.|positional_embedding$|ln_final\.|text_projection$|logit_scale$|logit_bias$|input_resolution$|context_length$|vocab_size$|attn_mask$)/,
+  ignored: CLIP_TEXT_TOWER,
 };

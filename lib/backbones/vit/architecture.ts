@@ -9,6 +9,10 @@ import type { Family, Pooling, VitSettings } from "../families/family.ts";
 
 /** Sizes and variants of a vision transformer. */
 export interface VitArchitecture extends Architecture, VitSettings {
+  /** Number of its blocks (n). */
+  readonly blocks: number;
+  /** Width of a block's vectors (d). */
+  readonly width: number;
   /** Side of a patch in pixels. */
   readonly patchPx: number;
   /** Width of the layer inside the MLP. */
@@ -64,20 +68,6 @@ export function impliedSettings(
   const width = tensors.get("patch.weight")?.shape[0] ?? 0;
   const heads = Number(metadata["heads"] ?? width / headWidth);
   return { heads, activation, epsilon, pixelMean, pixelStd };
-}
-
-/** Those of the given settings that are others than a file has of itself. */
-export function differences(
-  given: Partial<VitSettings>,
-  { heads, activation, epsilon, pixelMean, pixelStd }: VitSettings,
-): Partial<VitSettings> {
-  const own = { heads, activation, epsilon, pixelMean, pixelStd };
-  // in the settings' own order, so that equal ones read alike
-  return Object.fromEntries(
-    Object.entries(own)
-      .map(([name, value]) => [name, given[name as keyof VitSettings] ?? value, value] as const)
-      .filter(([, wanted, value]) => JSON.stringify(wanted) !== JSON.stringify(value)),
-  );
 }
 
 /**

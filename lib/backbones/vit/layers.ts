@@ -2,17 +2,10 @@
  * The layers of a vision transformer as ONNX operators. N images, S tokens an image, W wide.
  * @module
  */
-import type { ElementType, GraphBuilder, Value } from "../../onnx/graph.ts";
-import type { Arithmetic } from "../network.ts";
+import type { GraphBuilder, Value } from "../../onnx/graph.ts";
+import { type Arithmetic, STORED_TYPES } from "../network.ts";
 import { poolingOf, trimmedShape, type VitArchitecture } from "./architecture.ts";
 import type { VitWeights } from "./weights.ts";
-
-const STORED: Readonly<Record<string, ElementType>> = {
-  F32: "float32",
-  F16: "float16",
-  BF16: "bfloat16",
-  I8: "int8",
-};
 
 /** Adds a transformer's layers to a graph. A layer is named as its weights are: `blocks.0.fc1`. */
 export class VitLayers {
@@ -37,7 +30,7 @@ export class VitLayers {
   /** A tensor that stays in the weights' file. */
   weight(name: string): Value {
     const entry = this.#weights.tensors.get(name)!;
-    const stored = STORED[entry.dtype]!;
+    const stored = STORED_TYPES[entry.dtype]!;
     const value = this.#g.external(name, stored, trimmedShape(entry), {
       location: this.#weightsFile,
       offset: entry.offset,

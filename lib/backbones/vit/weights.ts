@@ -2,19 +2,18 @@
  * A vision transformer's weights: found in a safetensors file under any family's names.
  * @module
  */
-import { UserError } from "../../io/errors.ts";
+import { refuseUnknown, UserError } from "../../io/errors.ts";
 import {
   readSafetensorsHeader,
   type SafetensorsEntry,
   type SafetensorsHeader,
 } from "../../io/safetensors.ts";
-import type { Family, VitSettings } from "../families/family.ts";
-import { FAMILIES } from "../families/index.ts";
+import { differences, type Family, type VitSettings } from "../families/family.ts";
+import { FAMILIES, RESNET_FAMILIES } from "../families/index.ts";
 import {
   architectureOf,
   assertShapes,
   blockCount,
-  differences,
   impliedSettings,
   type VitArchitecture,
   type VitTensors,
@@ -55,11 +54,15 @@ export async function readVitWeights(
   const header = await readSafetensorsHeader(path);
   const family = FAMILIES.find(({ mark }) => header.tensors.has(mark));
   if (!family) {
+    const list = (families: readonly Pick<Family, "name" | "mark">[]) =>
+      families.map(({ name, mark }) => `${name} (${mark})`).join(", ");
     throw new UserError(
       "damaged",
       `Cannot read ${path}: expected a vision transformer named as ${
-        FAMILIES.map(({ name, mark }) => `${name} (${mark})`).join(", ")
-      }; found ${[...header.tensors.keys()].slice(0, 3).join(", ") || "no tensor"}`,
+        list(FAMILIES)
+      }, or a ResNet named as ${list(RESNET_FAMILIES)}; found ${
+        [...header.tensors.keys()].slice(0, 3).join(", ") || "no tensor"
+      }`,
     );
   }
   const { tensors, leftOver } = rename(header, family);
@@ -75,6 +78,7 @@ export async function readVitWeights(
     );
   }
   const implied = impliedSettings(header, tensors, family);
+  refuseUnknown(`Cannot read ${path}`, settings, Object.keys(implied));
   const architecture = architectureOf(header, tensors, family, { ...implied, ...settings });
   assertShapes(path, tensors, architecture);
   return {

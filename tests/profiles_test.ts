@@ -55,7 +55,40 @@ Deno.test("the paper profile has the numbers of the released scripts", () => {
   assert.deepEqual(paper.backboneSizes, {
     "ViT-L/14": { blocks: 24, width: 1024, length: 16 ** 2 + 1 },
     "ViT-B/32": { blocks: 12, width: 768, length: 7 ** 2 + 1 },
+    "ViT-B/16": { blocks: 12, width: 768, length: 14 ** 2 + 1 },
+    "RN50": { blocks: 1, width: 1024, length: 50, flops: 11.58e9 },
+    "ResNet-50": { blocks: 1, width: 2048, length: 49, flops: 8.18e9 },
   });
+  const ufd = paper.ufd!;
+  assert.deepEqual(ufd.neighbours, [1, 3, 5, 9]);
+  assert.deepEqual(ufd.probe, {
+    batchSize: 256,
+    learningRate: 1e-4,
+    epochs: 100,
+    smallestRate: 1e-6,
+  });
+  assert.deepEqual(ufd.augmentation, {
+    shortSidePx: 256,
+    blurProbability: 0.5,
+    blurSigmaPx: [0, 3],
+    jpegProbability: 0.5,
+    jpegQualities: [30, 100],
+    flipProbability: 0.5,
+    augmentations: 15,
+  });
+  assert.deepEqual(ufd.sample, { most: 1000, fewer: 100, seed: 0 });
+  assert.deepEqual(ufd.bankImages, [8000, 20_000, 80_000, 200_000]);
+  assert.deepEqual(ufd.classSets.map(({ length }) => length), [2, 4, 8, 20]);
+  assert.deepEqual(ufd.classSets.at(-1), ufd.classes);
+  assert.equal(ufd.testSets.length, 19);
+  assert.deepEqual(
+    paper.testSets.map(({ name }) => name).filter((name) => !ufd.testSets.includes(name)),
+    ["stylegan2", ...paper.testSets.slice(20).map(({ name }) => name)],
+  );
+  assert.deepEqual(
+    ufd.featureSpaces.map(({ backbone }) => backbone),
+    ["ViT-L/14", "RN50", "ResNet-50", "ViT-B/16"],
+  );
   assert.deepEqual([paper.pointImages, paper.batchSize, paper.folder], [2000, 8, ""]);
   assert.equal(paper.isComparable, true);
   assert.equal(paper.notice, undefined, "its numbers are comparable with the paper's");

@@ -40,6 +40,10 @@ export const paper: Profile = {
   backboneSizes: {
     "ViT-L/14": { blocks: 24, width: 1024, length: 257 },
     "ViT-B/32": { blocks: 12, width: 768, length: 50 },
+    "ViT-B/16": { blocks: 12, width: 768, length: 197 },
+    // width of the embedding; products of all convolutions and of the pool by attention at 224 px
+    "RN50": { blocks: 1, width: 1024, length: 50, flops: 2 * 5.79e9 },
+    "ResNet-50": { blocks: 1, width: 2048, length: 49, flops: 2 * 4.09e9 },
   },
   classSets: [
     { name: "1-class", classes: ["horse"] },

@@ -42,8 +42,8 @@ export function sum(costs: readonly Cost[]): Cost {
 }
 
 /** Multiplications and additions of an image: matrix products and attention. */
-function flopsOfImage({ blocks, width, length }: BackboneSizes): number {
-  return blocks * (24 * length * width ** 2 + 4 * length ** 2 * width);
+function flopsOfImage({ blocks, width, length, flops }: BackboneSizes): number {
+  return flops ?? blocks * (24 * length * width ** 2 + 4 * length ** 2 * width);
 }
 
 /** Of rows of features on disk. */

@@ -25,7 +25,7 @@ export interface NamedSet {
   readonly title: string;
 }
 
-/** Sizes of a vision transformer that its cost follows from. */
+/** Sizes of a network that its cost follows from. */
 export interface BackboneSizes {
   /** Number of Transformer blocks (n). */
   readonly blocks: number;
@@ -33,6 +33,8 @@ export interface BackboneSizes {
   readonly width: number;
   /** Tokens of an image, class token included. */
   readonly length: number;
+  /** Multiplications and additions of an image, of a network that is no transformer. */
+  readonly flops?: number;
 }
 
 /** How images and backbones are made that nobody has to bring. */

@@ -232,6 +232,8 @@ Deno.test("printed cells are those that were read, and one probe stands there by
   const [table2, table3] = tables;
   assert.equal(tables.length, 2);
   const row = (table: Table, method: string) => table.rows.find((row) => row["method"] === method)!;
+  const percent = (table: Table, method: string, set: string) =>
+    Number((100 * Number(row(table, method)[set])).toFixed(6));
   // UFD's own print, with two digits, and RINE's of the same file
   assert.equal(percent(table3!, "Linear probe", "seeingdark"), 63);
   assert.equal(percent(table3!, "Linear probe", "AVG"), 81.38);

@@ -268,7 +268,7 @@ Deno.test("published reads a clone, writes where it is told and draws in the the
   assert.deepEqual(written.map(([, path]) => basename(path!)), [
     ...["table_1.md", "figure_3.svg", "figure_4.svg", "table_2.md", "table_3.md", "table_4.md"],
     ...["figure_5.svg", "dataset_size.md", "figure_6.svg", "table_5.md", "table_6.md"],
-    "figure_1.svg",
+    ...["figure_1.svg", "ufd_table_2.md", "ufd_table_3.md"],
   ]);
   for (const [, path] of written) {
     assert.ok(path!.startsWith(out) && await exists(path!), `${path}`);

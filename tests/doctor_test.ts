@@ -367,7 +367,15 @@ Deno.test("every section of the paper needs both backbones, its classes and its 
   const synthbuster = needs.get("synthbuster")!;
   assert.equal(synthbuster.sets.size, 2 * 4 + 20 + 2 + 9);
   assert.equal(synthbuster.tenCropSets.size, 9);
-  for (const own of needs.values()) for (const name of grid.sets) assert(own.sets.has(name));
+  for (const { name: section, paper: of } of EXPERIMENTS.sections) {
+    if (of === "ufd") continue;
+    for (const name of grid.sets) assert(needs.get(section)!.sets.has(name), section);
+  }
+  const ufd = needs.get("ufd_classifiers")!;
+  assert.deepEqual([...ufd.backbones], ["ViT-L/14"]);
+  // all classes, and the test sets without StyleGAN2
+  assert.equal(ufd.sets.size, 40 + 19);
+  assert.equal(needs.get("ufd_feature_spaces")!.backbones.size, 4);
   assert.equal(profileSets(paper).length, 40 + 2 + 20 + 9);
 });
 
@@ -385,11 +393,12 @@ Deno.test("of an empty folder nothing can run, and each missing set is said once
     const missing = (isNeeded: boolean) =>
       report.missing.filter((set) => set.isNeeded === isNeeded).map(({ name }) => name).sort();
     assert.deepEqual(said("needed"), missing(true));
-    // of ProGAN's 20 classes the paper trains on four
-    assert.equal(missing(false).length, 2 * 16);
-    assert.deepEqual(said("needed by no section"), missing(false));
+    // RINE is trained on four of ProGAN's 20 classes, UFD on all
+    assert.deepEqual(missing(false), []);
     assert.match(text, /CNNDetection[^]*UniversalFakeDetect[^]*Zenodo/);
-    assert.match(text, /ViT-L-14.model.safetensors, found none/);
+    for (const name of ["ViT-L-14", "ViT-B-32", "RN50", "ResNet-50", "ViT-B-16"]) {
+      assert.match(text, new RegExp(`${name}.model.safetensors, found none`));
+    }
   }));
 
 Deno.test("with some sections asked for, only their sets are looked at", () =>

@@ -86,7 +86,7 @@ Deno.test("a file whose tensors are no detector's is told by their names, whatev
   await assert.rejects(detectorOf(path), {
     name: "UserError",
     message: `Cannot load ${path}: expected a checkpoint of RINE, UFD linear probe, ` +
-      "UFD nearest neighbours; found tensors gate",
+      "UFD nearest neighbours, UFD nearest neighbours by block; found tensors gate",
   });
 });
 

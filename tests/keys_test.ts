@@ -77,7 +77,7 @@ Deno.test("the order of a configuration's fields names nothing", async () => {
 Deno.test("a detector or a head of a detector that there is none of is refused by name", async () => {
   await assert.rejects(
     namesOf(root, { training: { detector: "none" } }),
-    /one of rine, ufd_probe, ufd_neighbours; found none/,
+    /one of rine, ufd_probe, ufd_neighbours, ufd_block_neighbours; found none/,
   );
   const head = { ...TRAINING.head, dropout: .5 };
   await assert.rejects(namesOf(root, { training: { head } }), /found dropout/);

@@ -10,7 +10,7 @@ const LEAVES = ["metrics", "published", "report"];
 const TOOLS = ["image", "onnx", ...GROUND];
 const STORES = ["backbones", "data", ...TOOLS, ...LEAVES];
 const RUNS = ["runs", "detectors", "tokens", ...STORES];
-const FRONT = ["report/page", "report/paper", "doctor", ...RUNS];
+const FRONT = ["report/page", "report/paper", "report/ufd", "doctor", ...RUNS];
 const ALL = ["cli", "session", "mini", ...FRONT];
 
 /** What each room may import besides itself. */
@@ -30,6 +30,7 @@ const BELOW: Readonly<Record<string, readonly string[]>> = {
   runs: RUNS,
   "report/page": [...LEAVES, "image", ...GROUND],
   "report/paper": ["report/page", ...RUNS],
+  "report/ufd": ["report/paper", ...RUNS],
   doctor: RUNS,
   mini: RUNS,
   session: FRONT,
@@ -48,7 +49,8 @@ const USUAL_LINES = [80, 200] as const;
 function roomOf(path: string): string {
   const [top, room, inner] = path.replace(/\.ts$/, "").split("/");
   if (top === "experiments") return top;
-  return room === "report" && (inner === "page" || inner === "paper") ? `report/${inner}` : room!;
+  const isReports = room === "report" && ["page", "paper", "ufd"].includes(inner!);
+  return isReports ? `report/${inner}` : room!;
 }
 
 /** Every source file of the library and of the experiments, relative to the project. */

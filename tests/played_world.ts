@@ -142,7 +142,7 @@ export async function played(
   seeds: readonly number[] = SEEDS,
 ): Promise<Shown> {
   const profile = { ...PLAYED, selection };
-  const { sections } = EXPERIMENTS;
+  const sections = EXPERIMENTS.sections.filter(({ paper }) => paper === "rine");
   const rows: RunRow[] = [];
   for (const { name, runs } of sections) {
     const own = runs(profile, seeds, rows).flatMap((config) => rowsOf(name, config));

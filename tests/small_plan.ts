@@ -150,14 +150,15 @@ export async function namesOf(root: string, changes: Changes = {}): Promise<Name
       return Promise.resolve(found);
     },
     [Symbol.asyncDispose]: () => Promise.resolve(),
-    trainingView: (_, size) => ({
-      transform: {
-        kind: "train",
-        size,
-        augmentation: { ...AUGMENTATION, ...changes.augmentation },
-      },
-      augmentations: changes.augmentations ?? 2,
-    }),
+    trainingView: (images, size) =>
+      images === "plain" ? { transform: { kind: "center", size }, augmentations: 0 } : ({
+        transform: {
+          kind: "train",
+          size,
+          augmentation: { ...AUGMENTATION, ...changes.augmentation },
+        },
+        augmentations: changes.augmentations ?? 2,
+      }),
     viewTransform: (view, size) =>
       view === "center" || view === "ten" ? { kind: view, size } : {
         kind: "perturbed",

@@ -6,10 +6,9 @@ import { inOrder } from "../lib/cli/reproduce.ts";
 import type { FigureRow } from "../lib/report/figure.ts";
 import { printedOf } from "../lib/report/paper/published.ts";
 import type { Table } from "../lib/report/table.ts";
-import type { RunConfig, RunRow } from "../lib/runs/config.ts";
-import type { ScoredRow } from "../lib/runs/kept_scores.ts";
+import type { RunConfig, RunRow, ScoredRow } from "../lib/runs/config.ts";
 import type { Profile } from "../lib/runs/profile.ts";
-import { sampledImages } from "../lib/runs/scores.ts";
+import { sampledImages } from "../lib/runs/sample.ts";
 import { reportOf, type Section } from "../lib/runs/section.ts";
 import { ufdStudySets, ufdTestSets } from "../lib/runs/ufd.ts";
 

@@ -62,7 +62,11 @@ export function profileSets(
       Object.values(classes).map((images) => ({ spec: images[role], role, group }))
     )
   );
+  // a training set may hold the classes of another
+  const once = trained.filter(({ spec, role }, i) =>
+    trained.findIndex((other) => other.spec.name === spec.name && other.role === role) === i
+  );
   const tried = [...testSets, ...synthbusterSets]
     .map((spec: DatasetSpec) => ({ spec, role: "test" as Role }));
-  return [...trained, ...tried];
+  return [...once, ...tried];
 }

@@ -7,7 +7,6 @@ import { openBackbone } from "../backbones/open.ts";
 import type { Origin } from "../data/dataset.ts";
 import { UserError } from "../io/errors.ts";
 import type { OnProgress } from "../io/progress.ts";
-import type { Profile } from "../runs/profile.ts";
 import type { Setup } from "../runs/setup.ts";
 import { type Examination, examine, type SetToExamine } from "./examine.ts";
 import { type Needs, profileSets, sectionNeeds } from "./needs.ts";
@@ -86,7 +85,13 @@ export async function examineProfile(
     (only.length === 0 || needed.has(spec.name)) && (isMade || spec.isOwn)
   );
   const { reports: backbones, cropPx } = isMade
-    ? await backbonesOf(profile, root)
+    ? await backbonesOf(
+      new Set([
+        ...profile.backbones,
+        ...asked.flatMap(({ name }) => [...needs.get(name)!.backbones]),
+      ]),
+      root,
+    )
     : { reports: [], cropPx: DEFAULT_CROP_PX };
   const examined = await examine(sets, {
     root,
@@ -114,7 +119,7 @@ export async function examineProfile(
   };
 }
 
-async function backbonesOf({ backbones }: Profile, root: string) {
+async function backbonesOf(backbones: Iterable<string>, root: string) {
   const reports: BackboneReport[] = [];
   let cropPx = 0;
   for (const name of backbones) {

@@ -4,7 +4,7 @@
  */
 import type { TrainingConfig } from "../detectors/detector.ts";
 import type { SetScores } from "../metrics.ts";
-import type { ScoreSample } from "./profile.ts";
+import type { ScoreSample } from "./sample.ts";
 
 /** On what a trained head is tried. */
 export interface EvaluationConfig {
@@ -57,6 +57,13 @@ export interface RunRow extends Omit<TrainingConfig, "batchSize" | "learningRate
   readonly test: Readonly<Record<string, SetScores>>;
   /** Names of the test sets that means are taken over; absent where that is all of them. */
   readonly averaged?: readonly string[];
+}
+
+/** The measured scores of an evaluated head. */
+export interface ScoredRow {
+  readonly row: RunRow;
+  /** By test set: labels, 0 or 1, and probabilities that images are generated. */
+  readonly sets: Readonly<Record<string, { labels: Uint8Array; scores: Float32Array }>>;
 }
 
 /** Every combination of one value of each field; the last field changes first. */

@@ -7,9 +7,10 @@ import { UserError } from "../io/errors.ts";
 import { readPaths } from "../tokens/paths.ts";
 import { readLabels } from "../tokens/rows.ts";
 import { findFeatures } from "../tokens/store.ts";
-import type { RunRow } from "./config.ts";
+import type { ScoredRow } from "./config.ts";
 import { rowsOf, type RunRecord } from "./record.ts";
-import { readScores, sampledImages } from "./scores.ts";
+import { sampledImages } from "./sample.ts";
+import { readScores } from "./scores.ts";
 import { reproduceCommand, type Setup } from "./setup.ts";
 
 /** The score that a detector gave to one image of a test set. */
@@ -87,13 +88,6 @@ async function readableImages(
     label: labels[i] as Label,
     generator: labels[i] === 0 ? "real" : testSet,
   })).filter((_, i) => !unreadable.has(i));
-}
-
-/** The measured scores of an evaluated head. */
-export interface ScoredRow {
-  readonly row: RunRow;
-  /** By test set: labels, 0 or 1, and probabilities that images are generated. */
-  readonly sets: Readonly<Record<string, { labels: Uint8Array; scores: Float32Array }>>;
 }
 
 /**

@@ -4,6 +4,7 @@
  */
 import type { DatasetSpec, Source } from "../data/dataset.ts";
 import type { OnProgress } from "../io/progress.ts";
+import type { ScoreSample } from "./sample.ts";
 import type { Selection } from "./select.ts";
 
 /** Values that §5.3's grid runs over. */
@@ -62,16 +63,6 @@ export interface MakingOptions {
 export interface FeatureSpace {
   readonly backbone: string;
   readonly title: string;
-}
-
-/** Which scores of a test set are measured: some of each label, drawn at random but always the same. */
-export interface ScoreSample {
-  /** Images of each label where a set has as many of both. */
-  readonly most: number;
-  /** Images of each label where it has fewer of one of them. */
-  readonly fewer: number;
-  /** Of the draw. */
-  readonly seed: number;
 }
 
 /** What the sections of UFD's paper run over. Paper: Ojha, Li & Lee, CVPR 2023. */

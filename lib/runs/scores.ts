@@ -11,9 +11,8 @@ import { contentKey, exists, removeIfThere } from "../io/files.ts";
 import { readSafetensors, writeSafetensors } from "../io/safetensors.ts";
 import { evaluateScores, type SetScores, sigmoid } from "../metrics.ts";
 import { FeatureRows } from "../tokens/rows.ts";
-import { randomStream } from "../random.ts";
-import type { ScoreSample } from "./profile.ts";
 import type { Evaluation } from "./record.ts";
+import { sampledImages, type ScoreSample } from "./sample.ts";
 
 /** Rows that go through heads at once where nothing is learned. */
 const PREDICTION_BATCH = 256;
@@ -26,28 +25,6 @@ export interface ScoredSet {
   readonly features: readonly string[];
   /** Names its scores in a head's file: {@linkcode scoreKey}. */
   readonly key: string;
-}
-
-/**
- * The images of a test set that are measured: some of each label, drawn at random.
- * @param labels 0 or 1 for each image
- * @param name of the test set, which the draw hangs on besides its seed
- * @returns positions in rising order
- */
-export function sampledImages(
-  labels: Uint8Array,
-  { most, fewer, seed }: ScoreSample,
-  name: string,
-): Uint32Array {
-  const byLabel = [0, 1].map((label) =>
-    Uint32Array.from(labels.keys()).filter((i) => labels[i] === label)
-  );
-  const wanted = byLabel.every(({ length }) => length >= most) ? most : fewer;
-  const drawn = byLabel.flatMap((images, label) => {
-    const order = randomStream(seed, "score sample", name, label).permutation(images.length);
-    return Array.from(order.subarray(0, wanted), (place) => images[place]!);
-  });
-  return Uint32Array.from(drawn).sort();
 }
 
 /**

@@ -6,8 +6,7 @@ import type { FeaturePoint } from "../published/points.ts";
 import type { PrintedCell } from "../published/printed.ts";
 import type { Figure } from "../report/figure.ts";
 import type { Table } from "../report/table.ts";
-import type { RunConfig, RunRow } from "./config.ts";
-import type { ScoredRow } from "./kept_scores.ts";
+import type { RunConfig, RunRow, ScoredRow } from "./config.ts";
 import type { Profile } from "./profile.ts";
 
 /** Tables and figures of one section. */

@@ -13,7 +13,7 @@ import { detectorNamed } from "../detectors/index.ts";
 import { UserError } from "../io/errors.ts";
 import { serveJobs } from "../io/worker_pool.ts";
 import type { Evaluation } from "./record.ts";
-import type { ScoreSample } from "./profile.ts";
+import type { ScoreSample } from "./sample.ts";
 import { type ScoredSet, tryHeads } from "./scores.ts";
 
 /** Heads of one detector that read the same features in the same order. */

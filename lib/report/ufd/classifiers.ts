@@ -4,9 +4,9 @@
  * @module
  */
 import { averagePrecision, oracleScores, precisionRecall } from "../../metrics.ts";
-import type { ScoredRow } from "../../runs/kept_scores.ts";
-import type { RunRow } from "../../runs/config.ts";
-import type { Profile, ScoreSample } from "../../runs/profile.ts";
+import type { RunRow, ScoredRow } from "../../runs/config.ts";
+import type { Profile } from "../../runs/profile.ts";
+import type { ScoreSample } from "../../runs/sample.ts";
 import type { Shown } from "../../runs/section.ts";
 import { ufdTestSets } from "../../runs/ufd.ts";
 import type { Figure, FigureRow } from "../figure.ts";

@@ -305,6 +305,8 @@ Deno.test("a ResNet offers its embedding alone, and no int8: both are said in a 
   });
 });
 
+const POSITIONS = "visual.attnpool.positional_embedding";
+
 Deno.test("tensors of a ResNet that are missing, left over or misshapen are listed by name", async () => {
   const { path } = await golden("resnet.safetensors", undefined, (weights) => {
     weights.delete("layer2.0.bn3.running_var");
@@ -318,9 +320,18 @@ Deno.test("tensors of a ResNet that are missing, left over or misshapen are list
   const far = await golden("clip_rn50.safetensors", undefined, (weights) => {
     weights.set("visual.layer3.999999999.conv1.weight", tensor(new Float32Array(1), [1]));
   });
+  const odd = await golden("clip_rn50.safetensors", undefined, (weights) => {
+    const { data, shape: [positions = 0, width = 0] } = weights.get(POSITIONS)!;
+    const without = data.slice(0, (positions - 1) * width);
+    weights.set(POSITIONS, tensor(without, [positions - 1, width]));
+  });
+  await assert.rejects(
+    openBackbone(odd.path),
+    /expected positions of a mean and a square grid, found \d+$/,
+  );
   await assert.rejects(
     openBackbone(far.path),
-    /unexpected visual\.layer3\.999999999\.conv1\.weight$/,
+    /found unexpected visual\.layer3\.999999999\.conv1\.weight$/,
   );
 });
 
@@ -335,6 +346,10 @@ Deno.test("what cannot be said of a ResNet is refused", async () => {
     /expected heads that divide \d+ channels, found 0/,
   );
   const resnet = await golden("resnet.safetensors");
+  await assert.rejects(
+    openBackbone(resnet.path, { settings: { resolutionPx: 63.5 } }),
+    /expected resolutionPx of 1 or more, found 63\.5$/,
+  );
   await assert.rejects(
     openBackbone(resnet.path, { settings: { activation: "gelu" } }),
     /expected options of resolutionPx, epsilon, pixelMean, pixelStd; found activation$/,

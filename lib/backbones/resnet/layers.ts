@@ -6,6 +6,12 @@ import type { GraphBuilder, Value } from "../../onnx/graph.ts";
 import { type Arithmetic, STORED_TYPES } from "../network.ts";
 import type { ResnetWeights } from "./weights.ts";
 
+/** Side of a kernel and step between the places that it is laid on, in pixels. */
+interface Window {
+  readonly kernelPx: number;
+  readonly stride: number;
+}
+
 /** Adds a ResNet's layers to a graph. A layer is named as its weights are: `layer1.0.conv1`. */
 export class ResnetLayers {
   readonly #g: GraphBuilder;
@@ -28,9 +34,8 @@ export class ResnetLayers {
   #stored(name: string): Value {
     const { dtype, shape, offset, length } = this.#weights.tensors.get(name)!;
     const type = STORED_TYPES[dtype]!;
-    const value = this.#g.external(name, type, shape, {
-      ...{ location: this.#weightsFile, offset, length },
-    });
+    const location = this.#weightsFile;
+    const value = this.#g.external(name, type, shape, { location, offset, length });
     return type === "float32" ? value : this.#g.op("Cast", [value], { to: "float32" });
   }
 
@@ -133,10 +138,4 @@ export class ResnetLayers {
     }); // [N, 1, C]
     return project(read, "c"); // [N, E]
   }
-}
-
-/** Side of a kernel and step between the places that it is laid on, in pixels. */
-interface Window {
-  readonly kernelPx: number;
-  readonly stride: number;
 }

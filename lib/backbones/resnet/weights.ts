@@ -47,7 +47,8 @@ export function resnetFamilyOf({ tensors }: SafetensorsHeader): ResnetFamily | u
  * @throws {UserError} where the file is not whole
  * @throws {UserError} where tensors are missing, left over, of other shapes than the sizes ask for,
  * or stored as no floating-point numbers
- * @throws {UserError} where the heads do not divide what an attention pool reads
+ * @throws {UserError} where the heads do not divide what an attention pool reads, or a setting is none
+ * of the network's
  */
 export async function readResnetWeights(
   path: string,
@@ -71,22 +72,19 @@ export async function readResnetWeights(
   const implied = impliedSettings(header, family, channels);
   refuseUnknown(`Cannot read ${path}`, settings, Object.keys(implied));
   const known = { ...implied, ...settings };
-  const grid = attends ? gridOf(path, positions) : undefined;
-  if (attends) assertHeads(path, known.heads!, channels);
-  const resolutionPx = grid === undefined ? known.resolutionPx! : TOTAL_STRIDE * grid;
+  if (known.heads !== undefined) assertHeads(path, known.heads, channels);
+  const resolutionPx = known.resolutionPx ?? TOTAL_STRIDE * gridOf(path, positions);
+  if (!Number.isInteger(resolutionPx) || resolutionPx < 1) {
+    throw new UserError(
+      "usage",
+      `Cannot read ${path}: expected resolutionPx of 1 or more, found ${resolutionPx}`,
+    );
+  }
   return {
     header,
     family,
-    architecture: {
-      ...sizes,
-      embeddingWidth,
-      epsilon: known.epsilon!,
-      pixelMean: known.pixelMean!,
-      pixelStd: known.pixelStd!,
-      resolutionPx,
-      ...(known.heads === undefined ? {} : { heads: known.heads }),
-    },
-    settings: differences(settings, implied),
+    architecture: { ...sizes, embeddingWidth, ...known, resolutionPx },
+    settings: differences<ImpliedSettings>(settings, implied),
     tensors: new Map([...shapes.keys()].map((name) => [name, tensors.get(name)!])),
   };
 }
@@ -103,15 +101,11 @@ function withoutPrefix(
   );
 }
 
-/** A gap counts: it is reported as missing weights of the bottleneck that is not there. */
+/** From the first on to a gap; what comes after it shows among the tensors left over. */
 function countBottlenecks(tensors: ReadonlyMap<string, unknown>, stage: number): number {
+  const there = new Set([...tensors.keys()].map((name) => name.split(".", 2).join(".")));
   let count = 1;
-  for (const name of tensors.keys()) {
-    const [, number, index] = /^layer(\d+)\.(\d+)\./.exec(name) ?? [];
-    if (Number(number) !== stage + 1) continue;
-    // a number that is too large for the file's tensors shows among those left over
-    count = Math.max(count, Math.min(Number(index) + 1, tensors.size));
-  }
+  while (there.has(`layer${stage + 1}.${count}`)) count++;
   return count;
 }
 
@@ -149,12 +143,17 @@ function assertTensors(
   );
 }
 
+/** Heads are those of an attention pool, whose positions tell the resolution. */
+type ImpliedSettings =
+  & Omit<ResnetSettings, "heads" | "resolutionPx">
+  & Partial<Pick<ResnetSettings, "heads" | "resolutionPx">>;
+
 /** What a file's bytes and its family's rules say where nobody says otherwise. */
 function impliedSettings(
   { metadata }: SafetensorsHeader,
   { pooling, headWidth, epsilon, pixelMean, pixelStd, resolutionPx }: ResnetFamily,
   channels: number,
-): Partial<ResnetSettings> {
+): ImpliedSettings {
   const own = pooling === "attention"
     ? { heads: Number(metadata["heads"] ?? channels / headWidth) }
     : { resolutionPx };

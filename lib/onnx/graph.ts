@@ -3,6 +3,7 @@
  * @module
  */
 import { ModelProto } from "./proto.ts";
+import { type Facts, inferFacts } from "./shapes.ts";
 
 /** Element types of ONNX tensors, with the numbers of `TensorProto.DataType`. */
 export const ELEMENT_TYPES = {
@@ -44,14 +45,16 @@ export interface OperatorOptions {
   readonly name?: string;
 }
 
-/** A `NodeProto`. */
-interface Node {
+/** An operator in the graph. */
+export interface GraphNode {
+  /** The operator. */
   readonly opType: string;
-  readonly name: string;
+  /** Operator set; empty for ONNX's own. */
   readonly domain: string;
-  readonly input: readonly (Value | "")[];
-  readonly output: readonly Value[];
-  readonly attribute: readonly unknown[];
+  /** Those that are left out are `undefined`. */
+  readonly inputs: readonly (Value | undefined)[];
+  readonly outputs: readonly Value[];
+  readonly attributes: Readonly<Record<string, Attribute>>;
 }
 
 const OPSET_VERSION = 20;
@@ -60,16 +63,20 @@ const IR_VERSION = 10;
 const ATTRIBUTE_FLOAT = 1, ATTRIBUTE_INT = 2, ATTRIBUTE_STRING = 3, ATTRIBUTE_INTS = 7;
 const DATA_LOCATION_EXTERNAL = 1;
 
+/** Bytes of a constant up to which its numbers are kept to compute sizes with. */
+const LONGEST_CONTENTS = 256;
+
 /** A model under construction. Values may be used only in the builder that made them. */
 export class GraphBuilder {
-  readonly #nodes: Node[] = [];
+  readonly #nodes: GraphNode[] = [];
+  readonly #facts = new Map<Value, Facts>();
+  readonly #producers = new Map<Value, GraphNode>();
   readonly #initializers: unknown[] = [];
   readonly #inputs: unknown[] = [];
   readonly #outputs: unknown[] = [];
   readonly #scalars = new Map<string, Value>();
   /** Names of the model's outputs by the operators' outputs that they are. */
   readonly #outputNames = new Map<Value, string>();
-  readonly #operatorOutputs = new Set<Value>();
   #count = 0;
 
   #fresh(hint: string): Value {
@@ -79,13 +86,14 @@ export class GraphBuilder {
   /** Declares a model input. */
   input(name: string, type: ElementType, shape: readonly Dimension[]): Value {
     this.#inputs.push(valueInfo(name, type, shape));
+    this.#facts.set(name as Value, { type, shape });
     return name as Value;
   }
 
   /** Declares a value to be a model output under a name of its own. */
   output(name: string, value: Value, type: ElementType, shape: readonly Dimension[]): void {
     // an operator's own output takes the name; anything else is copied
-    const isFree = this.#operatorOutputs.has(value) && !this.#outputNames.has(value);
+    const isFree = this.#producers.has(value) && !this.#outputNames.has(value);
     this.#outputNames.set(isFree ? value : this.op("Identity", [value]), name);
     this.#outputs.push(valueInfo(name, type, shape));
   }
@@ -117,6 +125,12 @@ export class GraphBuilder {
     const name = this.#fresh("constant");
     const rawData = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
     this.#initializers.push({ name, dims: shape, dataType: ELEMENT_TYPES[type], rawData });
+    // shapes, axes, pads and scales: what says how large other values are
+    const isList = shape.length < 2 && data.byteLength <= LONGEST_CONTENTS;
+    const contents = isList && (data instanceof BigInt64Array || data instanceof Float32Array)
+      ? Array.from<number | bigint, number>(data, Number)
+      : undefined;
+    this.#facts.set(name, { type, shape, contents });
     return name;
   }
 
@@ -130,6 +144,7 @@ export class GraphBuilder {
       dataLocation: DATA_LOCATION_EXTERNAL,
       externalData,
     });
+    this.#facts.set(name as Value, { type, shape });
     return name as Value;
   }
 
@@ -152,21 +167,50 @@ export class GraphBuilder {
     { domain, name }: OperatorOptions = {},
   ): Value[] {
     const outputs = Array.from({ length: outputCount }, () => this.#fresh(name ?? type));
-    for (const output of outputs) this.#operatorOutputs.add(output);
-    this.#nodes.push({
-      opType: type,
-      name: outputs[0]!,
-      domain: domain ?? "",
-      input: inputs.map((value) => value ?? ""),
-      output: outputs,
-      attribute: Object.entries(attributes).map(([key, value]) => attributeProto(key, value)),
-    });
+    this.#add({ opType: type, domain: domain ?? "", inputs, outputs, attributes });
     return outputs;
+  }
+
+  /** Has an operator give outputs that it was not asked for, `count` in all. */
+  moreOutputs(node: GraphNode, count: number): readonly Value[] {
+    if (node.outputs.length >= count) return node.outputs;
+    const more = Array.from(
+      { length: count - node.outputs.length },
+      () => this.#fresh(node.opType),
+    );
+    const outputs = [...node.outputs, ...more];
+    this.#add({ ...node, outputs }, this.#nodes.indexOf(node));
+    return outputs;
+  }
+
+  #add(node: GraphNode, place: number = this.#nodes.length): void {
+    this.#nodes[place] = node;
+    const facts = inferFacts(node, (value) => this.facts(value));
+    node.outputs.forEach((output, i) => {
+      this.#producers.set(output, node);
+      this.#facts.set(output, facts[i] ?? {});
+    });
+  }
+
+  /** The operators so far, each after those that it reads. */
+  get nodes(): readonly GraphNode[] {
+    return this.#nodes;
+  }
+
+  /** The operator that a value comes out of; none of inputs and constants. */
+  producer(value: Value | undefined): GraphNode | undefined {
+    return value === undefined ? undefined : this.#producers.get(value);
+  }
+
+  /** What is known of a value before the model runs. */
+  facts(value: Value): Facts {
+    return this.#facts.get(value) ?? {};
   }
 
   /** The model's bytes. The same calls give the same bytes. */
   build(): Uint8Array<ArrayBuffer> {
-    const named = (value: Value | "") => this.#outputNames.get(value as Value) ?? value;
+    const named = (value: Value | undefined) =>
+      value === undefined ? "" : this.#outputNames.get(value) ?? value;
     const message = ModelProto.fromObject({
       irVersion: IR_VERSION,
       producerName: "rine",
@@ -176,10 +220,13 @@ export class GraphBuilder {
       }],
       graph: {
         name: "rine",
-        node: this.#nodes.map((node) => ({
-          ...node,
-          input: node.input.map(named),
-          output: node.output.map(named),
+        node: this.#nodes.map(({ opType, domain, inputs, outputs, attributes }) => ({
+          opType,
+          name: outputs[0]!,
+          domain,
+          input: inputs.map(named),
+          output: outputs.map(named),
+          attribute: Object.entries(attributes).map(([key, value]) => attributeProto(key, value)),
         })),
         initializer: this.#initializers,
         input: this.#inputs,

@@ -1,0 +1,124 @@
+/**
+ * Reverse-mode differentiation: the gradient of a scalar in a graph, as more operators of the graph.
+ * @module
+ */
+import type { GraphBuilder, GraphNode, Value } from "./graph.ts";
+import { convolutionRules } from "./gradients/convolution.ts";
+import { elementwiseRules } from "./gradients/elementwise.ts";
+import { layoutRules } from "./gradients/layout.ts";
+import { normalisationRules } from "./gradients/normalisation.ts";
+import { poolingRules } from "./gradients/pooling.ts";
+import { productRules } from "./gradients/product.ts";
+import { reductionRules } from "./gradients/reduction.ts";
+import { Backward, expanded, type Rule, withoutRule } from "./gradients/rule.ts";
+
+const RULES: Readonly<Record<string, Rule>> = {
+  ...convolutionRules,
+  ...elementwiseRules,
+  ...layoutRules,
+  ...normalisationRules,
+  ...poolingRules,
+  ...productRules,
+  ...reductionRules,
+};
+
+/** Operators that a gradient goes back through. */
+export const DIFFERENTIABLE: readonly string[] = Object.keys(RULES);
+
+/**
+ * Adds the gradient of a scalar to the graph that it is in.
+ *
+ * Sizes may have names; a named size is taken not to be repeated where two values meet. Of values
+ * that are equally large, a maximum's gradient goes to the first, `ReduceMax` divides it among all.
+ *
+ * @param scalar a value of one number; of a larger one, the sum is differentiated
+ * @param by inputs, constants or any other values
+ * @returns for each of `by` the gradient, of the same shape; `undefined` where the scalar does not
+ * hang on the value
+ * @throws {Error} where an operator on the way has no rule, or a rule needs a size that is not known
+ *
+ * @example
+ * ```ts
+ * import { gradient } from "./gradient.ts";
+ * import { GraphBuilder } from "./graph.ts";
+ *
+ * const g = new GraphBuilder();
+ * const x = g.input("x", "float32", ["N", 3]);
+ * const [dx] = gradient(g, g.op("ReduceSum", [g.op("Mul", [x, x])], { keepdims: 0 }), [x]);
+ * g.output("dx", dx!, "float32", ["N", 3]);
+ * ```
+ */
+export function gradient(
+  g: GraphBuilder,
+  scalar: Value,
+  by: readonly Value[],
+): (Value | undefined)[] {
+  const path = nodesOnPath(g, scalar, by);
+  const context = {
+    g,
+    one: g.float(1),
+    wanted: new Set(by),
+    path,
+    shapes: new Map<Value, Value>(),
+  };
+  const gradients = new Map<Value, Value>([[scalar, context.one]]);
+  for (const node of [...path.nodes].reverse()) {
+    const upstream = node.outputs.map((output) => gradients.get(output));
+    if (upstream.every((value) => value === undefined)) continue;
+    const rule = RULES[node.opType];
+    if (!rule) throw withoutRule(node);
+    const parts = rule(new Backward(context, node, upstream));
+    parts.forEach((part, i) => {
+      const input = node.inputs[i];
+      if (part === undefined || input === undefined || !path.values.has(input)) return;
+      const before = gradients.get(input);
+      gradients.set(input, before === undefined ? part : g.op("Add", [before, part]));
+    });
+  }
+  return by.map((value) => {
+    const found = path.values.has(value) ? gradients.get(value) : undefined;
+    return found && expanded(context, found, value);
+  });
+}
+
+/** What lies between values and a scalar that hangs on them. */
+export interface Path {
+  /** The operators, each after those that it reads. */
+  readonly nodes: readonly GraphNode[];
+  /** The values that hang on one of those that the gradient is by, themselves included. */
+  readonly values: ReadonlySet<Value>;
+  /** The operators on the path that read a value. */
+  readonly readers: ReadonlyMap<Value, readonly GraphNode[]>;
+}
+
+/** Operators that give the same whatever the numbers in their input are. */
+const WITHOUT_GRADIENT: ReadonlySet<string> = new Set([
+  ..."Shape Size ConstantOfShape EyeLike ArgMax ArgMin NonZero Range Sign Floor Ceil Round".split(
+    " ",
+  ),
+  ..."Equal Greater GreaterOrEqual Less LessOrEqual Not And Or Xor IsNaN IsInf".split(" "),
+]);
+
+function nodesOnPath(g: GraphBuilder, scalar: Value, by: readonly Value[]): Path {
+  const values = new Set(by);
+  const hanging: GraphNode[] = [];
+  for (const node of g.nodes) {
+    if (WITHOUT_GRADIENT.has(node.opType)) continue;
+    if (!node.inputs.some((input) => input !== undefined && values.has(input))) continue;
+    for (const output of node.outputs) values.add(output);
+    hanging.push(node);
+  }
+  const reached = new Set([scalar]);
+  const nodes: GraphNode[] = [];
+  const readers = new Map<Value, GraphNode[]>();
+  for (const node of hanging.reverse()) {
+    if (!node.outputs.some((output) => reached.has(output))) continue;
+    nodes.unshift(node);
+    for (const input of new Set(node.inputs)) {
+      if (input === undefined || !values.has(input)) continue;
+      reached.add(input);
+      readers.set(input, [...readers.get(input) ?? [], node]);
+    }
+  }
+  return { nodes, values: new Set([...values].filter((value) => reached.has(value))), readers };
+}

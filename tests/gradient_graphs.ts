@@ -1,5 +1,6 @@
 /** Graphs of which gradients are taken, and runs of them. */
-import type { GraphBuilder, Value } from "../lib/onnx/graph.ts";
+import type { GraphBuilder } from "../lib/onnx/graph.ts";
+import type { Value } from "../lib/onnx/values.ts";
 import { GraphBuilder as Builder } from "../lib/onnx/graph.ts";
 import { gradient } from "../lib/onnx/gradient.ts";
 import { openSession, ortTensor } from "../lib/onnx/session.ts";

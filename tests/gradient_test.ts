@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Attribute, Value } from "../lib/onnx/graph.ts";
+import type { Attribute, Value } from "../lib/onnx/values.ts";
 import { readSafetensors } from "../lib/io/safetensors.ts";
 import { GOLDENS } from "./goldens.ts";
 import { type Build, type Input, openGraph } from "./gradient_graphs.ts";

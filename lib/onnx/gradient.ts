@@ -2,7 +2,8 @@
  * Reverse-mode differentiation: the gradient of a scalar in a graph, as more operators of the graph.
  * @module
  */
-import type { GraphBuilder, GraphNode, Value } from "./graph.ts";
+import type { GraphBuilder } from "./graph.ts";
+import type { GraphNode, Value } from "./values.ts";
 import { convolutionRules } from "./gradients/convolution.ts";
 import { elementwiseRules } from "./gradients/elementwise.ts";
 import { layoutRules } from "./gradients/layout.ts";
@@ -10,7 +11,7 @@ import { normalisationRules } from "./gradients/normalisation.ts";
 import { poolingRules } from "./gradients/pooling.ts";
 import { productRules } from "./gradients/product.ts";
 import { reductionRules } from "./gradients/reduction.ts";
-import { Backward, expanded, type Rule, withoutRule } from "./gradients/rule.ts";
+import { Backward, expanded, type Path, type Rule, withoutRule } from "./gradients/rule.ts";
 
 const RULES: Readonly<Record<string, Rule>> = {
   ...convolutionRules,
@@ -79,16 +80,6 @@ export function gradient(
     const found = path.values.has(value) ? gradients.get(value) : undefined;
     return found && expanded(context, found, value);
   });
-}
-
-/** What lies between values and a scalar that hangs on them. */
-export interface Path {
-  /** The operators, each after those that it reads. */
-  readonly nodes: readonly GraphNode[];
-  /** The values that hang on one of those that the gradient is by, themselves included. */
-  readonly values: ReadonlySet<Value>;
-  /** The operators on the path that read a value. */
-  readonly readers: ReadonlyMap<Value, readonly GraphNode[]>;
 }
 
 /** Operators that give the same whatever the numbers in their input are. */

@@ -3,31 +3,16 @@
  * @module
  */
 import { ModelProto } from "./proto.ts";
-import { type Facts, inferFacts } from "./shapes.ts";
-
-/** Element types of ONNX tensors, with the numbers of `TensorProto.DataType`. */
-export const ELEMENT_TYPES = {
-  float32: 1,
-  uint8: 2,
-  int8: 3,
-  int32: 6,
-  int64: 7,
-  bool: 9,
-  float16: 10,
-  bfloat16: 16,
-} as const;
-
-/** Name of an ONNX element type. */
-export type ElementType = keyof typeof ELEMENT_TYPES;
-
-/** A tensor in the graph: its name. */
-export type Value = string & { readonly __value: unique symbol };
-
-/** An operator's attribute; integral numbers are written as `int`, others as `float`. */
-export type Attribute = number | string | readonly number[] | { readonly float: number };
-
-/** A size, or the name of a size that is known only when the model runs. */
-export type Dimension = number | string;
+import { inferFacts } from "./shapes.ts";
+import {
+  type Attribute,
+  type Dimension,
+  ELEMENT_TYPES,
+  type ElementType,
+  type Facts,
+  type GraphNode,
+  type Value,
+} from "./values.ts";
 
 /** Where an initializer's bytes lie, in a file beside the model. */
 export interface ExternalData {
@@ -45,18 +30,6 @@ export interface OperatorOptions {
   readonly name?: string;
 }
 
-/** An operator in the graph. */
-export interface GraphNode {
-  /** The operator. */
-  readonly opType: string;
-  /** Operator set; empty for ONNX's own. */
-  readonly domain: string;
-  /** Those that are left out are `undefined`. */
-  readonly inputs: readonly (Value | undefined)[];
-  readonly outputs: readonly Value[];
-  readonly attributes: Readonly<Record<string, Attribute>>;
-}
-
 const OPSET_VERSION = 20;
 const IR_VERSION = 10;
 
@@ -71,7 +44,7 @@ export class GraphBuilder {
   readonly #nodes: GraphNode[] = [];
   readonly #facts = new Map<Value, Facts>();
   readonly #producers = new Map<Value, GraphNode>();
-  readonly #initializers: unknown[] = [];
+  readonly #initializers: (Record<string, unknown> & { readonly name: Value })[] = [];
   readonly #inputs: unknown[] = [];
   readonly #outputs: unknown[] = [];
   readonly #scalars = new Map<string, Value>();
@@ -138,7 +111,7 @@ export class GraphBuilder {
   external(name: string, type: ElementType, shape: readonly number[], data: ExternalData): Value {
     const externalData = Object.entries(data).map(([key, value]) => ({ key, value: `${value}` }));
     this.#initializers.push({
-      name,
+      name: name as Value,
       dims: shape,
       dataType: ELEMENT_TYPES[type],
       dataLocation: DATA_LOCATION_EXTERNAL,
@@ -207,10 +180,22 @@ export class GraphBuilder {
     return this.#facts.get(value) ?? {};
   }
 
+  /** What the model's outputs hang on: gradients leave over what nobody reads. */
+  #needed(): { nodes: readonly GraphNode[]; values: ReadonlySet<Value> } {
+    const values = new Set(this.#outputNames.keys());
+    const nodes = this.#nodes.toReversed().filter(({ inputs, outputs }) => {
+      if (!outputs.some((output) => values.has(output))) return false;
+      for (const input of inputs) if (input !== undefined) values.add(input);
+      return true;
+    });
+    return { nodes: nodes.reverse(), values };
+  }
+
   /** The model's bytes. The same calls give the same bytes. */
   build(): Uint8Array<ArrayBuffer> {
     const named = (value: Value | undefined) =>
       value === undefined ? "" : this.#outputNames.get(value) ?? value;
+    const { nodes, values } = this.#needed();
     const message = ModelProto.fromObject({
       irVersion: IR_VERSION,
       producerName: "rine",
@@ -220,7 +205,7 @@ export class GraphBuilder {
       }],
       graph: {
         name: "rine",
-        node: this.#nodes.map(({ opType, domain, inputs, outputs, attributes }) => ({
+        node: nodes.map(({ opType, domain, inputs, outputs, attributes }) => ({
           opType,
           name: outputs[0]!,
           domain,
@@ -228,7 +213,7 @@ export class GraphBuilder {
           output: outputs.map(named),
           attribute: Object.entries(attributes).map(([key, value]) => attributeProto(key, value)),
         })),
-        initializer: this.#initializers,
+        initializer: this.#initializers.filter(({ name }) => values.has(name)),
         input: this.#inputs,
         output: this.#outputs,
       },

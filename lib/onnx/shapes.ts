@@ -2,7 +2,7 @@
  * What is known of a graph's values before it runs: element types, sizes, and contents of shapes.
  * @module
  */
-import type { Attribute, Dimension, ElementType, GraphNode, Value } from "./graph.ts";
+import type { Attribute, Dimension, ElementType, Facts, FactsOf, GraphNode } from "./values.ts";
 import {
   axisOf,
   broadcastShape,
@@ -17,19 +17,6 @@ import {
   transposeWindowed,
   windowed,
 } from "./sizes.ts";
-
-/** What is known of a value. */
-export interface Facts {
-  /** Left out where it is not known. */
-  readonly type?: ElementType | undefined;
-  /** Left out where not even the number of axes is known. */
-  readonly shape?: readonly Dimension[] | undefined;
-  /** The numbers of an int64 constant, and what `Shape` makes of a shape. */
-  readonly contents?: readonly Dimension[] | undefined;
-}
-
-/** Looks up what is known of a value. */
-export type FactsOf = (value: Value) => Facts;
 
 type Infer = (node: GraphNode, inputs: readonly Facts[], factsOf: FactsOf) => Facts[];
 

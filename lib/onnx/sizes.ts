@@ -3,8 +3,7 @@
  * when the model runs has a name; a size that follows from it is named by how it does.
  * @module
  */
-import type { Dimension, GraphNode, Value } from "./graph.ts";
-import type { Facts } from "./shapes.ts";
+import type { Dimension, FactsOf, GraphNode } from "./values.ts";
 
 /** A number among a node's attributes. */
 export function numberAttribute(node: GraphNode, name: string, otherwise: number): number {
@@ -27,7 +26,7 @@ export function axisOf(axis: number, rank: number): number {
 export function reducedAxes(
   node: GraphNode,
   rank: number,
-  factsOf: (value: Value) => Facts,
+  factsOf: FactsOf,
 ): number[] | undefined {
   const all = Array.from({ length: rank }, (_, axis) => axis);
   const input = node.inputs[1];

@@ -2,7 +2,7 @@
  * Rules of convolutions.
  * @module
  */
-import type { Value } from "../graph.ts";
+import type { Value } from "../values.ts";
 import type { Backward, Rule } from "./rule.ts";
 
 /** How the window goes over a picture. */

@@ -2,7 +2,7 @@
  * Rules of operators that go number by number.
  * @module
  */
-import type { GraphNode, Value } from "../graph.ts";
+import type { GraphNode, Value } from "../values.ts";
 import type { Backward, Rule } from "./rule.ts";
 
 /** 1 where a value is positive, else 0: one operator on all threads, where casts take two on one. */

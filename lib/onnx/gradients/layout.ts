@@ -2,7 +2,7 @@
  * Rules of operators that put the same numbers elsewhere.
  * @module
  */
-import type { Dimension, Value } from "../graph.ts";
+import type { Dimension, Value } from "../values.ts";
 import { axisOf, slicedLength } from "../sizes.ts";
 import type { Backward, Rule } from "./rule.ts";
 

@@ -2,7 +2,7 @@
  * Rules of normalisations.
  * @module
  */
-import type { Value } from "../graph.ts";
+import type { Value } from "../values.ts";
 import { axisOf } from "../sizes.ts";
 import { meanOver, ofMean } from "./reduction.ts";
 import type { Backward, Rule } from "./rule.ts";

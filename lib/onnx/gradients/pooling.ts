@@ -2,7 +2,7 @@
  * Rules of pooling and of resizing.
  * @module
  */
-import type { Value } from "../graph.ts";
+import type { Value } from "../values.ts";
 import { sizeOf } from "../../io/tensor.ts";
 import { ofMean } from "./reduction.ts";
 import { transposed } from "./product.ts";

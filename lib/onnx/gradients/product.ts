@@ -2,7 +2,7 @@
  * Rules of matrix products.
  * @module
  */
-import type { Value } from "../graph.ts";
+import type { Value } from "../values.ts";
 import type { Backward, Rule } from "./rule.ts";
 
 const gemm: Rule = (b) => {

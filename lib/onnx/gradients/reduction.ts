@@ -2,7 +2,7 @@
  * Rules of reductions, and of Softmax.
  * @module
  */
-import type { Value } from "../graph.ts";
+import type { Value } from "../values.ts";
 import { axisOf, reducedAxes } from "../sizes.ts";
 import type { Backward, Rule } from "./rule.ts";
 

@@ -5,12 +5,22 @@
  * and means give such gradients, and what multiplies them on never has to fill them up.
  * @module
  */
-import type { Attribute, Dimension, GraphBuilder, GraphNode, Value } from "../graph.ts";
-import type { Path } from "../gradient.ts";
+import type { GraphBuilder } from "../graph.ts";
+import type { Attribute, Dimension, GraphNode, Value } from "../values.ts";
 import { intsAttribute, numberAttribute, numbersIn } from "../sizes.ts";
 
 /** Gives the gradients by a node's inputs; those that nobody wants may be left out. */
 export type Rule = (b: Backward) => readonly (Value | undefined)[];
+
+/** What lies between values and a scalar that hangs on them. */
+export interface Path {
+  /** The operators, each after those that it reads. */
+  readonly nodes: readonly GraphNode[];
+  /** The values that hang on one of those that the gradient is by, themselves included. */
+  readonly values: ReadonlySet<Value>;
+  /** The operators on the path that read a value. */
+  readonly readers: ReadonlyMap<Value, readonly GraphNode[]>;
+}
 
 /** What all rules of one gradient share. */
 export interface GradientContext {

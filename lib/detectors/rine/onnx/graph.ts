@@ -5,10 +5,12 @@
  * all of them run in one session: parameters, moments, masks, ξ, learning rate.
  * @module
  */
-import { GraphBuilder, type Value } from "../../../onnx/graph.ts";
+import { GraphBuilder } from "../../../onnx/graph.ts";
+import type { Value } from "../../../onnx/values.ts";
 import { type HeadArchitecture, parameterShapes } from "../architecture.ts";
+import { gradient } from "../../../onnx/gradient.ts";
 import { ADAM, SMALLEST_NORM, SMALLEST_SUM, TEMPERATURE } from "../constants.ts";
-import { buildHead, type Scaled } from "./layers.ts";
+import { buildHead, type Head, type Scaled } from "./layers.ts";
 import { parameterLayout, type Piece } from "./layout.ts";
 
 /** Model of prediction: `tokens` and parameters in, `logits` [count, 1] and `z` [count, d′] out. */
@@ -93,37 +95,38 @@ function outputHead(
 /** Adds both losses as outputs `bce` and `supcon`; gives the parameters' gradients times `scale`. */
 function buildLoss(
   g: GraphBuilder,
-  head: ReturnType<typeof buildHead>,
+  { logits, z, parameters }: Head,
   scale: number,
 ): Map<string, Value> {
   const labels = g.input("labels", "float32", ["count", 1]);
   const contrastiveWeight = g.input("contrastiveWeight", "float32", []);
-  const bce = crossEntropy(g, head.logits, labels);
-  const supcon = supervisedContrastive(g, head.z.value, labels);
-  g.output("bce", bce.loss, "float32", []);
-  g.output("supcon", supcon.loss, "float32", []);
-  return head.backward(
-    g.op("Mul", [bce.gradient, g.float(scale)]),
-    supcon.gradient(g.op("Mul", [contrastiveWeight, g.float(scale)])),
-  );
+  const bce = crossEntropy(g, logits, labels);
+  const supcon = supervisedContrastive(g, z.value, labels);
+  g.output("bce", bce, "float32", []);
+  g.output("supcon", supcon, "float32", []);
+  const scaled = (x: Value) => g.op("Mul", [x, g.float(scale)]);
+  const total = g.op("Add", [
+    scaled(bce),
+    g.op("Mul", [supcon, scaled(contrastiveWeight)]),
+  ]);
+  const names = [...parameters.keys()];
+  const gradients = gradient(g, total, [...parameters.values()]);
+  return new Map(names.map((name, i) => [name, gradients[i]!]));
 }
 
 /** Binary cross-entropy with logits, summed over the batch; finite for any finite logit. */
-function crossEntropy(g: GraphBuilder, logits: Value, labels: Value) {
+function crossEntropy(g: GraphBuilder, logits: Value, labels: Value): Value {
   // −log σ(±x) = softplus(∓x), with + for generated
   const sign = g.op("Sub", [g.float(1), g.op("Mul", [labels, g.float(2)])]);
   const losses = g.op("Softplus", [g.op("Mul", [sign, logits])]); // [count, 1]
-  return {
-    loss: g.op("ReduceSum", [losses], { keepdims: 0 }),
-    gradient: g.op("Sub", [g.op("Sigmoid", [logits]), labels]), // [count, 1]
-  };
+  return g.op("ReduceSum", [losses], { keepdims: 0 });
 }
 
 /**
  * Supervised contrastive loss, mean over all anchors; one without a positive counts 0.
  * Released: src/utils.py, `SupConLoss`, on `F.normalize(z)`.
  */
-function supervisedContrastive(g: GraphBuilder, z: Value, labels: Value) {
+function supervisedContrastive(g: GraphBuilder, z: Value, labels: Value): Value {
   const mul = (a: Value, b: Value) => g.op("Mul", [a, b]);
   const sum = (x: Value, axis: number) => g.op("ReduceSum", [x, g.int([axis])], { keepdims: 1 });
   const length = g.op("Max", [
@@ -147,23 +150,11 @@ function supervisedContrastive(g: GraphBuilder, z: Value, labels: Value) {
   // similarities are at most 1/τ, so that their exponentials cannot overflow
   const exponentials = mul(g.op("Exp", [similarity]), g.op("Sub", [g.float(1), self]));
   // a batch of one image has no other
-  const partition = g.op("Max", [sum(exponentials, 1), g.float(SMALLEST_SUM)]);
-  const push = mul(exponentials, g.op("Div", [anchor, partition]));
-  const loss = g.op("Sub", [
+  const partition = g.op("Add", [sum(exponentials, 1), g.float(SMALLEST_SUM)]);
+  return g.op("Sub", [
     g.op("ReduceSum", [mul(anchor, g.op("Log", [partition]))], { keepdims: 0 }),
     g.op("ReduceSum", [mul(pull, similarity)], { keepdims: 0 }),
   ]);
-  return {
-    loss,
-    /** The gradient by z, times a weight. */
-    gradient(weight: Value): Value {
-      const bySimilarity = mul(g.op("Sub", [push, pull]), weight);
-      const symmetric = g.op("Add", [bySimilarity, g.op("Transpose", [bySimilarity])]);
-      const byUnit = g.op("Gemm", [symmetric, unit], { alpha: { float: 1 / TEMPERATURE } });
-      const along = mul(unit, sum(mul(unit, byUnit), 1)); // [count, d′]
-      return g.op("Div", [g.op("Sub", [byUnit, along]), length]);
-    },
-  };
 }
 
 /** Cuts gradients into the pieces that chunks of the layout are made of. */

@@ -105,7 +105,7 @@ export class SharedModel {
     };
     this.#masks?.draw(dropoutKey, step, count).forEach((mask, i) => {
       const { name, width } = this.#masks!.layers[i]!;
-      feeds[`dropout.${name}`] = ortTensor("uint8", mask, [mask.length / width, width]);
+      feeds[`dropout.${name}`] = ortTensor("bool", mask, [mask.length / width, width]);
     });
     return feeds;
   }

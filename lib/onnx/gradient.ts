@@ -11,7 +11,7 @@ import { normalisationRules } from "./gradients/normalisation.ts";
 import { poolingRules } from "./gradients/pooling.ts";
 import { productRules } from "./gradients/product.ts";
 import { reductionRules } from "./gradients/reduction.ts";
-import { Backward, expanded, type Path, type Rule, withoutRule } from "./gradients/rule.ts";
+import { Backward, expanded, type Path, type Rule, sumOf, withoutRule } from "./gradients/rule.ts";
 
 const RULES: Readonly<Record<string, Rule>> = {
   ...convolutionRules,
@@ -73,7 +73,7 @@ export function gradient(
       const input = node.inputs[i];
       if (part === undefined || input === undefined || !path.values.has(input)) return;
       const before = gradients.get(input);
-      gradients.set(input, before === undefined ? part : g.op("Add", [before, part]));
+      gradients.set(input, before === undefined ? part : sumOf(g, before, part));
     });
   }
   return by.map((value) => {

@@ -21,10 +21,6 @@ function pair(b: Backward, first: () => Value, second: () => Value): (Value | un
   ];
 }
 
-function negated(b: Backward, x: Value): Value {
-  return b.op("Neg", [x]);
-}
-
 /** Where the operator left its input as it is. */
 function untouched(b: Backward): Value {
   const same = b.op("Equal", [b.x(), b.y]);
@@ -96,8 +92,8 @@ const pow: Rule = (b) => {
 };
 
 const div: Rule = (b) => {
-  const byFirst = b.op("Div", [b.dy, b.x(1)]);
-  return pair(b, () => byFirst, () => negated(b, b.mul(byFirst, b.y)));
+  const byFirst = b.div(b.dy, b.x(1));
+  return pair(b, () => byFirst, () => b.mul(byFirst, b.neg(b.y)));
 };
 
 const gelu: Rule = (b) => {
@@ -128,22 +124,22 @@ export const elementwiseRules: Readonly<Record<string, Rule>> = {
   Add: (b) => pair(b, () => b.dy, () => b.dy),
   Sub: (b) => {
     const [first] = b.wants(0) ? [b.sumTo(b.dy, b.x(0))] : [];
-    return [first, b.wants(1) ? negated(b, b.sumTo(b.dy, b.x(1))) : undefined];
+    return [first, b.wants(1) ? b.neg(b.sumTo(b.dy, b.x(1))) : undefined];
   },
   Mul: mul,
   Div: div,
   Pow: pow,
   Max: extreme,
   Min: extreme,
-  Neg: (b) => [negated(b, b.dy)],
+  Neg: (b) => [b.neg(b.dy)],
   Abs: unary((b) => b.op("Sign", [b.x()])),
-  Sqrt: (b) => [b.op("Div", [b.times(b.dy, .5), b.y])],
+  Sqrt: (b) => [b.div(b.times(b.dy, .5), b.y)],
   Exp: unary((b) => b.y),
-  Log: (b) => [b.op("Div", [b.dy, b.x()])],
-  Reciprocal: unary((b) => negated(b, b.op("Mul", [b.y, b.y]))),
+  Log: (b) => [b.div(b.dy, b.x())],
+  Reciprocal: unary((b) => b.neg(b.op("Mul", [b.y, b.y]))),
   Erf: unary((b) => {
     const x = b.x();
-    return b.times(b.op("Exp", [negated(b, b.op("Mul", [x, x]))]), 2 / Math.sqrt(Math.PI));
+    return b.times(b.op("Exp", [b.neg(b.op("Mul", [x, x]))]), 2 / Math.sqrt(Math.PI));
   }),
   Relu: relu,
   LeakyRelu: (b) => {

@@ -28,7 +28,7 @@ function divided(b: Backward, gradient: Value, x: Value, axes: readonly number[]
   }
   const chosen = b.op("Gather", [b.shapeValue(x), b.g.int(axes)]);
   const count = b.op("Cast", [b.op("ReduceProd", [chosen], { keepdims: 0 })], { to: "float32" });
-  return b.op("Div", [gradient, count]);
+  return b.div(gradient, count);
 }
 
 /** The mean over axes, which stay with a size of 1. */
@@ -44,7 +44,7 @@ export function ofMean(b: Backward, gradient: Value, x: Value, axes: readonly nu
 const extreme: Rule = (b) => {
   const isIt = b.op("Cast", [b.op("Equal", [b.x(), kept(b, b.y)])], { to: "float32" });
   const count = b.sum(isIt, axesOf(b), 1);
-  return [b.mul(isIt, b.op("Div", [kept(b, b.dy), count]))];
+  return [b.mul(isIt, b.div(kept(b, b.dy), count))];
 };
 
 /** The sum along the axis of a Softmax. */
@@ -63,7 +63,7 @@ export const reductionRules: Readonly<Record<string, Rule>> = {
   ReduceL2: (b) => {
     // a vector of length 0 has the gradient 0, as in PyTorch
     const length = b.op("Max", [b.y, b.g.float(1.2e-38)]);
-    return [b.mul(b.x(), kept(b, b.op("Div", [b.dy, length])))];
+    return [b.mul(b.x(), kept(b, b.div(b.dy, length)))];
   },
   ReduceSumSquare: (b) => [b.mul(b.times(kept(b, b.dy), 2), b.x())],
   ReduceLogSumExp: (b) => [

@@ -104,7 +104,25 @@ export class Backward {
   /** a · b, where the gradient's start costs nothing. */
   mul(a: Value, b: Value): Value {
     const { one } = this.#context;
-    return a === one ? b : b === one ? a : this.op("Mul", [a, b]);
+    if (a === one) return b;
+    if (b === one) return a;
+    return this.#signed(a, (a) => this.#signed(b, (b) => this.op("Mul", [a, b])));
+  }
+
+  /** a / b */
+  div(a: Value, b: Value): Value {
+    return this.#signed(a, (a) => this.op("Div", [a, b]));
+  }
+
+  /** −a */
+  neg(a: Value): Value {
+    return negated(this.g, a) ?? this.op("Neg", [a]);
+  }
+
+  /** Takes a sign out of a product, so that it ends in a subtraction where gradients are summed. */
+  #signed(a: Value, product: (a: Value) => Value): Value {
+    const positive = negated(this.g, a);
+    return positive === undefined ? product(a) : this.neg(product(positive));
   }
 
   /** a times a number. */
@@ -114,7 +132,8 @@ export class Backward {
 
   /** The sum over axes. */
   sum(x: Value, axes: readonly number[], keepdims: 0 | 1): Value {
-    return axes.length === 0 ? x : this.op("ReduceSum", [x, this.g.int(axes)], { keepdims });
+    if (axes.length === 0) return x;
+    return this.#signed(x, (x) => this.op("ReduceSum", [x, this.g.int(axes)], { keepdims }));
   }
 
   /** An attribute that is a number. */
@@ -198,6 +217,19 @@ export class Backward {
   refuse(why: string): Error {
     return new Error(`Cannot derive the gradient of ${this.node.opType} (${this.y}): ${why}`);
   }
+}
+
+/** What a value is the negative of. */
+function negated(g: GraphBuilder, value: Value): Value | undefined {
+  const producer = g.producer(value);
+  return producer?.opType === "Neg" ? producer.inputs[0] : undefined;
+}
+
+/** a + b, for which a sign costs nothing. */
+export function sumOf(g: GraphBuilder, a: Value, b: Value): Value {
+  const [minusA, minusB] = [negated(g, a), negated(g, b)];
+  if (minusB !== undefined) return g.op("Sub", [a, minusB]);
+  return minusA === undefined ? g.op("Add", [a, b]) : g.op("Sub", [b, minusA]);
 }
 
 /** Repeats a gradient's numbers until it is as large as a value. */

@@ -55,6 +55,7 @@ export function gradient(
   by: readonly Value[],
 ): (Value | undefined)[] {
   const path = nodesOnPath(g, scalar, by);
+  for (const node of path.nodes) if (!(node.opType in RULES)) throw withoutRule(node);
   const context = {
     g,
     one: g.float(1),
@@ -62,13 +63,11 @@ export function gradient(
     path,
     shapes: new Map<Value, Value>(),
   };
-  const gradients = new Map<Value, Value>([[scalar, context.one]]);
+  const gradients = new Map<Value, Value>(path.values.has(scalar) ? [[scalar, context.one]] : []);
   for (const node of [...path.nodes].reverse()) {
     const upstream = node.outputs.map((output) => gradients.get(output));
     if (upstream.every((value) => value === undefined)) continue;
-    const rule = RULES[node.opType];
-    if (!rule) throw withoutRule(node);
-    const parts = rule(new Backward(context, node, upstream));
+    const parts = RULES[node.opType]!(new Backward(context, node, upstream));
     parts.forEach((part, i) => {
       const input = node.inputs[i];
       if (part === undefined || input === undefined || !path.values.has(input)) return;
@@ -76,27 +75,33 @@ export function gradient(
       gradients.set(input, before === undefined ? part : sumOf(g, before, part));
     });
   }
-  return by.map((value) => {
-    const found = path.values.has(value) ? gradients.get(value) : undefined;
-    return found && expanded(context, found, value);
-  });
+  for (const value of context.wanted) {
+    const found = gradients.get(value);
+    if (found) gradients.set(value, expanded(context, found, value));
+  }
+  return by.map((value) => gradients.get(value));
 }
 
-/** Operators that give the same whatever the numbers in their input are. */
-const WITHOUT_GRADIENT: ReadonlySet<string> = new Set([
-  ..."Shape Size ConstantOfShape EyeLike ArgMax ArgMin NonZero Range Sign Floor Ceil Round".split(
-    " ",
-  ),
-  ..."Equal Greater GreaterOrEqual Less LessOrEqual Not And Or Xor IsNaN IsInf".split(" "),
+/** Operators whose result stays as it is when their inputs move a little. */
+const FLAT: ReadonlySet<string> = new Set([
+  "Ceil",
+  "ConstantOfShape",
+  "EyeLike",
+  "Floor",
+  "Round",
+  "Sign",
 ]);
+
+/** Types of numbers that do not move a little. */
+const WHOLE: ReadonlySet<string | undefined> = new Set(["bool", "int32", "int64", "int8", "uint8"]);
 
 function nodesOnPath(g: GraphBuilder, scalar: Value, by: readonly Value[]): Path {
   const values = new Set(by);
   const hanging: GraphNode[] = [];
   for (const node of g.nodes) {
-    if (WITHOUT_GRADIENT.has(node.opType)) continue;
+    if (FLAT.has(node.opType)) continue;
     if (!node.inputs.some((input) => input !== undefined && values.has(input))) continue;
-    for (const output of node.outputs) values.add(output);
+    for (const output of node.outputs) if (!WHOLE.has(g.facts(output).type)) values.add(output);
     hanging.push(node);
   }
   const reached = new Set([scalar]);

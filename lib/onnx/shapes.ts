@@ -234,11 +234,20 @@ Sin Cos ReverseSequence Trilu".split(" ").map((op) => [op, same]),
     const at = numbersIn(indices!.contents);
     return [{ type: x!.type, shape, contents: x!.contents && at?.map((i) => x!.contents!.at(i)!) }];
   },
+  TopK: (node, [x, count]) => {
+    const axis = x!.shape && axisOf(numberAttribute(node, "axis", -1), x!.shape.length);
+    const size = count!.contents?.[0] ?? "top";
+    const shape = x!.shape?.map((all, i) => i === axis ? size : all);
+    return [{ type: x!.type, shape }, { type: "int64", shape }];
+  },
   Shape: (node, [x]) => {
     const { start, end } = node.attributes as Record<string, Attribute & number>;
     const contents = x!.shape?.slice(start ?? 0, end);
     return [{ type: "int64", shape: contents && [contents.length], contents }];
   },
+  ArgMax: () => [{ type: "int64" }],
+  ArgMin: () => [{ type: "int64" }],
+  NonZero: () => [{ type: "int64" }],
   Size: () => [{ type: "int64", shape: [] }],
   ConstantOfShape: (_, [shape]) => [{ type: "float32", shape: shape!.contents }],
   Resize: (_, [x, , scales, sizes]) => {

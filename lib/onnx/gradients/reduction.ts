@@ -14,10 +14,10 @@ function axesOf(b: Backward): readonly number[] {
 
 /** Gives what a reduction made the axes back that it took away, each with a size of 1. */
 function kept(b: Backward, value: Value): Value {
-  const axes = axesOf(b);
   // a single number needs no axes to be repeated
-  if (b.number("keepdims", 1) || axes.length === 0 || b.shape(value).length === 0) return value;
-  return b.op("Unsqueeze", [b.full(value, b.y), b.g.int(axes)]);
+  if (b.number("keepdims", 1) || b.shape(value).length === 0) return value;
+  const axes = axesOf(b);
+  return axes.length === 0 ? value : b.op("Unsqueeze", [b.full(value, b.y), b.g.int(axes)]);
 }
 
 /** How many numbers went into each of a reduction, as a factor. */

@@ -1,0 +1,331 @@
+import assert from "node:assert/strict";
+import { DIFFERENTIABLE, gradient } from "../lib/onnx/gradient.ts";
+import { GraphBuilder } from "../lib/onnx/graph.ts";
+import type { Attribute, Value } from "../lib/onnx/values.ts";
+import { openSession, ortTensor } from "../lib/onnx/session.ts";
+import { sizeOf, type Tensor } from "../lib/io/tensor.ts";
+import { randomStream } from "../lib/random.ts";
+import { type Build, type Input, openGraph } from "./gradient_graphs.ts";
+
+interface Case {
+  readonly build: Build;
+  readonly inputs: readonly Input[];
+}
+
+/** Numbers that keep apart from one another and from 0: no step of a difference meets a kink. */
+function apart(shape: readonly number[], low: number, high: number, seed: number): Tensor {
+  const size = sizeOf(shape), spacing = (high - low) / size;
+  const order = randomStream("apart", seed).permutation(size);
+  // two tensors' numbers lie between each other
+  const shift = [.5, .8, .3][seed % 3]! * spacing;
+  return { data: Float32Array.from(order, (place) => low + shift + place * spacing), shape };
+}
+
+const floats = (shapes: readonly (readonly number[])[], low = -1.5, high = 1.5): Input[] =>
+  shapes.map((shape, i) => apart(shape, low, high, i));
+
+/** An operator on inputs of some shapes. */
+function one(
+  op: string,
+  shapes: readonly (readonly number[])[],
+  attributes: Readonly<Record<string, Attribute>> = {},
+  { low = -1.5, high = 1.5, more = () => [] }: {
+    low?: number;
+    high?: number;
+    more?: (g: GraphBuilder) => readonly (Value | undefined)[];
+  } = {},
+): Case {
+  const domain = op === "QuickGelu" ? { domain: "com.microsoft" } as const : {};
+  return {
+    build: (g, inputs) => [g.op(op, [...inputs, ...more(g)], attributes, domain)],
+    inputs: floats(shapes, low, high),
+  };
+}
+
+const mask: Input = { data: Float32Array.of(1, 0, 0, 1, 1, 0), shape: [2, 3], type: "bool" };
+const picture = [2, 4, 7, 6];
+
+const cases: Record<string, Case> = {
+  "Conv with stride, padding, dilation and groups": one("Conv", [picture, [6, 2, 3, 2], [6]], {
+    strides: [2, 3],
+    pads: [1, 0, 2, 1],
+    dilations: [2, 1],
+    group: 2,
+  }),
+  "Conv along one axis": one("Conv", [[2, 3, 9], [4, 3, 3]], { strides: [2] }),
+  "Conv that leaves places over, dilation under stride": one("Conv", [[1, 2, 9, 9], [2, 2, 2, 2]], {
+    strides: [3, 3],
+    dilations: [2, 2],
+  }),
+  "Conv of 1 × 1 with a stride that leaves places over": one("Conv", [picture, [3, 4, 1, 1]], {
+    strides: [3, 4],
+  }),
+  "ConvTranspose with stride, padding, groups": one("ConvTranspose", [[2, 4, 3, 4], [4, 3, 3, 3], [
+    6,
+  ]], {
+    strides: [2, 1],
+    pads: [1, 0, 0, 1],
+    group: 2,
+    output_padding: [1, 0],
+  }),
+  "MaxPool whose windows overlap": one("MaxPool", [picture], {
+    kernel_shape: [3, 3],
+    strides: [2, 1],
+    pads: [1, 1, 1, 1],
+  }),
+  "AveragePool with padding left out of the mean": one("AveragePool", [picture], {
+    kernel_shape: [3, 2],
+    strides: [2, 1],
+    pads: [1, 0, 1, 1],
+  }),
+  "AveragePool with padding in the mean": one("AveragePool", [picture], {
+    kernel_shape: [3, 3],
+    strides: [2, 2],
+    pads: [1, 1, 1, 1],
+    count_include_pad: 1,
+  }),
+  "AveragePool of tiles": one("AveragePool", [picture], { kernel_shape: [2, 2], strides: [2, 2] }),
+  GlobalAveragePool: one("GlobalAveragePool", [picture]),
+  "BatchNormalization in training": {
+    inputs: floats([picture, [4], [4]]),
+    build: (g, inputs) => {
+      const statistics = [g.float([0, 0, 0, 0]), g.float([1, 1, 1, 1])];
+      return g.ops("BatchNormalization", 3, [...inputs, ...statistics], { training_mode: 1 })
+        .slice(0, 1);
+    },
+  },
+  "BatchNormalization": one("BatchNormalization", [picture, [4], [4]], {}, {
+    more: (g) => [g.float([.3, -.2, .1, 0]), g.float([.5, 1.5, 1, .2])],
+  }),
+  LayerNormalization: one("LayerNormalization", [[3, 2, 5], [2, 5], [2, 5]], { axis: 1 }),
+  InstanceNormalization: one("InstanceNormalization", [picture, [4], [4]]),
+  "Gemm with factors and a repeated bias": one("Gemm", [[4, 3], [5, 4], [5]], {
+    transA: 1,
+    transB: 1,
+    alpha: .5,
+    beta: { float: 3 },
+  }),
+  "MatMul of stacks": one("MatMul", [[2, 1, 3, 4], [5, 4, 2]]),
+  "MatMul by one matrix": one("MatMul", [[2, 3, 4], [4, 2]]),
+  Pow: one("Pow", [[3, 4], [4]], {}, { low: .4, high: 2 }),
+  Div: one("Div", [[3, 4], [3, 1]], {}, { low: .5, high: 2 }),
+  Max: one("Max", [[3, 4], [4]]),
+  "Max of three": one("Max", [[3, 4], [4], [3, 1]]),
+  Min: one("Min", [[3, 4], [4]]),
+  "Gather along an axis": {
+    inputs: [...floats([[3, 4]]), {
+      data: Float32Array.of(2, 0, -1, 2),
+      shape: [2, 2],
+      type: "int64",
+    }],
+    build: (g, inputs) => [g.op("Gather", inputs, { axis: 1 })],
+  },
+  "Gather of one place": one("Gather", [[3, 4]], { axis: 1 }, { more: (g) => [g.int(-2)] }),
+  Where: {
+    inputs: [mask, ...floats([[2, 3], [3]])],
+    build: (g, inputs) => [g.op("Where", inputs)],
+  },
+  "Relu and dropout": {
+    inputs: [...floats([[2, 3]]), mask],
+    build: (g, [x, mask]) => [
+      g.op("Mul", [g.op("Relu", [x]), g.op("Cast", [mask], { to: "float32" })]),
+    ],
+  },
+  "Relu and dropout, read before it too": {
+    inputs: [...floats([[2, 3]]), mask],
+    build: (g, [x, mask]) => {
+      const open = g.op("Relu", [x]);
+      const kept = g.op("Mul", [open, g.op("Cast", [mask], { to: "float32" })]);
+      return [g.op("Add", [kept, g.op("Mul", [open, open])])];
+    },
+  },
+  Clip: one("Clip", [[3, 4]], {}, { more: (g) => [g.float(-.7), g.float(.9)] }),
+  HardSigmoid: one("HardSigmoid", [[3, 4]], { alpha: .9, beta: .4 }),
+  LeakyRelu: one("LeakyRelu", [[3, 4]], { alpha: .2 }),
+  QuickGelu: one("QuickGelu", [[3, 4]], { alpha: 1.5 }),
+  ReduceMax: one("ReduceMax", [[3, 4, 2]], {}, { more: (g) => [g.int([0, -1])] }),
+  ReduceMin: one("ReduceMin", [[3, 4]], { keepdims: 0 }, { more: (g) => [g.int([1])] }),
+  "ReduceMean of all": one("ReduceMean", [[3, 4]], { keepdims: 0 }),
+  Softmax: one("Softmax", [[3, 4, 2]], { axis: 1 }),
+  LogSoftmax: one("LogSoftmax", [[3, 4]]),
+  Transpose: one("Transpose", [[2, 3, 4]], { perm: [2, 0, 1] }),
+  Reshape: one("Reshape", [[2, 3, 4]], {}, { more: (g) => [g.int([4, -1])] }),
+  Flatten: one("Flatten", [[2, 3, 4]], { axis: 2 }),
+  Squeeze: one("Squeeze", [[2, 1, 4]]),
+  Unsqueeze: one("Unsqueeze", [[2, 4]], {}, { more: (g) => [g.int([0, -1])] }),
+  Concat: one("Concat", [[2, 3], [2, 1]], { axis: -1 }),
+  "Split of which one part is read": {
+    inputs: floats([[2, 6]]),
+    build: (g, inputs) => g.ops("Split", 3, inputs, { axis: 1, num_outputs: 3 }).slice(1, 2),
+  },
+  "Slice backwards": one("Slice", [[5, 6]], {}, {
+    more: (g) => [g.int([-1, 4]), g.int([-9, 0]), g.int([0, 1]), g.int([-2, -1])],
+  }),
+  Slice: one("Slice", [[5, 6]], {}, {
+    more: (g) => [g.int([1, -3]), g.int([9, -1]), g.int([0, 1])],
+  }),
+  Expand: one("Expand", [[2, 1]], {}, { more: (g) => [g.int([3, 2, 4])] }),
+  Pad: one("Pad", [[2, 3]], {}, { more: (g) => [g.int([1, -1, 0, 2])] }),
+  "Resize to twice the size, nearest": one("Resize", [[1, 2, 3, 4]], {
+    mode: "nearest",
+    coordinate_transformation_mode: "asymmetric",
+    nearest_mode: "floor",
+  }, { more: (g) => [undefined, g.float([1, 1, 2, 2])] }),
+  "Resize to an odd size, nearest": one("Resize", [[1, 2, 3, 4]], {
+    mode: "nearest",
+    coordinate_transformation_mode: "asymmetric",
+    nearest_mode: "floor",
+  }, { more: (g) => [undefined, undefined, g.int([1, 2, 5, 7])] }),
+  "Resize, linear": one("Resize", [[2, 2, 3, 4]], { mode: "linear" }, {
+    more: (g) => [undefined, g.float([1, 1, 2, 2])],
+  }),
+  "Resize, linear, corners on corners": one("Resize", [[1, 2, 3, 4]], {
+    mode: "linear",
+    coordinate_transformation_mode: "align_corners",
+  }, { more: (g) => [undefined, undefined, g.int([1, 2, 5, 3])] }),
+  Cast: {
+    inputs: floats([[2, 3]]),
+    build: (g, [x]) => {
+      const half = g.op("Cast", [x], { to: "float16" });
+      return [g.op("Add", [g.op("Cast", [half], { to: "float32" }), g.op("Mul", [x, x])])];
+    },
+  },
+  ...Object.fromEntries(
+    ["Add", "Sub", "Mul"].map((op) => [op, one(op, [[2, 1, 4], [3, 1]])]),
+  ),
+  ...Object.fromEntries(
+    "Neg Abs Exp Reciprocal Erf Relu Sigmoid Tanh Softplus Gelu Identity ReduceSum ReduceL1 ReduceL2 \
+ReduceSumSquare ReduceLogSumExp ReduceMean".split(" ").map((op) => [op, one(op, [[3, 4]])]),
+  ),
+  ...Object.fromEntries(
+    ["Sqrt", "Log"].map((op) => [op, one(op, [[3, 4]], {}, { low: .3, high: 3 })]),
+  ),
+};
+
+/** Half precision moves in steps that are larger than those of the differences. */
+const STEP: Readonly<Record<string, number>> = { Cast: 2 ** -4, default: 2 ** -8 };
+
+/** Float32 holds no more digits of a difference. */
+const TOLERANCE = 2e-3;
+
+const used = new Set<string>();
+
+for (const [name, { build, inputs }] of Object.entries(cases)) {
+  Deno.test(`a gradient is that of finite differences: ${name}`, async () => {
+    const g = new GraphBuilder();
+    const values = inputs.map(({ shape, type = "float32" }, i) => g.input(`${i}`, type, shape));
+    const shapes = build(g, values).map((value) => g.facts(value).shape as readonly number[]);
+    for (const { opType } of g.nodes) used.add(opType);
+    const upstream = shapes.map((shape, i): Tensor => {
+      const random = randomStream("upstream", i);
+      return { data: Float32Array.from({ length: sizeOf(shape) }, () => random.normal()), shape };
+    });
+    const by = inputs.flatMap(({ type = "float32" }, i) => type === "float32" ? [i] : []);
+    const run = await openGraph(build, inputs, upstream, { by });
+    const found = await run(inputs);
+    found.outputs.forEach(({ shape }, i) => assert.deepEqual(shape, shapes[i], "inferred shape"));
+    const loss = async (inputs: readonly Input[]) => {
+      const { outputs } = await run(inputs);
+      return outputs.reduce((sum, { data }, i) => sum + dot(data, upstream[i]!.data), 0);
+    };
+    const h = STEP[name] ?? STEP["default"]!;
+    for (const [k, i] of by.entries()) {
+      const slope = found.gradients[k]!;
+      assert.deepEqual(slope.shape, inputs[i]!.shape);
+      for (let seed = 0; seed < 4; seed++) {
+        const random = randomStream("direction", seed);
+        const direction = slope.data.map(() => random.uniform(0, 1) < .5 ? -1 : 1);
+        const moved = (by: number) =>
+          inputs.map((input, j): Input =>
+            j === i ? { ...input, data: input.data.map((x, n) => x + by * direction[n]!) } : input
+          );
+        const numeric = (await loss(moved(h)) - await loss(moved(-h))) / (2 * h);
+        const scale = Math.sqrt(dot(slope.data, slope.data)) + 1e-2;
+        const off = Math.abs(dot(slope.data, direction) - numeric) / scale;
+        assert(off <= TOLERANCE, `input ${i}: off by ${off} of the gradient's length`);
+      }
+    }
+  });
+}
+
+Deno.test("every operator that has a rule is held to finite differences", () => {
+  assert.deepEqual(DIFFERENTIABLE.filter((op) => !used.has(op)), []);
+});
+
+function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  return Array.from(a).reduce((sum, x, i) => sum + x * b[i]!, 0);
+}
+
+Deno.test("an operator without a rule is named, with the value that it makes", () => {
+  const g = new GraphBuilder();
+  const x = g.input("x", "float32", ["N", 4]);
+  const [largest] = g.ops("TopK", 2, [x, g.int([2])], {}, { name: "best" });
+  const loss = g.op("ReduceSum", [g.op("Relu", [largest])], { keepdims: 0 });
+  assert.throws(() => gradient(g, loss, [x]), {
+    name: "Error",
+    message: `Cannot derive the gradient of TopK (${largest}): there is no rule for the operator`,
+  });
+});
+
+Deno.test("an operator without a rule is no matter where no gradient goes through it", () => {
+  const g = new GraphBuilder();
+  const [x, y] = ["x", "y"].map((name) => g.input(name, "float32", ["N", 4]));
+  const [largest] = g.ops("TopK", 2, [y, g.int([4])]);
+  const loss = g.op("ReduceSum", [g.op("Mul", [x, largest])], { keepdims: 0 });
+  const before = g.nodes.length;
+  const [dx] = gradient(g, loss, [x!]);
+  assert.equal(dx, largest, "it is the value itself");
+  assert.equal(g.nodes.length, before, "nothing was added");
+});
+
+Deno.test("a value that the scalar does not hang on has no gradient", () => {
+  const g = new GraphBuilder();
+  const [x, y] = ["x", "y"].map((name) => g.input(name, "float32", [3]));
+  const shape = g.op("Shape", [y]);
+  const loss = g.op("ReduceSum", [g.op("Expand", [x, shape])], { keepdims: 0 });
+  const [dx, dy, again] = gradient(g, loss, [x!, y!, x!]);
+  assert(dx);
+  assert.equal(dy, undefined);
+  assert.equal(again, dx);
+});
+
+Deno.test("gradients by values on the way are those of all that reads them", async () => {
+  // y = x², loss = Σ y · y + Σ x: by y it is 2 y, by x 4 x³ + 1
+  const g = new GraphBuilder();
+  const x = g.input("x", "float32", ["N"]);
+  const y = g.op("Mul", [x, x]);
+  const sum = (value: Value) => g.op("ReduceSum", [value], { keepdims: 0 });
+  const [dy, dx] = gradient(g, g.op("Add", [sum(g.op("Mul", [y, y])), sum(x)]), [y, x]);
+  g.output("dy", dy!, "float32", ["N"]);
+  g.output("dx", dx!, "float32", ["N"]);
+  const session = await openSession(g.build(), { threads: 1 });
+  const found = await session.run({ x: ortTensor("float32", Float32Array.of(1, -2, 3), [3]) });
+  assert.deepEqual([...found["dy"]!.data as Float32Array], [2, 8, 18]);
+  assert.deepEqual([...found["dx"]!.data as Float32Array], [5, -31, 109]);
+  await session.release();
+});
+
+Deno.test("a graph of 500 operators is differentiated in under 50 ms", () => {
+  const width = 8;
+  const build = () => {
+    const g = new GraphBuilder();
+    let x = g.input("x", "float32", ["N", width]);
+    const weights: Value[] = [];
+    while (g.nodes.length < 500) {
+      weights.push(g.input(`w${weights.length}`, "float32", [width, width]));
+      const y = g.op("Gemm", [x, weights.at(-1), g.float(new Float32Array(width))]);
+      x = g.op("Add", [
+        x,
+        g.op("Relu", [g.op("LayerNormalization", [y, g.float(new Float32Array(width))])]),
+      ]);
+    }
+    return { g, loss: g.op("ReduceSum", [x], { keepdims: 0 }), weights };
+  };
+  const times = [1, 2, 3].map(() => {
+    const { g, loss, weights } = build();
+    const started = performance.now();
+    gradient(g, loss, weights);
+    return performance.now() - started;
+  });
+  assert(Math.min(...times) < 50, `it took ${times.map((ms) => ms.toFixed(1)).join(", ")} ms`);
+});

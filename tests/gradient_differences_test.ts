@@ -52,6 +52,14 @@ const cases: Record<string, Case> = {
     dilations: [2, 1],
     group: 2,
   }),
+  "Conv of many channels, dilated, padded on some sides": one(
+    "Conv",
+    [[2, 7, 5, 6], [3, 7, 3, 2]],
+    {
+      pads: [1, 2, 3, 0],
+      dilations: [2, 1],
+    },
+  ),
   "Conv along one axis": one("Conv", [[2, 3, 9], [4, 3, 3]], { strides: [2] }),
   "Conv that leaves places over, dilation under stride": one("Conv", [[1, 2, 9, 9], [2, 2, 2, 2]], {
     strides: [3, 3],

@@ -74,6 +74,10 @@ function byPicture(b: Backward, window: Window, dy: Value): Value {
     if (typeof size !== "number") return stride - 1;
     return (size + padded(window, i) - dilations[i]! * (k - 1) - 1) % stride;
   });
+  if (window.group === 1 && strides.every((stride) => stride === 1)) {
+    const direct = byTurnedWeights(b, window, dy);
+    if (direct) return direct;
+  }
   const back = b.op("ConvTranspose", [dy, b.x(1)], {
     ...attributesOf(window),
     output_padding: missing,
@@ -85,11 +89,40 @@ function byPicture(b: Backward, window: Window, dy: Value): Value {
   return b.op("Slice", [back, b.g.int(kernel.map(() => 0)), ends, axes]);
 }
 
+/** The gradient by the picture of a convolution of stride 1: one with the weights turned round. */
+function byTurnedWeights(
+  b: Backward,
+  { kernel, dilations, pads }: Window,
+  dy: Value,
+): Value | undefined {
+  const rank = kernel.length, spatial = kernel.map((_, i) => i + 2);
+  const back = pads.map((pad, i) => dilations[i % rank]! * (kernel[i % rank]! - 1) - pad);
+  if (back.some((pad) => pad < 0)) return undefined;
+  const turned = kernel.every((k) => k === 1) ? b.x(1) : b.op("Slice", [
+    b.x(1),
+    b.g.int(kernel.map(() => -1)),
+    b.g.int(kernel.map(() => -(2 ** 31))),
+    b.g.int(spatial),
+    b.g.int(kernel.map(() => -1)),
+  ]);
+  const weights = b.op("Transpose", [turned], { perm: [1, 0, ...spatial] });
+  return b.op("Conv", [dy, weights], { kernel_shape: kernel, dilations, pads: back });
+}
+
 /** The gradient by the weights of a convolution over `picture`, with `dy` by its result. */
 function byWeights(b: Backward, window: Window, picture: Value, dy: Value): Value {
   const { kernel, strides, group } = window;
   const isPoint = group === 1 && kernel.every((k, i) => k === 1 && padded(window, i) === 0);
-  if (!isPoint) return byLargeKernel(b, window, picture, dy);
+  if (!isPoint) {
+    // slices with steps cost more than the one large kernel does
+    const isDense = strides.every((stride) => stride === 1);
+    const isWide = group === 1 && b.size(picture, 1) >= FEW_CHANNELS;
+    const isKnown = [...b.shape(dy), ...b.shape(picture)].slice(-kernel.length)
+      .every((size) => typeof size === "number");
+    return isDense && isWide && isKnown
+      ? byPlaces(b, window, picture, dy)
+      : byLargeKernel(b, window, picture, dy);
+  }
   const axes = kernel.map((_, i) => i + 2);
   const read = strides.every((stride) => stride === 1) ? picture : b.op("Slice", [
     picture,
@@ -100,6 +133,36 @@ function byWeights(b: Backward, window: Window, picture: Value, dy: Value): Valu
   ]);
   const matrix = sumOfProducts(b, dy, read); // [outputs, inputs]
   return b.op("Unsqueeze", [matrix, b.g.int(axes)]);
+}
+
+/** Below this many, one large kernel is faster than a matrix product for every place in the window. */
+const FEW_CHANNELS = 6;
+
+/** The gradient by the weights of a convolution of stride 1: what each place of the window saw, by `dy`. */
+function byPlaces(b: Backward, window: Window, picture: Value, dy: Value): Value {
+  const { kernel, dilations, pads } = window;
+  const spatial = kernel.map((_, i) => i + 2);
+  const swap = { perm: [1, 0, ...spatial] };
+  const inputs = b.size(picture, 1), outputs = b.size(dy, 1);
+  const rank = kernel.length, margins = [0, 0, ...pads.slice(0, rank), 0, 0, ...pads.slice(rank)];
+  const turned = b.op("Transpose", [picture], swap); // [inputs, N, …]
+  const padded = pads.some((pad) => pad !== 0) ? b.op("Pad", [turned, b.g.int(margins)]) : turned;
+  const places = kernel.reduce<number[][]>(
+    (all, k) => all.flatMap((at) => Array.from({ length: k }, (_, i) => [...at, i])),
+    [[]],
+  );
+  const axes = b.g.int(spatial), rows = b.g.int([inputs, -1]);
+  const seen = places.map((place) => {
+    const starts = place.map((at, i) => at * dilations[i]!);
+    const ends = starts.map((start, i) => start + b.size(dy, i + 2));
+    const slice = b.op("Slice", [padded, b.g.int(starts), b.g.int(ends), axes]);
+    return b.op("Reshape", [slice, rows]); // [inputs, N · …]
+  });
+  const result = b.op("Reshape", [b.op("Transpose", [dy], swap), b.g.int([outputs, -1])]);
+  const product = b.op("Gemm", [result, b.op("Concat", seen, { axis: 0 })], { transB: 1 });
+  const apart = b.op("Reshape", [product, b.g.int([outputs, places.length, inputs])]);
+  const back = b.op("Transpose", [apart], { perm: [0, 2, 1] });
+  return b.op("Reshape", [back, b.g.int([outputs, inputs, ...kernel])]);
 }
 
 /** Σ a bᵀ over images and places: [N, A, …] and [N, B, …] to [A, B]. */

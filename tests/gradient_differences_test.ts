@@ -337,3 +337,75 @@ Deno.test("a graph of 500 operators is differentiated in under 50 ms", () => {
   });
   assert(Math.min(...times) < 50, `it took ${times.map((ms) => ms.toFixed(1)).join(", ")} ms`);
 });
+
+/** Runs a graph of one input `x` whose outputs have any sizes. */
+async function runOn(
+  x: Tensor,
+  build: (g: GraphBuilder, x: Value) => readonly Value[],
+): Promise<number[][]> {
+  const g = new GraphBuilder();
+  const outputs = build(g, g.input("x", "float32", x.shape));
+  outputs.forEach((output, i) => {
+    const shape = (g.facts(output).shape ?? []).map((_, axis) => `any${axis}`);
+    g.output(`y${i}`, output, "float32", shape);
+  });
+  const session = await openSession(g.build(), { threads: 1 });
+  const found = await session.run({ x: ortTensor("float32", x.data, x.shape) });
+  await session.release();
+  return outputs.map((_, i) => [...found[`y${i}`]!.data as Float32Array]);
+}
+
+const total = (g: GraphBuilder, x: Value) => g.op("ReduceSum", [x], { keepdims: 0 });
+
+Deno.test("at kinks and ties gradients are PyTorch's, and a maximum of two gives all to the first", async () => {
+  const x = { data: Float32Array.of(-1, 0, 2, 2), shape: [1, 1, 2, 2] };
+  const slopes: [string, (g: GraphBuilder, x: Value) => Value, number[]][] = [
+    ["Relu", (g, x) => g.op("Relu", [x]), [0, 0, 1, 1]],
+    ["LeakyRelu", (g, x) => g.op("LeakyRelu", [x], { alpha: .25 }), [.25, .25, 1, 1]],
+    ["Abs", (g, x) => g.op("Abs", [x]), [-1, 0, 1, 1]],
+    ["Clip", (g, x) => g.op("Clip", [x, g.float(0), g.float(2)]), [0, 1, 1, 1]],
+    ["Max of equal ones", (g, x) => g.op("Max", [x, g.op("Mul", [x, g.float(1)])]), [1, 1, 1, 1]],
+    ["Max with 0", (g, x) => g.op("Max", [x, g.float(0)]), [0, 1, 1, 1]],
+    ["ReduceMax", (g, x) => g.op("ReduceMax", [x]), [0, 0, .5, .5]],
+    ["MaxPool", (g, x) => g.op("MaxPool", [x], { kernel_shape: [2, 2] }), [0, 0, 1, 0]],
+  ];
+  for (const [name, build, expected] of slopes) {
+    const [found] = await runOn(x, (g, x) => [gradient(g, total(g, build(g, x)), [x])[0]!]);
+    assert.deepEqual(found, expected, name);
+  }
+});
+
+Deno.test("a vector of length 0 has no slope", async () => {
+  const x = { data: new Float32Array(3), shape: [1, 3] };
+  const [found] = await runOn(x, (g, x) => {
+    const length = g.op("ReduceL2", [x, g.int([1])], { keepdims: 1 });
+    return [gradient(g, total(g, length), [x])[0]!];
+  });
+  assert.deepEqual(found, [0, 0, 0]);
+});
+
+Deno.test("by the output of a Relu before dropout the gradient is dropout's", async () => {
+  const x = { data: Float32Array.of(-1, 2, 3), shape: [3] };
+  const found = await runOn(x, (g, x) => {
+    const open = g.op("Relu", [x]);
+    const mask = g.op("Cast", [g.op("Less", [x, g.float(2.5)])], { to: "float32" });
+    const loss = total(g, g.op("Mul", [open, mask]));
+    return gradient(g, loss, [open, x]) as Value[];
+  });
+  assert.deepEqual(found, [[1, 1, 0], [0, 1, 0]]);
+});
+
+Deno.test("signs and sums cost no operators of their own", () => {
+  const count = (build: (g: GraphBuilder, x: Value, y: Value) => Value) => {
+    const g = new GraphBuilder();
+    const [x, y] = ["x", "y"].map((name) => g.input(name, "float32", ["N", 4])) as [Value, Value];
+    const loss = total(g, build(g, x, y));
+    const before = g.nodes.length;
+    gradient(g, loss, [x, y]);
+    return g.nodes.slice(before).map(({ opType }) => opType);
+  };
+  assert.deepEqual(count((g, x, y) => g.op("Mul", [x, y])), [], "each is the other's gradient");
+  // 1 · y − 1 · (y + …): the sign of the second ends in the sum
+  const found = count((g, x, y) => g.op("Sub", [g.op("Mul", [x, y]), g.op("Exp", [x])]));
+  assert.deepEqual(found.filter((op) => op === "Add"), []);
+});

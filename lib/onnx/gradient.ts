@@ -109,12 +109,16 @@ function nodesOnPath(g: GraphBuilder, scalar: Value, by: readonly Value[]): Path
   const readers = new Map<Value, GraphNode[]>();
   for (const node of hanging.reverse()) {
     if (!node.outputs.some((output) => reached.has(output))) continue;
-    nodes.unshift(node);
+    nodes.push(node);
     for (const input of new Set(node.inputs)) {
       if (input === undefined || !values.has(input)) continue;
       reached.add(input);
       readers.set(input, [...readers.get(input) ?? [], node]);
     }
   }
-  return { nodes, values: new Set([...values].filter((value) => reached.has(value))), readers };
+  return {
+    nodes: nodes.reverse(),
+    values: new Set([...values].filter((value) => reached.has(value))),
+    readers,
+  };
 }

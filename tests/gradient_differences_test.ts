@@ -6,6 +6,7 @@ import { openSession, ortTensor } from "../lib/onnx/session.ts";
 import { sizeOf, type Tensor } from "../lib/io/tensor.ts";
 import { randomStream } from "../lib/random.ts";
 import { type Build, type Input, openGraph } from "./gradient_graphs.ts";
+import { assertClose } from "./head_golden.ts";
 
 interface Case {
   readonly build: Build;
@@ -147,6 +148,15 @@ const cases: Record<string, Case> = {
       return [g.op("Add", [kept, g.op("Mul", [open, open])])];
     },
   },
+  "Relu and dropout, read beside it first": {
+    inputs: [...floats([[2, 3]]), mask],
+    build: (g, [x, mask]) => {
+      const open = g.op("Relu", [x]);
+      const square = g.op("Mul", [open, open]);
+      const kept = g.op("Mul", [open, g.op("Cast", [mask], { to: "float32" })]);
+      return [g.op("Add", [square, kept])];
+    },
+  },
   Clip: one("Clip", [[3, 4]], {}, { more: (g) => [g.float(-.7), g.float(.9)] }),
   HardSigmoid: one("HardSigmoid", [[3, 4]], { alpha: .9, beta: .4 }),
   LeakyRelu: one("LeakyRelu", [[3, 4]], { alpha: .2 }),
@@ -253,6 +263,39 @@ for (const [name, { build, inputs }] of Object.entries(cases)) {
         assert(off <= TOLERANCE, `input ${i}: off by ${off} of the gradient's length`);
       }
     }
+  });
+}
+
+for (
+  const name of [
+    "Conv with stride, padding, dilation and groups",
+    "Conv that leaves places over, dilation under stride",
+    "Conv of 1 × 1 with a stride that leaves places over",
+    "Conv of many channels, dilated, padded on some sides",
+    "MaxPool whose windows overlap",
+    "GlobalAveragePool",
+    "BatchNormalization in training",
+    "BatchNormalization",
+    "InstanceNormalization",
+    "Resize to twice the size, nearest",
+  ]
+) {
+  Deno.test(`a gradient is the same where a picture's size is known when it runs: ${name}`, async () => {
+    const { build, inputs } = cases[name]!;
+    const g = new GraphBuilder();
+    const values = inputs.map(({ shape }, i) => g.input(`${i}`, "float32", shape));
+    const upstream = build(g, values).map((value): Tensor => {
+      const shape = g.facts(value).shape as number[];
+      const random = randomStream("upstream");
+      return { data: Float32Array.from({ length: sizeOf(shape) }, () => random.normal()), shape };
+    });
+    const first = ["N", inputs[0]!.shape[1]!, "H", "W"];
+    const expected = await (await openGraph(build, inputs, upstream))(inputs);
+    const found = await (await openGraph(build, inputs, upstream, { first }))(inputs);
+    found.gradients.forEach((gradient, i) => {
+      assert.deepEqual(gradient!.shape, inputs[i]!.shape);
+      assertClose(gradient!.data, expected.gradients[i]!.data, 1e-5, `gradient ${i}`);
+    });
   });
 }
 
@@ -382,6 +425,26 @@ Deno.test("a vector of length 0 has no slope", async () => {
     return [gradient(g, total(g, length), [x])[0]!];
   });
   assert.deepEqual(found, [0, 0, 0]);
+});
+
+Deno.test("a gradient that stands for many equal ones counts as many where it is summed", async () => {
+  const x = { data: new Float32Array(6), shape: [3, 2] };
+  const found = await runOn(x, (g, x) => {
+    const row = g.float([1, 2]), column = g.float([1, 2, 3], [3, 1]);
+    const sum = g.op("Add", [g.op("Add", [x, row]), column]);
+    const mean = g.op("ReduceMean", [sum, g.int([0])], { keepdims: 1 });
+    return [total(g, sum), total(g, mean)].flatMap((loss) =>
+      gradient(g, loss, [row, column])
+    ) as Value[];
+  });
+  assert.deepEqual(found[0], [3, 3]);
+  assert.deepEqual(found[1], [2, 2, 2]);
+  assert.deepEqual(found[2]!.map((value) => value.toFixed(6)), ["1.000000", "1.000000"]);
+  assert.deepEqual(found[3]!.map((value) => value.toFixed(6)), [
+    "0.666667",
+    "0.666667",
+    "0.666667",
+  ]);
 });
 
 Deno.test("by the output of a Relu before dropout the gradient is dropout's", async () => {

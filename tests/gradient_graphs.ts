@@ -1,6 +1,6 @@
 /** Graphs of which gradients are taken, and runs of them. */
 import type { GraphBuilder } from "../lib/onnx/graph.ts";
-import type { Value } from "../lib/onnx/values.ts";
+import type { Dimension, Value } from "../lib/onnx/values.ts";
 import { GraphBuilder as Builder } from "../lib/onnx/graph.ts";
 import { gradient } from "../lib/onnx/gradient.ts";
 import { openSession, ortTensor } from "../lib/onnx/session.ts";
@@ -25,10 +25,18 @@ export async function openGraph(
   build: Build,
   inputs: readonly Input[],
   upstream: readonly Tensor[],
-  { named = false, by = inputs.map((_, i) => i) }: { named?: boolean; by?: readonly number[] } = {},
+  { named = false, by = inputs.map((_, i) => i), first }: {
+    /** Whether the first sizes of inputs are known when the graph runs. */
+    named?: boolean;
+    /** The inputs whose gradients are wanted; default: all. */
+    by?: readonly number[];
+    /** The sizes of the first input as the graph knows them. */
+    first?: readonly Dimension[];
+  } = {},
 ): Promise<(inputs: readonly Input[]) => Promise<Differentiated>> {
   const g = new Builder();
   const values = inputs.map(({ shape, type = "float32" }, i) => {
+    if (i === 0 && first) return g.input("in0", type, first);
     const isNamed = named && shape.length > 0 && shape[0]! > 1;
     return g.input(`in${i}`, type, isNamed ? [`N${shape[0]}`, ...shape.slice(1)] : shape);
   });

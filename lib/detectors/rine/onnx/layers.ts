@@ -49,7 +49,7 @@ export function buildHead(
   const masks = new Map<string, Value>();
   if (dropout) {
     for (const { name, width, rows } of dropoutLayers(architecture)) {
-      // truth values, so that their gradient can be known to be 0 or 1
+      // truth values: a product with them is known to drop
       const mask = g.input(`dropout.${name}`, "bool", [rows === 1 ? "count" : "rows", width]);
       masks.set(name, g.op("Cast", [mask], { to: "float32" }));
     }

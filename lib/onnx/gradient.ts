@@ -62,6 +62,7 @@ export function gradient(
     wanted: new Set(by),
     path,
     shapes: new Map<Value, Value>(),
+    lists: new Map<string, Value>(),
   };
   const gradients = new Map<Value, Value>(path.values.has(scalar) ? [[scalar, context.one]] : []);
   for (const node of [...path.nodes].reverse()) {

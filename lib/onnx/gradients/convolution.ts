@@ -85,8 +85,8 @@ function byPicture(b: Backward, window: Window, dy: Value): Value {
   const isExact = sizes.every((size, i) => typeof size === "number" || strides[i] === 1);
   if (isExact) return back;
   const ends = b.op("Shape", [b.x()], { start: 2 });
-  const axes = b.g.int(kernel.map((_, i) => i + 2));
-  return b.op("Slice", [back, b.g.int(kernel.map(() => 0)), ends, axes]);
+  const axes = b.int(kernel.map((_, i) => i + 2));
+  return b.op("Slice", [back, b.int(kernel.map(() => 0)), ends, axes]);
 }
 
 /** The gradient by the picture of a convolution of stride 1: one with the weights turned round. */
@@ -100,10 +100,10 @@ function byTurnedWeights(
   if (back.some((pad) => pad < 0)) return undefined;
   const turned = kernel.every((k) => k === 1) ? b.x(1) : b.op("Slice", [
     b.x(1),
-    b.g.int(kernel.map(() => -1)),
-    b.g.int(kernel.map(() => -(2 ** 31))),
-    b.g.int(spatial),
-    b.g.int(kernel.map(() => -1)),
+    b.int(kernel.map(() => -1)),
+    b.int(kernel.map(() => -(2 ** 31))),
+    b.int(spatial),
+    b.int(kernel.map(() => -1)),
   ]);
   const weights = b.op("Transpose", [turned], { perm: [1, 0, ...spatial] });
   return b.op("Conv", [dy, weights], { kernel_shape: kernel, dilations, pads: back });
@@ -126,13 +126,13 @@ function byWeights(b: Backward, window: Window, picture: Value, dy: Value): Valu
   const axes = kernel.map((_, i) => i + 2);
   const read = strides.every((stride) => stride === 1) ? picture : b.op("Slice", [
     picture,
-    b.g.int(axes.map(() => 0)),
-    b.g.int(axes.map(() => 2 ** 31 - 1)),
-    b.g.int(axes),
-    b.g.int(strides),
+    b.int(axes.map(() => 0)),
+    b.int(axes.map(() => 2 ** 31 - 1)),
+    b.int(axes),
+    b.int(strides),
   ]);
   const matrix = sumOfProducts(b, dy, read); // [outputs, inputs]
-  return b.op("Unsqueeze", [matrix, b.g.int(axes)]);
+  return b.op("Unsqueeze", [matrix, b.int(axes)]);
 }
 
 /** Below this many, one large kernel is faster than a matrix product for every place in the window. */
@@ -146,23 +146,23 @@ function byPlaces(b: Backward, window: Window, picture: Value, dy: Value): Value
   const inputs = b.size(picture, 1), outputs = b.size(dy, 1);
   const rank = kernel.length, margins = [0, 0, ...pads.slice(0, rank), 0, 0, ...pads.slice(rank)];
   const turned = b.op("Transpose", [picture], swap); // [inputs, N, …]
-  const padded = pads.some((pad) => pad !== 0) ? b.op("Pad", [turned, b.g.int(margins)]) : turned;
+  const padded = pads.some((pad) => pad !== 0) ? b.op("Pad", [turned, b.int(margins)]) : turned;
   const places = kernel.reduce<number[][]>(
     (all, k) => all.flatMap((at) => Array.from({ length: k }, (_, i) => [...at, i])),
     [[]],
   );
-  const axes = b.g.int(spatial), rows = b.g.int([inputs, -1]);
+  const axes = b.int(spatial), rows = b.int([inputs, -1]);
   const seen = places.map((place) => {
     const starts = place.map((at, i) => at * dilations[i]!);
     const ends = starts.map((start, i) => start + b.size(dy, i + 2));
-    const slice = b.op("Slice", [padded, b.g.int(starts), b.g.int(ends), axes]);
+    const slice = b.op("Slice", [padded, b.int(starts), b.int(ends), axes]);
     return b.op("Reshape", [slice, rows]); // [inputs, N · …]
   });
-  const result = b.op("Reshape", [b.op("Transpose", [dy], swap), b.g.int([outputs, -1])]);
+  const result = b.op("Reshape", [b.op("Transpose", [dy], swap), b.int([outputs, -1])]);
   const product = b.op("Gemm", [result, b.op("Concat", seen, { axis: 0 })], { transB: 1 });
-  const apart = b.op("Reshape", [product, b.g.int([outputs, places.length, inputs])]);
+  const apart = b.op("Reshape", [product, b.int([outputs, places.length, inputs])]);
   const back = b.op("Transpose", [apart], { perm: [0, 2, 1] });
-  return b.op("Reshape", [back, b.g.int([outputs, inputs, ...kernel])]);
+  return b.op("Reshape", [back, b.int([outputs, inputs, ...kernel])]);
 }
 
 /** Σ a bᵀ over images and places: [N, A, …] and [N, B, …] to [A, B]. */
@@ -171,7 +171,7 @@ function sumOfProducts(b: Backward, first: Value, second: Value): Value {
   const rows = (x: Value, size: number) => {
     const rank = b.shape(x).length;
     const perm = [1, 0, ...Array.from({ length: rank - 2 }, (_, i) => i + 2)];
-    return b.op("Reshape", [b.op("Transpose", [x], { perm }), b.g.int([size, -1])]);
+    return b.op("Reshape", [b.op("Transpose", [x], { perm }), b.int([size, -1])]);
   };
   return b.op("Gemm", [rows(first, channels[0]), rows(second, channels[1])], { transB: 1 });
 }
@@ -208,12 +208,12 @@ function byLargeKernel(
   });
   const cut = isExact ? result : b.op("Slice", [
     result,
-    b.g.int(kernel.map(() => 0)),
-    b.g.int(kernel),
-    b.g.int(spatial),
+    b.int(kernel.map(() => 0)),
+    b.int(kernel),
+    b.int(spatial),
   ]);
   const back = b.op("Transpose", [cut], { perm: swap });
-  return b.op("Reshape", [back, b.g.int([outputs, inputs, ...kernel])]);
+  return b.op("Reshape", [back, b.int([outputs, inputs, ...kernel])]);
 }
 
 /** [N, group · C, …] to [C, group · N, …]. */
@@ -223,7 +223,7 @@ function groupedPicture(b: Backward, picture: Value, group: number): Value {
   const sizes = b.op("Shape", [picture], { start: 2 });
   const count = b.op("Shape", [picture], { start: 0, end: 1 });
   const list = (...parts: (Value | number)[]) =>
-    b.op("Concat", parts.map((part) => typeof part === "number" ? b.g.int([part]) : part), {
+    b.op("Concat", parts.map((part) => typeof part === "number" ? b.int([part]) : part), {
       axis: 0,
     });
   const apart = b.op("Reshape", [picture, list(count, group, inputs, sizes)]);

@@ -21,7 +21,7 @@ const concat: Rule = (b) => {
   if (inputs.length === 1) return [b.dy];
   const axis = axisOf(b.number("axis", 0), b.shape(b.y).length);
   const sizes = inputs.map((input) => b.shape(input!)[axis]!);
-  const lengths = sizes.every((size) => typeof size === "number") ? b.g.int(sizes) : b.op(
+  const lengths = sizes.every((size) => typeof size === "number") ? b.int(sizes) : b.op(
     "Concat",
     inputs.map((input) => b.op("Shape", [input], { start: axis, end: axis + 1 })),
     { axis: 0 },
@@ -54,25 +54,25 @@ const slice: Rule = (b) => {
     } else gradient = scattered(b, gradient, axis, i);
   });
   const pads = [...before, ...after];
-  return [pads.every((pad) => pad === 0) ? gradient : b.op("Pad", [gradient, b.g.int(pads)])];
+  return [pads.every((pad) => pad === 0) ? gradient : b.op("Pad", [gradient, b.int(pads)])];
 };
 
 /** Puts what a slice took of an axis back where it was, among zeros. */
 function scattered(b: Backward, gradient: Value, axis: number, i: number): Value {
   const [x, starts, ends, , steps] = b.node.inputs as readonly Value[];
   const rank = b.shape(x!).length;
-  const entry = (list: Value) => b.op("Gather", [list, b.g.int([i])]);
+  const entry = (list: Value) => b.op("Gather", [list, b.int([i])]);
   const size = b.op("Shape", [x], { start: axis, end: axis + 1 });
   const places = b.op("Range", [b.g.int(0), b.op("Squeeze", [size]), b.g.int(1)]);
   const taken = b.op("Slice", [
     places,
     entry(starts!),
     entry(ends!),
-    b.g.int([0]),
-    steps ? entry(steps) : b.g.int([1]),
+    b.int([0]),
+    steps ? entry(steps) : b.int([1]),
   ]);
   const shape = b.op("Shape", [gradient]);
-  const alone = b.g.int(Array.from({ length: rank }, (_, at) => at === axis ? -1 : 1));
+  const alone = b.int(Array.from({ length: rank }, (_, at) => at === axis ? -1 : 1));
   const indices = b.op("Expand", [b.op("Reshape", [taken, alone]), shape]);
   const sizes = b.op("Concat", [
     ...axis > 0 ? [b.op("Shape", [gradient], { end: axis })] : [],
@@ -90,7 +90,7 @@ const pad: Rule = (b) => {
   if (b.wants(2)) throw b.refuse("there is no gradient by the number that it pads with");
   const [, pads, , axes] = b.node.inputs as readonly Value[];
   const contents = b.g.facts(pads!).contents as readonly number[] | undefined;
-  const back = contents ? b.g.int(contents.map((by) => -by)) : b.op("Neg", [pads]);
+  const back = contents ? b.int(contents.map((by) => -by)) : b.op("Neg", [pads]);
   return [b.op("Pad", axes ? [b.fullDy, back, undefined, axes] : [b.fullDy, back])];
 };
 
@@ -103,19 +103,19 @@ const gather: Rule = (b) => {
     const place = at[0] as number < 0 ? at[0] as number + size : at[0] as number;
     const pads = new Array<number>(2 * rank).fill(0);
     [pads[axis], pads[rank + axis]] = [place, size - 1 - place];
-    return [b.op("Pad", [b.op("Unsqueeze", [b.fullDy, b.g.int([axis])]), b.g.int(pads)])];
+    return [b.op("Pad", [b.op("Unsqueeze", [b.fullDy, b.int([axis])]), b.int(pads)])];
   }
   // all places that were read, one after the other along one axis
   const output = b.shape(b.y), places = b.shape(indices).length;
   const list: Dimension[] = [...output.slice(0, axis), -1, ...output.slice(axis + places)];
   const names = list.filter((size) => typeof size === "string").length;
-  const sizes = names === 0 ? b.g.int(list as number[]) : b.op("Concat", [
+  const sizes = names === 0 ? b.int(list as number[]) : b.op("Concat", [
     ...axis > 0 ? [b.op("Shape", [data], { end: axis })] : [],
-    b.g.int([-1]),
+    b.int([-1]),
     ...axis + 1 < rank ? [b.op("Shape", [data], { start: axis + 1 })] : [],
   ], { axis: 0 });
   const updates = b.op("Reshape", [b.fullDy, sizes]);
-  const alone = b.g.int(Array.from({ length: rank }, (_, i) => i === axis ? -1 : 1));
+  const alone = b.int(Array.from({ length: rank }, (_, i) => i === axis ? -1 : 1));
   const long = b.op("Cast", [b.op("Reshape", [indices, alone])], { to: "int64" });
   const everywhere = b.op("Expand", [long, b.op("Shape", [updates])]);
   const zeros = b.op("Expand", [b.g.float(0), b.shapeValue(data)]);

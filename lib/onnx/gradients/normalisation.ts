@@ -29,7 +29,7 @@ function batchStatistics(b: Backward): [mean: Value, variance: Value] {
   const mean = meanOver(b, b.x(), axes);
   const apart = b.op("Sub", [b.x(), mean]);
   const variance = meanOver(b, b.op("Mul", [apart, apart]), axes);
-  const list = (x: Value) => b.op("Reshape", [x, b.g.int([-1])]);
+  const list = (x: Value) => b.op("Reshape", [x, b.int([-1])]);
   return [list(mean), list(variance)];
 }
 

@@ -13,7 +13,7 @@ const maxPool: Rule = (b) => {
     throw b.refuse("there is a rule for storage_order 0 only");
   }
   const [, places] = b.g.moreOutputs(b.node, 2);
-  const list = b.g.int([-1]);
+  const list = b.int([-1]);
   const shape = b.shapeValue(b.x());
   const count = b.op("ReduceProd", [shape], { keepdims: 1 });
   const zeros = b.op("ConstantOfShape", [count]);
@@ -37,19 +37,19 @@ const averagePool: Rule = (b) => {
   const isTiling = !isPadded && kernel.every((size, i) => size === strides[i]) &&
     [...input, ...output].every((size) => typeof size === "number");
   // every channel of every image by itself
-  const single = b.op("Reshape", [each, b.g.int([-1, 1, ...kernel.map(() => 0)])]);
+  const single = b.op("Reshape", [each, b.int([-1, 1, ...kernel.map(() => 0)])]);
   if (isTiling) {
     const sizes = output as number[];
-    const apart = b.op("Reshape", [each, b.g.int([-1, ...sizes.flatMap((size) => [size, 1])])]);
-    const tiles = b.op("Expand", [apart, b.g.int([1, ...kernel.flatMap((k) => [1, k])])]);
+    const apart = b.op("Reshape", [each, b.int([-1, ...sizes.flatMap((size) => [size, 1])])]);
+    const tiles = b.op("Expand", [apart, b.int([1, ...kernel.flatMap((k) => [1, k])])]);
     const whole = b.op("Reshape", [
       tiles,
-      b.g.int([-1, ...sizes.map((size, i) => size * kernel[i]!)]),
+      b.int([-1, ...sizes.map((size, i) => size * kernel[i]!)]),
     ]);
     const rest = input.map((size, i) => size as number - sizes[i]! * kernel[i]!);
     const back = rest.every((pad) => pad === 0)
       ? whole
-      : b.op("Pad", [whole, b.g.int([0, ...rest.map(() => 0), 0, ...rest])]);
+      : b.op("Pad", [whole, b.int([0, ...rest.map(() => 0), 0, ...rest])]);
     return [b.reshaped(back, b.x())];
   }
   const rest = input.map((size, i) => {
@@ -74,7 +74,7 @@ function windowShares(b: Backward): Value {
   const sizes = b.op("Shape", [b.x()], { start: 2 });
   const ones = b.op("Expand", [
     b.g.float(1),
-    b.op("Concat", [b.g.int([1, 1]), sizes], { axis: 0 }),
+    b.op("Concat", [b.int([1, 1]), sizes], { axis: 0 }),
   ]);
   return b.op("AveragePool", [ones], { ...b.node.attributes, count_include_pad: 1 });
 }
@@ -121,7 +121,7 @@ function resizeMatrix(b: Backward, axis: number): Value {
     [before, before],
   );
   const to = sizes
-    ? [undefined, b.g.int([b.size(b.y, axis), before])]
+    ? [undefined, b.int([b.size(b.y, axis), before])]
     : [b.g.float([b.constants(scales!)[axis]!, 1])];
   return b.op("Resize", [unit, undefined, ...to], b.node.attributes);
 }

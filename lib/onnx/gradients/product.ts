@@ -42,7 +42,7 @@ const matMul: Rule = (b) => {
     if (rightRank > 2) return sumTo(b.op("MatMul", [transposed(b, left), dy]), right);
     // one product instead of one for every matrix and their sum
     const rows = (x: Value) =>
-      b.shape(x).length === 2 ? x : b.op("Reshape", [x, b.g.int([-1, b.size(x, -1)])]);
+      b.shape(x).length === 2 ? x : b.op("Reshape", [x, b.int([-1, b.size(x, -1)])]);
     return b.op("Gemm", [rows(left), rows(dy)], { transA: 1 });
   };
   return [b.wants(0) ? byLeft() : undefined, b.wants(1) ? byRight() : undefined];

@@ -17,7 +17,7 @@ function kept(b: Backward, value: Value): Value {
   // a single number needs no axes to be repeated
   if (b.number("keepdims", 1) || b.shape(value).length === 0) return value;
   const axes = axesOf(b);
-  return axes.length === 0 ? value : b.op("Unsqueeze", [b.full(value, b.y), b.g.int(axes)]);
+  return axes.length === 0 ? value : b.op("Unsqueeze", [b.full(value, b.y), b.int(axes)]);
 }
 
 /** How many numbers went into each of a reduction, as a factor. */
@@ -26,14 +26,14 @@ function divided(b: Backward, gradient: Value, x: Value, axes: readonly number[]
   if (sizes.every((size) => typeof size === "number")) {
     return b.times(gradient, 1 / sizes.reduce((a, size) => a * size, 1));
   }
-  const chosen = b.op("Gather", [b.shapeValue(x), b.g.int(axes)]);
+  const chosen = b.op("Gather", [b.shapeValue(x), b.int(axes)]);
   const count = b.op("Cast", [b.op("ReduceProd", [chosen], { keepdims: 0 })], { to: "float32" });
   return b.div(gradient, count);
 }
 
 /** The mean over axes, which stay with a size of 1. */
 export function meanOver(b: Backward, x: Value, axes: readonly number[]): Value {
-  return b.op("ReduceMean", [x, b.g.int(axes)], { keepdims: 1 });
+  return b.op("ReduceMean", [x, b.int(axes)], { keepdims: 1 });
 }
 
 /** The gradient by the input of a mean over axes that stayed. */

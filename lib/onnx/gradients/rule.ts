@@ -32,6 +32,8 @@ export interface GradientContext {
   readonly path: Path;
   /** Shapes that are read in the running graph, by the values that have them. */
   readonly shapes: Map<Value, Value>;
+  /** Constant lists, by their numbers: most rules need the same few. */
+  readonly lists: Map<string, Value>;
 }
 
 /** An operator on the way back. */
@@ -101,6 +103,11 @@ export class Backward {
     return this.g.op(type, inputs, attributes);
   }
 
+  /** A constant list of whole numbers. */
+  int(values: readonly number[]): Value {
+    return listOf(this.#context, values);
+  }
+
   /** a · b, where the gradient's start costs nothing. */
   mul(a: Value, b: Value): Value {
     const { one } = this.#context;
@@ -133,7 +140,7 @@ export class Backward {
   /** The sum over axes. */
   sum(x: Value, axes: readonly number[], keepdims: 0 | 1): Value {
     if (axes.length === 0) return x;
-    return this.#signed(x, (x) => this.op("ReduceSum", [x, this.g.int(axes)], { keepdims }));
+    return this.#signed(x, (x) => this.op("ReduceSum", [x, this.int(axes)], { keepdims }));
   }
 
   /** An attribute that is a number. */
@@ -181,7 +188,7 @@ export class Backward {
     const names = shape.filter((size) => typeof size === "string").length;
     const to = names > 1
       ? this.shapeValue(like)
-      : this.g.int(shape.map((size) => typeof size === "string" ? -1 : size));
+      : this.int(shape.map((size) => typeof size === "string" ? -1 : size));
     return this.op("Reshape", [gradient, to]);
   }
 
@@ -204,13 +211,13 @@ export class Backward {
     const sum = this.sum(terms, axes, 1);
     return leading === 0
       ? sum
-      : this.op("Squeeze", [sum, this.g.int(axes.filter((axis) => axis < leading))]);
+      : this.op("Squeeze", [sum, this.int(axes.filter((axis) => axis < leading))]);
   }
 
   /** Gives a list of one number a channel the axes that it needs beside [N, C, …]. */
   perChannel(list: Value, rank: number): Value {
     const axes = Array.from({ length: rank - 2 }, (_, i) => i + 1);
-    return axes.length === 0 ? list : this.op("Unsqueeze", [list, this.g.int(axes)]);
+    return axes.length === 0 ? list : this.op("Unsqueeze", [list, this.int(axes)]);
   }
 
   /** An error that names the operator. */
@@ -263,11 +270,19 @@ function shapeOf(
   throw new Error(`Cannot derive the gradient${of}: the shape of ${value} is not known`);
 }
 
-function shapeValue({ g, shapes }: GradientContext, value: Value): Value {
+function listOf({ g, lists }: GradientContext, values: readonly number[]): Value {
+  const key = values.join();
+  let found = lists.get(key);
+  if (!found) lists.set(key, found = g.int(values));
+  return found;
+}
+
+function shapeValue(context: GradientContext, value: Value): Value {
+  const { g, shapes } = context;
   let found = shapes.get(value);
   if (!found) {
     const sizes = numbersIn(g.facts(value).shape);
-    shapes.set(value, found = sizes ? g.int(sizes) : g.op("Shape", [value]));
+    shapes.set(value, found = sizes ? listOf(context, sizes) : g.op("Shape", [value]));
   }
   return found;
 }

@@ -41,6 +41,7 @@ async function openNetwork(
     g,
     parameters,
     layers: JSON.parse(metadata["layers"]!),
+    epsilon: Number(metadata["bnEps"]),
     statistics: new Map(),
     normalised: new Map(),
   };

@@ -9,6 +9,8 @@ export interface CnnParts {
   readonly parameters: ReadonlyMap<string, Value>;
   /** Bottleneck blocks of the four layers. */
   readonly layers: readonly number[];
+  /** What batch normalisation adds to variances. */
+  readonly epsilon: number;
   /** Where batch normalisation leaves mean and variance of the batch, by its name. */
   readonly statistics: Map<string, readonly [mean: Value, variance: Value]>;
   /** What each batch normalisation gives, by its name. */
@@ -27,7 +29,8 @@ function conv({ g, parameters }: CnnParts, x: Value, name: string, stride = 1): 
   });
 }
 
-function norm({ g, parameters, statistics, normalised }: CnnParts, x: Value, name: string): Value {
+function norm(parts: CnnParts, x: Value, name: string): Value {
+  const { g, parameters, epsilon, statistics, normalised } = parts;
   const scale = parameters.get(`${name}.weight`)!, bias = parameters.get(`${name}.bias`)!;
   const channels = g.facts(scale).shape![0] as number;
   const before = [0, 1].map((value) => g.float(new Float32Array(channels).fill(value)));
@@ -35,7 +38,7 @@ function norm({ g, parameters, statistics, normalised }: CnnParts, x: Value, nam
     training_mode: 1,
     // what it calls running statistics are then those of the batch
     momentum: { float: 0 },
-    epsilon: 1e-5,
+    epsilon: { float: epsilon },
   });
   statistics.set(name, [mean!, variance!]);
   normalised.set(name, y!);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { GraphBuilder } from "../lib/onnx/graph.ts";
+import type { Value } from "../lib/onnx/values.ts";
 import { openSession, ortTensor } from "../lib/onnx/session.ts";
 
 Deno.test("scalars of one value and of two types are two constants", async () => {
@@ -45,4 +46,36 @@ Deno.test("a value may be the model's output twice, and an input one too", async
   });
   const first = (name: string) => (found[name]!.data as Float32Array)[0];
   assert.deepEqual(["a", "b", "same"].map(first), [6, 6, 3]);
+});
+
+Deno.test("sizes that are known when the model runs keep their names through reshapes and back", () => {
+  const g = new GraphBuilder();
+  const rows = g.input("x", "float32", ["rows", 6]);
+  const sizes = (value: Value) => g.facts(value).shape;
+  const stack = g.op("Reshape", [rows, g.int([-1, 4, 6])]);
+  assert.deepEqual(sizes(stack), ["rows/4", 4, 6]);
+  assert.deepEqual(sizes(g.op("Reshape", [stack, g.int([-1, 6])])), ["rows", 6]);
+  assert.deepEqual(sizes(g.op("Flatten", [stack])), ["rows/4", 24]);
+  assert.deepEqual(sizes(g.op("ReduceSum", [stack, g.int([1])], { keepdims: 0 })), ["rows/4", 6]);
+  assert.deepEqual(sizes(g.op("Add", [stack, g.float([1, 2, 3, 4], [4, 1])])), ["rows/4", 4, 6]);
+  const like = g.op("Expand", [g.float(0), g.op("Shape", [stack])]);
+  assert.deepEqual(sizes(like), sizes(stack));
+  const picture = g.input("picture", "float32", ["N", 3, "H", 9]);
+  const filter = g.float(new Float32Array(2 * 3 * 9), [2, 3, 3, 3]);
+  const same = g.op("Conv", [picture, filter], { pads: [1, 1, 1, 1] });
+  assert.deepEqual(sizes(same), ["N", 2, "H", 9]);
+  const [, , height, width] = sizes(g.op("Conv", [picture, filter], { strides: [2, 2] }))!;
+  assert.deepEqual([typeof height, width], ["string", 4]);
+});
+
+Deno.test("what no output hangs on is left out of the model", () => {
+  const build = (more: boolean) => {
+    const g = new GraphBuilder();
+    const x = g.input("x", "float32", ["N"]);
+    const y = g.op("Relu", [x]);
+    if (more) g.op("Add", [y, g.float([1, 2, 3])]);
+    g.output("y", y, "float32", ["N"]);
+    return g.build();
+  };
+  assert.deepEqual(build(true), build(false));
 });

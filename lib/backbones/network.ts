@@ -11,7 +11,7 @@ import { assertImages, type RgbImage } from "../image/image.ts";
 import { UserError } from "../io/errors.ts";
 import { Lazy } from "../io/lazy.ts";
 import { type Tensor, tensor } from "../io/tensor.ts";
-import type { ElementType } from "../onnx/graph.ts";
+import type { ElementType } from "../onnx/values.ts";
 import { type Device, openSession, ortTensor, type Session } from "../onnx/session.ts";
 import type {
   Architecture,

@@ -3,30 +3,16 @@
  * @module
  */
 import { ModelProto } from "./proto.ts";
-
-/** Element types of ONNX tensors, with the numbers of `TensorProto.DataType`. */
-export const ELEMENT_TYPES = {
-  float32: 1,
-  uint8: 2,
-  int8: 3,
-  int32: 6,
-  int64: 7,
-  bool: 9,
-  float16: 10,
-  bfloat16: 16,
-} as const;
-
-/** Name of an ONNX element type. */
-export type ElementType = keyof typeof ELEMENT_TYPES;
-
-/** A tensor in the graph: its name. */
-export type Value = string & { readonly __value: unique symbol };
-
-/** An operator's attribute; integral numbers are written as `int`, others as `float`. */
-export type Attribute = number | string | readonly number[] | { readonly float: number };
-
-/** A size, or the name of a size that is known only when the model runs. */
-export type Dimension = number | string;
+import { inferFacts } from "./shapes.ts";
+import {
+  type Attribute,
+  type Dimension,
+  ELEMENT_TYPES,
+  type ElementType,
+  type Facts,
+  type GraphNode,
+  type Value,
+} from "./values.ts";
 
 /** Where an initializer's bytes lie, in a file beside the model. */
 export interface ExternalData {
@@ -44,32 +30,26 @@ export interface OperatorOptions {
   readonly name?: string;
 }
 
-/** A `NodeProto`. */
-interface Node {
-  readonly opType: string;
-  readonly name: string;
-  readonly domain: string;
-  readonly input: readonly (Value | "")[];
-  readonly output: readonly Value[];
-  readonly attribute: readonly unknown[];
-}
-
 const OPSET_VERSION = 20;
 const IR_VERSION = 10;
 
 const ATTRIBUTE_FLOAT = 1, ATTRIBUTE_INT = 2, ATTRIBUTE_STRING = 3, ATTRIBUTE_INTS = 7;
 const DATA_LOCATION_EXTERNAL = 1;
 
+/** Bytes of a constant up to which its numbers are kept to compute sizes with. */
+const LONGEST_CONTENTS = 256;
+
 /** A model under construction. Values may be used only in the builder that made them. */
 export class GraphBuilder {
-  readonly #nodes: Node[] = [];
-  readonly #initializers: unknown[] = [];
+  readonly #nodes: GraphNode[] = [];
+  readonly #facts = new Map<Value, Facts>();
+  readonly #producers = new Map<Value, GraphNode>();
+  readonly #initializers: (Record<string, unknown> & { readonly name: Value })[] = [];
   readonly #inputs: unknown[] = [];
   readonly #outputs: unknown[] = [];
   readonly #scalars = new Map<string, Value>();
   /** Names of the model's outputs by the operators' outputs that they are. */
   readonly #outputNames = new Map<Value, string>();
-  readonly #operatorOutputs = new Set<Value>();
   #count = 0;
 
   #fresh(hint: string): Value {
@@ -79,13 +59,14 @@ export class GraphBuilder {
   /** Declares a model input. */
   input(name: string, type: ElementType, shape: readonly Dimension[]): Value {
     this.#inputs.push(valueInfo(name, type, shape));
+    this.#facts.set(name as Value, { type, shape });
     return name as Value;
   }
 
   /** Declares a value to be a model output under a name of its own. */
   output(name: string, value: Value, type: ElementType, shape: readonly Dimension[]): void {
     // an operator's own output takes the name; anything else is copied
-    const isFree = this.#operatorOutputs.has(value) && !this.#outputNames.has(value);
+    const isFree = this.#producers.has(value) && !this.#outputNames.has(value);
     this.#outputNames.set(isFree ? value : this.op("Identity", [value]), name);
     this.#outputs.push(valueInfo(name, type, shape));
   }
@@ -117,6 +98,12 @@ export class GraphBuilder {
     const name = this.#fresh("constant");
     const rawData = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
     this.#initializers.push({ name, dims: shape, dataType: ELEMENT_TYPES[type], rawData });
+    // shapes, axes, pads and scales: what says how large other values are
+    const isList = shape.length < 2 && data.byteLength <= LONGEST_CONTENTS;
+    const contents = isList && (data instanceof BigInt64Array || data instanceof Float32Array)
+      ? Array.from<number | bigint, number>(data, Number)
+      : undefined;
+    this.#facts.set(name, { type, shape, contents });
     return name;
   }
 
@@ -124,12 +111,13 @@ export class GraphBuilder {
   external(name: string, type: ElementType, shape: readonly number[], data: ExternalData): Value {
     const externalData = Object.entries(data).map(([key, value]) => ({ key, value: `${value}` }));
     this.#initializers.push({
-      name,
+      name: name as Value,
       dims: shape,
       dataType: ELEMENT_TYPES[type],
       dataLocation: DATA_LOCATION_EXTERNAL,
       externalData,
     });
+    this.#facts.set(name as Value, { type, shape });
     return name as Value;
   }
 
@@ -152,21 +140,62 @@ export class GraphBuilder {
     { domain, name }: OperatorOptions = {},
   ): Value[] {
     const outputs = Array.from({ length: outputCount }, () => this.#fresh(name ?? type));
-    for (const output of outputs) this.#operatorOutputs.add(output);
-    this.#nodes.push({
-      opType: type,
-      name: outputs[0]!,
-      domain: domain ?? "",
-      input: inputs.map((value) => value ?? ""),
-      output: outputs,
-      attribute: Object.entries(attributes).map(([key, value]) => attributeProto(key, value)),
-    });
+    this.#add({ opType: type, domain: domain ?? "", inputs, outputs, attributes });
     return outputs;
+  }
+
+  /** Has an operator give outputs that it was not asked for, `count` in all. */
+  moreOutputs(node: GraphNode, count: number): readonly Value[] {
+    if (node.outputs.length >= count) return node.outputs;
+    const more = Array.from(
+      { length: count - node.outputs.length },
+      () => this.#fresh(node.opType),
+    );
+    const outputs = [...node.outputs, ...more];
+    this.#add({ ...node, outputs }, this.#nodes.indexOf(node));
+    return outputs;
+  }
+
+  #add(node: GraphNode, place: number = this.#nodes.length): void {
+    this.#nodes[place] = node;
+    const facts = inferFacts(node, (value) => this.facts(value));
+    node.outputs.forEach((output, i) => {
+      this.#producers.set(output, node);
+      this.#facts.set(output, facts[i] ?? {});
+    });
+  }
+
+  /** The operators so far, each after those that it reads. */
+  get nodes(): readonly GraphNode[] {
+    return this.#nodes;
+  }
+
+  /** The operator that a value comes out of; none of inputs and constants. */
+  producer(value: Value | undefined): GraphNode | undefined {
+    return value === undefined ? undefined : this.#producers.get(value);
+  }
+
+  /** What is known of a value before the model runs. */
+  facts(value: Value): Facts {
+    return this.#facts.get(value) ?? {};
+  }
+
+  /** What the model's outputs hang on: gradients leave over what nobody reads. */
+  #needed(): { nodes: readonly GraphNode[]; values: ReadonlySet<Value> } {
+    const values = new Set(this.#outputNames.keys());
+    const nodes = this.#nodes.toReversed().filter(({ inputs, outputs }) => {
+      if (!outputs.some((output) => values.has(output))) return false;
+      for (const input of inputs) if (input !== undefined) values.add(input);
+      return true;
+    });
+    return { nodes: nodes.reverse(), values };
   }
 
   /** The model's bytes. The same calls give the same bytes. */
   build(): Uint8Array<ArrayBuffer> {
-    const named = (value: Value | "") => this.#outputNames.get(value as Value) ?? value;
+    const named = (value: Value | undefined) =>
+      value === undefined ? "" : this.#outputNames.get(value) ?? value;
+    const { nodes, values } = this.#needed();
     const message = ModelProto.fromObject({
       irVersion: IR_VERSION,
       producerName: "rine",
@@ -176,12 +205,15 @@ export class GraphBuilder {
       }],
       graph: {
         name: "rine",
-        node: this.#nodes.map((node) => ({
-          ...node,
-          input: node.input.map(named),
-          output: node.output.map(named),
+        node: nodes.map(({ opType, domain, inputs, outputs, attributes }) => ({
+          opType,
+          name: outputs[0]!,
+          domain,
+          input: inputs.map(named),
+          output: outputs.map(named),
+          attribute: Object.entries(attributes).map(([key, value]) => attributeProto(key, value)),
         })),
-        initializer: this.#initializers,
+        initializer: this.#initializers.filter(({ name }) => values.has(name)),
         input: this.#inputs,
         output: this.#outputs,
       },

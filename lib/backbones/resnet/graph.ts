@@ -4,7 +4,8 @@
  * @module
  */
 import { basename } from "node:path";
-import { GraphBuilder, type Value } from "../../onnx/graph.ts";
+import { GraphBuilder } from "../../onnx/graph.ts";
+import type { Value } from "../../onnx/values.ts";
 import type { Arithmetic } from "../network.ts";
 import { bottlenecks, EXPANSION, lastChannels, type ResnetArchitecture } from "./architecture.ts";
 import { ResnetLayers } from "./layers.ts";

@@ -2,7 +2,8 @@
  * The layers of a ResNet as ONNX operators. N images, C channels, maps of H × W places.
  * @module
  */
-import type { GraphBuilder, Value } from "../../onnx/graph.ts";
+import type { GraphBuilder } from "../../onnx/graph.ts";
+import type { Value } from "../../onnx/values.ts";
 import { type Arithmetic, STORED_TYPES } from "../network.ts";
 import type { ResnetWeights } from "./weights.ts";
 

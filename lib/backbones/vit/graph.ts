@@ -5,7 +5,8 @@
  */
 import { UserError } from "../../io/errors.ts";
 import { basename } from "node:path";
-import { GraphBuilder, type Value } from "../../onnx/graph.ts";
+import { GraphBuilder } from "../../onnx/graph.ts";
+import type { Value } from "../../onnx/values.ts";
 import type { Tap } from "../backbone.ts";
 import type { Arithmetic } from "../network.ts";
 import { patchCount, poolingOf, type VitArchitecture } from "./architecture.ts";

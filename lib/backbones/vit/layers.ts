@@ -2,7 +2,8 @@
  * The layers of a vision transformer as ONNX operators. N images, S tokens an image, W wide.
  * @module
  */
-import type { GraphBuilder, Value } from "../../onnx/graph.ts";
+import type { GraphBuilder } from "../../onnx/graph.ts";
+import type { ElementType, Value } from "../../onnx/values.ts";
 import { type Arithmetic, STORED_TYPES } from "../network.ts";
 import { poolingOf, trimmedShape, type VitArchitecture } from "./architecture.ts";
 import type { VitWeights } from "./weights.ts";

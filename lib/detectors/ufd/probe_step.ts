@@ -2,7 +2,8 @@
  * A training step of a linear layer as one ONNX graph: forward, loss, gradient, AdamW.
  * @module
  */
-import { GraphBuilder, type Value } from "../../onnx/graph.ts";
+import { GraphBuilder } from "../../onnx/graph.ts";
+import type { Value } from "../../onnx/values.ts";
 import { openSession, ortTensor, type Session } from "../../onnx/session.ts";
 import type { SessionOptions } from "../../onnx/session.ts";
 import type { ProbeHead } from "./probe_head.ts";

@@ -5,11 +5,16 @@
  * all of them run in one session: parameters, moments, masks, ξ, learning rate.
  * @module
  */
-import { GraphBuilder, type Value } from "../../../onnx/graph.ts";
+import { GraphBuilder } from "../../../onnx/graph.ts";
+import type { Value } from "../../../onnx/values.ts";
 import { type HeadArchitecture, parameterShapes } from "../architecture.ts";
+import { gradient } from "../../../onnx/gradient.ts";
 import { ADAM, SMALLEST_NORM, SMALLEST_SUM, TEMPERATURE } from "../constants.ts";
-import { buildHead, type Scaled } from "./layers.ts";
+import { buildHead, type Head, type Scaled } from "./layers.ts";
 import { parameterLayout, type Piece } from "./layout.ts";
+
+/** More than the logarithm of any float32. */
+const BEYOND_EXP = 1e4;
 
 /** Model of prediction: `tokens` and parameters in, `logits` [count, 1] and `z` [count, d′] out. */
 export function predictionModel(architecture: HeadArchitecture): Uint8Array<ArrayBuffer> {
@@ -18,7 +23,7 @@ export function predictionModel(architecture: HeadArchitecture): Uint8Array<Arra
   return g.build();
 }
 
-/** Model of gradients: `labels` [count, 1] and `contrastiveWeight` in, losses and `gradient.*` out. */
+/** Model of gradients: `signs` [count, 1], −1 where generated, else 1, and `contrastiveWeight` in, losses and `gradient.*` out. */
 export function gradientModel(
   architecture: HeadArchitecture,
   dropout: boolean,
@@ -93,77 +98,67 @@ function outputHead(
 /** Adds both losses as outputs `bce` and `supcon`; gives the parameters' gradients times `scale`. */
 function buildLoss(
   g: GraphBuilder,
-  head: ReturnType<typeof buildHead>,
+  { logits, z, parameters }: Head,
   scale: number,
 ): Map<string, Value> {
-  const labels = g.input("labels", "float32", ["count", 1]);
+  const signs = g.input("signs", "float32", ["count", 1]);
   const contrastiveWeight = g.input("contrastiveWeight", "float32", []);
-  const bce = crossEntropy(g, head.logits, labels);
-  const supcon = supervisedContrastive(g, head.z.value, labels);
-  g.output("bce", bce.loss, "float32", []);
-  g.output("supcon", supcon.loss, "float32", []);
-  return head.backward(
-    g.op("Mul", [bce.gradient, g.float(scale)]),
-    supcon.gradient(g.op("Mul", [contrastiveWeight, g.float(scale)])),
-  );
+  const bce = crossEntropy(g, logits, signs);
+  const supcon = supervisedContrastive(g, z.value, signs);
+  g.output("bce", bce, "float32", []);
+  g.output("supcon", supcon, "float32", []);
+  const scaled = (x: Value) => g.op("Mul", [x, g.float(scale)]);
+  const total = g.op("Add", [
+    scaled(bce),
+    g.op("Mul", [supcon, scaled(contrastiveWeight)]),
+  ]);
+  const names = [...parameters.keys()];
+  const gradients = gradient(g, total, [...parameters.values()]);
+  return new Map(names.map((name, i) => [name, gradients[i]!]));
 }
 
 /** Binary cross-entropy with logits, summed over the batch; finite for any finite logit. */
-function crossEntropy(g: GraphBuilder, logits: Value, labels: Value) {
+function crossEntropy(g: GraphBuilder, logits: Value, signs: Value): Value {
   // −log σ(±x) = softplus(∓x), with + for generated
-  const sign = g.op("Sub", [g.float(1), g.op("Mul", [labels, g.float(2)])]);
-  const losses = g.op("Softplus", [g.op("Mul", [sign, logits])]); // [count, 1]
-  return {
-    loss: g.op("ReduceSum", [losses], { keepdims: 0 }),
-    gradient: g.op("Sub", [g.op("Sigmoid", [logits]), labels]), // [count, 1]
-  };
+  const losses = g.op("Softplus", [g.op("Mul", [signs, logits])]); // [count, 1]
+  return g.op("ReduceSum", [losses], { keepdims: 0 });
 }
 
 /**
  * Supervised contrastive loss, mean over all anchors; one without a positive counts 0.
  * Released: src/utils.py, `SupConLoss`, on `F.normalize(z)`.
  */
-function supervisedContrastive(g: GraphBuilder, z: Value, labels: Value) {
+function supervisedContrastive(g: GraphBuilder, z: Value, signs: Value): Value {
   const mul = (a: Value, b: Value) => g.op("Mul", [a, b]);
   const sum = (x: Value, axis: number) => g.op("ReduceSum", [x, g.int([axis])], { keepdims: 1 });
-  const length = g.op("Max", [
+  // PyTorch takes the larger of the two: the same float32 for all but lengths under 1e-5
+  const length = g.op("Add", [
     g.op("ReduceL2", [z, g.int([1])], { keepdims: 1 }),
     g.float(SMALLEST_NORM),
   ]); // [count, 1]
   const unit = g.op("Div", [z, length]); // [count, d′]
   const similarity = g.op("Gemm", [unit, unit], { transB: 1, alpha: { float: 1 / TEMPERATURE } }); // [count, count]
 
-  const same = g.op("Cast", [g.op("Equal", [labels, g.op("Transpose", [labels])])], {
+  const same = g.op("Cast", [g.op("Equal", [signs, g.op("Transpose", [signs])])], {
     to: "float32",
   });
   const self = g.op("EyeLike", [same]);
   const positives = g.op("Sub", [same, self]);
   const positiveCount = sum(positives, 1); // [count, 1]
-  const count = g.op("Cast", [g.op("Shape", [labels], { start: 0, end: 1 })], { to: "float32" });
+  const count = g.op("Cast", [g.op("Shape", [signs], { start: 0, end: 1 })], { to: "float32" });
   const share = mul(g.op("Max", [positiveCount, g.float(1)]), count);
   const pull = g.op("Div", [positives, share]); // [count, count]; a row sums to 1/count or 0
   const anchor = sum(pull, 1); // [count, 1]
 
-  // similarities are at most 1/τ, so that their exponentials cannot overflow
-  const exponentials = mul(g.op("Exp", [similarity]), g.op("Sub", [g.float(1), self]));
+  // similarities are at most 1/τ: their exponentials cannot overflow, and those with oneself are 0
+  const others = g.op("Sub", [similarity, mul(self, g.float(BEYOND_EXP))]);
+  const exponentials = g.op("Exp", [others]);
   // a batch of one image has no other
-  const partition = g.op("Max", [sum(exponentials, 1), g.float(SMALLEST_SUM)]);
-  const push = mul(exponentials, g.op("Div", [anchor, partition]));
-  const loss = g.op("Sub", [
+  const partition = g.op("Add", [sum(exponentials, 1), g.float(SMALLEST_SUM)]);
+  return g.op("Sub", [
     g.op("ReduceSum", [mul(anchor, g.op("Log", [partition]))], { keepdims: 0 }),
     g.op("ReduceSum", [mul(pull, similarity)], { keepdims: 0 }),
   ]);
-  return {
-    loss,
-    /** The gradient by z, times a weight. */
-    gradient(weight: Value): Value {
-      const bySimilarity = mul(g.op("Sub", [push, pull]), weight);
-      const symmetric = g.op("Add", [bySimilarity, g.op("Transpose", [bySimilarity])]);
-      const byUnit = g.op("Gemm", [symmetric, unit], { alpha: { float: 1 / TEMPERATURE } });
-      const along = mul(unit, sum(mul(unit, byUnit), 1)); // [count, d′]
-      return g.op("Div", [g.op("Sub", [byUnit, along]), length]);
-    },
-  };
 }
 
 /** Cuts gradients into the pieces that chunks of the layout are made of. */
@@ -172,7 +167,9 @@ function flatPieces(g: GraphBuilder, gradients: ReadonlyMap<string, Value>) {
   return ({ name, index, lengths }: Piece): Value => {
     let values = cut.get(name);
     if (!values) {
-      const flat = g.op("Reshape", [gradients.get(name)!, g.int([-1])]);
+      const gradient = gradients.get(name)!;
+      const isFlat = g.facts(gradient).shape?.length === 1;
+      const flat = isFlat ? gradient : g.op("Reshape", [gradient, g.int([-1])]);
       values = lengths.length === 1
         ? [flat]
         : g.ops("Split", lengths.length, [flat, g.int(lengths)], { axis: 0 });

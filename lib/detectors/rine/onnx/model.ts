@@ -101,11 +101,11 @@ export class SharedModel {
   ): Feeds {
     const feeds: Feeds = {
       tokens: this.tokens(tokens, count),
-      labels: ortTensor("float32", Float32Array.from(labels), [count, 1]),
+      signs: ortTensor("float32", Float32Array.from(labels, (label) => 1 - 2 * label), [count, 1]),
     };
     this.#masks?.draw(dropoutKey, step, count).forEach((mask, i) => {
       const { name, width } = this.#masks!.layers[i]!;
-      feeds[`dropout.${name}`] = ortTensor("uint8", mask, [mask.length / width, width]);
+      feeds[`dropout.${name}`] = ortTensor("bool", mask, [mask.length / width, width]);
     });
     return feeds;
   }

@@ -12,8 +12,8 @@ import { drawSome, type Materials } from "../../runs/making.ts";
 import type { Profile } from "../../runs/profile.ts";
 import type { Shown } from "../../runs/section.ts";
 import { trainingImages, ufdTestSets } from "../../runs/ufd.ts";
-import type { Figure, FigureRow } from "../figure.ts";
-import { nominal, quantitative } from "../marks.ts";
+import type { Figure, FigureRow, Spec } from "../figure.ts";
+import { nominal } from "../marks.ts";
 import { noticeOf } from "../paper/columns.ts";
 
 /** Images of a panel at most, as in the paper. */
@@ -146,12 +146,11 @@ export function ufdFigure3({ profile, made }: Shown): Figure | undefined {
     weakest: Math.min(...panel.magnitudes),
     picture: pngAddress(heatMap(panel, low, high)),
   }));
-  const frequency = (title: string) => ({
+  const frequency = (title: string | null) => ({
     datum: 0,
     type: "quantitative",
-    title,
     scale: { domain: [-.5, .5], nice: false },
-    axis: { values: [-.5, 0, .5], grid: false, format: "~g" },
+    axis: { title, values: [-.5, 0, .5], grid: false, format: "~g" },
   });
   const sizes = [...new Set(spectra.map(({ sizePx }) => sizePx))].sort((a, b) => a - b);
   const counts = spectra.map(({ images }) => images);
@@ -169,51 +168,54 @@ export function ufdFigure3({ profile, made }: Shown): Figure | undefined {
     columns: 2,
     rows,
     spec: {
-      spacing: { row: 10, column: 14 },
-      facet: nominal("images", {
-        title: null,
-        sort: spectra.map(({ title }) => title),
-        header: { labelPadding: 2 },
-      }),
-      columns: Math.ceil(spectra.length / 2),
-      spec: {
-        width: PANEL_PX,
-        height: PANEL_PX,
-        layer: [
-          {
-            mark: {
-              type: "image",
-              width: PANEL_PX,
-              height: PANEL_PX,
-              aspect: false,
-              tooltip: null,
-            },
-            encoding: {
+      spacing: 8,
+      vconcat: [
+        scaleStrip(low, high),
+        {
+          spacing: { row: 8, column: 14 },
+          facet: nominal("images", { title: null, sort: spectra.map(({ title }) => title) }),
+          columns: Math.ceil(spectra.length / 2),
+          resolve: { axis: { x: "independent", y: "independent" } },
+          spec: {
+            width: PANEL_PX,
+            height: PANEL_PX,
+            ...picture(PANEL_PX, PANEL_PX, {
               x: frequency("cycles a pixel"),
-              y: frequency("cycles a pixel"),
+              y: frequency(null),
               url: nominal("picture"),
-            },
+            }),
           },
-          {
-            // shows nothing, but has the scale of colours
-            mark: { type: "point", opacity: 0 },
-            encoding: {
-              color: quantitative("strongest", {
-                title: "magnitude",
-                scale: {
-                  type: "log",
-                  domain: [10 ** low, 10 ** high],
-                  range: COLOURS,
-                  nice: false,
-                  clamp: true,
-                },
-                legend: { gradientLength: 180, format: "~g", tickCount: 4 },
-              }),
-            },
-          },
-        ],
-      },
+        },
+      ],
     },
+  };
+}
+
+/** Pictures of a size in pixels, stretched to it. */
+function picture(width: number, height: number, encoding: Spec): Spec {
+  return { mark: { type: "image", width, height, aspect: false, tooltip: null }, encoding };
+}
+
+/** The scale of colours, as a picture: a legend's gradient would be lost in PDF. */
+function scaleStrip(low: number, high: number): Spec {
+  const width = 180, height = 9;
+  const colours = Array.from({ length: width }, (_, x) => colourOf(x / (width - 1))).flat();
+  const image = { width, height: 1, data: Uint8Array.from(colours) };
+  return {
+    data: { values: [{}] },
+    width,
+    height,
+    ...picture(width, height, {
+      x: {
+        // the middle of a logarithmic scale
+        datum: 10 ** ((low + high) / 2),
+        type: "quantitative",
+        scale: { type: "log", domain: [10 ** low, 10 ** high], nice: false },
+        axis: { title: "magnitude", orient: "top", grid: false, format: "~g" },
+      },
+      y: { value: height / 2 },
+      url: { value: pngAddress(image) },
+    }),
   };
 }
 

@@ -276,6 +276,9 @@ function short(value: number): string {
 }
 
 function colour(hex: string): string {
+  if (!/^#[0-9a-f]{6}$/i.test(hex)) {
+    throw new Error(`Cannot write PDF: expected plain colours, found ${hex}`);
+  }
   return [1, 3, 5].map((i) => short(parseInt(hex.slice(i, i + 2), 16) / 255)).join(" ");
 }
 

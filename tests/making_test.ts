@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { EXPERIMENTS } from "../experiments/index.ts";
 import { mini } from "../experiments/profiles/mini.ts";
 import { paper } from "../experiments/profiles/paper.ts";
@@ -23,7 +23,7 @@ import { makeSetup, type Setup } from "../lib/runs/setup.ts";
 import { neighboursRun, type UfdProfile } from "../lib/runs/ufd.ts";
 import { openMadeWorld, type World } from "../lib/runs/world.ts";
 import { openSession } from "../lib/session/session.ts";
-import { makeSmallWorld } from "./small_world.ts";
+import { makeSmallWorld, SMALL_BACKBONE } from "./small_world.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 const NAMES = ["ufd_tsne", "ufd_spectra", "ufd_neighbour_images"] as const;
@@ -138,6 +138,12 @@ Deno.test("what is kept is of its images, parameters and networks, and of no oth
       await keptMade(tsne, world, { ...setup, profile: { ...profile, ufd: spaces } }),
       undefined,
     );
+    const ufd = { ...profile.ufd!, backbone: SMALL_BACKBONE };
+    assert.equal(
+      await keptMade(neighbourImages, world, { ...setup, profile: { ...profile, ufd } }),
+      undefined,
+      "of another network's embeddings",
+    );
     // an image that is another
     const [images] = await world.listings.images(
       latentTestSet(profile)!.sources.find(({ label }) => label === 1)!,
@@ -151,11 +157,13 @@ Deno.test("what is kept is of its images, parameters and networks, and of no oth
     await Deno.writeFile(path, bytes);
     world.listings.forget();
     assert.ok(await keptMade(neighbourImages, world, setup));
-    // no images: left out of a report, an error for who makes it
-    await Deno.rename(path, `${path}.aside`);
+    // without images it is left out of a report, and an error for who makes it
+    const folder = dirname(path);
+    await Deno.rename(folder, `${folder} aside`);
     world.listings.forget();
     assert.equal(await keptMade(neighbourImages, world, setup), undefined);
-    await Deno.rename(`${path}.aside`, path);
+    await assert.rejects(makeOnce(neighbourImages, world, setup), { kind: "missing" });
+    await Deno.rename(`${folder} aside`, folder);
     world.listings.forget();
   }));
 

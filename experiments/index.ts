@@ -21,8 +21,11 @@ import ufdBlocks from "./ufd/blocks.ts";
 import ufdClasses from "./ufd/classes.ts";
 import ufdClassifiers from "./ufd/classifiers.ts";
 import ufdFeatureSpaces from "./ufd/feature_spaces.ts";
+import ufdNeighbourImages from "./ufd/neighbour_images.ts";
 import ufdRobustness from "./ufd/robustness.ts";
 import ufdSources from "./ufd/sources.ts";
+import ufdSpectra from "./ufd/spectra.ts";
+import ufdTsne from "./ufd/tsne.ts";
 
 /** All that is run and shown. */
 export const EXPERIMENTS = {
@@ -44,6 +47,9 @@ export const EXPERIMENTS = {
     ufdRobustness,
     ufdBlocks,
     ufdClasses,
+    ufdSpectra,
+    ufdTsne,
+    ufdNeighbourImages,
   ],
   profiles: { mini, paper },
 } satisfies Experiments;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { inflateSync } from "node:zlib";
 import sharp from "sharp";
+import { pngAddress } from "../lib/image/png.ts";
 import type { Figure } from "../lib/report/figure.ts";
 import { scoreScale } from "../lib/report/marks.ts";
 import { figureToCsv } from "../lib/report/write/csv.ts";
@@ -112,10 +113,43 @@ Deno.test("svgToPdf() draws groups, clips, curves and opacity with PDF's operato
   assert.match(streams[1]!, /^q\n0 0 0 RG\n1 w\n0 J\n0 j\n4 M\n\[2 1\] 0 d\n1 1 m\n2 2 l\nS\nQ$/);
   assert.match(text, /\/MediaBox \[0 0 100 200\]/);
   assert.match(text, /\/G0 << \/ca 0.5 \/CA 1 >> \/G1 << \/ca 0.25 \/CA 0.25 >>/);
-  assert.throws(() => svgToPdf(`<svg viewBox="0 0 1 1"><image/></svg>`, 10, "T"), {
-    name: "Error",
-    message: "Cannot write PDF: expected groups and paths, found <image>",
-  });
+  const refused = (svg: string, found: string) =>
+    assert.throws(() => svgToPdf(`<svg viewBox="0 0 1 1">${svg}</svg>`, 10, "T"), {
+      name: "Error",
+      message: `Cannot write PDF: expected ${found}`,
+    });
+  refused("<text/>", "groups, paths and images, found <text>");
+  refused(`<path fill="url(#g)" d="M 0 0 L 1 1"/>`, "plain colours, found url(#g)");
+});
+
+Deno.test("svgToPdf() puts an image's pixels where the SVG has it, and those of one address once", () => {
+  const picture = { width: 2, height: 1, data: Uint8Array.of(1, 2, 3, 4, 5, 6) };
+  // as resvg writes it, with a space
+  const address = pngAddress(picture).replace(",", ", ");
+  const image = (x: number) =>
+    `<image x="${x}" y="4" width="6" height="3" xlink:href="${address}"/>`;
+  const pdf = svgToPdf(`<svg viewBox="0 0 10 20">${image(1)}${image(2)}</svg>`, 100, "T");
+  const text = new TextDecoder("latin1").decode(pdf);
+  const streams = [...text.matchAll(/\/Length (\d+) \/Filter \/FlateDecode >>\nstream\n/g)]
+    .map((m) =>
+      inflateSync(pdf.subarray(m.index + m[0].length, m.index + m[0].length + Number(m[1])))
+    );
+  assert.equal(streams.length, 2);
+  assert.equal(
+    streams[0]!.toString(),
+    [
+      "10 0 0 -10 0 200 cm",
+      ...["q", "6 0 0 -3 1 7 cm", "/I0 Do", "Q"],
+      ...["q", "6 0 0 -3 2 7 cm", "/I0 Do", "Q"],
+    ].join("\n"),
+  );
+  // a line that says how it is filtered, then its values
+  assert.deepEqual([...streams[1]!], [2, 1, 2, 3, 4, 5, 6]);
+  assert.match(text, /\/XObject << \/I0 6 0 R >>/);
+  assert.match(
+    text,
+    /6 0 obj\n<< \/Type \/XObject \/Subtype \/Image \/Width 2 \/Height 1 .*\/Predictor 15 .*\/Columns 2 >>/,
+  );
 });
 
 Deno.test("equal figures give equal bytes, and every theme its own", async () => {

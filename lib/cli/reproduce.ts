@@ -9,6 +9,7 @@ import { ENGINES } from "../detectors/detector.ts";
 import { sectionNeeds } from "../doctor/needs.ts";
 import { UserError } from "../io/errors.ts";
 import { assertWritable, exists } from "../io/files.ts";
+import type { Progress } from "../io/progress.ts";
 import { duration, ProgressDisplay } from "../io/progress_bar.ts";
 import { resolveDevice } from "../onnx/session.ts";
 import { fewerImages } from "../report/paper/captions.ts";
@@ -16,12 +17,13 @@ import { reportSections, writeSections } from "../report/paper/report.ts";
 import { type BestHeads, bestRecords, keepBestHeads } from "../runs/best_heads.ts";
 import type { RunRow } from "../runs/config.ts";
 import { execute } from "../runs/execute.ts";
+import { makeOnce } from "../runs/made.ts";
 import type { RunRecord } from "../runs/record.ts";
 import { type Experiments, headingOf, type PaperName, type Section } from "../runs/section.ts";
 import { SELECTIONS } from "../runs/select.ts";
 import { makeSetup, type Setup, type SetupOptions } from "../runs/setup.ts";
 import { type SectionStatus, Status } from "../runs/status.ts";
-import { openWorld } from "../runs/world.ts";
+import { openWorld, type World } from "../runs/world.ts";
 import { dryRun } from "./dry_run.ts";
 import { EXIT_FAILURE } from "./errors.ts";
 import { stopOnInterrupt } from "./interrupt.ts";
@@ -162,7 +164,7 @@ export async function reproduce(
   }
   // what is done stands in the report, whatever is trained again
   await using status = new Status({ ...setup, force: false }, world);
-  const report = new Reporting(setup, status);
+  const report = new Reporting(setup, status, world);
   const rows: RunRow[] = [];
   const records: RunRecord[] = [];
   const forced = new Set<string>();
@@ -171,14 +173,15 @@ export async function reproduce(
       display.say(`${headingOf(section)} (${index + 1} of ${sections.length})`)
     );
     const configs = section.runs(profile, seeds, rows);
-    const executed = await execute(section.name, configs, world, setup, {
-      onProgress: (progress) => {
+    const hooks = {
+      onProgress: (progress: Progress) => {
         announce();
         onProgress(progress);
       },
       onWait,
-      forced,
-    });
+    };
+    const executed = await execute(section.name, configs, world, setup, { ...hooks, forced });
+    await makeOnce(section, world, setup, hooks);
     status.add(section, configs, executed.records);
     rows.push(...(await status.section(section.name)).own);
     records.push(...executed.records);
@@ -219,6 +222,7 @@ class Reporting {
   heads: BestHeads = { copies: new Map(), problems: [] };
   readonly #setup: Setup;
   readonly #status: Status;
+  readonly #world: World;
   /** A line on each section that this call has run, by name. */
   readonly #lines = new Map<string, string>();
   readonly #written = new Set<string>();
@@ -226,8 +230,9 @@ class Reporting {
   #before: readonly string[] | undefined;
   #fewer: Promise<string | undefined> | undefined;
 
-  constructor(setup: Setup, status: Status) {
+  constructor(setup: Setup, status: Status, world: World) {
     this.#setup = setup;
+    this.#world = world;
     this.#status = status;
   }
 
@@ -271,7 +276,7 @@ class Reporting {
       ?.records ?? [];
     return await writeSections(
       this.#setup,
-      await reportSections(this.#setup, finished, pointsOf),
+      await reportSections(this.#setup, finished, pointsOf, this.#world),
       { written: this.#written, fewer: await (this.#fewer ??= fewerImages(this.#setup)) },
     );
   }

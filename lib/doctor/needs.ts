@@ -24,10 +24,18 @@ export function sectionNeeds(sections: readonly Section[], profile: Profile): Ma
   const rows: RunRow[] = [];
   const needs = new Map<string, Needs>();
   for (const section of sections) {
-    const { name, dependsOn } = section;
+    const { name, dependsOn, makes } = section;
     const planned = section.runs(profile, [0], rows);
     rows.push(...planned.map((config) => untriedRow(name, config)));
     const own = planned.map((config) => needsOf(config, profile));
+    const materials = makes?.reads(profile);
+    if (materials) {
+      own.push({
+        backbones: new Set(materials.backbones),
+        sets: new Set(materials.sets.map((set) => set.name)),
+        tenCropSets: new Set(),
+      });
+    }
     const inherited = dependsOn.map((other) => needs.get(other)!);
     const union = (of: (part: Needs) => ReadonlySet<string>) =>
       new Set([...own, ...inherited].flatMap((part) => [...of(part)]));

@@ -7,6 +7,7 @@ import type { PrintedCell } from "../published/printed.ts";
 import type { Figure } from "../report/figure.ts";
 import type { Table } from "../report/table.ts";
 import type { RunConfig, RunRow, ScoredRow } from "./config.ts";
+import type { Making } from "./making.ts";
 import type { Profile } from "./profile.ts";
 
 /** Tables and figures of one section. */
@@ -26,6 +27,8 @@ export interface Shown {
   readonly points: readonly FeaturePoint[];
   /** Measured scores of the section's own rows, where it {@linkcode Section.showsScores}; absent otherwise. */
   readonly scored?: readonly ScoredRow[];
+  /** What the section {@linkcode Section.makes}, as plain data; absent where that is not on disk. */
+  readonly made?: unknown;
 }
 
 /** A table or a figure as a function of what it is made of; `undefined` where there is nothing to show. */
@@ -52,6 +55,8 @@ export interface Section<Name extends string = string> {
   readonly showsPoints?: boolean;
   /** Whether it shows {@linkcode Shown.scored}. */
   readonly showsScores?: boolean;
+  /** How {@linkcode Shown.made} is made of images and features; absent where rows are all it shows. */
+  readonly makes?: Making;
   /** Its runs, given the rows of the sections it depends on. */
   runs(profile: Profile, seeds: readonly number[], rows: readonly RunRow[]): readonly RunConfig[];
   /** Its tables and figures, in their order. */

@@ -165,3 +165,11 @@ export function degradedViews({ jpegQualities, blurSigmasPx }: UfdProtocol): Deg
     ...blurSigmasPx.map((value) => ({ view: blurView(value), kind: "blur" as const, value })),
   ];
 }
+
+/** The training images of the main training set that UFD's sections learn from, class by class. */
+export function trainingImages(
+  { trainedOn, trainingSets, ufd }: Pick<Profile, "trainedOn" | "trainingSets" | "ufd">,
+): readonly DatasetSpec[] {
+  const classes = trainingSets[trainedOn.main.name] ?? {};
+  return (ufd?.classes ?? []).map((name) => classes[name]!.train);
+}

@@ -16,6 +16,7 @@ import { bestRecords } from "../runs/best_heads.ts";
 import { type ImageScore, keptScores, type Tried } from "../runs/kept_scores.ts";
 import type { RunRow } from "../runs/config.ts";
 import { execute } from "../runs/execute.ts";
+import { notMade } from "../runs/made.ts";
 import { averagedRows } from "../runs/own_sets.ts";
 import type { Profile } from "../runs/profile.ts";
 import { rowsOf, type RunRecord } from "../runs/record.ts";
@@ -102,10 +103,11 @@ export class Session<Name extends string = string> implements AsyncDisposable {
             `a row has ${Object.keys(rows[0]!).join(", ")}`,
         );
       }
-      const { setup } = await this.#open();
+      const { setup, world } = await this.#open();
       const pointsOf = section.showsPoints ? (await this.#best()).at(-1)?.records[0] : undefined;
       const of = { section, rows: chosen, records };
-      const shown = (await shownOf(setup, of, { pointsOf, makePoints: true }))!;
+      const shown = await shownOf(setup, of, { pointsOf, makePoints: true, world });
+      if (!shown) throw notMade(setup, name);
       const { scored } = shown;
       const own = scored ? { ...shown, scored: scored.filter(({ row }) => where(row)) } : shown;
       return showingReport(underConditions(reportOf(section, own), setup), setup.theme);

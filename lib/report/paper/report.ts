@@ -5,10 +5,12 @@
 import type { FeaturePoint } from "../../published/points.ts";
 import type { RunRow } from "../../runs/config.ts";
 import { scoredRows } from "../../runs/kept_scores.ts";
+import { keptMade } from "../../runs/made.ts";
 import type { Profile } from "../../runs/profile.ts";
 import type { RunRecord } from "../../runs/record.ts";
 import { headingOf, reportOf, type Section, type Shown } from "../../runs/section.ts";
 import { reproduceCommand, type Setup } from "../../runs/setup.ts";
+import type { World } from "../../runs/world.ts";
 import { writeReport } from "../page.ts";
 import { writeExhibits } from "../write/files.ts";
 import { provenance, underConditions } from "./captions.ts";
@@ -29,22 +31,25 @@ export interface FinishedSection {
 /** A finished section with its tables and figures. */
 export interface FinishedReport extends ReportedSection, FinishedSection {}
 
-/** Which head Figure 1 looks into, and whether that may take a while. */
-export interface PointsChoice {
+/** Which head Figure 1 looks into and whether that may take a while; where images are looked for. */
+export interface ShownChoice {
   /** The grid's best head of most classes; absent where the grid is not finished. */
   readonly pointsOf?: RunRecord | undefined;
   /** Whether points are made where they are not on disk. */
   readonly makePoints: boolean;
+  /** What is made of images is named by them: without a world it is not found. */
+  readonly world?: World | undefined;
 }
 
 /**
  * The data that a section's tables and figures are made of.
- * @returns `undefined` where it shows points that are not on disk and are not to be made
+ * @returns `undefined` where it shows points that are not on disk and are not to be made, or what is
+ * made of images and is not on disk
  */
 export async function shownOf(
   setup: Setup,
   { section, rows, records }: Pick<FinishedSection, "section" | "rows" | "records">,
-  { pointsOf, makePoints }: PointsChoice,
+  { pointsOf, makePoints, world }: ShownChoice,
 ): Promise<Shown | undefined> {
   const { profile } = setup;
   const printed = profile.isComparable ? await printedOf(section) : [];
@@ -53,23 +58,27 @@ export async function shownOf(
     points = makePoints ? await featurePoints(setup, pointsOf) : await keptPoints(setup, pointsOf);
   }
   if (!points) return undefined;
-  const shown = { profile, rows, printed, points };
+  const made = world && await keptMade(section, world, setup);
+  if (made === undefined && section.makes?.reads(profile)) return undefined;
+  const shown = { profile, rows, printed, points, ...(made === undefined ? {} : { made }) };
   return section.showsScores ? { ...shown, scored: await scoredRows(records, setup) } : shown;
 }
 
 /**
  * Tables and figures of finished sections. Points of Figure 1 are made for a section that has just
- * been run; one that had been run before and has no points on disk is left out.
+ * been run; one that had been run before and has no points on disk is left out, as is one whose
+ * figures are made of images and have not been made.
  */
 export async function reportSections(
   setup: Setup,
   finished: readonly FinishedSection[],
   pointsOf?: RunRecord,
+  world?: World,
 ): Promise<FinishedReport[]> {
   const reports: FinishedReport[] = [];
   for (const one of finished) {
     const makePoints = one.line !== undefined;
-    const shown = await shownOf(setup, one, { pointsOf, makePoints });
+    const shown = await shownOf(setup, one, { pointsOf, makePoints, world });
     if (!shown) continue;
     reports.push({ ...one, report: underConditions(reportOf(one.section, shown), setup) });
   }

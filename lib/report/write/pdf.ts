@@ -1,11 +1,13 @@
 /**
  * Vector PDF of an SVG whose text is outlined.
  *
- * Takes what resvg's simplifier writes: groups, clip paths and paths with absolute coordinates,
- * nothing else. That is all a figure consists of, so a page is a list of path operators.
+ * Takes what resvg's simplifier writes: groups, clip paths, paths with absolute coordinates and
+ * images, nothing else. That is all a figure consists of, so a page is a list of path operators;
+ * the pixels of an image go into the file as they lie in its PNG.
  * @module
  */
 import { deflateSync } from "node:zlib";
+import { readPngParts } from "../../image/png.ts";
 import { numbers, parseSvg, type SvgElement } from "./svg.ts";
 
 /**
@@ -13,7 +15,8 @@ import { numbers, parseSvg, type SvgElement } from "./svg.ts";
  * @param svg as resvg simplifies it
  * @param widthPt width of the page in points of 1/72 inch; the height follows from the view box
  * @param title the document's title, as viewers show it
- * @throws {Error} where the SVG holds something else than groups, clip paths and paths
+ * @throws {Error} where the SVG holds something else than groups, clip paths, paths and images
+ * @throws {UserError} where an image is no PNG of 8-bit colour
  */
 export function svgToPdf(svg: string, widthPt: number, title: string): Uint8Array {
   const root = parseSvg(svg);
@@ -35,6 +38,8 @@ class Page {
   #content: string[] = [];
   readonly #opacities = new Map<string, string>();
   readonly #forms: string[] = [];
+  /** Names of images by their addresses: one that is drawn twice is written once. */
+  readonly #images = new Map<string, string>();
   readonly #clips = new Map<string, SvgElement>();
 
   constructor(root: SvgElement) {
@@ -50,14 +55,15 @@ class Page {
   draw(element: SvgElement): void {
     const { name, attributes } = element;
     if (name === "defs") return;
-    if (name !== "g" && name !== "path") {
-      throw new Error(`Cannot write PDF: expected groups and paths, found <${name}>`);
+    if (name !== "g" && name !== "path" && name !== "image") {
+      throw new Error(`Cannot write PDF: expected groups, paths and images, found <${name}>`);
     }
     if (attributes.get("visibility") === "hidden") return;
     this.#content.push("q");
     const transform = attributes.get("transform");
     if (transform !== undefined) this.matrix(numbers(transform));
     if (name === "path") this.#path(attributes);
+    else if (name === "image") this.#image(attributes);
     else this.#group(element);
     this.#content.push("Q");
   }
@@ -127,6 +133,16 @@ class Page {
     this.#content.push(pathOperators(attributes.get("d") ?? ""), paint);
   }
 
+  #image(attributes: ReadonlyMap<string, string>): void {
+    const address = attributes.get("xlink:href") ?? attributes.get("href") ?? "";
+    if (!this.#images.has(address)) this.#images.set(address, `I${this.#images.size}`);
+    const [x, y, width, height] = ["x", "y", "width", "height"]
+      .map((name) => Number(attributes.get(name) ?? 0)) as [number, number, number, number];
+    // PDF draws an image into the square from 0 to 1, its first row at the top
+    this.matrix([width, 0, 0, -height, x, y + height]);
+    this.#content.push(`/${this.#images.get(address)} Do`);
+  }
+
   #opacity(fill: number, stroke: number): void {
     if (fill === 1 && stroke === 1) return;
     const state = `<< /ca ${short(fill)} /CA ${short(stroke)} >>`;
@@ -136,9 +152,12 @@ class Page {
 
   toPdf(width: number, height: number, title: string): Uint8Array {
     const states = [...this.#opacities].map(([state, name]) => `/${name} ${state}`).join(" ");
-    const formAt = 6;
-    const names = this.#forms.map((_, i) => `/X${i} ${formAt + i} 0 R`).join(" ");
-    const infoAt = formAt + this.#forms.length;
+    const formAt = 6, imageAt = formAt + this.#forms.length;
+    const names = [
+      ...this.#forms.map((_, i) => `/X${i} ${formAt + i} 0 R`),
+      ...[...this.#images.values()].map((name, i) => `/${name} ${imageAt + i} 0 R`),
+    ].join(" ");
+    const infoAt = imageAt + this.#images.size;
     const objects: PdfObject[] = [
       "<< /Type /Catalog /Pages 2 0 R >>",
       "<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
@@ -152,14 +171,32 @@ class Page {
           "/Group << /S /Transparency >> /Resources 5 0 R ",
         stream: content,
       })),
+      ...[...this.#images.keys()].map(imageObject),
       `<< /Title <${utf16Hex(title)}> >>`,
     ];
     return assemble(objects, infoAt);
   }
 }
 
-/** A dictionary, or a stream with what its dictionary says besides length and filter. */
-type PdfObject = string | { readonly dictionary: string; readonly stream: string };
+/**
+ * A dictionary, or a stream with what its dictionary says besides length and filter; bytes are
+ * deflated already.
+ */
+type PdfObject = string | { readonly dictionary: string; readonly stream: string | Uint8Array };
+
+/** A PNG's lines are filtered and deflated as PDF has them too: they are not touched. */
+function imageObject(address: string): PdfObject {
+  const png = Uint8Array.fromBase64(
+    address.replaceAll(" ", "").replace(/^data:image\/png;base64,/, ""),
+  );
+  const { width, height, data } = readPngParts(png);
+  return {
+    dictionary: `/Type /XObject /Subtype /Image /Width ${width} /Height ${height} ` +
+      "/ColorSpace /DeviceRGB /BitsPerComponent 8 /DecodeParms " +
+      `<< /Predictor 15 /Colors 3 /BitsPerComponent 8 /Columns ${width} >> `,
+    stream: data,
+  };
+}
 
 /** Lays out numbered objects, the table of their places, and the trailer. */
 function assemble(
@@ -179,7 +216,8 @@ function assemble(
     add(`${i + 1} 0 obj\n`);
     if (typeof object === "string") add(object);
     else {
-      const stream = deflateSync(object.stream);
+      const { stream: held } = object;
+      const stream = typeof held === "string" ? deflateSync(held) : held;
       add(`<< ${object.dictionary}/Length ${stream.length} /Filter /FlateDecode >>\nstream\n`);
       add(stream);
       add("\nendstream");
@@ -238,6 +276,9 @@ function short(value: number): string {
 }
 
 function colour(hex: string): string {
+  if (!/^#[0-9a-f]{6}$/i.test(hex)) {
+    throw new Error(`Cannot write PDF: expected plain colours, found ${hex}`);
+  }
   return [1, 3, 5].map((i) => short(parseInt(hex.slice(i, i + 2), 16) / 255)).join(" ");
 }
 

@@ -1,0 +1,195 @@
+/**
+ * Makes what sections' figures are made of, once, and finds it again: in `made/` of the profile's
+ * results, under a name that is a hash of all that it hangs on.
+ * @module
+ */
+import { join, resolve } from "node:path";
+import type { LabelledImage } from "../data/dataset.ts";
+import { decodeImage } from "../image/image.ts";
+import { unlessMissing, UserError } from "../io/errors.ts";
+import { contentKey, exists, readJson, writeFileAtomic } from "../io/files.ts";
+import { extractFeatures } from "../tokens/extract.ts";
+import { type FeatureRequest, nameFeatures } from "../tokens/request.ts";
+import { FeatureRows } from "../tokens/rows.ts";
+import { readUnreadable } from "../tokens/unreadable.ts";
+import type { ExecuteHooks } from "./execute.ts";
+import type { Making, Materials } from "./making.ts";
+import type { Section } from "./section.ts";
+import { reproduceCommand, type Setup } from "./setup.ts";
+import type { World } from "./world.ts";
+
+/** Folder in the profile's results. */
+const FOLDER = "made";
+
+/** A file of the folder: what was made, and a hash of it. */
+interface Kept {
+  readonly made: unknown;
+  readonly check: string;
+}
+
+/** A section that makes something. */
+type MakingSection = Pick<Section, "name" | "makes">;
+
+/**
+ * What was made of a section's images before: plain data. Nothing is made.
+ * @returns `undefined` where it is not on disk as it would be made now, or its images are not there
+ */
+export async function keptMade(
+  { name, makes }: MakingSection,
+  world: World,
+  setup: Setup,
+): Promise<unknown> {
+  if (!makes?.reads(setup.profile)) return undefined;
+  // images are not looked at for nothing
+  if (!await exists(join(setup.folder, FOLDER, name))) return undefined;
+  const collected = new Collected(world, setup);
+  const planned = await unlessMissing(() => makes.plan(collected));
+  return planned && await readKept(await collected.path(name, planned.parameters));
+}
+
+/**
+ * Makes what a section's figures are made of, or finds it made; embeddings that are missing are made
+ * first. A file that is damaged is made again.
+ * @throws {UserError} where images or backbones are not there, or an image cannot be decoded
+ */
+export async function makeOnce(
+  { name, makes }: MakingSection,
+  world: World,
+  setup: Setup,
+  { onProgress, onWait }: Pick<ExecuteHooks, "onProgress" | "onWait"> = {},
+): Promise<void> {
+  if (!makes?.reads(setup.profile)) return;
+  const collected = new Collected(world, setup);
+  const { parameters, make } = await makes.plan(collected);
+  const { force, skipCorrupt } = setup;
+  if (!force && await readKept(await collected.path(name, parameters)) !== undefined) return;
+  await extractFeatures(collected.requests, {
+    root: world.root,
+    listings: world.listings,
+    folder: setup.tokens,
+    batchSize: setup.batchSize,
+    workers: setup.cores,
+    skipCorrupt,
+    ...(onProgress ? { onProgress } : {}),
+    onWait,
+  });
+  const made = await make();
+  // only now is known which images cannot be decoded
+  const path = await collected.path(name, parameters);
+  await writeFileAtomic(path, JSON.stringify({ made, check: checkOf(made) }) + "\n");
+  world.listings.forget();
+}
+
+/** Says that what a section's figures are made of is not on disk, and what makes it. */
+export function notMade(setup: Setup, name: string): UserError {
+  return new UserError(
+    "missing",
+    `Cannot show ${name}: expected what its figures are made of in ${
+      join(setup.folder, FOLDER, name)
+    }, found none or of other images; run \`${reproduceCommand(setup, [name])}\` first`,
+  );
+}
+
+/** What a file holds, where it is whole. */
+async function readKept(path: string): Promise<unknown> {
+  const kept = await readJson<Kept>(path).catch((error) => {
+    if (error instanceof UserError && error.kind === "damaged") return undefined;
+    throw error;
+  });
+  return kept?.made !== undefined && kept.check === checkOf(kept.made) ? kept.made : undefined;
+}
+
+function checkOf(made: unknown): string {
+  return contentKey([JSON.parse(JSON.stringify(made))]);
+}
+
+/** Hands out materials and notes what they are, which names what is made of them. */
+class Collected implements Materials {
+  readonly profile: Setup["profile"];
+  /** What makes the embeddings that were asked for. */
+  readonly requests: FeatureRequest[] = [];
+  readonly #world: World;
+  readonly #setup: Setup;
+  /** Keys of lists of images and of sets of features, in the order in which they were asked for. */
+  readonly #lists: string[] = [];
+  readonly #features: string[] = [];
+
+  constructor(world: World, setup: Setup) {
+    this.profile = setup.profile;
+    this.#world = world;
+    this.#setup = setup;
+  }
+
+  async images(...[spec, label]: Parameters<Materials["images"]>) {
+    const { listings } = this.#world;
+    const sources = spec.sources.filter((source) => source.label === label);
+    const lists = [];
+    for (const source of sources) {
+      const images = await listings.images(source, spec.name);
+      this.#lists.push((await listings.look(images)).key);
+      lists.push(images);
+    }
+    return lists;
+  }
+
+  async decode({ path }: LabelledImage) {
+    try {
+      return await decodeImage(resolve(this.#world.root, path));
+    } catch (error) {
+      if (this.#setup.skipCorrupt && error instanceof UserError) return undefined;
+      throw error;
+    }
+  }
+
+  async resolutionPx(backbone: string) {
+    return (await this.#world.backbone(backbone)).architecture.resolutionPx;
+  }
+
+  async embeddings(...[lists, name]: Parameters<Materials["embeddings"]>) {
+    const { listings } = this.#world;
+    const { seed, tokens: folder } = this.#setup;
+    const backbone = (await this.#world.backbone(name)).at("embedding");
+    const size = backbone.architecture.resolutionPx;
+    const transform = this.#world.viewTransform("center", size);
+    const requests = lists.map((images): FeatureRequest => ({
+      images,
+      generator: images[0]!.label === 0 ? "real" : "generated",
+      transform,
+      seed,
+      epoch: 0,
+      backbones: [backbone],
+    }));
+    const keys = (await nameFeatures(requests, listings)).flat();
+    this.requests.push(...requests);
+    this.#features.push(...keys);
+    return {
+      async read(list: number) {
+        using rows = await FeatureRows.open(folder, [keys[list]!]);
+        const without = new Set(await readUnreadable(folder, keys[list]!));
+        const [batch] = rows.batches(rows.count);
+        return {
+          images: lists[list]!.filter((_, i) => !without.has(i)),
+          rows: batch!.tokens,
+          width: rows.blocks * rows.width,
+        };
+      },
+    };
+  }
+
+  /** File of what is made of all that was asked for. */
+  async path(section: string, parameters: readonly unknown[]): Promise<string> {
+    const { tokens, skipCorrupt, folder } = this.#setup;
+    const unreadable = [];
+    for (const key of this.#features) unreadable.push(await readUnreadable(tokens, key));
+    const name = contentKey([
+      ...[parameters, this.#lists, this.#features],
+      skipCorrupt ? unreadable : [],
+    ]);
+    return join(folder, FOLDER, section, `${name}.json`);
+  }
+}
+
+/** Types a making; returns it as it is. */
+export function defineMaking<Made>(making: Making<Made>): Making {
+  return making;
+}

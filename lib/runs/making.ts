@@ -1,0 +1,83 @@
+/**
+ * What figures are made of beside rows of scores, where that takes work: images, and embeddings of
+ * their centre crops. A section says what it reads and how it is made; `made.ts` makes it once and
+ * keeps it.
+ * @module
+ */
+import type { DatasetSpec, Label, LabelledImage } from "../data/dataset.ts";
+import type { RgbImage } from "../image/image.ts";
+import { randomStream } from "../random.ts";
+import type { Profile } from "./profile.ts";
+
+/** How the data of a section's figures is made of images. */
+export interface Making<Made = unknown> {
+  /** What of a profile it is made of; `undefined` where the profile has nothing to make it of. */
+  reads(profile: Profile): MaterialNames | undefined;
+  /**
+   * Asks for all that it is made of, and makes nothing yet: what was asked for, and the parameters,
+   * name what is kept.
+   * @throws {UserError} of kind `missing`, where images are not there
+   */
+  plan(materials: Materials): Promise<PlannedMaking<Made>>;
+}
+
+/** What has to be on disk: said before long work starts. */
+export interface MaterialNames {
+  readonly sets: readonly DatasetSpec[];
+  readonly backbones: readonly string[];
+}
+
+/** A making whose materials are known. */
+export interface PlannedMaking<Made = unknown> {
+  /** All that it hangs on besides its images: sizes, counts, a version of its code; plain data. */
+  readonly parameters: readonly unknown[];
+  /** Makes it: plain data, as JSON holds it. Embeddings can be read by now. */
+  make(): Promise<Made>;
+}
+
+/** What figures can be made of. */
+export interface Materials {
+  readonly profile: Profile;
+  /**
+   * A set's images of one label, a list for each of its sources; the set and what is in it become part
+   * of the name.
+   * @throws {UserError} where they are not there
+   */
+  images(spec: DatasetSpec, label: Label): Promise<readonly (readonly LabelledImage[])[]>;
+  /**
+   * An image of the data root.
+   * @returns `undefined` where it cannot be decoded and such images are left out
+   * @throws {UserError} where it cannot be decoded otherwise
+   */
+  decode(image: LabelledImage): Promise<RgbImage | undefined>;
+  /**
+   * Embeddings of the centre crops of lists of images: those of a set's whole lists are the very ones
+   * that runs read.
+   */
+  embeddings(lists: readonly (readonly LabelledImage[])[], backbone: string): Promise<Embeddings>;
+  /** Side of the crops that a backbone takes, in pixels. */
+  resolutionPx(backbone: string): Promise<number>;
+}
+
+/** Embeddings of lists of images, read list by list. */
+export interface Embeddings {
+  /** Reads those of a list, by its number; only when they are made. */
+  read(list: number): Promise<EmbeddedImages>;
+}
+
+/** Images and their embeddings. */
+export interface EmbeddedImages {
+  /** Those that could be decoded, in their order. */
+  readonly images: readonly LabelledImage[];
+  /** float32 [images, width], row-major. */
+  readonly rows: Float32Array;
+  /** Length of an embedding (d). */
+  readonly width: number;
+}
+
+/** Some of a list, drawn at random but always the same, in their order; all where there are no more. */
+export function drawSome<T>(list: readonly T[], count: number, ...name: readonly string[]): T[] {
+  if (list.length <= count) return [...list];
+  const chosen = randomStream(0, ...name).permutation(list.length).subarray(0, count);
+  return [...chosen].sort((a, b) => a - b).map((place) => list[place]!);
+}

@@ -3,7 +3,7 @@
  * @module
  */
 import type { GraphBuilder } from "../../onnx/graph.ts";
-import type { ElementType, Value } from "../../onnx/values.ts";
+import type { Value } from "../../onnx/values.ts";
 import { type Arithmetic, STORED_TYPES } from "../network.ts";
 import { poolingOf, trimmedShape, type VitArchitecture } from "./architecture.ts";
 import type { VitWeights } from "./weights.ts";

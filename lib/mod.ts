@@ -91,6 +91,7 @@ export { tableToLatex } from "./report/write/latex.ts";
 export { tableToMarkdown } from "./report/write/markdown.ts";
 export { type RenderedFigure, renderFigure } from "./report/write/render.ts";
 export type { EvaluationConfig, RunConfig, RunRow } from "./runs/config.ts";
+export type { ScoreSample } from "./runs/sample.ts";
 export {
   type Evaluation,
   RecordStore,

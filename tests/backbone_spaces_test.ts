@@ -422,7 +422,7 @@ Deno.test("what a training script saves beside a network is not imported", async
   assert.deepEqual([...header.tensors.keys()].sort(), [...found.keys()].sort());
 });
 
-const ARCHIVES = ["lgrad_classifier.pth", "dmid.pth"] as const;
+const ARCHIVES = ["lgrad_classifier.pth", "dmid.pth", "wang.pth"] as const;
 
 for (const name of ARCHIVES) {
   Deno.test(`the network in ${name} is imported, whatever it was saved under`, async () => {

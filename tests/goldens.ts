@@ -33,6 +33,7 @@ export const EXPECTED_GOLDENS: readonly string[] = [
   "ufd.safetensors",
   "ufd_oracle.json",
   "ufd_schedule.json",
+  "wang.pth",
   ...Deno.env.has("RINE_GOLDENS") ? [] : [
     "head_ablate_contrastive.safetensors",
     "head_ablate_intermediate.safetensors",

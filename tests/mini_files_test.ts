@@ -206,11 +206,12 @@ Deno.test("a link to a folder that somebody put among a world's stays when its f
 
 Deno.test("mini backbones of another version or seed are made anew", async () => {
   const root = temporaryFolder();
-  const paths = ["Mini-L-8", "Mini-B-16"].map((name) =>
+  const paths = ["Mini-L-8", "Mini-B-16", "Mini-L-8 random", "Mini-B-16 random"].map((name) =>
     join(root, "backbones", name, "model.safetensors")
   );
   await writeSafetensors(paths[0]!, [], { version: "5", seed: "7" });
   await writeSafetensors(paths[1]!, [], { version: "6", seed: "8" });
+  await writeSafetensors(paths[2]!, [], { version: "6", seed: "8" });
   assert.deepEqual(await makeMiniBackbones({ root, seed: 7 }), paths);
   for (const path of paths) {
     const { metadata, tensors } = await readSafetensorsHeader(path);

@@ -56,12 +56,16 @@ Deno.test("the notebooks carry no outputs, are formatted, and every cell has rig
   assert.match(await checkNotebooks(), new RegExp(`^${PATHS.length} notebooks carry no outputs`));
 });
 
-Deno.test("every section of the paper has a notebook, and only sections have one", () => {
-  const sections = EXPERIMENTS.sections.map(({ name }) => name).filter((name) =>
-    name !== "appendix"
-  ) as string[];
+Deno.test("every section of RINE's paper has a notebook, UFD's have one together, and nothing else has", async () => {
+  const sections = EXPERIMENTS.sections.filter(({ paper, name }) =>
+    paper === "rine" && name !== "appendix"
+  ).map(({ name }): string => name);
+  const script = await notebookScript(PATHS.find((path) => path.endsWith("_ufd.ipynb"))!);
+  for (const { paper, name } of EXPERIMENTS.sections) {
+    if (paper === "ufd") assert.ok(script.includes(`session.report("${name}")`), name);
+  }
   const own = NAMES.map((name) => name.replace(/^\d\d_/, ""));
-  assert.deepEqual(own.toSorted(), [...sections, "start_here", "published"].toSorted());
+  assert.deepEqual(own.toSorted(), [...sections, "start_here", "published", "ufd"].toSorted());
   assert.equal(NAMES[0], "00_start_here");
 });
 

@@ -203,5 +203,7 @@ Deno.test("costs of the mini profile are reckoned with its backbones' sizes, cla
   assert.deepEqual(mini.backboneSizes, {
     "Mini-L/8": { blocks: 8, width: 128, length: 8 * 8 + 1 },
     "Mini-B/16": { blocks: 4, width: 128, length: 4 * 4 + 1 },
+    "Mini-L/8 random": { blocks: 8, width: 128, length: 8 * 8 + 1 },
+    "Mini-B/16 random": { blocks: 4, width: 128, length: 4 * 4 + 1 },
   });
 });

@@ -55,7 +55,12 @@ export class OpenedWorld implements AsyncDisposable {
       if (world.backbones.has(name) || this.#further.has(name)) continue;
       this.#further.set(name, await openBackbone(name, { folder, device, precision }));
     }
-    return { ...world, backbones: new Map([...world.backbones, ...this.#further]) };
+    const further = this.#further;
+    return {
+      ...world,
+      backbones: new Map([...world.backbones, ...further]),
+      backbone: async (name) => further.get(name) ?? await world.backbone(name),
+    };
   }
 
   /** Closes the backbones. */

@@ -110,7 +110,10 @@ export class Session<Name extends string = string> implements AsyncDisposable {
       if (!shown) throw notMade(setup, name);
       const { scored } = shown;
       const own = scored ? { ...shown, scored: scored.filter(({ row }) => where(row)) } : shown;
-      return showingReport(underConditions(reportOf(section, own), setup), setup.theme);
+      return showingReport(
+        underConditions(reportOf(section, own), setup, section.paper),
+        setup.theme,
+      );
     });
   }
 

@@ -6,7 +6,7 @@ import { listImages } from "../../data/dataset.ts";
 import { unlessMissing } from "../../io/errors.ts";
 import type { RunRow } from "../../runs/config.ts";
 import type { Profile } from "../../runs/profile.ts";
-import type { SectionReport } from "../../runs/section.ts";
+import type { PaperName, SectionReport } from "../../runs/section.ts";
 import { reproduceCommand, type Setup } from "../../runs/setup.ts";
 
 /**
@@ -78,15 +78,20 @@ export function seedsRemark(rows: readonly RunRow[], shown: keyof typeof SEEDS_S
   return size < 2 ? "" : ` ${SEEDS_SHOWN[shown](size)}.`;
 }
 
-/** A section's tables and figures, whose captions say which conditions are not the usual ones. */
+/**
+ * A section's tables and figures, whose captions say which conditions are not the usual ones.
+ * @param paper that the section is of: protocol and engine are RINE's alone
+ */
 export function underConditions(
   { tables, figures }: SectionReport,
   { engine, precision, protocol }: Pick<Setup, "engine" | "precision" | "protocol">,
+  paper: PaperName = "rine",
 ): SectionReport {
+  const isRine = paper === "rine";
   const says = [
-    ...(protocol === "released" ? [] : ["images treated as the paper's text says"]),
+    ...(isRine && protocol !== "released" ? ["images treated as the paper's text says"] : []),
     ...(precision === "full" ? [] : [`backbones in ${precision}`]),
-    ...(engine === "onnx" ? [] : [`heads trained by ${engine}`]),
+    ...(isRine && engine !== "onnx" ? [`heads trained by ${engine}`] : []),
   ].join("; ");
   if (says === "") return { tables, figures };
   const remark = ` ${says[0]!.toUpperCase()}${says.slice(1)}.`;

@@ -80,7 +80,10 @@ export async function reportSections(
     const makePoints = one.line !== undefined;
     const shown = await shownOf(setup, one, { pointsOf, makePoints, world });
     if (!shown) continue;
-    reports.push({ ...one, report: underConditions(reportOf(one.section, shown), setup) });
+    reports.push({
+      ...one,
+      report: underConditions(reportOf(one.section, shown), setup, one.section.paper),
+    });
   }
   return reports;
 }

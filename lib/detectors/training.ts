@@ -9,6 +9,7 @@ import { exists, removeIfThere } from "../io/files.ts";
 import {
   checkpointPath,
   type EpochLog,
+  type FailedHead,
   type HeadToTrain,
   statePath,
   type TrainedHead,
@@ -31,6 +32,29 @@ export async function finishedTraining(
   // left by a process that was killed between its last head and this
   await removeIfThere(join(folder, statePath(key)));
   return JSON.parse(metadata["training"]!) as TrainedHead;
+}
+
+/**
+ * Trains those heads of which not all that is wanted is on disk.
+ * @param load reads a checkpoint, and so finds what is damaged
+ * @param train trains the others together; what came of each, by its key
+ * @returns for each head, what its training said
+ */
+export async function trainUnfinished(
+  heads: readonly HeadToTrain[],
+  folder: string,
+  load: Parameters<typeof finishedTraining>[2],
+  train: (waiting: readonly HeadToTrain[]) => Promise<Map<string, TrainedHead | FailedHead>>,
+): Promise<(TrainedHead | FailedHead)[]> {
+  const finished: (TrainedHead | FailedHead | undefined)[] = await Promise.all(
+    heads.map((head) => finishedTraining(head, folder, load)),
+  );
+  const waiting = heads.filter((_, i) => !finished[i]);
+  if (waiting.length > 0) {
+    const trained = await train(waiting);
+    heads.forEach((head, i) => finished[i] ??= trained.get(head.key));
+  }
+  return finished as (TrainedHead | FailedHead)[];
 }
 
 /**

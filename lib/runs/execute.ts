@@ -11,7 +11,6 @@ import { exists, removeIfThere } from "../io/files.ts";
 import { withLock } from "../io/lock.ts";
 import type { OnProgress } from "../io/progress.ts";
 import { WorkerPool } from "../io/worker_pool.ts";
-import { extractFeatures } from "../tokens/extract.ts";
 import { type Made, madeOf, VERSIONS } from "../tokens/made.ts";
 import { type FeatureSet, findFeatures } from "../tokens/store.ts";
 import type { RunConfig, RunRow } from "./config.ts";
@@ -27,16 +26,14 @@ import {
 import { keysOf, type Plan, type PlannedRun, planRuns, requestsOf } from "./plan.ts";
 import { RecordStore, rowsOf, type RunRecord } from "./record.ts";
 import { removeScores } from "./scores.ts";
+import { extractInWorld, type WorkHooks } from "./extraction.ts";
 import type { Setup } from "./setup.ts";
 import { findRecord } from "./status.ts";
 import type { HeadResult, HeadsJob } from "./worker.ts";
 import type { World } from "./world.ts";
 
 /** Who is told of work, and what a command has done of it already. */
-export interface ExecuteHooks {
-  readonly onProgress?: OnProgress;
-  /** Told that another process works in the same folder and is waited for. */
-  readonly onWait?: (() => void) | undefined;
+export interface ExecuteHooks extends WorkHooks {
   /** Trainings that were forced already: heads that several sections try are trained once. */
   readonly forced?: Set<string>;
 }
@@ -58,8 +55,9 @@ export async function execute(
   configs: readonly RunConfig[],
   world: World,
   setup: Setup,
-  { onProgress, onWait, forced }: ExecuteHooks = {},
+  hooks: ExecuteHooks = {},
 ): Promise<Executed> {
+  const { onProgress, onWait, forced } = hooks;
   const { force, skipCorrupt } = setup;
   const store = new RecordStore(setup.folder);
   let { runs, requests } = await planRuns(configs, world, setup);
@@ -73,16 +71,7 @@ export async function execute(
   };
   let waiting = await waitingRuns();
   if (waiting.length > 0) {
-    await extractFeatures(requestsOf(waiting, requests), {
-      root: world.root,
-      listings: world.listings,
-      folder: setup.tokens,
-      batchSize: setup.batchSize,
-      workers: setup.cores,
-      skipCorrupt,
-      ...(onProgress ? { onProgress } : {}),
-      onWait,
-    });
+    await extractInWorld(requestsOf(waiting, requests), world, setup, hooks);
     // it may have taken long enough for somebody to change images
     world.listings.forget();
     if (skipCorrupt) {

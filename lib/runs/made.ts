@@ -8,11 +8,10 @@ import type { LabelledImage } from "../data/dataset.ts";
 import { decodeImage } from "../image/image.ts";
 import { unlessMissing, UserError } from "../io/errors.ts";
 import { contentKey, exists, readJson, writeFileAtomic } from "../io/files.ts";
-import { extractFeatures } from "../tokens/extract.ts";
 import { type FeatureRequest, nameFeatures } from "../tokens/request.ts";
 import { FeatureRows } from "../tokens/rows.ts";
 import { readUnreadable } from "../tokens/unreadable.ts";
-import type { ExecuteHooks } from "./execute.ts";
+import { extractInWorld, type WorkHooks } from "./extraction.ts";
 import type { Making, Materials } from "./making.ts";
 import type { Section } from "./section.ts";
 import { reproduceCommand, type Setup } from "./setup.ts";
@@ -56,23 +55,13 @@ export async function makeOnce(
   { name, makes }: MakingSection,
   world: World,
   setup: Setup,
-  { onProgress, onWait }: Pick<ExecuteHooks, "onProgress" | "onWait"> = {},
+  hooks: WorkHooks = {},
 ): Promise<void> {
   if (!makes?.reads(setup.profile)) return;
   const collected = new Collected(world, setup);
   const { parameters, make } = await makes.plan(collected);
-  const { force, skipCorrupt } = setup;
-  if (!force && await readKept(await collected.path(name, parameters)) !== undefined) return;
-  await extractFeatures(collected.requests, {
-    root: world.root,
-    listings: world.listings,
-    folder: setup.tokens,
-    batchSize: setup.batchSize,
-    workers: setup.cores,
-    skipCorrupt,
-    ...(onProgress ? { onProgress } : {}),
-    onWait,
-  });
+  if (!setup.force && await readKept(await collected.path(name, parameters)) !== undefined) return;
+  await extractInWorld(collected.requests, world, setup, hooks);
   const made = await make();
   // only now is known which images cannot be decoded
   const path = await collected.path(name, parameters);

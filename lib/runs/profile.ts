@@ -3,6 +3,7 @@
  * @module
  */
 import type { DatasetSpec, Source } from "../data/dataset.ts";
+import type { Augmentation } from "../image/augment.ts";
 import type { OnProgress } from "../io/progress.ts";
 import type { ScoreSample } from "./sample.ts";
 import type { Selection } from "./select.ts";
@@ -65,6 +66,12 @@ export interface FeatureSpace {
   readonly title: string;
 }
 
+/** How training images are varied; the protocol says how qualities are drawn. */
+export interface AugmentationRounds extends Omit<Augmentation, "protocol"> {
+  /** Augmentations of each image; epochs beyond as many see them again in the same order. */
+  readonly augmentations: number;
+}
+
 /** What the sections of UFD's paper run over. Paper: Ojha, Li & Lee, CVPR 2023. */
 export interface UfdProtocol {
   /** Backbone of all sections but the one that compares feature spaces. */
@@ -90,17 +97,9 @@ export interface UfdProtocol {
     readonly smallestRate: number;
   };
   /** What the probe's training images go through. */
-  readonly augmentation: {
+  readonly augmentation: AugmentationRounds & {
     /** Short side that images are resized to first, in pixels. */
     readonly shortSidePx: number;
-    readonly blurProbability: number;
-    readonly blurSigmaPx: readonly [number, number];
-    readonly jpegProbability: number;
-    /** A whole number from the first to the second. */
-    readonly jpegQualities: readonly [number, number];
-    readonly flipProbability: number;
-    /** Augmentations of each image; epochs beyond as many see them again in the same order. */
-    readonly augmentations: number;
   };
   /** Images in the bank of neighbours, half of them real, in Figure 8; all of them come last. */
   readonly bankImages: readonly number[];
@@ -150,16 +149,9 @@ export interface Profile {
   /** Values of the LDM trainings of §5.8. */
   readonly ldmGrid: GridValues;
   /** Common to all trainings. */
-  readonly training: {
+  readonly training: AugmentationRounds & {
     readonly batchSize: number;
     readonly learningRate: number;
-    readonly blurProbability: number;
-    readonly blurSigmaPx: readonly [number, number];
-    readonly jpegProbability: number;
-    readonly jpegQualities: readonly [number, number];
-    readonly flipProbability: number;
-    /** Augmentations of each image; epochs beyond as many see them again in the same order. */
-    readonly augmentations: number;
   };
   /** §5.6: the share of images perturbed, and the side that perturbed ones are resized to. */
   readonly perturbation: { readonly probability: number; readonly resizePx: number };

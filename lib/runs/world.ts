@@ -79,8 +79,9 @@ export async function openMadeWorld(
 ): Promise<World> {
   const folder = join(root, "backbones");
   const backbones = new Map<string, Backbone>();
+  const open = (name: string) => openBackbone(name, { folder, device, precision });
   for (const name of new Set([...profile.backbones, ...further])) {
-    backbones.set(name, await openBackbone(name, { folder, device, precision }));
+    backbones.set(name, await open(name));
   }
   const names = backboneNames(profile, further);
   return {
@@ -93,10 +94,10 @@ export async function openMadeWorld(
       [...profile.testSets, ...profile.synthbusterSets].map((spec) => [spec.name, spec]),
     ),
     async backbone(name) {
-      const open = backbones.get(name);
-      if (open) return open;
+      const known = backbones.get(name);
+      if (known) return known;
       if (!names.includes(name)) throw unknownOf("backbone", names, name);
-      const opened = await openBackbone(name, { folder, device, precision });
+      const opened = await open(name);
       // somebody else may have opened it meanwhile
       const first = backbones.get(name);
       if (first) await opened[Symbol.asyncDispose]();
@@ -151,12 +152,13 @@ export function augmentationsOf(
 }
 
 function trainingView(
-  { name, training, ufd }: Profile,
+  profile: Profile,
   protocol: Protocol,
   images: TrainingImages,
   size: number,
 ): TrainingView {
-  const rounds = augmentationsOf({ training, ...(ufd ? { ufd } : {}) }, images);
+  const { name, training, ufd } = profile;
+  const rounds = augmentationsOf(profile, images);
   if (images === "plain") {
     return { transform: { kind: "center", size }, augmentations: rounds };
   }

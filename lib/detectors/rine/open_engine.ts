@@ -3,6 +3,7 @@
  * @module
  */
 import { UserError } from "../../io/errors.ts";
+import { Shared } from "../../io/shared.ts";
 import type { Device } from "../../onnx/session.ts";
 import type { EngineName } from "../detector.ts";
 import type { HeadEngine } from "./engine.ts";
@@ -55,7 +56,7 @@ export interface HeldEngine {
   release(): Promise<void>;
 }
 
-const held = new Map<string, { readonly opening: Promise<HeadEngine>; users: number }>();
+const engines = new Shared<HeadEngine>();
 
 /**
  * An engine that all who ask for the same share: heads of one architecture then share a session.
@@ -65,22 +66,6 @@ export async function holdEngine(
   { engine: name, ...options }: EngineOptions & { readonly engine: EngineName },
 ): Promise<HeldEngine> {
   const key = JSON.stringify([name, options.device, options.threads]);
-  let shared = held.get(key);
-  if (!shared) held.set(key, shared = { opening: openEngine(name, options), users: 0 });
-  const mine = shared;
-  mine.users++;
-  let isHeld = true;
-  const release = async () => {
-    if (!isHeld) return;
-    isHeld = false;
-    if (--mine.users > 0) return;
-    if (held.get(key) === mine) held.delete(key);
-    await (await mine.opening.catch(() => undefined))?.dispose();
-  };
-  try {
-    return { engine: await mine.opening, release };
-  } catch (error) {
-    await release();
-    throw error;
-  }
+  const { value: engine, release } = await engines.hold(key, () => openEngine(name, options));
+  return { engine, release };
 }

@@ -29,7 +29,7 @@ import {
 import { type HeadEngine, type HeadTrainer, initialState } from "./engine.ts";
 import { architectureOf, describeRineHead, readRineHead, type RineHead } from "./head.ts";
 import { holdEngine } from "./open_engine.ts";
-import { finishedTraining, validationOf } from "../training.ts";
+import { trainUnfinished, validationOf } from "../training.ts";
 
 /** Rows that go through heads at once where nothing is learned. */
 const PREDICTION_BATCH = 256;
@@ -89,15 +89,12 @@ export async function trainWith(
   features: TrainingFeatures,
   track: Track,
 ): Promise<(TrainedHead | FailedHead)[]> {
-  const finished: (TrainedHead | FailedHead | undefined)[] = await Promise.all(
-    heads.map((head) => finishedTraining(head, track.folder, loadCheckpoint)),
+  return await trainUnfinished(
+    heads,
+    track.folder,
+    loadCheckpoint,
+    (waiting) => trainTogether(waiting, features, track),
   );
-  const waiting = heads.filter((_, i) => !finished[i]);
-  if (waiting.length > 0) {
-    const trained = await trainTogether(waiting, features, track);
-    heads.forEach((head, i) => finished[i] ??= trained.get(head.key));
-  }
-  return finished as (TrainedHead | FailedHead)[];
 }
 
 async function trainTogether(

@@ -11,6 +11,7 @@ import {
   toFloat32,
   writeLargeSafetensors,
 } from "../../io/safetensors.ts";
+import { Shared } from "../../io/shared.ts";
 import { FeatureRows } from "../../tokens/rows.ts";
 import type { Compute } from "../detector.ts";
 import { type Nearest, normalizedRows, Searcher, SLAB_ROWS, type Slabs } from "./search.ts";
@@ -196,7 +197,7 @@ function isSame(a: Float32Array, b: Float32Array): boolean {
   return a.length === b.length && a.every((value, i) => value === b[i]);
 }
 
-const held = new Map<string, { readonly opening: Promise<Bank>; users: number }>();
+const banks = new Shared<Bank>();
 
 /** A bank that all who search it share, and what lets go of it; the last who does frees it. */
 export async function holdBank(
@@ -205,24 +206,7 @@ export async function holdBank(
   compute: Compute,
 ): Promise<{ readonly bank: Bank; release(): Promise<void> }> {
   const key = JSON.stringify([path, compute.device, compute.threads]);
-  let shared = held.get(key);
-  if (!shared) held.set(key, shared = { opening: Bank.open(path, compute), users: 0 });
-  const mine = shared;
-  mine.users++;
-  let isHeld = true;
-  const release = async () => {
-    if (!isHeld) return;
-    isHeld = false;
-    if (--mine.users > 0) return;
-    if (held.get(key) === mine) held.delete(key);
-    await (await mine.opening.catch(() => undefined))?.dispose();
-  };
-  try {
-    const bank = await mine.opening;
-    bank.largestK = Math.max(bank.largestK, k);
-    return { bank, release };
-  } catch (error) {
-    await release();
-    throw error;
-  }
+  const { value: bank, release } = await banks.hold(key, () => Bank.open(path, compute));
+  bank.largestK = Math.max(bank.largestK, k);
+  return { bank, release };
 }

@@ -21,7 +21,7 @@ import {
   type TrainingContext,
   type TrainingFeatures,
 } from "../detector.ts";
-import { finishedTraining, loadKept, validationOf } from "../training.ts";
+import { loadKept, trainUnfinished, validationOf } from "../training.ts";
 import { afterEpoch, dropped, FIRST_PHASE, type Phase } from "./early_stopping.ts";
 import { loadProbeFile, probeLogits } from "./probe.ts";
 import { describeProbeHead, type ProbeHead, readProbeHead } from "./probe_head.ts";
@@ -82,15 +82,12 @@ export async function trainProbes(
   features: TrainingFeatures,
   context: TrainingContext,
 ): Promise<(TrainedHead | FailedHead)[]> {
-  const finished: (TrainedHead | FailedHead | undefined)[] = await Promise.all(
-    heads.map((head) => finishedTraining(head, context.folder, loadProbeFile)),
+  return await trainUnfinished(
+    heads,
+    context.folder,
+    loadProbeFile,
+    (waiting) => trainTogether(waiting, features, context),
   );
-  const waiting = heads.filter((_, i) => !finished[i]);
-  if (waiting.length > 0) {
-    const trained = await trainTogether(waiting, features, context);
-    heads.forEach((head, i) => finished[i] ??= trained.get(head.key));
-  }
-  return finished as (TrainedHead | FailedHead)[];
 }
 
 async function trainTogether(

@@ -1,0 +1,38 @@
+/**
+ * Makes the features that runs and figures read, as a setup says.
+ * @module
+ */
+import type { OnProgress } from "../io/progress.ts";
+import { extractFeatures } from "../tokens/extract.ts";
+import type { FeatureRequest } from "../tokens/request.ts";
+import type { Setup } from "./setup.ts";
+import type { World } from "./world.ts";
+
+/** Who is told of work. */
+export interface WorkHooks {
+  readonly onProgress?: OnProgress;
+  /** Told that another process works in the same folder and is waited for. */
+  readonly onWait?: (() => void) | undefined;
+}
+
+/**
+ * Makes features that are not on disk in the setup's folder of them.
+ * @throws {UserError} where an image cannot be decoded and is not to be left out
+ */
+export async function extractInWorld(
+  requests: readonly FeatureRequest[],
+  { root, listings }: World,
+  { tokens: folder, batchSize, cores: workers, skipCorrupt }: Setup,
+  { onProgress, onWait }: WorkHooks,
+): Promise<void> {
+  await extractFeatures(requests, {
+    root,
+    listings,
+    folder,
+    batchSize,
+    workers,
+    skipCorrupt,
+    ...(onProgress ? { onProgress } : {}),
+    onWait,
+  });
+}

@@ -70,13 +70,13 @@ async function tokensOf(
   data: Uint8Array | Float32Array,
 ): Promise<Float32Array> {
   const { header: { path }, architecture: { resolutionPx: size } } = weights;
-  const graph = buildVitGraph(weights, { tap, input, compute });
+  const graph = buildVitGraph(weights, { taps: [tap], input, compute });
   const session = await openSession(graph, { weightsFolder: dirname(path), threads: 1 });
   const count = data.length / (3 * size * size);
   const images = input === "rgb"
     ? ortTensor("uint8", data, [count, size, size, 3])
     : ortTensor("float32", data, [count, 3, size, size]);
-  const { tokens } = await session.run({ images });
+  const { [tap]: tokens } = await session.run({ images });
   const { dims, data: values } = tokens!;
   assert.deepEqual(dims, [count, weights.architecture.blocks, weights.architecture.width]);
   await session.release();

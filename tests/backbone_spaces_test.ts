@@ -97,7 +97,7 @@ Deno.test("torchvision's ViT has its numbers at each tap, under both of its name
       ["image", "patch", "blocks", "width", "heads", "mlp"].map(size),
     );
     for (const [tap, name] of VIT_EXPECTED) {
-      const graph = buildVitGraph(weights, { tap, input: "pixels", compute: "float32" });
+      const graph = buildVitGraph(weights, { taps: [tap], input: "pixels", compute: "float32" });
       const [found] = Object.values(await run(graph, path, tensor("pixels")));
       assertEqual(found!, tensor(name));
     }

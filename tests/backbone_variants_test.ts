@@ -262,7 +262,7 @@ async function assertEqualsNaive(weights: VitWeights): Promise<void> {
     assert.equal(flat.length, sizes ? 2 * sizes.blocks * sizes.width : 0, tap);
     if (!sizes) continue;
     const graph = buildVitGraph(weights, {
-      tap,
+      taps: [tap],
       input: "pixels",
       compute: "float32",
     });

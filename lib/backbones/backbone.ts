@@ -118,6 +118,14 @@ export interface Backbone extends AsyncDisposable {
    */
   featuresOfCrops(rgb: Uint8Array, count: number): Promise<Tensor>;
   /**
+   * Features of the same crops at several taps in one pass through the network. Bit for bit those of
+   * each tap alone, unless `patches` is among several: they need more of the last block.
+   * @param rgb uint8 [count, R, R, 3]
+   * @returns for each tap, float32 [count, blocks, width] in its own sizes
+   * @throws {UserError} where there are more or fewer bytes than that, or a tap is not to be had
+   */
+  featuresAt(taps: readonly Tap[], rgb: Uint8Array, count: number): Promise<Tensor[]>;
+  /**
    * Features of images of any size, by their centre crops.
    * @returns float32 [images, blocks, width], in the sizes of its tap
    * @throws {UserError} where one is no image

@@ -47,11 +47,11 @@ export interface Network {
   /** Sizes of the features of one crop at each tap that it has, the default first. */
   readonly featureSizes: { readonly [tap in Tap]?: FeatureSizes };
   /**
-   * An ONNX model that takes `images`, uint8 [N, R, R, 3], and has one output, float32, of as many
-   * values for each crop as its features have.
+   * An ONNX model that takes `images`, uint8 [N, R, R, 3], and has an output for each tap, named by
+   * it, float32, of as many values for each crop as its features have.
    * @param weightsFile name of the file in the folder that the session is opened with
    */
-  graph(tap: Tap, compute: Arithmetic, weightsFile: string): Uint8Array;
+  graph(taps: readonly Tap[], compute: Arithmetic, weightsFile: string): Uint8Array;
 }
 
 /** SHA-256 of a weights file, hexadecimal: what the file is, wherever it lies. */
@@ -72,7 +72,8 @@ export class NetworkBackbone implements Backbone {
   readonly #network: Network;
   readonly #options: BackboneOptions;
   readonly #hash: Lazy<string>;
-  readonly #session: Lazy<Session> = new Lazy(() => this.#openSession());
+  /** By the taps that one pass reads, with commas between. */
+  readonly #sessions = new Map<string, Lazy<Session>>();
 
   /**
    * Opens no session yet.
@@ -87,21 +88,12 @@ export class NetworkBackbone implements Backbone {
   ) {
     const taps = Object.keys(network.featureSizes) as Tap[];
     const { tap = taps[0]!, precision = "full", device = "cpu" } = options;
-    const featureSizes = network.featureSizes[tap];
-    if (!featureSizes) {
-      throw new UserError(
-        "usage",
-        `Cannot read ${name} at ${tap}: expected ${
-          taps.join(" or ")
-        }, which is all that the weights in ${network.weightsFile} give`,
-      );
-    }
     this.name = name;
     this.tap = tap;
     this.precision = precision;
     this.device = device;
     this.taps = taps;
-    this.featureSizes = featureSizes;
+    this.featureSizes = sizesAt(tap, name, network);
     this.#network = network;
     this.#options = options;
     this.#hash = hash;
@@ -135,8 +127,12 @@ export class NetworkBackbone implements Backbone {
   }
 
   async featuresOfCrops(rgb: Uint8Array, count: number): Promise<Tensor> {
+    const [features] = await this.featuresAt([this.tap], rgb, count);
+    return features!;
+  }
+
+  async featuresAt(taps: readonly Tap[], rgb: Uint8Array, count: number): Promise<Tensor[]> {
     const { resolutionPx } = this.architecture;
-    const { blocks, width } = this.featureSizes;
     const cropBytes = resolutionPx * resolutionPx * 3;
     if (rgb.length !== count * cropBytes) {
       throw new UserError(
@@ -146,18 +142,23 @@ export class NetworkBackbone implements Backbone {
         } bytes for ${count} crops of ${resolutionPx} px, found ${rgb.length}`,
       );
     }
-    const session = await this.#session.get();
-    const data = new Float32Array(count * blocks * width);
+    const session = await this.#session(taps).get();
+    const features = taps.map((tap) => {
+      const { blocks, width } = sizesAt(tap, this.name, this.#network);
+      return tensor(new Float32Array(count * blocks * width), [count, blocks, width]);
+    });
     // int8 products take one scale from all activations at once: a crop with others would not have
     // the features that it has alone
     const step = this.precision === "int8" ? 1 : Math.max(1, count);
     for (let first = 0; first < count; first += step) {
       const crops = rgb.subarray(first * cropBytes, (first + step) * cropBytes);
       const images = ortTensor("uint8", crops, [step, resolutionPx, resolutionPx, 3]);
-      const [found] = Object.values(await session.run({ images }));
-      data.set(found!.data as Float32Array, first * blocks * width);
+      const found = await session.run({ images });
+      for (const [t, { data, shape: [, blocks, width] }] of features.entries()) {
+        data.set(found[taps[t]!]!.data as Float32Array, first * blocks! * width!);
+      }
     }
-    return tensor(data, [count, blocks, width]);
+    return features;
   }
 
   async features(images: readonly RgbImage[]): Promise<Tensor> {
@@ -170,14 +171,21 @@ export class NetworkBackbone implements Backbone {
   }
 
   async open(): Promise<void> {
-    await this.#session.get();
+    await this.#session([this.tap]).get();
   }
 
-  async #openSession(): Promise<Session> {
+  #session(taps: readonly Tap[]): Lazy<Session> {
+    const key = taps.join();
+    let session = this.#sessions.get(key);
+    if (!session) this.#sessions.set(key, session = new Lazy(() => this.#openSession(taps)));
+    return session;
+  }
+
+  async #openSession(taps: readonly Tap[]): Promise<Session> {
     // external data may not leave the folder it is named relative to, not even through a link
     const path = await Deno.realPath(this.#network.weightsFile);
     const { threads } = this.#options;
-    return await openSession(this.#network.graph(this.tap, this.#compute, basename(path)), {
+    return await openSession(this.#network.graph(taps, this.#compute, basename(path)), {
       device: this.device,
       weightsFolder: dirname(path),
       ...(threads === undefined ? {} : { threads }),
@@ -185,6 +193,17 @@ export class NetworkBackbone implements Backbone {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await (await this.#session.take())?.release();
+    for (const session of this.#sessions.values()) await (await session.take())?.release();
   }
+}
+
+function sizesAt(tap: Tap, name: string, { featureSizes, weightsFile }: Network): FeatureSizes {
+  const found = featureSizes[tap];
+  if (found) return found;
+  throw new UserError(
+    "usage",
+    `Cannot read ${name} at ${tap}: expected ${
+      Object.keys(featureSizes).join(" or ")
+    }, which is all that the weights in ${weightsFile} give`,
+  );
 }

@@ -17,6 +17,7 @@ import { reportSections, writeSections } from "../report/paper/report.ts";
 import { type BestHeads, bestRecords, keepBestHeads } from "../runs/best_heads.ts";
 import type { RunRow } from "../runs/config.ts";
 import { execute } from "../runs/execute.ts";
+import { planRuns } from "../runs/plan.ts";
 import { makeOnce } from "../runs/made.ts";
 import type { RunRecord } from "../runs/record.ts";
 import { type Experiments, headingOf, type PaperName, type Section } from "../runs/section.ts";
@@ -24,6 +25,7 @@ import { SELECTIONS } from "../runs/select.ts";
 import { makeSetup, type Setup, type SetupOptions } from "../runs/setup.ts";
 import { type SectionStatus, Status } from "../runs/status.ts";
 import { openWorld, type World } from "../runs/world.ts";
+import type { FeatureRequest } from "../tokens/request.ts";
 import { dryRun } from "./dry_run.ts";
 import { EXIT_FAILURE } from "./errors.ts";
 import { stopOnInterrupt } from "./interrupt.ts";
@@ -179,6 +181,7 @@ export async function reproduce(
         onProgress(progress);
       },
       onWait,
+      later: () => plannedFeatures(sections.slice(index + 1), world, setup),
     };
     const executed = await execute(section.name, configs, world, setup, { ...hooks, forced });
     await makeOnce(section, world, setup, hooks);
@@ -202,6 +205,25 @@ export async function reproduce(
       `Everything is in ${outputs}; begin with ${join(outputs, "report.html")}`,
     ],
   };
+}
+
+/** Features that runs read of sections which depend on no other and lack nothing. */
+async function plannedFeatures(
+  sections: readonly Section[],
+  world: World,
+  setup: Setup,
+): Promise<FeatureRequest[]> {
+  const free = sections.filter(({ dependsOn }) => dependsOn.length === 0);
+  const plans = await Promise.all(free.map(async ({ runs }) => {
+    try {
+      return await planRuns(runs(setup.profile, setup.seeds, []), world, setup);
+    } catch (error) {
+      // a section that lacks images says so when it is its turn
+      if (error instanceof UserError && error.kind === "missing") return undefined;
+      throw error;
+    }
+  }));
+  return [...new Set(plans.flatMap((plan) => [...plan?.requests.values() ?? []]))];
 }
 
 /** Makes sure, before long work starts, that it can be read from where it must be and written. */

@@ -19,7 +19,7 @@ export interface Cost {
   readonly steps: number;
   /** Sets of features: one for each source of images, transform, epoch, backbone and tap. */
   readonly featureSets: number;
-  /** Crops through backbones. */
+  /** Crops through backbones: once for all that one pass reads of them. */
   readonly crops: number;
   /** Multiplications and additions. */
   readonly flops: number;
@@ -95,7 +95,7 @@ export class Costing {
     const network = this.#profile.backboneSizes[backbone]!;
     // an embedding is about as wide as the network
     const sizes = reads.tap === "embedding" ? { ...network, blocks: 1 } : network;
-    let featureSets = 0, newCrops = 0;
+    let featureSets = 0, newCrops = 0, newRows = 0;
     /** Crops of a set, the features of whose sources have the keys. */
     const read = async (
       spec: DatasetSpec,
@@ -110,7 +110,9 @@ export class Costing {
         const key = keys[i];
         if (key !== undefined && await there?.hasFeatures(key)) continue;
         featureSets++;
-        newCrops += images;
+        newRows += images;
+        const pass = [source, view, epoch, backbone, reads.tap === "patches"];
+        if (this.#isNew(["pass", pass])) newCrops += images;
       }
       return all;
     };
@@ -155,7 +157,7 @@ export class Costing {
         featureSets,
         crops: newCrops,
         flops: newCrops * flopsOfImage(network) + searched * 2 * values,
-        bytes: featureBytes(newCrops, sizes) + (isDrawn ? featureBytes(bank.rows, sizes) : 0),
+        bytes: featureBytes(newRows, sizes) + (isDrawn ? featureBytes(bank.rows, sizes) : 0),
       };
     }
     const parameters = parameterCount(head, sizes);
@@ -168,7 +170,7 @@ export class Costing {
       crops: newCrops,
       // forward and backward are three times forward
       flops: newCrops * flopsOfImage(network) + (3 * (isNew ? learned : 0) + tried) * rowFlops,
-      bytes: featureBytes(newCrops, sizes) + (isNew ? 4 * atEpochs.length * parameters : 0),
+      bytes: featureBytes(newRows, sizes) + (isNew ? 4 * atEpochs.length * parameters : 0),
     };
   }
 

@@ -8,9 +8,11 @@ import type { FeatureRequest } from "../tokens/request.ts";
 import type { Setup } from "./setup.ts";
 import type { World } from "./world.ts";
 
-/** Who is told of work. */
+/** Who is told of work, and what else of it there will be. */
 export interface WorkHooks {
   readonly onProgress?: OnProgress;
+  /** Features wanted later: those that the same passes through backbones give are made along. */
+  readonly later?: () => Promise<readonly FeatureRequest[]>;
   /** Told that another process works in the same folder and is waited for. */
   readonly onWait?: (() => void) | undefined;
 }
@@ -23,7 +25,7 @@ export async function extractInWorld(
   requests: readonly FeatureRequest[],
   { root, listings }: World,
   { tokens: folder, batchSize, cores: workers, skipCorrupt }: Setup,
-  { onProgress, onWait }: WorkHooks,
+  { onProgress, later, onWait }: WorkHooks,
 ): Promise<void> {
   await extractFeatures(requests, {
     root,
@@ -33,6 +35,7 @@ export async function extractInWorld(
     workers,
     skipCorrupt,
     ...(onProgress ? { onProgress } : {}),
+    later,
     onWait,
   });
 }

@@ -30,6 +30,11 @@ export interface ExtractOptions {
   readonly skipCorrupt?: boolean;
   /** How often rows are put on disk for good: what a kill can cost; default 5 s. */
   readonly saveIntervalMs?: number;
+  /**
+   * What is wanted later: sets that the same pass through a backbone can fill are made along, so that
+   * each image goes through it once. Asked for only where something is missing.
+   */
+  readonly later?: (() => Promise<readonly FeatureRequest[]>) | undefined;
   /** Told of crops that are done, those of other processes among them. */
   readonly onProgress?: OnProgress;
   /** Told, once, that all that is left is made by other processes and waited for. */
@@ -59,9 +64,13 @@ export async function extractFeatures(
   for (const request of requests) wanted.push(await describe(request, listings));
   const missing = await missingOf(wanted.flat(), options, listings);
   if (missing.length > 0) {
-    const { folder } = options;
+    const { folder, later } = options;
     await naming(folder, () => Deno.mkdir(folder, { recursive: true }));
-    await extractMissing(missing, options, listings);
+    const along = later ? await makeAlong(missing, await later(), listings) : [];
+    const all = along.length > 0
+      ? await missingOf([...missing.flat(), ...along], options, listings)
+      : missing;
+    await extractMissing(all, options, listings);
   }
   return await Promise.all(
     wanted.map((sets) => Promise.all(sets.map(({ key }) => expectFeatures(options.folder, key)))),
@@ -97,6 +106,20 @@ async function missingOf(
     groups.set(view, [...groups.get(view) ?? [], set]);
   }
   return [...groups.values()];
+}
+
+/** Sets wanted later that the passes of missing ones can fill: of equal crops and the same weights. */
+async function makeAlong(
+  missing: readonly Wanted[][],
+  later: readonly FeatureRequest[],
+  listings: Listings,
+): Promise<Wanted[]> {
+  const passOf = ({ view, source: { weights, precision } }: Wanted) =>
+    JSON.stringify([view, weights, precision]);
+  const passes = new Set(missing.flat().map(passOf));
+  const along: Wanted[] = [];
+  for (const request of later) along.push(...await describe(request, listings));
+  return along.filter((set) => passes.has(passOf(set)));
 }
 
 async function expectFeatures(folder: string, key: string): Promise<FeatureSet> {

@@ -5,12 +5,13 @@
  */
 import { UserError } from "../io/errors.ts";
 import { resolve } from "node:path";
-import type { Backbone } from "../backbones/backbone.ts";
+import type { Backbone, Tap } from "../backbones/backbone.ts";
+import type { Tensor } from "../io/tensor.ts";
 import type { WorkerPool } from "../io/worker_pool.ts";
 import type { Wanted } from "./request.ts";
 import { removeFeatures } from "./store.ts";
 import { areUnreadable, readUnreadable, unreadableError } from "./unreadable.ts";
-import type { FeatureJob, FeatureResult, UnreadableImage } from "./worker.ts";
+import type { BackbonePass, FeatureJob, FeatureResult, UnreadableImage } from "./worker.ts";
 import { FeatureWriter } from "./writer.ts";
 
 /** What groups are extracted with. */
@@ -68,7 +69,8 @@ export async function extractGroup(
     onRows(writer.rowsDone);
   }
   const firstRow = Math.min(...writers.map(({ rowsDone }) => rowsDone));
-  const batches = plan(sets, firstRow, batchImages, context, onPlanned);
+  const passes = passesOf(sets);
+  const batches = plan(sets[0]!, passes, firstRow, batchImages, context, onPlanned);
   for await (const { item, result } of pool.ordered(batches, ({ job }) => job, 2 * pool.size + 1)) {
     const rows = item.job.paths.length * cropsPerImage;
     const first = item.row / cropsPerImage;
@@ -77,11 +79,15 @@ export async function extractGroup(
       const [{ found }] = result.unreadable as [UnreadableImage];
       throw await unreadableError(images, unreadable[0]!, root, found);
     }
-    for (const [s, writer] of writers.entries()) {
-      if (writer.rowsDone > item.row) continue;
-      const values = result.tokens[s] ?? await featuresHere(sets[s]!.backbone, result.crops, rows);
-      await writer.append(values, unreadable);
-      onRows(rows);
+    for (const [p, { backbone, taps, sets }] of passes.entries()) {
+      if (sets.every((s) => writers[s]!.rowsDone > item.row)) continue;
+      const features = result.features[p] ?? await featuresHere(backbone, taps, result.crops, rows);
+      for (const [t, s] of sets.entries()) {
+        const writer = writers[s]!;
+        if (writer.rowsDone > item.row) continue;
+        await writer.append(features[t]!, unreadable);
+        onRows(rows);
+      }
     }
   }
   for (const writer of writers) {
@@ -90,18 +96,43 @@ export async function extractGroup(
   }
 }
 
+/** One pass of crops through a backbone, and the sets that it fills. */
+interface Pass {
+  /** Any that has the weights. */
+  readonly backbone: Backbone;
+  /** What is read in the pass. */
+  readonly taps: readonly Tap[];
+  /** For each tap, the position of its set. */
+  readonly sets: readonly number[];
+}
+
+/** Sets of the same weights are filled by one pass, but for patches, which need one of their own. */
+function passesOf(sets: readonly Wanted[]): Pass[] {
+  const passes = new Map<string, { backbone: Backbone; taps: Tap[]; sets: number[] }>();
+  for (const [s, { backbone }] of sets.entries()) {
+    const { name, options: { tap, ...options } } = backbone.source(1);
+    const key = JSON.stringify([name, options, ...(tap === "patches" ? [tap] : [])]);
+    const pass = passes.get(key) ?? { backbone, taps: [], sets: [] };
+    pass.taps.push(backbone.tap);
+    pass.sets.push(s);
+    passes.set(key, pass);
+  }
+  return [...passes.values()];
+}
+
 function* plan(
-  sets: readonly Wanted[],
+  { images, cropsPerImage, request: { transform, seed, epoch } }: Wanted,
+  passes: readonly Pass[],
   firstRow: number,
   batchImages: number,
   { root, isReplicated }: GroupContext,
   onPlanned: () => void,
 ): Generator<Batch> {
-  const { images, cropsPerImage, request: { transform, seed, epoch } } = sets[0]!;
-  const backbones = isReplicated ? sets.map(({ backbone }) => backbone.source(1)) : [];
+  const here = passes.map(({ backbone, taps }): BackbonePass => ({ ...backbone.source(1), taps }));
   for (let i = firstRow / cropsPerImage; i < images.length; i += batchImages) {
     const paths = images.slice(i, i + batchImages).map(({ path }) => path);
-    yield { job: { root, paths, transform, seed, epoch, backbones }, row: i * cropsPerImage };
+    const job = { root, paths, transform, seed, epoch, passes: isReplicated ? here : [] };
+    yield { job, row: i * cropsPerImage };
   }
   onPlanned();
 }
@@ -112,17 +143,22 @@ function* plan(
  */
 async function featuresHere(
   backbone: Backbone,
+  taps: readonly Tap[],
   crops: Uint8Array,
   rows: number,
-): Promise<Float32Array> {
+): Promise<Float32Array[]> {
   const step = backbone.device === "cpu" && backbone.weightsBytes > LARGE_BYTES ? 1 : rows;
-  const { blocks, width } = backbone.featureSizes;
-  const features = new Float32Array(rows * blocks * width);
+  const parts: Tensor[][] = [];
   for (let row = 0; row < rows; row += step) {
     const some = crops.subarray(row * crops.length / rows, (row + step) * crops.length / rows);
-    features.set((await backbone.featuresOfCrops(some, step)).data, row * blocks * width);
+    parts.push(await backbone.featuresAt(taps, some, step));
   }
-  return features;
+  return taps.map((_, t) => {
+    const length = parts[0]![t]!.data.length;
+    const features = new Float32Array(parts.length * length);
+    parts.forEach((part, i) => features.set(part[t]!.data, i * length));
+    return features;
+  });
 }
 
 /** A set that lacks an image which can be decoded by now is made again. */

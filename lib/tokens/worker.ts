@@ -5,7 +5,7 @@
  */
 import { UserError } from "../io/errors.ts";
 import { resolve } from "node:path";
-import type { Backbone, BackboneOptions } from "../backbones/backbone.ts";
+import type { Backbone, BackboneSource, Tap } from "../backbones/backbone.ts";
 import { openBackbone } from "../backbones/open.ts";
 import { tryDecode } from "../data/image_file.ts";
 import { applyTransform, cropsPerImage, type Transform } from "../image/transform.ts";
@@ -23,22 +23,21 @@ export interface FeatureJob {
   readonly seed: number;
   /** Counted from 1; 0 where there are no epochs. */
   readonly epoch: number;
-  /** Backbones to put the crops through; none where the crops themselves are wanted. */
-  readonly backbones: readonly BackboneSource[];
+  /** Passes of the crops through backbones; none where the crops themselves are wanted. */
+  readonly passes: readonly BackbonePass[];
 }
 
-/** What a worker opens a backbone with. */
-export interface BackboneSource {
-  readonly name: string;
-  readonly options: BackboneOptions;
+/** A backbone, and what of it is read in one pass. */
+export interface BackbonePass extends BackboneSource {
+  readonly taps: readonly Tap[];
 }
 
 /** What came of a job's images. */
 export interface FeatureResult {
   /** uint8 [images · crops, size, size, 3] */
   readonly crops: Uint8Array<ArrayBuffer>;
-  /** For each backbone of the job, [images · crops, blocks, width]. */
-  readonly tokens: readonly Float32Array[];
+  /** For each pass of the job and each of its taps, [images · crops, blocks, width]. */
+  readonly features: readonly (readonly Float32Array[])[];
   /** Images that cannot be decoded, in the job's order; their crops are black. */
   readonly unreadable: readonly UnreadableImage[];
 }
@@ -53,7 +52,7 @@ export interface UnreadableImage {
 
 const opened = new Map<string, Promise<Backbone>>();
 
-async function makeFeatures({ root, paths, transform, seed, epoch, backbones }: FeatureJob) {
+async function makeFeatures({ root, paths, transform, seed, epoch, passes }: FeatureJob) {
   const count = cropsPerImage(transform);
   const bytes = transform.size * transform.size * 3;
   const crops = new Uint8Array(paths.length * count * bytes);
@@ -73,17 +72,20 @@ async function makeFeatures({ root, paths, transform, seed, epoch, backbones }: 
     }
   }));
   unreadable.sort((a, b) => a.position - b.position);
-  const tokens: Float32Array[] = [];
-  for (const source of backbones) {
-    const key = JSON.stringify(source);
-    if (!opened.has(key)) opened.set(key, openBackbone(source.name, source.options));
-    const backbone = await opened.get(key)!;
-    tokens.push((await backbone.featuresOfCrops(crops, paths.length * count)).data);
+  const features: Float32Array[][] = [];
+  for (const { name, options, taps } of passes) {
+    const key = JSON.stringify([name, options]);
+    if (!opened.has(key)) opened.set(key, openBackbone(name, options));
+    const found = await (await opened.get(key)!).featuresAt(taps, crops, paths.length * count);
+    features.push(found.map(({ data }) => data));
   }
-  const result: FeatureResult = backbones.length > 0
-    ? { crops: new Uint8Array(), tokens, unreadable }
-    : { crops, tokens, unreadable };
-  const transfer = [result.crops.buffer, ...tokens.map(({ buffer }) => buffer as ArrayBuffer)];
+  const result: FeatureResult = passes.length > 0
+    ? { crops: new Uint8Array(), features, unreadable }
+    : { crops, features, unreadable };
+  const transfer = [
+    result.crops.buffer,
+    ...features.flat().map(({ buffer }) => buffer as ArrayBuffer),
+  ];
   return { result, transfer };
 }
 

@@ -125,7 +125,7 @@ async function timeOperators(name: keyof typeof SIZES): Promise<void> {
   const weights = await readVitWeights(path);
   const traces = temporaryFolder();
   const session = await openSession(
-    buildVitGraph(weights, { tap: "ln2", input: "rgb", compute: "float32" }),
+    buildVitGraph(weights, { taps: ["ln2"], input: "rgb", compute: "float32" }),
     { weightsFolder: join(path, ".."), profilePrefix: join(traces, "trace") },
   );
   const count = BATCH[name], runs = 10;

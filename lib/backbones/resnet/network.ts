@@ -15,7 +15,7 @@ export function resnetNetwork(weights: ResnetWeights): Network {
     architecture,
     settings,
     featureSizes: { embedding: { blocks: 1, width: architecture.embeddingWidth } },
-    graph: (_tap, compute, weightsFile) =>
+    graph: (_taps, compute, weightsFile) =>
       buildResnetGraph(weights, { input: "rgb", compute, weightsFile }),
   };
 }

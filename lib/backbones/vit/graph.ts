@@ -15,8 +15,8 @@ import type { VitWeights } from "./weights.ts";
 
 /** What the graph takes and gives. */
 export interface VitGraphOptions {
-  /** What is read of the transformer. */
-  readonly tap: Tap;
+  /** What is read of the transformer: one tap, or several in one pass. */
+  readonly taps: readonly Tap[];
   /**
    * `rgb`: uint8 [N, R, R, 3], normalised in the graph. `pixels`: float32 [N, 3, R, R], already
    * normalised.
@@ -29,19 +29,18 @@ export interface VitGraphOptions {
 }
 
 /**
- * Builds the graph. Input: `images`, as the options say. Output, float32: `tokens`
- * [N, blocks, width] at `ln2` and `block`, `embedding` [N, E], or `patches`
- * [N, blocks · patches, width].
+ * Builds the graph. Input: `images`, as the options say. Outputs, float32, each named by its tap:
+ * `ln2` and `block` [N, blocks, width], `embedding` [N, E], `patches` [N, blocks · patches, width].
  *
  * Work that no output depends on is left out: where class tokens are read, only the last block's
- * CLS query attends, and at tap `ln2` its MLP is not there. Paper: §3.1. Released: src/models.py,
- * `Hook`.
+ * CLS query attends, and where `ln2` alone is read, its MLP is not there. Paper: §3.1. Released:
+ * src/models.py, `Hook`.
  *
  * @throws {UserError} where an embedding is asked of weights that hold none
  */
 export function buildVitGraph(
   weights: VitWeights,
-  { tap, input, compute, weightsFile = basename(weights.header.path) }: VitGraphOptions,
+  { taps, input, compute, weightsFile = basename(weights.header.path) }: VitGraphOptions,
 ): Uint8Array<ArrayBuffer> {
   const { architecture } = weights;
   const { width, blocks, classToken } = architecture;
@@ -53,38 +52,40 @@ export function buildVitGraph(
   let x = embedPatches(g, layers, weights, input, compute); // [N, S, W]
   let normalised = layers.normalise(x, length, "blocks.0.norm1"); // [N, S, W]
 
-  const taken: Value[] = [];
+  const reads = new Set(taps);
+  const taken: Record<Exclude<Tap, "embedding">, Value[]> = { ln2: [], block: [], patches: [] };
   for (let index = 0; index < blocks; index++) {
     const block = `blocks.${index}`;
     const isLast = index === blocks - 1;
     // patches and their mean need every query of the last block; a CLS row needs only its own
-    const onlyClass = isLast && tap !== "patches" && poolingOf(architecture) === "class";
+    const onlyClass = isLast && !reads.has("patches") && poolingOf(architecture) === "class";
     const size = onlyClass ? 1 : length;
     const queries = onlyClass ? layers.pool(normalised) : normalised; // [N, size, W]
     if (onlyClass) x = layers.pool(x); // [N, size, W]
     const branch = layers.attend(queries, size, normalised, length, block); // [N, size, W]
     const [normalised2, sum] = layers.addAndNormalise(branch, x, size, `${block}.norm2`);
-    if (tap === "ln2") taken.push(layers.pool(normalised2)); // [N, 1, W]
-    if (isLast && tap === "ln2") break;
+    if (reads.has("ln2")) taken.ln2.push(layers.pool(normalised2)); // [N, 1, W]
+    if (isLast && reads.size === 1 && reads.has("ln2")) break;
     const branch2 = layers.mlp(normalised2, size, block); // [N, size, W]
     if (isLast) {
       x = g.op("Add", [sum, branch2]); // [N, size, W]
     } else {
       [normalised, x] = layers.addAndNormalise(branch2, sum, size, `blocks.${index + 1}.norm1`);
     }
-    if (tap === "block") taken.push(layers.pool(x)); // [N, 1, W]
-    if (tap === "patches") taken.push(layers.patches(x)); // [N, patches, W]
+    if (reads.has("block")) taken.block.push(layers.pool(x)); // [N, 1, W]
+    if (reads.has("patches")) taken.patches.push(layers.patches(x)); // [N, patches, W]
   }
   const result = (value: Value) =>
     compute === "float32" ? value : g.op("Cast", [value], { to: "float32" });
-  if (tap === "embedding") {
-    const { value, embeddingWidth } = embedImage(g, layers, weights, x);
-    g.output("embedding", result(value), "float32", ["N", embeddingWidth]);
-  } else {
-    const stacked = g.op("Concat", taken, { axis: 1 }); // [N, blocks or blocks · patches, W]
-    const rows = tap === "patches" ? blocks * patches : blocks;
-    const name = tap === "patches" ? "patches" : "tokens";
-    g.output(name, result(stacked), "float32", ["N", rows, width]);
+  for (const tap of taps) {
+    if (tap === "embedding") {
+      const { value, embeddingWidth } = embedImage(g, layers, weights, x);
+      g.output(tap, result(value), "float32", ["N", embeddingWidth]);
+    } else {
+      const stacked = g.op("Concat", taken[tap], { axis: 1 }); // [N, blocks or blocks · patches, W]
+      const rows = tap === "patches" ? blocks * patches : blocks;
+      g.output(tap, result(stacked), "float32", ["N", rows, width]);
+    }
   }
   return g.build();
 }

@@ -2,7 +2,6 @@
  * A vision transformer as a network that backbones are made of.
  * @module
  */
-import type { Tap } from "../backbone.ts";
 import type { Network } from "../network.ts";
 import { patchCount } from "./architecture.ts";
 import { buildVitGraph, embeddingWidthOf } from "./graph.ts";
@@ -25,7 +24,7 @@ export function vitNetwork(weights: VitWeights): Network {
     architecture,
     settings,
     featureSizes: sizes,
-    graph: (tap: Tap, compute, weightsFile) =>
-      buildVitGraph(weights, { tap, input: "rgb", compute, weightsFile }),
+    graph: (taps, compute, weightsFile) =>
+      buildVitGraph(weights, { taps, input: "rgb", compute, weightsFile }),
   };
 }

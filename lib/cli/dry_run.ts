@@ -53,7 +53,17 @@ export async function dryRun(setup: Setup, sections: readonly Section[]): Promis
     "",
     `About ${time(rest)}, from nothing about ${time(all)}, at the ${(rate / 1e9).toFixed(0)} ` +
     "GFLOP/s that this machine's processor just did",
+    ...uncounted(setup, sections),
     ...remarks(status, unnamed, counts),
+  ];
+}
+
+/** Says which sections draw from images what is not counted: how much that is, is known when it is made. */
+function uncounted({ profile }: Setup, sections: readonly Section[]): string[] {
+  const making = sections.filter(({ makes }) => makes?.reads(profile)).map(({ name }) => name);
+  if (making.length === 0) return [];
+  return [
+    `Not counted: what figures of ${making.join(", ")} are made of, some images and embeddings`,
   ];
 }
 

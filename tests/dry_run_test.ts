@@ -31,7 +31,7 @@ Deno.test("from nothing all is left, the images that will be made included, and 
   const { left, "from nothing": whole, grid, comparison } = table(lines.join("\n"));
   assert.deepEqual(grid, [288, 0, 288, 100, 15600]);
   assert.deepEqual(comparison, [3, 0, 0, 0, 0], "its heads are the grid's");
-  assert.deepEqual(left, [381, 344, 551, 83360]);
+  assert.deepEqual(left, [411, 344, 891, 117360]);
   assert.deepEqual(whole, left);
   assert.equal(lines.at(-1), "The mini world has not been made; so nothing counts as done");
   assert.equal(
@@ -91,7 +91,10 @@ Deno.test("runs, heads and features that are on disk are not counted as work", a
   const time = (await dryRun(setup, sections)).find((line) => line.startsWith("About "))!;
   assert.match(time, /^About 0(\.0)? s, from nothing about (?!0(\.0)? s)/);
   const more = await plan({ seeds: [0, 1] });
-  assert.deepEqual(more["grid"], [4, 2, 2, 0, 0], "a second seed has the features, not the heads");
+  assert.deepEqual(more["grid"], [4, 2, 2, 2, 40], "a second seed learns from images of its own");
+  const { profile } = setup;
+  const shared = await plan({ seeds: [0, 1], profile: { ...profile, draws: 1 } });
+  assert.deepEqual(shared["grid"], [4, 2, 2, 0, 0], "or shares the first one's");
   assert.deepEqual((await plan({ force: true }))["left"], [5, 5, 0, 0]);
   assert.deepEqual((await plan({ protocol: "paper" }))["grid"]!.slice(0, 3), [2, 0, 2]);
 

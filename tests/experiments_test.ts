@@ -83,6 +83,14 @@ Deno.test("perturbations and comparison train nothing: they try heads that the g
     [...new Set(planned("perturbations").map(({ evaluation }) => evaluation.view))],
     ["blur", "crop", "compress", "noise", "combined"],
   );
+  const drawsOf = (heads: readonly RunRow[]) =>
+    section("perturbations").runs(paper, [], heads)
+      .filter(({ evaluation }) => evaluation.view === "blur").slice(0, 3)
+      .map(({ training, evaluation }) => [training.seed, evaluation.draw]);
+  assert.deepEqual(drawsOf(grid), [[0, undefined], [0, 1], [0, 2]]);
+  // several seeds each have a draw of their own
+  const twice = grid.flatMap((row) => [row, { ...row, seed: 5 }]);
+  assert.deepEqual(drawsOf(twice), [[0, undefined], [5, undefined], [0, undefined]]);
 });
 
 Deno.test("a head of all images in §5.5 is the grid's own", () => {

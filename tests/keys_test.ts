@@ -42,7 +42,7 @@ const training: Record<Exclude<keyof typeof TRAINING, "detector">, readonly [Cha
   learningRate: [{ training: { learningRate: 2e-3 } }, HEAD],
   epochs: [{ training: { epochs: 4 }, evaluation: { atEpochs: [1, 4] } }, LEARNED],
   decayEpochs: [{ training: { decayEpochs: [3] } }, HEAD],
-  seed: [{ training: { seed: 1 } }, HEAD],
+  seed: [{ training: { seed: 1 } }, LEARNED],
 };
 
 for (const [field, [change, renamed]] of Object.entries(training)) {
@@ -91,6 +91,7 @@ Deno.test("where a head is tried names the record and leaves the head its name",
   const changes: Record<keyof typeof EVALUATION, readonly [Changes, Renamed]> = {
     testSets: [{ evaluation: { testSets: ["a"] } }, TRIED],
     view: [{ evaluation: { view: "blur" } }, TRIED],
+    draw: [{ evaluation: { draw: 1 } }, RECORD],
     atEpochs: [{ evaluation: { atEpochs: [2, 3] } }, RECORD],
     bootstrap: [{ evaluation: { bootstrap: 11 } }, RECORD],
     sample: [{ evaluation: { sample: { most: 5, fewer: 2, seed: 0 } } }, RECORD],
@@ -110,12 +111,25 @@ Deno.test("weights, tap and precision of a backbone name all tokens", async () =
   }
 });
 
-Deno.test("the seed names what is drawn by it: augmented and perturbed images", async () => {
-  await assertRenames({ seed: 1 }, LEARNED);
-  await assertRenames({ seed: 1 }, LEARNED, { evaluation: { view: "ten" } });
-  await assertRenames({ seed: 1 }, [...LEARNED, "scores", "test"], {
-    evaluation: { view: "noise" },
-  });
+Deno.test("the seed of a head names what is drawn for it: augmented and perturbed images", async () => {
+  const change: Changes = { training: { seed: 1 } };
+  await assertRenames(change, LEARNED, { evaluation: { view: "ten" } });
+  await assertRenames(change, [...LEARNED, "scores", "test"], { evaluation: { view: "noise" } });
+  // the world's own seed then names nothing
+  await assertRenames({ seed: 1 }, [], { evaluation: { view: "noise" } });
+});
+
+Deno.test("where heads share one draw, the world's seed names it and a head's own the head alone", async () => {
+  const noise: Changes = { draws: 1, evaluation: { view: "noise" } };
+  await assertRenames({ training: { seed: 1 } }, HEAD, noise);
+  await assertRenames({ seed: 1 }, LEARNED, { draws: 1, evaluation: { view: "ten" } });
+  await assertRenames({ seed: 1 }, [...LEARNED, "scores", "test"], noise);
+  // the first of several draws is the shared one
+  await assertRenames({ draws: 1 }, [], { evaluation: { view: "noise" } });
+});
+
+Deno.test("another draw of a view is other perturbed images for the same head", async () => {
+  await assertRenames({ evaluation: { draw: 1 } }, TRIED, { evaluation: { view: "noise" } });
 });
 
 Deno.test("every field of the augmentation names the tokens that are learned from", async () => {
@@ -140,7 +154,7 @@ Deno.test("neighbours are learned from plain images, with the tokens of a test o
   };
   const augmentation = { jpegQualities: [30, 99], flipProbability: .4 } as const;
   await assertRenames({ augmentation }, [], base);
-  await assertRenames({ augmentations: 1, seed: 1 }, [], base);
+  await assertRenames({ augmentations: 1, seed: 1, draws: 1 }, [], base);
   const { train: [train], test } = await namesOf(root, base);
   assert.equal(train!.split(",")[0], (JSON.parse(test) as { a: string[] }).a[0]);
   const probe = { ...base.training, detector: "ufd_probe", head: UFD_RECIPE };

@@ -133,7 +133,13 @@ Deno.test("runs are planned again without a look at the images, and anew after w
   const { world, backbone } = await openSmallWorld(data);
   await using _ = backbone;
   const { listings } = world;
-  const plan = () => planRuns(configs, world, { engine: "onnx", seed: 0, tokens: "none" });
+  const plan = () =>
+    planRuns(configs, world, {
+      profile: smallProfile,
+      engine: "onnx",
+      seed: 0,
+      tokens: "none",
+    });
   assert.ok((await counting(plan)).all > 50);
   assert.equal((await counting(plan)).all, 0);
 

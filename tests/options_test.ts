@@ -38,6 +38,7 @@ await run("backbone", "quantize", "--name", SMALL_BACKBONE, "--backbones", `${da
 const OTHERWISE = {
   "--seed": "3",
   "--seeds": "1,2",
+  "--draws": "1",
   "--engine": "tensorflow",
   "--precision": "int8",
   "--protocol": "paper",
@@ -113,7 +114,9 @@ async function outputs(): Promise<string> {
 Deno.test("a dry run of the small world counts its runs, heads, token sets and crops", async () => {
   // 2 ξ; train and val real and generated, and two test sets: 20 + 20, 2 + 2, 8 + 8, 4 + 4 images
   assert.deepEqual(await planned("none", {}), [2, 0, 2, 8, 68]);
-  assert.deepEqual(await planned("none", { "--seeds": "4,5,6" }), [6, 0, 6, 8, 68]);
+  assert.deepEqual(await planned("none", { "--seeds": "4,5,6" }), [6, 0, 6, 12, 148]);
+  const shared = { "--seeds": "4,5,6", "--draws": "1" };
+  assert.deepEqual(await planned("none", shared), [6, 0, 6, 8, 68]);
   const mini = ["reproduce", "--dry-run", "--only", "grid", "--data", join(folder, "none")];
   const { out } = await run(...mini);
   assert.match(out, /^The mini profile: .* done is what lies in results\/mini and/);
@@ -171,13 +174,14 @@ Deno.test("every option of reproduce reaches records, token sets, report and fig
   const written = await outputs();
   assert.match(
     basename(written),
-    /^seed-3\+seeds-1-2\+engine-tensorflow\+precision-int8\+protocol/,
+    /^seed-3\+seeds-1-2\+draws-1\+engine-tensorflow\+precision-int8\+protocol/,
   );
   assert.equal(await colours(join("other/paper", basename(written), "figures")), "#808000");
   const table = await Deno.readTextFile(join(written, "tables/table_1.md"));
   assert.ok(
     table.includes(
       "Numbers are mean ± standard deviation over 2 seeds. Images treated as the paper's text says; " +
+        "all seeds share one draw of images, so that they differ by less than repetitions do; " +
         "backbones in int8; heads trained by tensorflow.",
     ),
     table,
@@ -191,7 +195,7 @@ Deno.test("every option of reproduce reaches records, token sets, report and fig
     /; heads trained by tensorflow \((tensorflow [\d.]+ cpu|javascript) \(tfjs /,
   );
   assert.ok(
-    report.includes("; seeds 1, 2; images drawn with seed 3; images that cannot be"),
+    report.includes("; seeds 1, 2; images drawn once, with seed 3; images that cannot be"),
     report,
   );
 });
@@ -215,6 +219,7 @@ Deno.test("a dry run obeys every option that what is done hangs on", async () =>
     (await planned("other", { ...OTHERWISE, ...changed }, ...more))[1];
   assert.equal(await done({ "--seed": "0" }, skip), 0);
   assert.equal(await done({ "--seeds": "2" }, skip), 2);
+  assert.equal(await done({ "--draws": "2" }, skip), 0);
   assert.equal(await done({ "--engine": "onnx" }, skip), 0);
   assert.equal(await done({ "--precision": "full" }, skip), 0);
   assert.equal(await done({ "--protocol": "released" }, skip), 0);
@@ -232,6 +237,7 @@ Deno.test("a session that is opened alike finds the same runs, and otherwise non
     results: join(folder, "other"),
     seed: 3,
     seeds: [1, 2],
+    draws: 1,
     engine: "tensorflow",
     precision: "int8",
     protocol: "paper",
@@ -255,6 +261,7 @@ Deno.test("a session that is opened alike finds the same runs, and otherwise non
   const others: SessionOptions[] = [
     { seed: 0 },
     { seeds: [3] },
+    { draws: 2 },
     { engine: "onnx" },
     { precision: "full" },
     { protocol: "released" },

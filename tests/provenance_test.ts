@@ -45,6 +45,7 @@ Deno.test("a report says the command that makes it and what that leaves unsaid",
     profile: "paper",
     seed: 3,
     seeds: [1, 2],
+    draws: 1,
     engine: "tensorflow",
     device: "cuda",
     protocol: "paper",
@@ -53,10 +54,10 @@ Deno.test("a report says the command that makes it and what that leaves unsaid",
   });
   assert.equal(
     provenance(setup, ["tensorflow (native gpu)"]),
-    "Made by `deno task reproduce --profile paper --seed 3 --seeds 1,2 --engine tensorflow --device cuda " +
+    "Made by `deno task reproduce --profile paper --seed 3 --seeds 1,2 --draws 1 --engine tensorflow --device cuda " +
       "--protocol paper --select val --skip-corrupt`: paper profile; best heads chosen by " +
       "validation; paper protocol; backbones on cuda in full precision; heads trained by " +
-      "tensorflow (native gpu); seeds 1, 2; images drawn with seed 3; images that cannot be " +
+      "tensorflow (native gpu); seeds 1, 2; images drawn once, with seed 3; images that cannot be " +
       "decoded left out.",
   );
 });
@@ -86,11 +87,17 @@ Deno.test("test sets that are not whole are counted; those that are not there ar
 
 Deno.test("captions say where the protocol, the precision or the engine is not the usual one", () => {
   const section = reportOf(sections[0]!, { profile: paper, rows, ...extras });
-  assert.deepEqual(
-    underConditions(section, { engine: "onnx", precision: "full", protocol: "released" }),
-    section,
-  );
+  const normal = {
+    profile: paper,
+    seeds: [0],
+    engine: "onnx",
+    precision: "full",
+    protocol: "released",
+  } as const;
+  assert.deepEqual(underConditions(section, normal), section);
+  assert.deepEqual(underConditions(section, { ...normal, seeds: [0, 1] }), section);
   const { tables, figures } = underConditions(section, {
+    ...normal,
     engine: "tensorflow",
     precision: "int8",
     protocol: "paper",
@@ -102,7 +109,7 @@ Deno.test("captions say where the protocol, the precision or the engine is not t
   }
   const ufd = underConditions(
     section,
-    { engine: "tensorflow", precision: "int8", protocol: "paper" },
+    { ...normal, engine: "tensorflow", precision: "int8", protocol: "paper" },
     "ufd",
   );
   for (const { id, caption } of [...ufd.tables, ...ufd.figures]) {
@@ -112,10 +119,14 @@ Deno.test("captions say where the protocol, the precision or the engine is not t
     [{ engine: "tensorflow" }, "Heads trained by tensorflow."],
     [{ precision: "int8" }, "Backbones in int8."],
     [{ protocol: "paper" }, "Images treated as the paper's text says."],
+    [
+      { profile: { ...paper, draws: 1 }, seeds: [0, 1] },
+      "All seeds share one draw of images, so that they differ by less than repetitions do.",
+    ],
   ] as const;
   for (const [changed, remark] of alone) {
     const [table] = underConditions(section, {
-      ...{ engine: "onnx", precision: "full", protocol: "released" } as const,
+      ...normal,
       ...changed,
     }).tables;
     assert.equal(table!.caption, `${usual.get(table!.id)} ${remark}`);

@@ -1,5 +1,6 @@
 /** The names that follow from one configuration in a world of empty files: nothing is decoded. */
 
+import { mini } from "../experiments/profiles/mini.ts";
 import { dirname, join } from "node:path";
 import { Listings } from "../lib/data/listing.ts";
 import type { Backbone } from "../lib/backbones/backbone.ts";
@@ -63,6 +64,7 @@ export interface Changes {
   readonly engine?: "onnx" | "tensorflow";
   /** Of augmentation and perturbations. */
   readonly seed?: number;
+  readonly draws?: number;
   /** After so many epochs images are augmented as in the first again. */
   readonly augmentations?: number;
   /** Sources of sets, by their name. */
@@ -175,6 +177,7 @@ export async function namesOf(root: string, changes: Changes = {}): Promise<Name
   const { runs: [run] } = await planRuns([config], world, {
     engine: changes.engine ?? "onnx",
     seed: changes.seed ?? 0,
+    profile: { ...mini, draws: changes.draws ?? mini.draws },
     tokens: join(root, "tokens"),
   });
   const { key, trainingKey, features, sets } = run!;

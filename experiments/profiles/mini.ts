@@ -61,6 +61,7 @@ export const mini: Profile = {
     augmentations: 5,
   },
   perturbation: { probability: .5, resizePx: 73 },
+  draws: 3,
   epochs: { atEpochs: [3, 5, 10, 15], decayEpochs: [6, 11] },
   fractions: [.2, .5, .8, 1],
   ufd: {

@@ -85,6 +85,13 @@ export function wholeNumber(text: string): number {
   return Number(text);
 }
 
+/** Reads a whole number from 1 on. */
+export function positiveNumber(text: string): number {
+  const number = wholeNumber(text);
+  if (number === 0) throw new InvalidArgumentError("Expected a whole number from 1 on.");
+  return number;
+}
+
 /** Reads different whole numbers with commas between. */
 export function wholeNumbers(text: string): number[] {
   const numbers = parts(text).map(wholeNumber);

@@ -37,6 +37,7 @@ import {
   onlyOption,
   PAPER,
   pathOption,
+  positiveNumber,
   PRECISION,
   THEME,
   wholeNumber,
@@ -71,7 +72,16 @@ export function registerReproduce(program: Command, experiments: Experiments): v
       "seed of every random choice (default: that of the images that were made, or 0)",
       wholeNumber,
     )
-    .option("--seeds <numbers>", "train every head with each; with commas between", wholeNumbers)
+    .option(
+      "--seeds <numbers>",
+      "repeat everything with each, images drawn anew; with commas between",
+      wholeNumbers,
+    )
+    .option(
+      "--draws <number>",
+      "draws of perturbations with one seed; 1: all seeds share one draw of images (default: 3)",
+      positiveNumber,
+    )
     .addOption(choice("--engine <name>", "what trains heads", ENGINES, "onnx"))
     .addOption(DEVICE)
     .addOption(PRECISION)

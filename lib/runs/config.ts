@@ -12,6 +12,8 @@ export interface EvaluationConfig {
   readonly testSets: readonly string[];
   /** `center`, `ten`, or a perturbation: how test images are cropped. */
   readonly view: string;
+  /** Seed of what the view draws at random; by default that of the head's training images. */
+  readonly draw?: number;
   /** Epochs after which the test sets are scored, counted from 1. */
   readonly atEpochs: readonly number[];
   /** Which scores are measured; by default all. */
@@ -40,6 +42,8 @@ export interface RunRow extends Omit<TrainingConfig, "batchSize" | "learningRate
   readonly epochs: number;
   /** How test images were cropped: `center`, `ten`, or a perturbation. */
   readonly view: string;
+  /** Seed of what the view drew, where it is not the head's own. */
+  readonly draw?: number;
   /** Number of trainable parameters. */
   readonly parameterCount: number;
   /** Wall time of training on cached tokens; absent where it was not published. */

@@ -4,6 +4,7 @@
  */
 import { type DatasetSpec, listImages, type Source } from "../data/dataset.ts";
 import { detectorNamed } from "../detectors/index.ts";
+import { PERTURBATIONS } from "../image/perturb.ts";
 import { UserError } from "../io/errors.ts";
 import type { RunConfig } from "./config.ts";
 import { augmentedEpoch } from "./plan.ts";
@@ -99,19 +100,24 @@ export class Costing {
     /** Crops of a set, the features of whose sources have the keys. */
     const read = async (
       spec: DatasetSpec,
-      { view, epoch = 0, crops = 1 }: { view: string; epoch?: number; crops?: number },
+      { view, epoch = 0, crops = 1, draw }: {
+        view: string;
+        epoch?: number;
+        crops?: number;
+        draw?: number | undefined;
+      },
       keys: readonly string[] = [],
     ) => {
       let all = 0;
       for (const [i, source] of spec.sources.entries()) {
         const images = crops * await this.#counts.of(spec, source);
         all += images;
-        if (!this.#isNew([source, view, epoch, backbone, reads.tap])) continue;
+        if (!this.#isNew([source, view, epoch, draw, backbone, reads.tap])) continue;
         const key = keys[i];
         if (key !== undefined && await there?.hasFeatures(key)) continue;
         featureSets++;
         newRows += images;
-        const pass = [source, view, epoch, backbone, reads.tap === "patches"];
+        const pass = [source, view, epoch, draw, backbone, reads.tap === "patches"];
         if (this.#isNew(["pass", pass])) newCrops += images;
       }
       return all;
@@ -119,12 +125,15 @@ export class Costing {
     const classes = training.classes.map((name) =>
       this.#profile.trainingSets[training.trainingSet]![name]!
     );
+    const seed = this.#profile.draws === 1 ? undefined : training.seed;
     const augmentations = augmentationsOf(this.#profile, trainsOn);
     let learned = 0, validated = 0;
     for (let index = 0; index < training.epochs; index++) {
       const learns = {
         view: trainsOn === "plain" ? "center" : `train ${trainsOn}`,
         epoch: augmentedEpoch(index, augmentations),
+        // images that are not augmented are the same in every draw
+        draw: trainsOn === "plain" ? undefined : seed,
       };
       // keys stand by class, then by source
       const trainKeys = [...run?.features.train[index] ?? []];
@@ -139,8 +148,11 @@ export class Costing {
     let tried = 0;
     for (const [t, name] of evaluation.testSets.entries()) {
       const crops = view === "ten" ? 10 : 1;
+      const draw = (PERTURBATIONS as readonly string[]).includes(view)
+        ? evaluation.draw ?? seed
+        : undefined;
       tried += atEpochs.length *
-        await read(this.#tests.get(name)!, { view, crops }, run?.sets[t]?.features);
+        await read(this.#tests.get(name)!, { view, crops, draw }, run?.sets[t]?.features);
     }
     const isNew = this.#isNew(training) && !run?.isTrained;
     const head = readHead(headConfig), bank = keptFeatures?.(head, learned);

@@ -7,7 +7,7 @@ import type { Backbone } from "../backbones/backbone.ts";
 import type { DatasetSpec } from "../data/dataset.ts";
 import { type FeatureRequest, nameFeatures } from "../tokens/request.ts";
 import { areUnreadable, readUnreadable } from "../tokens/unreadable.ts";
-import type { Transform } from "../image/transform.ts";
+import { isRandom, type Transform } from "../image/transform.ts";
 import { contentKey } from "../io/files.ts";
 import { detectorNamed } from "../detectors/index.ts";
 import type { SkippedImages } from "./record.ts";
@@ -37,7 +37,7 @@ export interface PlannedRun {
 }
 
 /** What names of runs depend on besides configurations and features, and where features lie. */
-export type Planning = Pick<Setup, "engine" | "seed" | "tokens">;
+export type Planning = Pick<Setup, "profile" | "engine" | "seed" | "tokens">;
 
 /** Planned runs, and what makes their features. */
 export interface Plan {
@@ -63,7 +63,7 @@ interface Reads {
 export async function planRuns(
   configs: readonly RunConfig[],
   world: World,
-  { engine, seed, tokens: folder }: Planning,
+  { profile: { draws }, engine, seed: imagesSeed, tokens: folder }: Planning,
 ): Promise<Plan> {
   const wanted = new Map<
     string,
@@ -74,11 +74,11 @@ export async function planRuns(
   const want = (
     spec: DatasetSpec,
     transform: Transform,
-    epoch: number,
+    { epoch, seed }: { readonly epoch: number; readonly seed: number },
     backbone: Backbone,
   ): Promise<string[]> =>
     Promise.all(spec.sources.map(async (source) => {
-      const id = JSON.stringify([source, transform, epoch]);
+      const id = JSON.stringify([source, transform, epoch, isRandom(transform) ? seed : 0]);
       const images = await world.listings.images(source, spec.name);
       // several sets may share real images
       const generator = source.label === 0 ? "real" : spec.name;
@@ -103,22 +103,25 @@ export async function planRuns(
       lookUp(new Map(Object.entries(sets)), name, "class")
     );
     const { transform, augmentations } = world.trainingView(trainsOn, size);
+    const seed = draws === 1 ? imagesSeed : training.seed;
     const train = [];
     for (let index = 0; index < training.epochs; index++) {
       const epoch = augmentedEpoch(index, augmentations);
       train.push(
-        (await Promise.all(images.map(({ train }) => want(train, transform, epoch, backbone))))
-          .flat(),
+        (await Promise.all(
+          images.map(({ train }) => want(train, transform, { epoch, seed }, backbone)),
+        )).flat(),
       );
     }
     const center = world.viewTransform("center", size);
     const view = world.viewTransform(evaluation.view, size);
+    const plain = { epoch: 0, seed }, drawn = { epoch: 0, seed: evaluation.draw ?? seed };
     return {
       train,
-      val: (await Promise.all(images.map(({ val }) => want(val, center, 0, backbone)))).flat(),
+      val: (await Promise.all(images.map(({ val }) => want(val, center, plain, backbone)))).flat(),
       test: await Promise.all(
         evaluation.testSets.map((name) =>
-          want(lookUp(world.testSets, name, "test set"), view, 0, backbone)
+          want(lookUp(world.testSets, name, "test set"), view, drawn, backbone)
         ),
       ),
     };

@@ -155,6 +155,12 @@ export interface Profile {
   };
   /** §5.6: the share of images perturbed, and the side that perturbed ones are resized to. */
   readonly perturbation: { readonly probability: number; readonly resizePx: number };
+  /**
+   * Draws of everything random: the heads of each seed learn from images augmented for them and are
+   * tried on images perturbed for them, and those of a single seed on so many perturbations. With 1,
+   * all heads share one draw.
+   */
+  readonly draws: number;
   /** §5.4: epochs evaluated, and where the rate falls. */
   readonly epochs: {
     readonly atEpochs: readonly number[];

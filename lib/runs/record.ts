@@ -132,6 +132,7 @@ export function rowsOf(record: RunRecord): RunRow[] {
       epochs: epoch,
       seed: training.seed,
       view: evaluation.view,
+      ...(evaluation.draw === undefined ? {} : { draw: evaluation.draw }),
       parameterCount: record.parameterCount,
       trainingSeconds: record.timings.trainingSeconds,
       valLoss: log.valLoss,

@@ -30,12 +30,17 @@ export interface SetupOptions {
   /** Folder of features; default `tokens` in the data folder. */
   readonly tokens?: string;
   /**
-   * Seed of augmentation and perturbations, and of a world that is made; default that of the world
-   * that is there, else 0.
+   * Seed of a world that is made, and of augmentation and perturbations where all heads share one
+   * draw; default that of the world that is there, else 0.
    */
   readonly seed?: number;
-  /** Seeds of the heads; default `seed` alone. */
+  /** Repetitions: each draws everything anew but the world; default `seed` alone. */
   readonly seeds?: readonly number[];
+  /**
+   * Draws of perturbations where there is one seed; with 1, heads of all seeds share one draw of
+   * augmentation and perturbations. Default the profile's, 3.
+   */
+  readonly draws?: number;
   /** What trains heads; default `onnx`. */
   readonly engine?: EngineName;
   /** Where graphs run; default `cpu`. */
@@ -58,7 +63,18 @@ export interface SetupOptions {
 
 /** Every option that {@linkcode SetupOptions} has. */
 const OPTIONS = [
-  ...["profile", "data", "results", "tokens", "seed", "seeds", "engine", "device", "precision"],
+  ...[
+    "profile",
+    "data",
+    "results",
+    "tokens",
+    "seed",
+    "seeds",
+    "draws",
+    "engine",
+    "device",
+    "precision",
+  ],
   ...["protocol", "select", "theme", "datasets", "skipCorrupt", "force"],
 ];
 
@@ -80,9 +96,9 @@ export interface Setup {
   readonly folder: string;
   /** Folder of tables, figures, report and best heads under these conditions. */
   readonly outputs: string;
-  /** Of augmentation and perturbations, and of a world that is made. */
+  /** Of a world that is made, and of augmentation and perturbations where heads share one draw. */
   readonly seed: number;
-  /** Of the heads. */
+  /** Of the heads, and of the images that each learns from and is tried on. */
   readonly seeds: readonly number[];
   readonly engine: Exclude<EngineName, "auto">;
   readonly device: Device;
@@ -119,6 +135,7 @@ export async function makeSetup(
   const profile: Profile = {
     ...(datasets === undefined ? known : await withOwnSets(known, datasets)),
     ...(select === undefined ? {} : { selection: select }),
+    ...(options.draws === undefined ? {} : { draws: options.draws }),
   };
   const root = join(data, profile.folder);
   const seed = options.seed ?? await profile.made?.seedOf(root) ?? 0;
@@ -152,10 +169,12 @@ type Condition = readonly [flag: string, value: string];
 /** What numbers hang on besides profile and sections, where it is not as by default. */
 function conditions(setup: Setup): Condition[] {
   const { profile, seed, seeds, engine, device, precision, protocol, skipCorrupt } = setup;
+  const { profiles } = setup.experiments;
   const { selection = "test", datasets } = profile;
   const all: readonly (readonly [flag: string, value: string, normal: string])[] = [
     ["seed", `${seed}`, "0"],
     ["seeds", seeds.join(), `${seed}`],
+    ["draws", `${profile.draws}`, `${profiles[profile.name]!.draws}`],
     ["engine", engine, "onnx"],
     ["device", device, "cpu"],
     ["precision", precision, "full"],

@@ -16,6 +16,7 @@ import { reproduceCommand, type Setup } from "../../runs/setup.ts";
  */
 export function provenance(setup: Setup, engines: readonly string[]): string {
   const { profile, seed, seeds, engine, device, protocol, precision, skipCorrupt } = setup;
+  const { draws } = profile;
   const says = [
     `${profile.name} profile`,
     profile.selection === "val"
@@ -25,7 +26,7 @@ export function provenance(setup: Setup, engines: readonly string[]): string {
     `backbones on ${device} in ${precision} precision`,
     `heads trained by ${engines.join(", ") || engine}`,
     `${seeds.length === 1 ? "seed" : "seeds"} ${seeds.join(", ")}`,
-    ...(seeds.includes(seed) ? [] : [`images drawn with seed ${seed}`]),
+    ...(draws === 1 && `${seeds}` !== `${seed}` ? [`images drawn once, with seed ${seed}`] : []),
     ...(skipCorrupt ? ["images that cannot be decoded left out"] : []),
   ];
   return `Made by \`${reproduceCommand(setup)}\`: ${says.join("; ")}.`;
@@ -78,18 +79,31 @@ export function seedsRemark(rows: readonly RunRow[], shown: keyof typeof SEEDS_S
   return size < 2 ? "" : ` ${SEEDS_SHOWN[shown](size)}.`;
 }
 
+/** For captions: a sentence on how often perturbed images were drawn, where that is more than once a head. */
+export function drawsRemark(rows: readonly RunRow[]): string {
+  const drawn = new Set(rows.flatMap(({ draw }) => draw ?? []));
+  if (drawn.size === 0) return "";
+  return ` Perturbed images are drawn ${drawn.size + 1} times: mean ± standard deviation.`;
+}
+
 /**
  * A section's tables and figures, whose captions say which conditions are not the usual ones.
  * @param paper that the section is of: protocol and engine are RINE's alone
  */
 export function underConditions(
   { tables, figures }: SectionReport,
-  { engine, precision, protocol }: Pick<Setup, "engine" | "precision" | "protocol">,
+  { profile, seeds, engine, precision, protocol }: Pick<
+    Setup,
+    "profile" | "seeds" | "engine" | "precision" | "protocol"
+  >,
   paper: PaperName = "rine",
 ): SectionReport {
   const isRine = paper === "rine";
   const says = [
     ...(isRine && protocol !== "released" ? ["images treated as the paper's text says"] : []),
+    ...(profile.draws === 1 && seeds.length > 1
+      ? ["all seeds share one draw of images, so that they differ by less than repetitions do"]
+      : []),
     ...(precision === "full" ? [] : [`backbones in ${precision}`]),
     ...(isRine && engine !== "onnx" ? [`heads trained by ${engine}`] : []),
   ].join("; ");

@@ -20,7 +20,8 @@ export function table1({ profile, rows }: Shown): Table {
     caption:
       "Of all backbones, ξ, q and d′, the configuration with the highest mean ACC + mean AP " +
       `over the ${averaged} test sets, as in the paper, and the one with the highest ` +
-      "validation accuracy, which has seen no test image. Training time is on cached tokens." +
+      "validation accuracy, which has seen no test image. Training time is on cached tokens. " +
+      "The best of many by the test sets is what chance made best, too: repeated, it does worse." +
       seedsRemark(own, "spread"),
     ...noticeOf(profile),
     rowKeys: ["classes", "selection"],

@@ -6,7 +6,7 @@ import { PERTURBATIONS } from "../../image/perturb.ts";
 import { bestHeads, byClassSet } from "../../runs/choices.ts";
 import type { Shown } from "../../runs/section.ts";
 import type { Table } from "../table.ts";
-import { chosenRemark, seedsRemark } from "./captions.ts";
+import { chosenRemark, drawsRemark, seedsRemark } from "./captions.ts";
 import { MEASURES, noticeOf, scoreCells, scoreColumns } from "./columns.ts";
 
 /** A row for each perturbation, and one for none. */
@@ -16,7 +16,8 @@ export function table5({ profile, rows }: Shown): Table {
     id: "table_5",
     title: "Table 5. Robustness to perturbations",
     caption: "ACC and AP of the best heads on test images of which half are perturbed." +
-      chosenRemark(profile) + seedsRemark(rows, "spread"),
+      chosenRemark(profile) + seedsRemark(rows, "spread") +
+      drawsRemark(perturbed.flatMap(({ rows }) => rows)),
     ...noticeOf(profile),
     rowKeys: ["measure", "training", "perturbation"],
     rankWithin: "group",

@@ -92,7 +92,7 @@ export const mini: Profile = {
     },
     bankImages: [50, 200, 1000],
     blocks: [1, 3, 6, 8],
-    jpegQualities: [90, 70, 50],
+    jpegQualities: [90, 50],
     blurSigmasPx: [.5, 1],
     sample: { most: 100, fewer: 50, seed: 0 },
   },

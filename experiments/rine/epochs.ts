@@ -4,7 +4,8 @@
  * deno task reproduce --only epochs
  *
  * Expects no gain from more than one epoch: Figure 5. Nine heads of 15 epochs, whose images are
- * augmented anew in every epoch: the longest section, minutes in the mini profile.
+ * augmented anew in every epoch; in the mini profile five augmentations come again in turn. The
+ * longest section, minutes in the mini profile.
  * @module
  */
 import { figure5, topConfigurations } from "../../lib/report/paper/figure_5.ts";

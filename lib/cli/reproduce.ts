@@ -12,9 +12,6 @@ import { assertWritable, exists } from "../io/files.ts";
 import type { Progress } from "../io/progress.ts";
 import { duration, ProgressDisplay } from "../io/progress_bar.ts";
 import { resolveDevice } from "../onnx/session.ts";
-import { fewerImages } from "../report/paper/captions.ts";
-import { reportSections, writeSections } from "../report/paper/report.ts";
-import { type BestHeads, bestRecords, keepBestHeads } from "../runs/best_heads.ts";
 import type { RunRow } from "../runs/config.ts";
 import { execute } from "../runs/execute.ts";
 import { planRuns } from "../runs/plan.ts";
@@ -23,7 +20,7 @@ import type { RunRecord } from "../runs/record.ts";
 import { type Experiments, headingOf, type PaperName, type Section } from "../runs/section.ts";
 import { SELECTIONS } from "../runs/select.ts";
 import { makeSetup, type Setup, type SetupOptions } from "../runs/setup.ts";
-import { type SectionStatus, Status } from "../runs/status.ts";
+import { Status } from "../runs/status.ts";
 import { openWorld, type World } from "../runs/world.ts";
 import type { FeatureRequest } from "../tokens/request.ts";
 import { dryRun } from "./dry_run.ts";
@@ -43,6 +40,7 @@ import {
   wholeNumber,
   wholeNumbers,
 } from "./options.ts";
+import { Reporting } from "./reporting.ts";
 import { bestLines, skippedLines } from "./summary.ts";
 
 interface ReproduceFlags extends Omit<SetupOptions, "device"> {
@@ -180,25 +178,30 @@ export async function reproduce(
   const rows: RunRow[] = [];
   const records: RunRecord[] = [];
   const forced = new Set<string>();
-  for (const [index, section] of sections.entries()) {
-    const announce = once(() =>
-      display.say(`${headingOf(section)} (${index + 1} of ${sections.length})`)
-    );
-    const configs = section.runs(profile, seeds, rows);
-    const hooks = {
-      onProgress: (progress: Progress) => {
-        announce();
-        onProgress(progress);
-      },
-      onWait,
-      later: () => plannedFeatures(sections.slice(index + 1), world, setup),
-    };
-    const executed = await execute(section.name, configs, world, setup, { ...hooks, forced });
-    await makeOnce(section, world, setup, hooks);
-    status.add(section, configs, executed.records);
-    rows.push(...(await status.section(section.name)).own);
-    records.push(...executed.records);
-    await report.add(section, executed.records, executed.reused);
+  try {
+    for (const [index, section] of sections.entries()) {
+      const announce = once(() =>
+        display.say(`${headingOf(section)} (${index + 1} of ${sections.length})`)
+      );
+      const configs = section.runs(profile, seeds, rows);
+      const hooks = {
+        onProgress: (progress: Progress) => {
+          announce();
+          onProgress(progress);
+        },
+        onWait,
+        later: () => plannedFeatures(sections.slice(index + 1), world, setup),
+      };
+      const executed = await execute(section.name, configs, world, setup, { ...hooks, forced });
+      await makeOnce(section, world, setup, hooks);
+      status.add(section, configs, executed.records);
+      rows.push(...(await status.section(section.name)).own);
+      records.push(...executed.records);
+      await report.add(section, executed.records, executed.reused);
+    }
+  } catch (error) {
+    await report.keepDone();
+    throw error;
   }
   const written = await report.finish();
   return {
@@ -247,71 +250,6 @@ async function assertFolders({ profile, data, tokens, folder }: Setup): Promise<
   }
   // images that a person has brought may lie where nothing can be written
   for (const path of [...(profile.made ? [data] : []), tokens, folder]) await assertWritable(path);
-}
-
-/** Tables, figures, best heads and report, written as sections get done. */
-class Reporting {
-  heads: BestHeads = { copies: new Map(), problems: [] };
-  readonly #setup: Setup;
-  readonly #status: Status;
-  readonly #world: World;
-  /** A line on each section that this call has run, by name. */
-  readonly #lines = new Map<string, string>();
-  readonly #written = new Set<string>();
-  /** Names of the sections that were finished before this call. */
-  #before: readonly string[] | undefined;
-  #fewer: Promise<string | undefined> | undefined;
-
-  constructor(setup: Setup, status: Status, world: World) {
-    this.#setup = setup;
-    this.#world = world;
-    this.#status = status;
-  }
-
-  /** Takes a section that has just been run. */
-  async add(section: Section, records: readonly RunRecord[], reused: number): Promise<void> {
-    const says = records.length === 0
-      ? "no runs of its own"
-      : `${records.length} runs, ${reused} of them done before`;
-    this.#lines.set(section.name, `${headingOf(section)}: ${says}`);
-    if (bestRecords(this.#setup.profile, records).length > 0) {
-      this.heads = await keepBestHeads(this.#setup, records);
-    }
-    // what is done can be read while the rest is under way, and if that comes to nothing
-    if (reused === records.length) return;
-    this.#before ??= await this.#done();
-    await this.#write(new Set([...this.#before, ...this.#lines.keys()]));
-  }
-
-  /** Writes what is done by now; returns what to say of it. */
-  async finish(): Promise<string[]> {
-    return await this.#write(new Set(await this.#done()));
-  }
-
-  async #done(): Promise<string[]> {
-    return (await this.#status.done()).map(({ section }) => section.name);
-  }
-
-  async #write(names: ReadonlySet<string>): Promise<string[]> {
-    const { experiments, profile } = this.#setup;
-    const done: SectionStatus[] = [];
-    for (const { name } of experiments.sections) {
-      if (names.has(name)) done.push(await this.#status.section(name));
-    }
-    const finished = done.map(({ section, records, rows }) => {
-      // points are made of a best head
-      const isKept = section.showsPoints && this.heads.problems.length > 0;
-      const line = isKept ? undefined : this.#lines.get(section.name);
-      return { section, records, rows, ...(line === undefined ? {} : { line }) };
-    });
-    const [pointsOf] = bestRecords(profile, done.flatMap(({ records }) => records)).at(-1)
-      ?.records ?? [];
-    return await writeSections(
-      this.#setup,
-      await reportSections(this.#setup, finished, pointsOf, this.#world),
-      { written: this.#written, fewer: await (this.#fewer ??= fewerImages(this.#setup)) },
-    );
-  }
 }
 
 function once(action: () => void): () => void {

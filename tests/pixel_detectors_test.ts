@@ -2,10 +2,21 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { pixelDetectorNamed } from "../lib/detectors/index.ts";
 import { scoreImages } from "../lib/detectors/pixel_detector.ts";
+import {
+  IMAGENET_NORMALISATION as normalisation,
+  readClassifier,
+} from "../lib/detectors/resnet/checkpoint.ts";
+import { buildClassifierGraph } from "../lib/detectors/resnet/graph.ts";
+import { openClassifier } from "../lib/detectors/resnet/scorer.ts";
+import { sightOf, tilesOf } from "../lib/detectors/resnet/tiles.ts";
+import { RESNET_50 } from "./bench/random_resnet.ts";
 import type { RgbImage } from "../lib/image/image.ts";
 import { type PixelTransform, readPixels } from "../lib/image/pixels.ts";
 import { readSafetensors } from "../lib/io/safetensors.ts";
+import { openSession, ortTensor } from "../lib/onnx/session.ts";
 import { GOLDENS } from "./goldens.ts";
+import { assertClose } from "./head_golden.ts";
+import { noiseImage } from "./image_samples.ts";
 
 /** Of the largest absolute value in a tensor, and of logits. */
 const TOLERANCE = 1e-4;
@@ -58,3 +69,103 @@ for (const file of FILES) {
     await scorer.dispose();
   });
 }
+
+for (const way of ["crop", "dmid"] as const) {
+  Deno.test(`a classifier's graph has the released code's features and the means of every map (${way})`, async () => {
+    const weights = await readClassifier(join(GOLDENS, FILES[0]));
+    const stemStride = way === "dmid" ? 1 : 2;
+    const graph = buildClassifierGraph(weights, { normalisation, stemStride, means: true });
+    const session = await openSession(graph, { threads: 1 });
+    const found = await Promise.all(images.map(async (image) => {
+      const { width, height, data } = readPixels(image, WAYS[way]!);
+      return await session.run({ images: ortTensor("uint8", data, [1, height, width, 3]) });
+    }));
+    await session.release();
+    const names = ["features", "layer1", "layer2", "layer3", "layer4"];
+    for (const [output, name] of [["stem", "maxpool"], ...names.map((name) => [name, name])]) {
+      const all = found.flatMap((outputs) => [...outputs[output!]!.data as Float32Array]);
+      assertClose(Float32Array.from(all), values(`${way}.${name}`), TOLERANCE, name!);
+    }
+  });
+}
+
+Deno.test("DMID's network has the released code's mean logits of whole images", async () => {
+  for (const file of FILES) {
+    const scorer = await pixelDetectorNamed("dmid").open(join(GOLDENS, file), { engine: "onnx" });
+    assertLogits(await scoreImages(scorer, images), values("dmid.logits"));
+    assert.deepEqual(images.map(({ height, width }) => scorer.tiles!(height, width)), [
+      1,
+      1,
+      1,
+      1,
+      1,
+    ]);
+    await scorer.dispose();
+  }
+});
+
+Deno.test("an image that is read in overlapping tiles has the logit of the whole", async () => {
+  const openWith = (stemStride: 1 | 2, limitPx: number) =>
+    openClassifier(join(GOLDENS, FILES[1]), { normalisation, stemStride, limitPx }, {
+      engine: "onnx",
+    });
+  for (const limitPx of [2000, 9000]) {
+    const scorer = await openWith(1, limitPx);
+    const tiles = images.map(({ height, width }) => scorer.tiles!(height, width));
+    assert.ok(Math.max(...tiles) > 1, `${tiles}`);
+    assertLogits(await scoreImages(scorer, images), values("dmid.logits"));
+    await scorer.dispose();
+  }
+  // the golden images are no larger than one place of the other network sees
+  const large = noiseImage(411, 390);
+  const whole = await openWith(2, 2 ** 20), tiled = await openWith(2, 1);
+  assert.equal(whole.tiles!(large.height, large.width), 1);
+  assert.ok(tiled.tiles!(large.height, large.width) > 3);
+  assertLogits(await scoreImages(tiled, [large]), await scoreImages(whole, [large]));
+  await whole.dispose();
+  await tiled.dispose();
+});
+
+Deno.test("tiles count every place of the map once, keep their context, and stay within the limit", () => {
+  assert.deepEqual(sightOf(RESNET_50, 1), { stridePx: 8, contextPx: 56 });
+  assert.deepEqual(sightOf(RESNET_50, 2), { stridePx: 32, contextPx: 224 });
+  for (
+    const [height, width] of [[1024, 1024], [3000, 4001], [200, 9000], [641, 640], [5, 90_000]]
+  ) {
+    const tiling = { limitPx: 640 * 640, ...sightOf(RESNET_50, 1) };
+    const tiles = tilesOf(height!, width!, tiling);
+    assert.ok(tiles.length > 1);
+    const counted = new Uint8Array(Math.ceil(height! / 8) * Math.ceil(width! / 8));
+    for (const { top, left, height: tall, width: wide, rows, columns } of tiles) {
+      assert.ok(tall * wide <= tiling.limitPx, `${tall} × ${wide}`);
+      assert.ok(top % 8 === 0 && left % 8 === 0 && top + tall <= height! && left + wide <= width!);
+      for (
+        const [start, length, whole, [first, end]] of [
+          [top, tall, height!, rows],
+          [left, wide, width!, columns],
+        ] as const
+      ) {
+        assert.ok(start === 0 || first * 8 >= 56);
+        assert.ok(start + length === whole || length - end * 8 >= 56);
+      }
+      for (let row = rows[0]; row < rows[1]; row++) {
+        for (let column = columns[0]; column < columns[1]; column++) {
+          counted[(top / 8 + row) * Math.ceil(width! / 8) + left / 8 + column]!++;
+        }
+      }
+    }
+    assert.ok(counted.every((count) => count === 1));
+  }
+});
+
+Deno.test("images of one size have the same logits together as alone", async () => {
+  const scorer = await pixelDetectorNamed("wang").open(join(GOLDENS, FILES[0]), { engine: "onnx" });
+  const views = [...images.map((image) => readPixels(image, WAYS["crop"]!)), ...images];
+  const together = await scoreImages(scorer, views);
+  for (const [i, view] of views.entries()) {
+    assertLogits(await scoreImages(scorer, [view]), together.subarray(i, i + 1));
+  }
+  const few = { ...scorer, pixelsAtOnce: 2 * size("crop") ** 2 };
+  assertLogits(await scoreImages(few, views), together);
+  await scorer.dispose();
+});

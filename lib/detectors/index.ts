@@ -5,6 +5,7 @@
 import { UserError } from "../io/errors.ts";
 import { modelNames, readCheckpointNames } from "./checkpoint_file.ts";
 import type { DetectorKind } from "./detector.ts";
+import dmid from "./dmid.ts";
 import type { PixelDetectorKind } from "./pixel_detector.ts";
 import rine from "./rine/detector.ts";
 import ufdBlockNeighbours from "./ufd/block_neighbours_detector.ts";
@@ -23,6 +24,7 @@ export const DETECTORS: readonly DetectorKind[] = [
 /** Detectors on pixels. */
 export const PIXEL_DETECTORS: readonly PixelDetectorKind[] = [
   wang,
+  dmid,
 ];
 
 /** Whether a detector reads pixels and no backbone's features. */

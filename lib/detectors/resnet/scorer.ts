@@ -38,7 +38,10 @@ export async function openClassifier(
   const weightsFile = basename(path);
   const session = await openSession(
     buildClassifierGraph(weights, { normalisation, stemStride, weightsFile }),
-    { device, weightsFolder: dirname(path), ...(threads === undefined ? {} : { threads }) },
+    {
+      ...{ device, weightsFolder: dirname(path), sizesVary: true },
+      ...(threads === undefined ? {} : { threads }),
+    },
   );
   const tiling = { limitPx, ...sightOf(weights.architecture, stemStride) };
   return scorer(

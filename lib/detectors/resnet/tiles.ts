@@ -49,31 +49,40 @@ export function sightOf(
  * pixels. Each place of the whole image's map counts in exactly one.
  */
 export function tilesOf(height: number, width: number, tiling: Tiling): Tile[] {
-  const whole = { height, width };
-  const { limitPx, stridePx, contextPx } = tiling;
-  let best: Tile[] = [];
+  const [rows, columns] = countsOf(height, width, tiling);
+  const across = cuts(width, columns, tiling);
+  return cuts(height, rows, tiling).flatMap((row) =>
+    across.map((column): Tile => ({
+      ...{ top: row.start, height: row.length, rows: row.places },
+      ...{ left: column.start, width: column.length, columns: column.places },
+    }))
+  );
+}
+
+/** In how many parts either side goes. */
+function countsOf(
+  height: number,
+  width: number,
+  { limitPx, stridePx, contextPx }: Tiling,
+): [rows: number, columns: number] {
+  if (height * width <= limitPx) return [1, 1];
+  // a tile of one place is the least
+  const limit = Math.max(limitPx, (stridePx + 2 * contextPx) ** 2);
+  const down = Math.ceil(height / stridePx), across = Math.ceil(width / stridePx);
+  const longest = (lengthPx: number, places: number, parts: number) =>
+    Math.min(lengthPx, Math.ceil(places / parts) * stridePx + 2 * contextPx);
+  let best: [number, number] = [down, across];
   let bestPx = Infinity;
-  const most = Math.ceil(Math.max(height, width) / stridePx);
-  for (let columns = 1; columns <= most; columns++) {
-    const across = cuts(width, columns, stridePx, contextPx);
-    const widest = Math.max(...across.map(({ length }) => length));
-    for (let rows = 1; rows <= most; rows++) {
-      const down = cuts(height, rows, stridePx, contextPx);
-      const tallest = Math.max(...down.map(({ length }) => length));
-      if (tallest * widest > limitPx && !(rows === most && columns === most)) continue;
-      const read = sum(down) * sum(across);
-      if (read < bestPx) {
-        bestPx = read;
-        best = down.flatMap((row) =>
-          across.map((column) => ({
-            ...{ top: row.start, height: row.length, rows: row.places },
-            ...{ left: column.start, width: column.length, columns: column.places },
-          }))
-        );
-      }
-      break; // more rows read more
-    }
-    if (columns === 1 && best.length === 1 && whole.height * whole.width <= limitPx) break;
+  for (let columns = 1; columns <= across; columns++) {
+    const widest = longest(width, across, columns);
+    const tallest = Math.floor(limit / widest);
+    const most = Math.floor((tallest - 2 * contextPx) / stridePx);
+    if (tallest < height && most < 1) continue;
+    const rows = tallest >= height ? 1 : Math.ceil(down / most);
+    const readPx = rows * longest(height, down, rows) * columns * widest;
+    if (readPx >= bestPx) continue;
+    bestPx = readPx;
+    best = [rows, columns];
   }
   return best;
 }
@@ -85,20 +94,13 @@ interface Cut {
 }
 
 /** A side in so many parts, as even as its places allow, each with its context. */
-function cuts(lengthPx: number, count: number, stridePx: number, contextPx: number): Cut[] {
+function cuts(lengthPx: number, parts: number, { stridePx, contextPx }: Tiling): Cut[] {
   const places = Math.ceil(lengthPx / stridePx);
-  const parts = Math.min(count, places);
-  return Array.from({ length: parts }, (_, i) => {
-    const [first, end] = [i, i + 1].map((at) => Math.round(at * places / parts)) as [
-      number,
-      number,
-    ];
+  const edge = (part: number) => Math.round(part * places / parts);
+  return Array.from({ length: parts }, (_, part) => {
+    const [first, end] = [edge(part), edge(part + 1)];
     const start = Math.max(0, first * stridePx - contextPx);
     const length = Math.min(lengthPx, end * stridePx + contextPx) - start;
     return { start, length, places: [first - start / stridePx, end - start / stridePx] };
   });
-}
-
-function sum(cuts: readonly Cut[]): number {
-  return cuts.reduce((total, { length }) => total + length, 0);
 }

@@ -40,13 +40,13 @@ export default definePixelDetector({
   },
   released: [
     {
-      file: "Grag2021_progan/model_epoch_best.pth",
+      files: ["Grag2021_progan/model_epoch_best.pth", "corvi22_progan_model.pth"],
       name: "dmid_progan",
       title: `${TITLE} (ProGAN)`,
       from: FROM,
     },
     {
-      file: "Grag2021_latent/model_epoch_best.pth",
+      files: ["Grag2021_latent/model_epoch_best.pth", "corvi22_latent_model.pth"],
       name: "dmid_latent",
       title: `${TITLE} (latent diffusion)`,
       from: FROM,

@@ -2,11 +2,12 @@
  * Every detector there is, and how a checkpoint finds its own.
  * @module
  */
+import { FAMILIES, RESNET_FAMILIES } from "../backbones/families/index.ts";
 import { UserError } from "../io/errors.ts";
 import { modelNames, readCheckpointNames } from "./checkpoint_file.ts";
 import type { DetectorKind } from "./detector.ts";
 import dmid from "./dmid.ts";
-import type { PixelDetectorKind } from "./pixel_detector.ts";
+import type { PixelDetectorKind, ReleasedKind } from "./pixel_detector.ts";
 import rine from "./rine/detector.ts";
 import ufdBlockNeighbours from "./ufd/block_neighbours_detector.ts";
 import ufdNeighbours from "./ufd/neighbours_detector.ts";
@@ -27,6 +28,9 @@ export const PIXEL_DETECTORS: readonly PixelDetectorKind[] = [
   dmid,
 ];
 
+/** All that released files can be imported of. */
+export const RELEASED_KINDS: readonly ReleasedKind[] = PIXEL_DETECTORS;
+
 /** Whether a detector reads pixels and no backbone's features. */
 export function readsPixels(kind: DetectorKind | PixelDetectorKind): kind is PixelDetectorKind {
   return "transforms" in kind.reads;
@@ -42,7 +46,7 @@ export function detectorNamed(name: string): DetectorKind {
 
 /**
  * A detector on pixels by its name.
- * @param doing what the error says first: `Cannot import FILE`
+ * @param doing what the error says first: `Cannot load FILE`
  * @throws {UserError} where there is none, with those that there are
  */
 export function pixelDetectorNamed(
@@ -91,30 +95,58 @@ export async function detectorOf(checkpoint: string): Promise<FoundDetector<Dete
  * or the file is damaged
  */
 export async function findDetector(checkpoint: string, as?: string): Promise<FoundDetector> {
-  const { names, metadata } = await readCheckpointNames(checkpoint);
   const doing = `Cannot load ${checkpoint}`;
   const said = as === undefined ? undefined : pixelDetectorNamed(as, doing);
-  const onFeatures = DETECTORS.find((detector) => detector.isCheckpoint(names));
-  const plain = new Set(modelNames(names).keys());
-  const possible: readonly FoundDetector["kind"][] = onFeatures
-    ? [onFeatures]
-    : PIXEL_DETECTORS.filter((detector) => detector.isCheckpoint(plain));
-  const written = metadata["detector"];
-  const own = PIXEL_DETECTORS.find(({ name }) => name === written);
+  const { names, metadata } = await readCheckpointNames(checkpoint);
+  const own = PIXEL_DETECTORS.find(({ name }) => name === metadata["detector"]);
   const wanted = said ?? own;
+  if (said && own && said !== own) throw ofAnother(doing, said, own.title);
+  if (wanted) {
+    assertOf(wanted, checkpoint, names);
+    return { kind: wanted, metadata };
+  }
+  const possible = kindsOf(names);
   if (possible.length === 0) throw ofNone(checkpoint, names, [...DETECTORS, ...PIXEL_DETECTORS]);
-  if (said && own && said !== own) throw ofAnother(doing, said, [own]);
-  if (wanted && !possible.includes(wanted)) throw ofAnother(doing, wanted, possible);
-  const kind = wanted ?? possible[0]!;
-  if (!wanted && possible.length > 1) {
+  if (possible.length > 1) {
     throw new UserError(
       "usage",
-      `${doing}: expected a word on whose it is, since ${
+      `${doing}: expected to be told whose it is, found tensors that ${
         listed(possible.map(({ title }) => title))
-      } have the same tensors; say --as ${possible.map(({ name }) => name).join(" or --as ")}`,
+      } have alike; say --as ${possible.map(({ name }) => name).join(" or --as ")}`,
     );
   }
-  return { kind, metadata };
+  return { kind: possible[0]!, metadata };
+}
+
+/**
+ * Makes sure that a file can be a checkpoint of what it is said to be.
+ * @param names of its tensors
+ * @throws {UserError} with what it is instead
+ */
+export function assertOf(
+  wanted: ReleasedKind,
+  checkpoint: string,
+  names: ReadonlySet<string>,
+): void {
+  if (wanted.isCheckpoint(new Set(modelNames(names).keys()))) return;
+  const [found] = kindsOf(names);
+  const backbone = backboneOf(names);
+  if (!found && !backbone) throw ofNone(checkpoint, names, [wanted]);
+  throw ofAnother(`Cannot load ${checkpoint}`, wanted, found?.title ?? backbone!);
+}
+
+/** All that tensors of these names can be of; on features there is one at most. */
+function kindsOf(names: ReadonlySet<string>): readonly (DetectorKind | PixelDetectorKind)[] {
+  const onFeatures = DETECTORS.find((detector) => detector.isCheckpoint(names));
+  if (onFeatures) return [onFeatures];
+  const plain = new Set(modelNames(names).keys());
+  return PIXEL_DETECTORS.filter((detector) => detector.isCheckpoint(plain));
+}
+
+function backboneOf(names: ReadonlySet<string>): string | undefined {
+  const plain = new Set(modelNames(names).keys());
+  const family = [...FAMILIES, ...RESNET_FAMILIES].find(({ mark }) => plain.has(mark));
+  return family && `a backbone (${family.name}), which \`deno task backbone import\` takes`;
 }
 
 function ofNone(
@@ -122,21 +154,20 @@ function ofNone(
   names: ReadonlySet<string>,
   kinds: readonly { readonly title: string }[],
 ): UserError {
+  const found = backboneOf(names) ?? `tensors ${[...names].slice(0, 3).join(", ") || "none"}`;
   return new UserError(
     "damaged",
     `Cannot load ${checkpoint}: expected a checkpoint of ${
       kinds.map(({ title }) => title).join(", ")
-    }; found tensors ${[...names].slice(0, 3).join(", ") || "none"}`,
+    }; found ${found}`,
   );
 }
 
-type Titled = { readonly title: string };
-
-function ofAnother(doing: string, wanted: Titled, found: readonly Titled[]): UserError {
+function ofAnother(doing: string, wanted: ReleasedKind, found: string): UserError {
   return new UserError(
     "usage",
-    `${doing}: expected a checkpoint of ${wanted.title}, found one of ${
-      listed(found.map(({ title }) => title))
+    `${doing}: expected a checkpoint of ${wanted.title}, found ${
+      found.startsWith("a ") ? found : `one of ${found}`
     }`,
   );
 }

@@ -32,15 +32,37 @@ export interface PixelReading {
   readonly normalisation: PixelNormalisation;
 }
 
-/** A file that the authors released. */
+/** A checkpoint that the authors released. */
 export interface ReleasedFile {
-  /** Name that it is released under: `blur_jpg_prob0.5.pth`. */
-  readonly file: string;
-  /** Name to keep it under here, and its name in tables: `Wang et al. (.5)`. */
+  /** How names of its file end, wherever people have it from: `blur_jpg_prob0.5.pth`. */
+  readonly files: readonly string[];
+  /** Name to keep it under here: `wang_0.5`. */
   readonly name: string;
+  /** Its name in tables: `Wang et al. (.5)`. */
   readonly title: string;
   /** Where it is to be had, in words. */
   readonly from: string;
+}
+
+/** What files can be imported of: a detector on pixels, or a network that one needs besides its own. */
+export interface ReleasedKind {
+  /** Its name in configurations, commands and records: `wang`. */
+  readonly name: string;
+  /** Its name in tables: `Wang et al.`. */
+  readonly title: string;
+  /** The checkpoints that its authors released. */
+  readonly released: readonly ReleasedFile[];
+  /**
+   * Whether a file with these tensors can be a checkpoint of it; several detectors may have the same
+   * tensors, and a file then says, or is said, to be of which.
+   * @param tensors their names, without what training scripts put before them
+   */
+  isCheckpoint(tensors: ReadonlySet<string>): boolean;
+  /**
+   * The tensors of a checkpoint that it needs, checked, under their plain names.
+   * @throws {UserError} where the file is damaged, or of another detector
+   */
+  ownTensors(checkpoint: string): Promise<SafetensorsFile>;
 }
 
 /** Images of one size, as one block of bytes. */
@@ -74,36 +96,24 @@ export interface PixelScorer {
 }
 
 /** A detector on pixels. Make one with {@linkcode definePixelDetector}. */
-export interface PixelDetectorKind {
-  /** Its name in configurations, commands and records: `wang`. */
-  readonly name: string;
-  /** Its name in tables: `Wang et al.`. */
-  readonly title: string;
+export interface PixelDetectorKind extends ReleasedKind {
   /** What it reads of an image. */
   readonly reads: PixelReading;
-  /** The files that its authors released. */
-  readonly released: readonly ReleasedFile[];
-  /**
-   * Whether a file with these tensors can be a checkpoint of this detector; several detectors may
-   * have the same tensors, and a file then says, or is said, to be of which.
-   * @param tensors their names, without what training scripts put before them
-   */
-  isCheckpoint(tensors: ReadonlySet<string>): boolean;
   /**
    * Opens a checkpoint: released, or imported.
    * @throws {UserError} where the file is damaged, of another detector, or holds what is no number
    */
   open(checkpoint: string, compute: Compute): Promise<PixelScorer>;
   /**
-   * The tensors of a checkpoint that the detector needs, checked, under their plain names.
-   * @throws {UserError} where the file is damaged, or of another detector
-   */
-  ownTensors(checkpoint: string): Promise<SafetensorsFile>;
-  /**
    * What a checkpoint holds, in lines for people.
    * @throws {UserError} where the file is damaged, or of another detector
    */
   describeCheckpoint(checkpoint: string): Promise<string[]>;
+}
+
+/** The released checkpoint that a file is, as far as its name tells. */
+export function releasedAs({ released }: ReleasedKind, file: string): ReleasedFile | undefined {
+  return released.find(({ files }) => files.some((ending) => file.endsWith(ending)));
 }
 
 /** Types a detector on pixels; returns it as it is. */

@@ -11,6 +11,7 @@ import type { FeatureSizes } from "./detector.ts";
 import { type BackboneChoice, openFeatureScorer } from "./feature_scorer.ts";
 import type { ImageScorer } from "./image_scorer.ts";
 import { findDetector, readsPixels } from "./index.ts";
+import { releasedAs } from "./pixel_detector.ts";
 import { openPixelScorer } from "./pixel_scorer.ts";
 
 /** What a detector says of one image. */
@@ -192,8 +193,14 @@ export async function openDetector(
     return new Detector(await openFeatureScorer(kind, checkpoint, metadata, options));
   }
   const { transform = "original", device = "cpu" } = options;
+  const title = metadata["title"] ?? releasedAs(kind, checkpoint)?.title ?? kind.title;
   return new Detector(
-    await openPixelScorer(kind, checkpoint, transform, { engine: "onnx", device }),
+    await openPixelScorer(
+      { ...kind, title },
+      checkpoint,
+      transform,
+      { engine: "onnx", device },
+    ),
   );
 }
 

@@ -41,8 +41,8 @@ export default definePixelDetector({
     normalisation: IMAGENET_NORMALISATION,
   },
   released: [
-    { file: "blur_jpg_prob0.5.pth", name: "wang_0.5", title: `${TITLE} (.5)`, from: FROM },
-    { file: "blur_jpg_prob0.1.pth", name: "wang_0.1", title: `${TITLE} (.1)`, from: FROM },
+    { files: ["blur_jpg_prob0.5.pth"], name: "wang_0.5", title: `${TITLE} (.5)`, from: FROM },
+    { files: ["blur_jpg_prob0.1.pth"], name: "wang_0.1", title: `${TITLE} (.1)`, from: FROM },
   ],
   isCheckpoint: isResnetClassifier,
   open: (checkpoint, compute) =>

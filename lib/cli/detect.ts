@@ -57,6 +57,7 @@ export function registerDetect(program: Command, experiments: Experiments): void
         PRECISIONS,
       ),
     )
+    .option("--json", "a line of JSON for each image", false)
     .addOption(
       choice(
         "--as <name>",
@@ -68,7 +69,6 @@ export function registerDetect(program: Command, experiments: Experiments): void
       "--transform <name>",
       "whose way a detector on pixels reads images (default: original)",
     )
-    .option("--json", "a line of JSON for each image", false)
     .action((images: string[], flags: DetectFlags) => detect(images, flags, experiments));
 }
 

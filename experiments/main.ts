@@ -6,6 +6,7 @@ import { registerBackbone } from "../lib/cli/backbone.ts";
 import { registerCheckpoint } from "../lib/cli/checkpoint.ts";
 import { runCommandLine } from "../lib/cli/command_line.ts";
 import { registerDetect } from "../lib/cli/detect.ts";
+import { registerDetector } from "../lib/cli/detector.ts";
 import { registerDoctor } from "../lib/cli/doctor.ts";
 import { registerFeatures } from "../lib/cli/features.ts";
 import { registerKernel } from "../lib/cli/kernel.ts";
@@ -24,6 +25,7 @@ if (import.meta.main) {
     registerFeatures,
     registerBackbone,
     registerCheckpoint,
+    registerDetector,
     registerTensorflow,
     registerKernel,
     registerNotebooks,

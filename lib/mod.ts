@@ -47,10 +47,13 @@ export {
   type Source,
 } from "./data/dataset.ts";
 export type { EpochLog, HeadConfig, Json, TrainingConfig } from "./detectors/detector.ts";
+export type { BackboneChoice } from "./detectors/feature_scorer.ts";
+export type { ImageScorer } from "./detectors/image_scorer.ts";
 export {
   type Detection,
   type Detector,
   type DetectorOptions,
+  type HeadDetector,
   openDetector,
   type Verdict,
   verdictText,

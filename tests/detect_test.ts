@@ -190,7 +190,7 @@ Deno.test("an option that there is none of is refused by name, where a backbone 
   );
   await assert.rejects(
     openDetector("none.safetensors", { folder: "data" } as object),
-    /expected options of backbone, backbones, device, precision; found folder$/,
+    /expected options of backbone, backbones, device, precision, as, transform; found folder$/,
   );
 });
 
@@ -222,8 +222,8 @@ Deno.test("a head finds the backbone that it names and its precision, one of an 
   for (const wanted of [full, int8]) {
     await earlier(path, await wanted.fingerprint(), wanted.precision);
     await using detector = await openDetector(path, { backbones });
-    assert.equal(detector.backbone.name, backbone);
-    assert.equal(detector.backbone.precision, wanted.precision);
+    assert.equal(detector.backbone?.name, backbone);
+    assert.equal(detector.backbone?.precision, wanted.precision);
     await using same = await openDetector(head, { backbone: wanted });
     const verdict = await detector.detect(image);
     assert.deepEqual(verdict, await same.detect(image));
@@ -240,7 +240,7 @@ Deno.test("of several folders the first that has the backbone is taken, else the
   const [empty, others] = [temporaryFolder("empty "), join(other, "backbones")];
   const weightsIn = async (...folders: string[]) => {
     await using detector = await openDetector(knowing, { backbones: folders });
-    return await detector.backbone.fingerprint();
+    return await detector.backbone!.fingerprint();
   };
   const [own, another] = [await weightsIn(backbones), await weightsIn(others)];
   assert.notEqual(own, another);

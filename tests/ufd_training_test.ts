@@ -375,7 +375,7 @@ Deno.test("both are trained, tried above chance, opened, described and used from
       backbones: join(data, "mini/backbones"),
     });
     assert.equal(detector.title, i === 0 ? "UFD linear probe" : "UFD nearest neighbours");
-    assert.equal(detector.backbone.tap, "embedding");
+    assert.equal(detector.backbone?.tap, "embedding");
     const { score } = await detector.detect(picture);
     assert.ok(score >= 0 && score <= 1);
     const shown = await describeCheckpoint(head);

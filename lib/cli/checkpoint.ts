@@ -4,7 +4,7 @@
  */
 import type { Command } from "commander";
 import { readCheckpointFile } from "../detectors/checkpoint_file.ts";
-import { detectorOf } from "../detectors/index.ts";
+import { findDetector, readsPixels } from "../detectors/index.ts";
 import { UserError } from "../io/errors.ts";
 import { writePytorchFile } from "../io/pytorch_file.ts";
 import { writeSafetensors } from "../io/safetensors.ts";
@@ -39,8 +39,8 @@ export async function convertCheckpoint(input: string, output: string): Promise<
       `Cannot convert to ${output}: expected a name ending in .pth or .safetensors`,
     );
   }
-  const { kind: detector } = await detectorOf(input);
-  await detector.sizesOf(input); // checks it
+  const { kind: detector } = await findDetector(input);
+  if (!readsPixels(detector)) await detector.sizesOf(input); // checks it
   const { tensors, metadata } = await (detector.ownTensors?.(input) ?? readCheckpointFile(input));
   const { ablation = "none" } = metadata;
   if (format === "pth" && ablation !== "none") {
@@ -62,6 +62,6 @@ export async function convertCheckpoint(input: string, output: string): Promise<
  * @throws {UserError} where the file holds another model, is damaged or holds more than tensors
  */
 export async function describeCheckpoint(path: string): Promise<string> {
-  const { kind: detector } = await detectorOf(path);
+  const { kind: detector } = await findDetector(path);
   return (await detector.describeCheckpoint(path)).join("\n");
 }

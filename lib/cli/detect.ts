@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { type Precision, PRECISIONS } from "../backbones/backbone.ts";
 import { imagesIn } from "../data/image_folder.ts";
 import { BACKBONE_FOLDERS } from "../backbones/open.ts";
+import { PIXEL_DETECTORS } from "../detectors/index.ts";
 import { openDetector, verdictText } from "../detectors/verdict.ts";
 import { UserError } from "../io/errors.ts";
 import { resolveDevice } from "../onnx/session.ts";
@@ -28,6 +29,8 @@ interface DetectFlags {
   readonly backbones?: string;
   readonly device: DeviceChoice;
   readonly precision?: Precision;
+  readonly as?: string;
+  readonly transform?: string;
   readonly json: boolean;
 }
 
@@ -36,7 +39,7 @@ export function registerDetect(program: Command, experiments: Experiments): void
   program.command("detect <images...>")
     .description("whether images are generated: a score and a verdict for each")
     .addOption(
-      pathOption("--head <file>", "a trained head: .safetensors, or .pth as released")
+      pathOption("--head <file>", "a detector: .safetensors, or .pth as released")
         .makeOptionMandatory(),
     )
     .option("--backbone <name>", "by default the one the head says, or ViT-L/14")
@@ -55,6 +58,17 @@ export function registerDetect(program: Command, experiments: Experiments): void
       ),
     )
     .option("--json", "a line of JSON for each image", false)
+    .addOption(
+      choice(
+        "--as <name>",
+        "whose detector the file is, where its tensors do not tell",
+        PIXEL_DETECTORS.map(({ name }) => name),
+      ),
+    )
+    .option(
+      "--transform <name>",
+      "whose way a detector on pixels reads images (default: original)",
+    )
     .action((images: string[], flags: DetectFlags) => detect(images, flags, experiments));
 }
 
@@ -67,9 +81,9 @@ async function detect(
   const options = { ...given, device: await resolveDevice(device) };
   await using detector = await openNamed(() => openDetector(head, options));
   const files = (await Promise.all(images.map((path) => expand(userPath(path))))).flat();
-  const { name } = detector.backbone;
-  const { notice } = Object.values(profiles).find(({ backbones }) => backbones.includes(name)) ??
-    {};
+  const name = detector.backbone?.name;
+  const { notice } = Object.values(profiles)
+    .find(({ backbones }) => backbones.some((backbone) => backbone === name)) ?? {};
   if (notice !== undefined) console.error(notice);
   for await (const detection of detector.detectAll(files)) {
     const { path } = detection;

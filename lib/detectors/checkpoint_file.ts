@@ -46,6 +46,39 @@ export async function readCheckpointNames(path: string): Promise<CheckpointNames
   return { names: new Set(own), metadata };
 }
 
+/** What training scripts put before a model's names when they save it with other things. */
+const SAVED_UNDER = /^(?:(?:model|state_dict|net|module)\.)+/;
+
+/** What they save beside it, and what no network is computed with. */
+const SAVED_BESIDE = /^(?:optimizer|scheduler)\.|\.num_batches_tracked$/;
+
+/**
+ * The names of a model's own tensors in a file that may be a whole training's: plain, as the model has
+ * them, each with the name that it has in the file.
+ */
+export function modelNames(names: Iterable<string>): Map<string, string> {
+  return new Map(
+    [...names].filter((name) => !SAVED_BESIDE.test(name))
+      .map((name) => [name.replace(SAVED_UNDER, ""), name]),
+  );
+}
+
+/**
+ * Reads a model's own tensors, under their plain names, out of a file that may be a whole training's;
+ * what an optimiser keeps is not read.
+ * @throws {UserError} as {@linkcode readCheckpointFile}
+ */
+export async function readModelFile(path: string): Promise<SafetensorsFile> {
+  const { names } = await readCheckpointNames(path);
+  const own = modelNames(names);
+  const saved = new Set(own.values());
+  const { tensors, metadata } = await readCheckpointFile(path, (name) => saved.has(name));
+  return {
+    tensors: new Map([...own].map(([plain, name]) => [plain, tensors.get(name)!])),
+    metadata,
+  };
+}
+
 /** The features that a head was trained on, as its checkpoint says. */
 export interface TrainedOn {
   /** Name of the backbone. */

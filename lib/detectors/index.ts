@@ -2,15 +2,19 @@
  * Every detector there is, and how a checkpoint finds its own.
  * @module
  */
+import { FAMILIES, RESNET_FAMILIES } from "../backbones/families/index.ts";
 import { UserError } from "../io/errors.ts";
-import { readCheckpointNames } from "./checkpoint_file.ts";
+import { modelNames, readCheckpointNames } from "./checkpoint_file.ts";
 import type { DetectorKind } from "./detector.ts";
+import dmid from "./dmid.ts";
+import type { PixelDetectorKind, ReleasedKind } from "./pixel_detector.ts";
 import rine from "./rine/detector.ts";
 import ufdBlockNeighbours from "./ufd/block_neighbours_detector.ts";
 import ufdNeighbours from "./ufd/neighbours_detector.ts";
 import ufdProbe from "./ufd/probe_detector.ts";
+import wang from "./wang.ts";
 
-/** All detectors, in the order in which a checkpoint is offered to them. */
+/** Detectors on features, in the order in which a checkpoint is offered to them. */
 export const DETECTORS: readonly DetectorKind[] = [
   rine,
   ufdProbe,
@@ -18,35 +22,156 @@ export const DETECTORS: readonly DetectorKind[] = [
   ufdBlockNeighbours,
 ];
 
-/**
- * A detector by its name in configurations.
- * @throws {UserError} where there is none, with those that there are
- */
-export function detectorNamed(name: string): DetectorKind {
-  const found = DETECTORS.find((detector) => detector.name === name);
-  if (found) return found;
-  throw new UserError(
-    "usage",
-    `Cannot use a detector: expected one of ${
-      DETECTORS.map(({ name }) => name).join(", ")
-    }; found ${name}`,
-  );
+/** Detectors on pixels. */
+export const PIXEL_DETECTORS: readonly PixelDetectorKind[] = [
+  wang,
+  dmid,
+];
+
+/** All that released files can be imported of. */
+export const RELEASED_KINDS: readonly ReleasedKind[] = PIXEL_DETECTORS;
+
+/** Whether a detector reads pixels and no backbone's features. */
+export function readsPixels(kind: DetectorKind | PixelDetectorKind): kind is PixelDetectorKind {
+  return "transforms" in kind.reads;
 }
 
 /**
- * The detector that a checkpoint is of, told by the names of its tensors, and the file's metadata.
+ * A detector on features by its name in configurations.
+ * @throws {UserError} where there is none, with those that there are
+ */
+export function detectorNamed(name: string): DetectorKind {
+  return named(DETECTORS, name, "Cannot use a detector");
+}
+
+/**
+ * A detector on pixels by its name.
+ * @param doing what the error says first: `Cannot load FILE`
+ * @throws {UserError} where there is none, with those that there are
+ */
+export function pixelDetectorNamed(
+  name: string,
+  doing = "Cannot use a detector",
+): PixelDetectorKind {
+  return named(PIXEL_DETECTORS, name, doing);
+}
+
+function named<Kind extends { readonly name: string }>(
+  kinds: readonly Kind[],
+  name: string,
+  doing: string,
+): Kind {
+  const found = kinds.find((detector) => detector.name === name);
+  if (found) return found;
+  throw new UserError(
+    "usage",
+    `${doing}: expected one of ${kinds.map(({ name }) => name).join(", ")}; found ${name}`,
+  );
+}
+
+/** A detector, and what stands beside its tensors in a checkpoint. */
+export interface FoundDetector<Kind = DetectorKind | PixelDetectorKind> {
+  readonly kind: Kind;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/**
+ * The detector on features that a checkpoint is of, told by the names of its tensors, and the file's
+ * metadata.
  * @throws {UserError} where it is of none, or the file is damaged
  */
-export async function detectorOf(
-  checkpoint: string,
-): Promise<{ kind: DetectorKind; metadata: Readonly<Record<string, string>> }> {
+export async function detectorOf(checkpoint: string): Promise<FoundDetector<DetectorKind>> {
   const { names, metadata } = await readCheckpointNames(checkpoint);
   const kind = DETECTORS.find((detector) => detector.isCheckpoint(names));
   if (kind) return { kind, metadata };
-  throw new UserError(
+  throw ofNone(checkpoint, names, DETECTORS);
+}
+
+/**
+ * The detector that a checkpoint is of, on features or on pixels: as is said, as the file says, or as
+ * the names of its tensors tell.
+ * @param as name of a detector on pixels, where somebody says it
+ * @throws {UserError} where it is of none or of another, may be of several and nothing says of which,
+ * or the file is damaged
+ */
+export async function findDetector(checkpoint: string, as?: string): Promise<FoundDetector> {
+  const doing = `Cannot load ${checkpoint}`;
+  const said = as === undefined ? undefined : pixelDetectorNamed(as, doing);
+  const { names, metadata } = await readCheckpointNames(checkpoint);
+  const own = PIXEL_DETECTORS.find(({ name }) => name === metadata["detector"]);
+  const wanted = said ?? own;
+  if (said && own && said !== own) throw ofAnother(doing, said, own.title);
+  if (wanted) {
+    assertOf(wanted, checkpoint, names);
+    return { kind: wanted, metadata };
+  }
+  const possible = kindsOf(names);
+  if (possible.length === 0) throw ofNone(checkpoint, names, [...DETECTORS, ...PIXEL_DETECTORS]);
+  if (possible.length > 1) {
+    throw new UserError(
+      "usage",
+      `${doing}: expected to be told whose it is, found tensors that ${
+        listed(possible.map(({ title }) => title))
+      } have alike; say --as ${possible.map(({ name }) => name).join(" or --as ")}`,
+    );
+  }
+  return { kind: possible[0]!, metadata };
+}
+
+/**
+ * Makes sure that a file can be a checkpoint of what it is said to be.
+ * @param names of its tensors
+ * @throws {UserError} with what it is instead
+ */
+export function assertOf(
+  wanted: ReleasedKind,
+  checkpoint: string,
+  names: ReadonlySet<string>,
+): void {
+  if (wanted.isCheckpoint(new Set(modelNames(names).keys()))) return;
+  const [found] = kindsOf(names);
+  const backbone = backboneOf(names);
+  if (!found && !backbone) throw ofNone(checkpoint, names, [wanted]);
+  throw ofAnother(`Cannot load ${checkpoint}`, wanted, found?.title ?? backbone!);
+}
+
+/** All that tensors of these names can be of; on features there is one at most. */
+function kindsOf(names: ReadonlySet<string>): readonly (DetectorKind | PixelDetectorKind)[] {
+  const onFeatures = DETECTORS.find((detector) => detector.isCheckpoint(names));
+  if (onFeatures) return [onFeatures];
+  const plain = new Set(modelNames(names).keys());
+  return PIXEL_DETECTORS.filter((detector) => detector.isCheckpoint(plain));
+}
+
+function backboneOf(names: ReadonlySet<string>): string | undefined {
+  const plain = new Set(modelNames(names).keys());
+  const family = [...FAMILIES, ...RESNET_FAMILIES].find(({ mark }) => plain.has(mark));
+  return family && `a backbone (${family.name}), which \`deno task backbone import\` takes`;
+}
+
+function ofNone(
+  checkpoint: string,
+  names: ReadonlySet<string>,
+  kinds: readonly { readonly title: string }[],
+): UserError {
+  const found = backboneOf(names) ?? `tensors ${[...names].slice(0, 3).join(", ") || "none"}`;
+  return new UserError(
     "damaged",
     `Cannot load ${checkpoint}: expected a checkpoint of ${
-      DETECTORS.map(({ title }) => title).join(", ")
-    }; found tensors ${[...names].slice(0, 3).join(", ") || "none"}`,
+      kinds.map(({ title }) => title).join(", ")
+    }; found ${found}`,
   );
+}
+
+function ofAnother(doing: string, wanted: ReleasedKind, found: string): UserError {
+  return new UserError(
+    "usage",
+    `${doing}: expected a checkpoint of ${wanted.title}, found ${
+      found.startsWith("a ") ? found : `one of ${found}`
+    }`,
+  );
+}
+
+function listed(words: readonly string[]): string {
+  return words.length < 2 ? words.join() : `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`;
 }

@@ -1,18 +1,18 @@
 /**
- * A verdict on images: a backbone and a trained head together.
+ * A verdict on images, by any detector: one that reads a backbone's features, or pixels.
  * @module
  */
-import { type Backbone, type Precision } from "../backbones/backbone.ts";
-import { BACKBONE_FOLDERS, openBackbone } from "../backbones/open.ts";
-import { centerCrop } from "../image/crop.ts";
+import type { Backbone } from "../backbones/backbone.ts";
 import { assertImages, decodeImage, type RgbImage } from "../image/image.ts";
 import { tryDecode } from "../data/image_file.ts";
 import { refuseUnknown, UserError } from "../io/errors.ts";
 import { sigmoid, THRESHOLD } from "../metrics.ts";
-import type { Device } from "../onnx/session.ts";
-import { checkpointFacts, type TrainedOn } from "./checkpoint_file.ts";
-import type { DetectorKind, FeatureSizes, Scorer } from "./detector.ts";
-import { detectorOf } from "./index.ts";
+import type { FeatureSizes } from "./detector.ts";
+import { type BackboneChoice, openFeatureScorer } from "./feature_scorer.ts";
+import type { ImageScorer } from "./image_scorer.ts";
+import { findDetector, readsPixels } from "./index.ts";
+import { releasedAs } from "./pixel_detector.ts";
+import { openPixelScorer } from "./pixel_scorer.ts";
 
 /** What a detector says of one image. */
 export interface Verdict {
@@ -22,6 +22,8 @@ export interface Verdict {
   readonly logit: number;
   /** Whether the score is above .5. */
   readonly isGenerated: boolean;
+  /** In how many overlapping tiles it was read; absent where it was read whole. */
+  readonly tiles?: number;
 }
 
 /** What became of one image of many: a verdict, or what was found instead of an image. */
@@ -29,59 +31,53 @@ export type Detection =
   & { readonly path: string }
   & (Verdict | { readonly problem: string });
 
-/** How {@linkcode openDetector} finds what a checkpoint needs. */
-export interface DetectorOptions {
+/** How {@linkcode openDetector} finds what a checkpoint needs; the backbone is for heads alone. */
+export interface DetectorOptions extends BackboneChoice {
   /**
-   * A name or an open backbone; by default the one that the checkpoint says it was trained on, and
-   * CLIP ViT-L/14 where it says nothing, as the released ones do.
+   * Name of the detector that a file is a checkpoint of, where its tensors are those of several:
+   * `wang`, `dmid`. One that was imported says it.
    */
-  readonly backbone?: string | Backbone;
-  /** Folders of backbones; default `data/backbones`, then `data/mini/backbones`. */
-  readonly backbones?: string | readonly string[];
-  /** Default `cpu`. */
-  readonly device?: Device;
-  /** Default: what the checkpoint was trained on, else `full`. */
-  readonly precision?: Precision;
+  readonly as?: string;
+  /**
+   * How a detector on pixels reads images, by the name of whose code reads so: default `original`, its
+   * own; `rine` and `sidbench` where these read otherwise.
+   */
+  readonly transform?: string;
 }
 
-const OPTIONS = ["backbone", "backbones", "device", "precision"];
-
-/** The released heads' backbone; they do not say so. */
-const RELEASED_BACKBONE = "ViT-L/14";
-
-/** Images that go through the backbone at once, and how many are decoded ahead of them. */
-const BATCH_SIZE = 8, AHEAD = 2 * BATCH_SIZE;
+const OF_HEADS = ["backbone", "backbones", "precision"], OF_PIXELS = ["transform"];
+const OPTIONS = [...OF_HEADS.slice(0, 2), "device", ...OF_HEADS.slice(2), "as", ...OF_PIXELS];
 
 /** Tells generated images from real ones. Open it with {@linkcode openDetector}. */
 export class Detector implements AsyncDisposable {
-  /** Turns images into features. */
-  readonly backbone: Backbone;
-  /** What it is: `RINE`. */
+  /** What it is: `RINE`, `Wang et al.`. */
   readonly title: string;
-  /** Sizes of the features that it reads. */
-  readonly sizes: FeatureSizes;
+  /** What it reads of an image, in words. */
+  readonly reads: string;
+  /** Turns images into features; absent where it reads pixels. */
+  readonly backbone?: Backbone;
+  /** Sizes of the features that it reads; absent where it reads pixels. */
+  readonly sizes?: FeatureSizes;
+  /** Side in pixels of the square that it reads of every image; absent where sizes differ. */
+  readonly cropPx?: number;
   /** For each block, how many features weigh it most; absent where it weighs no blocks. Paper: §5.7. */
   readonly blockImportance?: readonly number[];
-  readonly #scorer: Scorer;
-  readonly #ownsBackbone: boolean;
+  readonly #scorer: ImageScorer;
 
   /** Use {@linkcode openDetector}. */
-  constructor(
-    { title }: DetectorKind,
-    backbone: Backbone,
-    scorer: Scorer,
-    ownsBackbone: boolean,
-  ) {
+  constructor(scorer: ImageScorer) {
+    const { title, reads, backbone, sizes, cropPx, blockImportance } = scorer;
     this.title = title;
-    this.backbone = backbone;
-    this.sizes = backbone.featureSizes;
-    if (scorer.blockImportance) this.blockImportance = scorer.blockImportance;
+    this.reads = reads;
+    if (backbone) this.backbone = backbone;
+    if (sizes) this.sizes = sizes;
+    if (cropPx !== undefined) this.cropPx = cropPx;
+    if (blockImportance) this.blockImportance = blockImportance;
     this.#scorer = scorer;
-    this.#ownsBackbone = ownsBackbone;
   }
 
   /**
-   * Looks at the centre crop of an image.
+   * Looks at what it reads of an image.
    * @param image a path, or an image that is decoded
    * @throws {UserError} where it is no image
    */
@@ -93,7 +89,7 @@ export class Detector implements AsyncDisposable {
 
   /**
    * Looks at many images, in their order: those that follow are decoded meanwhile, and several go
-   * through the backbone at once.
+   * through at once where they are read at one size.
    * @param paths of image files; one that cannot be decoded has a problem instead of a verdict
    *
    * @example
@@ -104,10 +100,11 @@ export class Detector implements AsyncDisposable {
    * ```
    */
   async *detectAll(paths: Iterable<string>): AsyncGenerator<Detection> {
+    const { imagesAtOnce } = this.#scorer;
     const waiting = paths[Symbol.iterator]();
     const ahead: { path: string; decoded: ReturnType<typeof tryDecode> }[] = [];
     const fill = () => {
-      while (ahead.length < AHEAD) {
+      while (ahead.length < 2 * imagesAtOnce) {
         const { value: path, done } = waiting.next();
         if (done) return;
         const decoded = tryDecode(path);
@@ -117,7 +114,7 @@ export class Detector implements AsyncDisposable {
     };
     fill();
     while (ahead.length > 0) {
-      const batch = ahead.splice(0, BATCH_SIZE);
+      const batch = ahead.splice(0, imagesAtOnce);
       const results = await Promise.all(batch.map(({ decoded }) => decoded));
       fill();
       const images = results.flatMap((result) => "image" in result ? result.image : []);
@@ -132,35 +129,39 @@ export class Detector implements AsyncDisposable {
   }
 
   async #judge(images: readonly RgbImage[]): Promise<Verdict[]> {
-    const { resolutionPx } = this.backbone.architecture;
-    const bytes = resolutionPx * resolutionPx * 3;
-    const crops = new Uint8Array(images.length * bytes); // [images, R, R, 3]
-    images.forEach((image, i) => crops.set(centerCrop(image, resolutionPx).data, i * bytes));
-    const { data } = await this.backbone.featuresOfCrops(crops, images.length);
-    const logits = await this.#scorer.logits(data, images.length); // [images]
-    return Array.from(logits, (logit) => {
+    const views = images.map((image) => this.#scorer.view(image));
+    const logits = await this.#scorer.logits(views); // [images]
+    return Array.from(logits, (logit, i) => {
       const score = Math.fround(sigmoid(logit));
-      return { score, logit, isGenerated: score > THRESHOLD };
+      const tiles = this.#scorer.tiles?.(views[i]!) ?? 1;
+      return { score, logit, isGenerated: score > THRESHOLD, ...(tiles === 1 ? {} : { tiles }) };
     });
   }
 
-  /** Frees the head, and the backbone where it was opened with it. */
+  /** Frees what it computes with, and the backbone where it was opened with it. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#scorer.dispose();
-    if (this.#ownsBackbone) await this.backbone[Symbol.asyncDispose]();
+    await this.#scorer[Symbol.asyncDispose]();
   }
 
   /** A line for a log or a cell. */
   [Symbol.for("Deno.customInspect")](): string {
-    return `Detector ${this.title} on ${this.backbone.name} (${this.backbone.precision})`;
+    return `Detector ${this.title}: ${this.reads}`;
   }
 }
 
+/** A detector that reads a backbone's features. */
+export type HeadDetector = Detector & {
+  readonly backbone: Backbone;
+  readonly sizes: FeatureSizes;
+  readonly cropPx: number;
+};
+
 /**
- * Opens a detector, and the backbone that it names.
- * @param checkpoint path of a head: safetensors, or `.pth` as released
+ * Opens a detector: of a head, with the backbone that it names; of one on pixels, its network.
+ * @param checkpoint path of a file: safetensors, or `.pth` as released
  * @throws {UserError} where the backbone is not there, has other sizes or other weights than those
- * that the head was trained on, or the checkpoint is damaged
+ * that the head was trained on, the file may be of several detectors, an option is not for it, or the
+ * checkpoint is damaged
  *
  * @example
  * ```ts ignore
@@ -168,6 +169,7 @@ export class Detector implements AsyncDisposable {
  *
  * await using detector = await openDetector("results/mini/best_4-class.safetensors");
  * const { score } = await detector.detect("photo.jpg");
+ * await using wang = await openDetector("blur_jpg_prob0.5.pth", { as: "wang" });
  * ```
  */
 export async function openDetector(
@@ -175,74 +177,57 @@ export async function openDetector(
   options: DetectorOptions = {},
 ): Promise<Detector> {
   refuseUnknown("Cannot open a detector", options, OPTIONS);
-  const { kind, metadata } = await detectorOf(checkpoint);
-  const { config, trainedOn } = checkpointFacts(checkpoint, metadata);
-  const given = typeof options.backbone === "object" ? options.backbone : undefined;
-  const backbone = given ?? await openNamed(
-    (options.backbone as string | undefined) ?? config?.backbone ?? RELEASED_BACKBONE,
-    kind,
-    options,
-    trainedOn,
-  );
-  try {
-    const { blocks, width } = backbone.featureSizes;
-    const sizes = await kind.sizesOf(checkpoint);
-    if (sizes.blocks !== blocks || sizes.width !== width) {
-      throw new UserError(
-        "usage",
-        `Cannot detect with ${checkpoint}: expected a head for ${blocks} blocks of width ${width} ` +
-          `(${backbone.name}), found ${sizes.blocks} of width ${sizes.width}`,
-      );
-    }
-    if (trainedOn) await assertTrainedOn(backbone, checkpoint, trainedOn);
-    const scorer = await kind.open(checkpoint, { engine: "onnx" });
-    return new Detector(kind, backbone, scorer, given === undefined);
-  } catch (error) {
-    if (given === undefined) await backbone[Symbol.asyncDispose]();
-    throw error;
-  }
-}
-
-async function openNamed(
-  name: string,
-  { reads: { tap } }: DetectorKind,
-  { backbones = BACKBONE_FOLDERS, device = "cpu", precision }: DetectorOptions,
-  trainedOn: TrainedOn | undefined,
-): Promise<Backbone> {
-  return await openBackbone(name, {
-    folder: backbones,
-    tap,
-    device,
-    precision: precision ?? trainedOn?.precision as Precision | undefined ?? "full",
-  });
-}
-
-/** Makes sure that a backbone is the one whose features a head was trained on. */
-async function assertTrainedOn(
-  backbone: Backbone,
-  head: string,
-  trained: TrainedOn,
-): Promise<void> {
-  if (trained.tap !== backbone.tap) {
+  const { kind, metadata } = await findDetector(checkpoint, options.as);
+  const others = readsPixels(kind) ? OF_HEADS : OF_PIXELS;
+  const other = others.find((name) => options[name as keyof DetectorOptions] !== undefined);
+  // folders of backbones are where to look, not what to take
+  if (other !== undefined && other !== "backbones") {
     throw new UserError(
       "usage",
-      `Cannot detect with ${head}: expected features at ${trained.tap}, on which it was trained, ` +
-        `found a backbone opened for ${backbone.tap}`,
+      `Cannot detect with ${checkpoint}: expected no ${other} for ${kind.title}, which reads ${
+        readsPixels(kind) ? "pixels" : "a backbone's features"
+      }; leave it out`,
     );
   }
-  // of other precisions the weights lie in another file
-  if (trained.precision !== backbone.precision) return;
-  const [expected, found] = [trained.weights, await backbone.fingerprint()]
-    .map((weights) => weights.split(" ", 1)[0]!.slice(0, 12));
-  if (expected === found) return;
+  if (!readsPixels(kind)) {
+    return new Detector(await openFeatureScorer(kind, checkpoint, metadata, options));
+  }
+  const { transform = "original", device = "cpu" } = options;
+  const title = metadata["title"] ?? releasedAs(kind, checkpoint)?.title ?? kind.title;
+  return new Detector(
+    await openPixelScorer(
+      { ...kind, title },
+      checkpoint,
+      transform,
+      { engine: "onnx", device },
+    ),
+  );
+}
+
+/**
+ * Opens a head with its backbone, as {@linkcode openDetector} does.
+ * @throws {UserError} as there, and where the checkpoint is of a detector on pixels
+ */
+export async function openHead(
+  checkpoint: string,
+  options: BackboneChoice = {},
+): Promise<HeadDetector> {
+  const detector = await openDetector(checkpoint, options);
+  if (isHead(detector)) return detector;
+  await detector[Symbol.asyncDispose]();
   throw new UserError(
     "usage",
-    `Cannot detect with ${head}: expected the weights of ${trained.backbone} that it was trained on ` +
-      `(SHA-256 ${expected}…), found others (${found}…); name the folder of the right ones`,
+    `Cannot open ${checkpoint}: expected a head on a backbone's features, found ${detector.title}, ` +
+      "which reads pixels",
   );
+}
+
+function isHead(detector: Detector): detector is HeadDetector {
+  return detector.backbone !== undefined;
 }
 
 /** A verdict for people: `generated (score 0.97)`. */
-export function verdictText({ score, isGenerated }: Verdict): string {
-  return `${isGenerated ? "generated" : "real"} (score ${score.toFixed(2)})`;
+export function verdictText({ score, isGenerated, tiles }: Verdict): string {
+  const how = tiles === undefined ? "" : `, read in ${tiles} tiles`;
+  return `${isGenerated ? "generated" : "real"} (score ${score.toFixed(2)}${how})`;
 }

@@ -21,6 +21,8 @@ export interface SessionOptions {
   readonly threads?: number;
   /** The folder that the model's external data is named relative to. */
   readonly weightsFolder?: string;
+  /** Whether inputs come in many sizes: memory is then not laid out anew for each; default no. */
+  readonly sizesVary?: boolean;
   /** Path of a Chrome trace that ONNX Runtime writes, with the time of every operator. */
   readonly profilePrefix?: string;
 }
@@ -46,12 +48,13 @@ export function ortTensor(
  */
 export async function openSession(
   model: Uint8Array,
-  { device = "cpu", threads, weightsFolder, profilePrefix }: SessionOptions = {},
+  { device = "cpu", threads, weightsFolder, sizesVary = false, profilePrefix }: SessionOptions = {},
 ): Promise<Session> {
   const options: ort.InferenceSession.SessionOptions = {
     executionProviders: device === "cpu" ? ["cpu"] : [device, "cpu"],
     graphOptimizationLevel: "all",
     logSeverityLevel: 3,
+    enableMemPattern: !sizesVary,
     ...(weightsFolder === undefined ? {} : {
       extra: { session: { model_external_initializers_file_folder_path: weightsFolder } },
     }),

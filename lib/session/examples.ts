@@ -66,7 +66,7 @@ export async function perturbedViews(
   world: World,
   seed: number,
 ): Promise<CaptionedImage[]> {
-  const size = detector.backbone.architecture.resolutionPx;
+  const size = detector.cropPx ?? Math.min(image.width, image.height);
   const views: CaptionedImage[] = [];
   for (const view of ["center", ...PERTURBATIONS]) {
     const transform = world.viewTransform(view, size);

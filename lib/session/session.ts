@@ -5,7 +5,7 @@
  */
 import { join } from "node:path";
 import { detectorNamed } from "../detectors/index.ts";
-import { type Detector, openDetector } from "../detectors/verdict.ts";
+import { type Detector, type HeadDetector, openHead } from "../detectors/verdict.ts";
 import { UserError } from "../io/errors.ts";
 import type { SetScores } from "../metrics.ts";
 import type { Figure } from "../report/figure.ts";
@@ -54,7 +54,7 @@ export class Session<Name extends string = string> implements AsyncDisposable {
   readonly folder: string;
   readonly #setup: Setup;
   readonly #makeSetup: () => Promise<Setup>;
-  readonly #detectors = new Map<string, Promise<Detector>>();
+  readonly #detectors = new Map<string, Promise<HeadDetector>>();
   /** Rows are made once for each list of records, so that a row is always the same object. */
   readonly #rows = new WeakMap<readonly RunRecord[], readonly RunRow[]>();
   readonly #tried = new WeakMap<RunRow, Tried>();
@@ -173,7 +173,7 @@ export class Session<Name extends string = string> implements AsyncDisposable {
    * @param of `1-class`, `2-class`, …, default that of most classes; or a row that the session gave
    * @throws {UserError} where the grid has not been run, or there is no such class set
    */
-  detector(of: string | RunRow = this.profile.classSets.at(-1)!.name): Promise<Detector> {
+  detector(of: string | RunRow = this.profile.classSets.at(-1)!.name): Promise<HeadDetector> {
     return inOneLine(async () => {
       const tried = typeof of === "string" ? await this.#bestOf(of) : this.#triedOf(of);
       const { record: { config: { training }, evaluations }, epoch } = tried;
@@ -183,7 +183,7 @@ export class Session<Name extends string = string> implements AsyncDisposable {
       const world = await (await this.#open()).withBackbones([training.backbone]);
       const { tap } = detectorNamed(training.detector).reads;
       const backbone = world.backbones.get(training.backbone)!.at(tap);
-      const opening = openDetector(join(this.folder, checkpoint), { backbone });
+      const opening = openHead(join(this.folder, checkpoint), { backbone });
       this.#detectors.set(checkpoint, opening);
       // what is missing now may be there when asked for again
       opening.catch(() => this.#detectors.delete(checkpoint));

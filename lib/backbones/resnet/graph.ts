@@ -37,8 +37,8 @@ export function buildResnetGraph(
   { input, means = false, compute, weightsFile = basename(weights.header.path) }:
     ResnetGraphOptions,
 ): Uint8Array<ArrayBuffer> {
-  const { architecture, family } = weights;
-  const { width, stages, embeddingWidth, heads, resolutionPx } = architecture;
+  const { architecture } = weights;
+  const { embeddingWidth, heads, resolutionPx } = architecture;
   const g = new GraphBuilder();
   const layers = new ResnetLayers(g, weights, compute, weightsFile);
   const give = (name: string, value: Value, channels: number) => {
@@ -49,17 +49,9 @@ export function buildResnetGraph(
   const pixels = input === "rgb"
     ? pixelsFromRgb(g, g.input("images", "uint8", ["N", height!, columns!, 3]), architecture)
     : g.input("images", "float32", ["N", 3, height!, columns!]); // [N, 3, H, W]
-  let x = compute === "float32" ? pixels : g.op("Cast", [pixels], { to: compute });
-  for (const { conv, norm, ...window } of family.stem) {
-    x = g.op("Relu", [layers.convolve(x, conv, norm, window)]); // [N, ·, H/2, W/2]
-  }
-  x = family.halving === "average" ? layers.halve(x) : layers.halveByMaxima(x); // [N, w, H/4, W/4]
-  if (means) give("stem", layers.mean(x), width);
-  stages.forEach((count, stage) => {
-    bottlenecks(stage, count).forEach((block, index) => {
-      x = layers.bottleneck(x, block, stage > 0 && index === 0 ? 2 : 1);
-    }); // [N, 4·w·2^stage, H/2^(stage + 2), W/2^(stage + 2)]
-    if (means) give(`layer${stage + 1}`, layers.mean(x), EXPANSION * width * 2 ** stage);
+  const x = addResnet(g, layers, weights, {
+    pixels: compute === "float32" ? pixels : g.op("Cast", [pixels], { to: compute }),
+    ...(means ? { onMap: (name, map, channels) => give(name, layers.mean(map), channels) } : {}),
   });
   const embedding = heads === undefined
     ? layers.mean(x)
@@ -68,11 +60,47 @@ export function buildResnetGraph(
   return g.build();
 }
 
-/** uint8 [N, H, W, 3] → float32 [N, 3, H, W]. */
-function pixelsFromRgb(
+/** What the stem and the stages are computed on, and how. */
+export interface ResnetMaps {
+  /** [N, 3, H, W], normalised, in what the graph computes in. */
+  readonly pixels: Value;
+  /** Step of the stem's first convolution and of its maximum; default the family's own, 2. */
+  readonly stemStride?: 1 | 2;
+  /** Told of the map that the stem (`stem`) and each stage (`layer1` …) gives. */
+  readonly onMap?: (name: string, map: Value, channels: number) => void;
+}
+
+/**
+ * Adds the stem and the four stages of a ResNet to a graph.
+ * @returns the last map, [N, C, H/32, W/32]; [N, C, H/8, W/8] where the stem steps by 1
+ */
+export function addResnet(
+  g: GraphBuilder,
+  layers: ResnetLayers,
+  { architecture: { width, stages }, family }: ResnetWeights,
+  { pixels, stemStride, onMap = () => {} }: ResnetMaps,
+): Value {
+  let x = pixels;
+  for (const { conv, norm, kernelPx, stride } of family.stem) {
+    const window = { kernelPx, stride: stemStride ?? stride };
+    x = g.op("Relu", [layers.convolve(x, conv, norm, window)]); // [N, ·, H/2, W/2]
+  }
+  x = family.halving === "average" ? layers.halve(x) : layers.maxima(x, stemStride ?? 2);
+  onMap("stem", x, width); // [N, w, H/4, W/4]
+  stages.forEach((count, stage) => {
+    bottlenecks(stage, count).forEach((block, index) => {
+      x = layers.bottleneck(x, block, stage > 0 && index === 0 ? 2 : 1);
+    }); // [N, 4·w·2^stage, H/2^(stage + 2), W/2^(stage + 2)]
+    onMap(`layer${stage + 1}`, x, EXPANSION * width * 2 ** stage);
+  });
+  return x;
+}
+
+/** uint8 [N, H, W, 3] → float32 [N, 3, H, W], normalised. */
+export function pixelsFromRgb(
   g: GraphBuilder,
   images: Value,
-  { pixelMean, pixelStd }: ResnetArchitecture,
+  { pixelMean, pixelStd }: Pick<ResnetArchitecture, "pixelMean" | "pixelStd">,
 ): Value {
   const scale = g.float(pixelStd.map((std) => 1 / (255 * std))); // [3]
   const shift = g.float(pixelMean.map((mean, channel) => -mean / pixelStd[channel]!)); // [3]

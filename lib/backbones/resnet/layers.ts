@@ -31,8 +31,10 @@ export class ResnetLayers {
     this.#weightsFile = weightsFile;
   }
 
-  /** A tensor that stays in the weights' file, in float32. */
+  /** A tensor that stays in the weights' file, or goes into the graph from memory; in float32. */
   #stored(name: string): Value {
+    const held = this.#weights.values?.get(name);
+    if (held) return this.#g.float(held.data, held.shape);
     const { dtype, shape, offset, length } = this.#weights.tensors.get(name)!;
     const type = STORED_TYPES[dtype]!;
     const location = this.#weightsFile;
@@ -76,11 +78,11 @@ export class ResnetLayers {
     return this.#g.op("AveragePool", [x], { kernel_shape: [2, 2], strides: [2, 2] });
   }
 
-  /** Maxima of 3 × 3 places around every other one; [N, C, H, W] → [N, C, ⌈H/2⌉, ⌈W/2⌉]. */
-  halveByMaxima(x: Value): Value {
+  /** Maxima of 3 × 3 places, around every other one at stride 2; [N, C, H, W] → [N, C, H′, W′]. */
+  maxima(x: Value, stride: 1 | 2): Value {
     return this.#g.op("MaxPool", [x], {
       kernel_shape: [3, 3],
-      strides: [2, 2],
+      strides: [stride, stride],
       pads: [1, 1, 1, 1],
     });
   }

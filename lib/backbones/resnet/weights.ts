@@ -8,6 +8,7 @@ import {
   type SafetensorsEntry,
   type SafetensorsHeader,
 } from "../../io/safetensors.ts";
+import type { Tensor } from "../../io/tensor.ts";
 import { differences, type ResnetFamily, type ResnetSettings } from "../families/family.ts";
 import { RESNET_FAMILIES } from "../families/index.ts";
 import {
@@ -32,6 +33,8 @@ export interface ResnetWeights {
   readonly settings: Partial<ResnetSettings>;
   /** Where each tensor lies, by its name without the family's prefix. */
   readonly tensors: ReadonlyMap<string, SafetensorsEntry>;
+  /** The tensors themselves, where they lie in memory and in no file that a graph can name. */
+  readonly values?: ReadonlyMap<string, Tensor>;
 }
 
 /** The family of ResNets whose names a file follows; `undefined` where it follows no such one's. */
@@ -55,7 +58,32 @@ export async function readResnetWeights(
   family: ResnetFamily,
   settings: Partial<ResnetSettings> = {},
 ): Promise<ResnetWeights> {
-  const header = await readSafetensorsHeader(path);
+  return resnetIn(await readSafetensorsHeader(path), family, settings);
+}
+
+/**
+ * Finds the ResNet in tensors that are in memory, as {@linkcode readResnetWeights} does in a file.
+ * @param path of the file that they were read from, for errors
+ */
+export function resnetOfTensors(
+  path: string,
+  values: ReadonlyMap<string, Tensor>,
+  family: ResnetFamily,
+  settings: Partial<ResnetSettings> = {},
+): ResnetWeights {
+  const entries = [...values].map(([name, { shape, data }]) =>
+    [name, { dtype: "F32", shape, offset: 0, length: data.byteLength }] as const
+  );
+  const header = { path, metadata: {}, tensors: new Map(entries) };
+  return { ...resnetIn(header, family, settings), values };
+}
+
+function resnetIn(
+  header: SafetensorsHeader,
+  family: ResnetFamily,
+  settings: Partial<ResnetSettings>,
+): ResnetWeights {
+  const { path } = header;
   const tensors = withoutPrefix(header, family);
   const shapeOf = (name: string) => tensors.get(name)?.shape ?? [];
   const sizes = {

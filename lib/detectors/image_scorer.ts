@@ -1,0 +1,34 @@
+/**
+ * An open detector, whatever it reads: images in, logits out.
+ * @module
+ */
+import type { Backbone, FeatureSizes } from "../backbones/backbone.ts";
+import type { RgbImage } from "../image/image.ts";
+
+/** What turns images into logits. */
+export interface ImageScorer extends AsyncDisposable {
+  /** What it is: `RINE`, `Wang et al.`. */
+  readonly title: string;
+  /** What it reads of an image, in words: `centre crop 224`, `whole image`. */
+  readonly reads: string;
+  /** Side in pixels of the square that it reads of every image; absent where sizes differ. */
+  readonly cropPx?: number;
+  /** Images that go through at once. */
+  readonly imagesAtOnce: number;
+  /** What turns images into features; absent where it reads pixels. */
+  readonly backbone?: Backbone;
+  /** Sizes of the features that it reads; absent where it reads pixels. */
+  readonly sizes?: FeatureSizes;
+  /** For each block, how many features weigh it most; absent where it weighs no blocks. */
+  readonly blockImportance?: readonly number[];
+  /** What is read of an image, cut out of it. */
+  view(image: RgbImage): RgbImage;
+  /** In how many overlapping tiles a view is read; absent where every one is read whole. */
+  tiles?(view: RgbImage): number;
+  /**
+   * Scores images.
+   * @param views of {@linkcode ImageScorer.view}
+   * @returns logits [views]
+   */
+  logits(views: readonly RgbImage[]): Promise<Float32Array>;
+}

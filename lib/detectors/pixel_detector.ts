@@ -1,0 +1,152 @@
+/**
+ * What a detector on pixels is: which pixels it reads of an image, as data, and how a checkpoint
+ * becomes one. Detectors on a backbone's features are in `detector.ts`; an image meets both in
+ * `verdict.ts`.
+ * @module
+ */
+import type { PixelTransform } from "../image/pixels.ts";
+import type { RgbImage } from "../image/image.ts";
+import type { SafetensorsFile } from "../io/safetensors.ts";
+import type { Compute } from "./detector.ts";
+
+/** By channel, on values in [0, 1]: the mean is taken off, then the deviation divides. */
+export interface PixelNormalisation {
+  readonly mean: readonly [number, number, number];
+  readonly std: readonly [number, number, number];
+}
+
+/**
+ * Ways to read an image, by the name of whose code reads so. `original` is the detector's own and the
+ * default; others are those that it was compared with: `rine`, `sidbench`.
+ */
+export interface PixelTransforms {
+  readonly original: PixelTransform;
+  readonly [name: string]: PixelTransform;
+}
+
+/** What a detector reads of an image, as data. */
+export interface PixelReading {
+  /** From the image to the pixels that the network takes. */
+  readonly transforms: PixelTransforms;
+  /** What becomes of these pixels before the first layer. */
+  readonly normalisation: PixelNormalisation;
+}
+
+/** A checkpoint that the authors released. */
+export interface ReleasedFile {
+  /** How names of its file end, wherever people have it from: `blur_jpg_prob0.5.pth`. */
+  readonly files: readonly string[];
+  /** Name to keep it under here: `wang_0.5`. */
+  readonly name: string;
+  /** Its name in tables: `Wang et al. (.5)`. */
+  readonly title: string;
+  /** Where it is to be had, in words. */
+  readonly from: string;
+}
+
+/** What files can be imported of: a detector on pixels, or a network that one needs besides its own. */
+export interface ReleasedKind {
+  /** Its name in configurations, commands and records: `wang`. */
+  readonly name: string;
+  /** Its name in tables: `Wang et al.`. */
+  readonly title: string;
+  /** The checkpoints that its authors released. */
+  readonly released: readonly ReleasedFile[];
+  /**
+   * Whether a file with these tensors can be a checkpoint of it; several detectors may have the same
+   * tensors, and a file then says, or is said, to be of which.
+   * @param tensors their names, without what training scripts put before them
+   */
+  isCheckpoint(tensors: ReadonlySet<string>): boolean;
+  /**
+   * The tensors of a checkpoint that it needs, checked, under their plain names.
+   * @throws {UserError} where the file is damaged, or of another detector
+   */
+  ownTensors(checkpoint: string): Promise<SafetensorsFile>;
+}
+
+/** Images of one size, as one block of bytes. */
+export interface PixelBatch {
+  /** uint8 [count, height, width, 3], row-major. */
+  readonly rgb: Uint8Array;
+  readonly count: number;
+  readonly height: number;
+  readonly width: number;
+}
+
+/** A detector on pixels that is open. */
+export interface PixelScorer {
+  /** What really computes, for the record: `onnx (onnxruntime 1.30.0 cpu)`. */
+  readonly backend: string;
+  /** How many pixels of images of one size may go through at once; a larger image goes alone. */
+  readonly pixelsAtOnce: number;
+  /**
+   * In how many overlapping tiles an image of that size is read, so that memory is bounded; absent
+   * where every image is read whole.
+   */
+  tiles?(height: number, width: number): number;
+  /**
+   * Scores images; the score of an image is the sigmoid of its logit.
+   * @param batch after the detector's transform
+   * @returns logits [count]
+   */
+  logits(batch: PixelBatch): Promise<Float32Array>;
+  /** Frees what it holds. */
+  dispose(): Promise<void>;
+}
+
+/** A detector on pixels. Make one with {@linkcode definePixelDetector}. */
+export interface PixelDetectorKind extends ReleasedKind {
+  /** What it reads of an image. */
+  readonly reads: PixelReading;
+  /**
+   * Opens a checkpoint: released, or imported.
+   * @throws {UserError} where the file is damaged, of another detector, or holds what is no number
+   */
+  open(checkpoint: string, compute: Compute): Promise<PixelScorer>;
+  /**
+   * What a checkpoint holds, in lines for people.
+   * @throws {UserError} where the file is damaged, or of another detector
+   */
+  describeCheckpoint(checkpoint: string): Promise<string[]>;
+}
+
+/** The released checkpoint that a file is, as far as its name tells. */
+export function releasedAs({ released }: ReleasedKind, file: string): ReleasedFile | undefined {
+  return released.find(({ files }) => files.some((ending) => file.endsWith(ending)));
+}
+
+/** Types a detector on pixels; returns it as it is. */
+export function definePixelDetector(detector: PixelDetectorKind): PixelDetectorKind {
+  return detector;
+}
+
+/**
+ * Scores images of any sizes, in their order: neighbours of one size go through together, as many as
+ * the scorer takes at once.
+ * @param images after the detector's transform
+ * @returns logits [images]
+ */
+export async function scoreImages(
+  scorer: PixelScorer,
+  images: readonly RgbImage[],
+): Promise<Float32Array> {
+  const logits = new Float32Array(images.length);
+  for (let first = 0; first < images.length;) {
+    const { height, width } = images[first]!;
+    const most = first + Math.max(1, Math.floor(scorer.pixelsAtOnce / (height * width)));
+    let end = first + 1;
+    while (
+      end < Math.min(most, images.length) &&
+      images[end]!.height === height && images[end]!.width === width
+    ) end++;
+    const bytes = height * width * 3;
+    const rgb = end - first === 1 ? images[first]!.data : new Uint8Array((end - first) * bytes); // [end − first, height, width, 3]
+    if (end - first > 1) {
+      images.slice(first, end).forEach(({ data }, i) => rgb.set(data, i * bytes));
+    }
+    logits.set(await scorer.logits({ rgb, count: end - first, height, width }), first);
+    first = end;
+  }
+  return logits;
+}

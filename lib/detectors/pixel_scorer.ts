@@ -1,0 +1,39 @@
+/**
+ * A detector on pixels as what scores images: its transform, then its network.
+ * @module
+ */
+import { describePixels, readPixels, squareSizePx, transformNamed } from "../image/pixels.ts";
+import type { Compute } from "./detector.ts";
+import type { ImageScorer } from "./image_scorer.ts";
+import { type PixelDetectorKind, scoreImages } from "./pixel_detector.ts";
+
+/** Images of one size that go through at once; of others, one. */
+const BATCH_SIZE = 8;
+
+/**
+ * Opens a checkpoint of a detector on pixels.
+ * @param transform name of the way to read an image: `original`, or one that the detector says besides
+ * @throws {UserError} where there is no such transform, or the checkpoint is damaged
+ */
+export async function openPixelScorer(
+  kind: PixelDetectorKind,
+  checkpoint: string,
+  transform: string,
+  compute: Compute,
+): Promise<ImageScorer> {
+  const { title, reads: { transforms } } = kind;
+  const steps = transformNamed(transforms, transform, `Cannot detect with ${checkpoint}`);
+  const cropPx = squareSizePx(steps);
+  const scorer = await kind.open(checkpoint, compute);
+  const tiles = scorer.tiles?.bind(scorer);
+  return {
+    title,
+    reads: `${describePixels(steps)} (${transform})`,
+    ...(cropPx === undefined ? {} : { cropPx }),
+    imagesAtOnce: cropPx === undefined ? 1 : BATCH_SIZE,
+    view: (image) => readPixels(image, steps),
+    ...(tiles ? { tiles: ({ height, width }) => tiles(height, width) } : {}),
+    logits: (views) => scoreImages(scorer, views),
+    [Symbol.asyncDispose]: () => scorer.dispose(),
+  };
+}

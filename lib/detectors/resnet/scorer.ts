@@ -1,0 +1,123 @@
+/**
+ * A ResNet with one logit that is open: pixels in, logits out.
+ * @module
+ */
+import { basename, dirname } from "node:path";
+import { UserError } from "../../io/errors.ts";
+import { ONNX_RUNTIME_VERSION, openSession, ortTensor, type Session } from "../../onnx/session.ts";
+import type { Compute } from "../detector.ts";
+import type { PixelBatch, PixelNormalisation, PixelScorer } from "../pixel_detector.ts";
+import { readClassifier } from "./checkpoint.ts";
+import { buildClassifierGraph } from "./graph.ts";
+import { sightOf, type Tile, tilesOf, type Tiling } from "./tiles.ts";
+
+/** How a network is opened. */
+export interface ClassifierSetup {
+  readonly normalisation: PixelNormalisation;
+  /** Step of the first convolution and of the maximum after it: 2, or 1 without down-sampling. */
+  readonly stemStride: 1 | 2;
+  /** Pixels of an image that are read at once, at most; a larger one is read in tiles. */
+  readonly limitPx: number;
+}
+
+/** Pixels of several images that go through at once: more together are not faster. */
+const PIXELS_AT_ONCE = 8 * 224 * 224;
+
+/**
+ * Opens a checkpoint.
+ * @throws {UserError} as {@linkcode readClassifier}
+ */
+export async function openClassifier(
+  checkpoint: string,
+  { normalisation, stemStride, limitPx }: ClassifierSetup,
+  { device = "cpu", threads }: Compute,
+): Promise<PixelScorer> {
+  // external data may not leave the folder it is named relative to, not even through a link
+  const path = await Deno.realPath(checkpoint);
+  const weights = await readClassifier(path);
+  const weightsFile = basename(path);
+  const session = await openSession(
+    buildClassifierGraph(weights, { normalisation, stemStride, weightsFile }),
+    {
+      ...{ device, weightsFolder: dirname(path), sizesVary: true },
+      ...(threads === undefined ? {} : { threads }),
+    },
+  );
+  const tiling = { limitPx, ...sightOf(weights.architecture, stemStride) };
+  return scorer(
+    session,
+    checkpoint,
+    tiling,
+    `onnx (onnxruntime ${ONNX_RUNTIME_VERSION} ${device})`,
+  );
+}
+
+function scorer(
+  session: Session,
+  checkpoint: string,
+  tiling: Tiling,
+  backend: string,
+): PixelScorer {
+  return {
+    backend,
+    pixelsAtOnce: PIXELS_AT_ONCE,
+    tiles: (height, width) => tilesOf(height, width, tiling).length,
+    async logits(batch) {
+      const { count, height, width } = batch;
+      const tiles = tilesOf(height, width, tiling);
+      const sums = new Float64Array(count);
+      let places = 0;
+      for (const tile of tiles) {
+        const images = tiles.length === 1 ? batch : cut(batch, tile);
+        const shape = [count, images.height, images.width, 3];
+        const { map } = await session.run({ images: ortTensor("uint8", images.rgb, shape) });
+        places += addPlaces(map!.data as Float32Array, map!.dims, tile, sums);
+        map!.dispose();
+      }
+      const logits = Float32Array.from(sums, (sum) => sum / places);
+      if (logits.every(Number.isFinite)) return logits;
+      throw new UserError(
+        "damaged",
+        `Cannot score images with ${checkpoint}: expected numbers, found ${
+          logits.find((logit) => !Number.isFinite(logit))
+        }; get the file again`,
+      );
+    },
+    dispose: () => session.release(),
+  };
+}
+
+/** The same pixels of every image. */
+function cut({ rgb, count, height, width }: PixelBatch, tile: Tile): PixelBatch {
+  const rowBytes = tile.width * 3;
+  const cutOut = new Uint8Array(count * tile.height * rowBytes);
+  for (let image = 0, to = 0; image < count; image++) {
+    for (let row = tile.top; row < tile.top + tile.height; row++, to += rowBytes) {
+      const from = ((image * height + row) * width + tile.left) * 3;
+      cutOut.set(rgb.subarray(from, from + rowBytes), to);
+    }
+  }
+  return { rgb: cutOut, count, height: tile.height, width: tile.width };
+}
+
+/**
+ * Adds the logits of the places that count to each image's sum.
+ * @param map [images, 1, h, w]
+ * @returns how many places count
+ */
+function addPlaces(
+  map: Float32Array,
+  [, , height, width]: readonly number[],
+  { rows, columns }: Tile,
+  sums: Float64Array,
+): number {
+  for (let image = 0; image < sums.length; image++) {
+    for (let row = rows[0]; row < rows[1]; row++) {
+      const start = (image * height! + row) * width!;
+      for (let column = columns[0]; column < columns[1]; column++) {
+        sums[image]! += map[start + column]!;
+      }
+    }
+  }
+  return (rows[1] - rows[0]) * (columns[1] - columns[0]);
+}

@@ -1,0 +1,102 @@
+/**
+ * Which pixels of an image a detector reads, as plain data: steps from the image to what goes into a
+ * network. It is part of the name of every score.
+ * @module
+ */
+import { UserError } from "../io/errors.ts";
+import { centerCrop } from "./crop.ts";
+import type { RgbImage } from "./image.ts";
+import { resizeBilinear } from "./resize.ts";
+
+/** The ways to resize. */
+const FILTERS = {
+  /** Pillow's, which smooths where an image shrinks. */
+  bilinear: resizeBilinear,
+} as const;
+
+/** Name of a way to resize. */
+export type PixelFilter = keyof typeof FILTERS;
+
+/** One step on the way from an image to what a network reads. */
+export type PixelStep =
+  /** Both sides to a length, whatever the aspect. Released: torchvision's `Resize((n, n))` */
+  | { readonly kind: "square"; readonly sizePx: number; readonly filter: PixelFilter }
+  /** The short side to a length, the long one in proportion. Released: torchvision's `Resize(n)` */
+  | { readonly kind: "shortSide"; readonly sizePx: number; readonly filter: PixelFilter }
+  /** A square out of the middle, padded with black where a side is shorter. */
+  | { readonly kind: "crop"; readonly sizePx: number };
+
+/** Steps in their order; none of them is the whole image as it is. */
+export type PixelTransform = readonly PixelStep[];
+
+/**
+ * What is read of an image.
+ * @throws {UserError} where a step's length is not a positive integer
+ *
+ * @example
+ * ```ts
+ * import { readPixels } from "./pixels.ts";
+ *
+ * const grey = { width: 3, height: 2, data: new Uint8Array(18).fill(128) };
+ * console.assert(readPixels(grey, []) === grey);
+ * console.assert(readPixels(grey, [{ kind: "crop", sizePx: 2 }]).width === 2);
+ * ```
+ */
+export function readPixels(image: RgbImage, transform: PixelTransform): RgbImage {
+  return transform.reduce(applyStep, image);
+}
+
+function applyStep(image: RgbImage, step: PixelStep): RgbImage {
+  switch (step.kind) {
+    case "square":
+      return FILTERS[step.filter](image, step.sizePx, step.sizePx);
+    case "shortSide": {
+      const { width, height } = image;
+      const short = Math.min(width, height);
+      if (short === step.sizePx) return image;
+      const long = Math.floor(step.sizePx * Math.max(width, height) / short);
+      const size = width <= height ? [step.sizePx, long] as const : [long, step.sizePx] as const;
+      return FILTERS[step.filter](image, ...size);
+    }
+    case "crop":
+      return centerCrop(image, step.sizePx);
+  }
+}
+
+/** Side in pixels of the square that is read of every image; `undefined` where sizes differ. */
+export function squareSizePx(transform: PixelTransform): number | undefined {
+  const last = transform.at(-1);
+  return last === undefined || last.kind === "shortSide" ? undefined : last.sizePx;
+}
+
+/** Steps in a few words: `resized to 256 × 256 (bilinear), centre crop 224`, `whole image`. */
+export function describePixels(transform: PixelTransform): string {
+  if (transform.length === 0) return "whole image";
+  return transform.map((step) => {
+    switch (step.kind) {
+      case "square":
+        return `resized to ${step.sizePx} × ${step.sizePx} (${step.filter})`;
+      case "shortSide":
+        return `short side ${step.sizePx} (${step.filter})`;
+      case "crop":
+        return `centre crop ${step.sizePx}`;
+    }
+  }).join(", ");
+}
+
+/**
+ * A transform by its name.
+ * @param doing what the error says first: `Cannot detect with wang.pth`
+ * @throws {UserError} where there is none of that name, with those that there are
+ */
+export function transformNamed(
+  transforms: Readonly<Record<string, PixelTransform>>,
+  name: string,
+  doing: string,
+): PixelTransform {
+  if (Object.hasOwn(transforms, name)) return transforms[name]!;
+  throw new UserError(
+    "usage",
+    `${doing}: expected a transform of ${Object.keys(transforms).join(", ")}; found ${name}`,
+  );
+}

@@ -95,7 +95,7 @@ async function formattedNotebooks(paths: readonly string[]): Promise<string[]> {
     const copies = paths.map((path) => join(folder, basename(path)));
     await Promise.all(paths.map((path, i) => Deno.copyFile(path, copies[i]!)));
     const said = await deno(["fmt", "--quiet", "--config", CONFIG, ...copies]);
-    if (said !== "") throw new UserError("damaged", `Cannot format notebooks: ${said}`);
+    if (said !== "") throw new UserError("damaged", `Cannot format notebooks: ${said}`.split("\n"));
     return await Promise.all(copies.map((copy) => Deno.readTextFile(copy)));
   } finally {
     await Deno.remove(folder, { recursive: true });

@@ -3,7 +3,7 @@
  * @module
  */
 import { UserError } from "../io/errors.ts";
-import { parseJson } from "../io/files.ts";
+import { parseJson } from "../io/json.ts";
 import { isPytorchFile, readPytorchFile, readPytorchNames } from "../io/pytorch_file.ts";
 import { readSafetensors, readSafetensorsHeader, type SafetensorsFile } from "../io/safetensors.ts";
 import type { TrainingConfig } from "./detector.ts";

@@ -3,7 +3,8 @@
  * @module
  */
 import { UserError } from "../io/errors.ts";
-import { contentKey, parseJson, writeJson } from "../io/files.ts";
+import { contentKey, writeJson } from "../io/files.ts";
+import { parseJson } from "../io/json.ts";
 import { cropsPerImage, type Transform } from "../image/transform.ts";
 import type { Maker } from "./made.ts";
 

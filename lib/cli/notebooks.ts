@@ -53,7 +53,9 @@ export async function checkNotebooks({ fix = false }: { fix?: boolean } = {}): P
     );
   }
   const types = await typeFaults(paths);
-  if (types !== "") throw new UserError("usage", `Cannot accept the notebooks: ${types}`.split("\n"));
+  if (types !== "") {
+    throw new UserError("usage", `Cannot accept the notebooks: ${types}`.split("\n"));
+  }
   return `${paths.length} notebooks carry no outputs, are formatted and have right types`;
 }
 

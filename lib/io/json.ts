@@ -94,6 +94,13 @@ function unlike(text: string, message: string): string {
   return `${quoted(there)} in line ${before.length}, column ${before.at(-1)!.length + 1}`;
 }
 
+/** A whole number from 0. */
+export const COUNT: v.GenericSchema<number> = v.pipe(
+  v.number(),
+  v.safeInteger("a whole number"),
+  v.minValue(0, "a number from 0"),
+);
+
 /** What was wanted and what was found instead, in a few words each. */
 export interface FormProblem {
   readonly expected: string;

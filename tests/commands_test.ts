@@ -84,7 +84,10 @@ Deno.test("detect ends with 2 for words that are off, and takes the backbone tha
   const other = await detect("--backbone", "Mini-L/8", first);
   assert.match(other.error, /expected a head for \d+ blocks/);
   assert.equal(other.code, 1);
-  const elsewhere = await detect("--backbones", images, first);
+  const twice = await detect("--backbones", images, first);
+  assert.equal(twice.error, "option '--backbones <folder>' given twice");
+  assert.equal(twice.code, 2);
+  const elsewhere = await commandLine("detect", "--head", head, "--backbones", images, first);
   assert.match(elsewhere.error, /^Cannot open backbone: .*images/);
   assert.equal(elsewhere.code, 2);
 });

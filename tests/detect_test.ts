@@ -178,9 +178,18 @@ Deno.test("what a head says of its training is read, or named", async () => {
   const factsOf = (config: string) => checkpointFacts("a.safetensors", { config });
   assert.equal(factsOf('{"backbone":"a"}').config?.backbone, "a");
   assert.deepEqual(checkpointFacts(head, (await loadCheckpoint(head)).metadata), {});
-  assert.throws(() => factsOf("x y"), /^UserError: Cannot read how the head in a\.safetensors was/);
-  assert.throws(() => factsOf('{"backbone":7}'), /its backbone by name, found \{"b/);
-  assert.throws(() => factsOf("null"), /its backbone by name, found null$/);
+  assert.throws(
+    () => factsOf("x y"),
+    /^UserError: Cannot read how the head was trained in a\.safetensors: expected JSON, found "x y"$/,
+  );
+  assert.throws(() => factsOf('{"backbone":7}'), /expected a text at backbone, found 7$/);
+  assert.throws(() => factsOf("null"), /expected an object, found null$/);
+  for (const path of ["/etc/model.safetensors", "..", "//host/share", "a\\nb"]) {
+    assert.throws(
+      () => factsOf(JSON.stringify({ backbone: path })),
+      /expected a backbone's name at backbone, found "/,
+    );
+  }
 });
 
 Deno.test("an option that there is none of is refused by name, where a backbone or a detector is opened", async () => {

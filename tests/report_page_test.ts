@@ -172,16 +172,16 @@ Deno.test("writeReport() writes Markdown and one HTML file that asks for nothing
     const markdown = await Deno.readTextFile(`${folder}/report.md`);
     assert.match(
       markdown,
-      /^# Paper & ours\n\n> Means leave out added ones \(faces\)\.\n\nMade by `deno task`: <x>\.\n\n/,
+      /^# Paper & ours\n\n> Means leave out added ones \(faces\)\.\n\nMade by `deno task`: \\<x>\.\n\n/,
     );
     assert.ok(markdown.includes("| RINE | 8 (128) | 90.0 (95.0, −5.0) |"), markdown);
-    assert.ok(markdown.includes("| (UFD <1>) | (–) | (90.0) |"), markdown);
+    assert.ok(markdown.includes("| (UFD \\<1>) | (–) | (90.0) |"), markdown);
     for (const [, path] of markdown.matchAll(/!\[[^\]]*\]\(([^)]+)\)/g)) {
       assert.ok((await Deno.stat(`${folder}/${path}`)).isFile);
     }
     assert.equal([...markdown.matchAll(/!\[/g)].length, 2);
 
-    assert.ok(markdown.endsWith("\n\nNot run yet: §1 <x>; `deno task`\n"), markdown);
+    assert.ok(markdown.endsWith("\n\nNot run yet: §1 \\<x>; `deno task`\n"), markdown);
 
     const html = await Deno.readTextFile(`${folder}/report.html`);
     assert.ok(html.includes('<p class="notice">Means leave out added ones (faces).</p>'));

@@ -190,7 +190,7 @@ Deno.test("the bytes of a file are those of the format: length, JSON padded to 8
   assert.equal(bytes.length, 16 + padded.length);
 });
 
-Deno.test("a header may be as long as the file, and at most 100,000,000 bytes", async () => {
+Deno.test("a header may be as long as the file, and at most 8,000,000 bytes", async () => {
   assert.equal(
     (await readSafetensorsHeader(await fileOf(withHeader({}, new Uint8Array(0))))).tensors.size,
     0,
@@ -203,8 +203,8 @@ Deno.test("a header may be as long as the file, and at most 100,000,000 bytes", 
     await Deno.truncate(path, 8 + headerBytes);
     return path;
   };
-  await assert.rejects(readSafetensorsHeader(await sparse(100_000_001)), {
-    message: /found a header of 100000001 bytes in a file of 100000009$/,
+  await assert.rejects(readSafetensorsHeader(await sparse(8_000_001)), {
+    message: /found a header of 8000001 bytes in a file of 8000009; at most 8000000 are read$/,
   });
   for (const bytes of [1, 7]) {
     await assert.rejects(readSafetensorsHeader(await fileOf(new Uint8Array(bytes))), {

@@ -9,7 +9,7 @@
  * @module
  */
 import { join } from "node:path";
-import { refuseUnknown, UserError } from "../io/errors.ts";
+import { quoted, refuseUnknown, UserError } from "../io/errors.ts";
 import { exists } from "../io/files.ts";
 import type { Backbone, BackboneOptions } from "./backbone.ts";
 import { type Network, NetworkBackbone } from "./network.ts";
@@ -38,6 +38,7 @@ export async function openBackbone(
   const { folder = BACKBONE_FOLDERS, precision = "full", settings } = options;
   const folders = typeof folder === "string" ? [folder] : folder;
   const isFile = name.endsWith(".safetensors");
+  if (!isFile && !isBackboneName(name)) throw noName(name);
   const paths = isFile ? [name] : folders.map((folder) => weightsPath(folder, name));
   const there = await Promise.all(paths.map(exists));
   const found = there.indexOf(true);
@@ -72,9 +73,31 @@ async function openQuantized(
   return networkOf(await readQuantizedWeights(quantized, path, settings));
 }
 
-/** Where a backbone's weights lie: `FOLDER/ViT-L-14/model.safetensors`. */
+const NAME = /^[\p{L}\p{N}][\p{L}\p{N} ._@+/()-]{0,99}$/u;
+
+/**
+ * Whether something can be a backbone's name: `ViT-L/14@336px`. A name leads to a folder of backbones
+ * and nowhere else; a path of a file is none.
+ */
+export function isBackboneName(name: string): boolean {
+  return NAME.test(name) && !name.endsWith(".safetensors") && !/[ .]$/.test(name);
+}
+
+/**
+ * Where a backbone's weights lie: `FOLDER/ViT-L-14/model.safetensors`.
+ * @throws {UserError} where the name is none
+ */
 export function weightsPath(folder: string, name: string): string {
+  if (!isBackboneName(name)) throw noName(name);
   return join(folder, name.replaceAll("/", "-"), "model.safetensors");
+}
+
+function noName(name: string): UserError {
+  return new UserError(
+    "usage",
+    "Cannot open backbone: expected a path in .safetensors or a name, of a letter or digit, then " +
+      `letters, digits, spaces and ._@+/()-; found ${quoted(JSON.stringify(name))}`,
+  );
 }
 
 async function notFound(

@@ -5,6 +5,8 @@
  */
 import { UserError } from "../io/errors.ts";
 import { basename, dirname, join } from "node:path";
+import * as v from "valibot";
+import { COUNT, parseJson } from "../io/json.ts";
 import {
   type LazyTensor,
   readEntryBytes,
@@ -28,6 +30,15 @@ const FORMAT_KEY = "rine.int8", FORMAT = "2";
 
 /** Metadata that holds the SHA-256 of the weights that were quantised. */
 const SOURCE_KEY = "source.sha256";
+
+const ARCHITECTURE = v.looseObject({
+  blocks: COUNT,
+  width: COUNT,
+  heads: COUNT,
+  patchPx: COUNT,
+  resolutionPx: COUNT,
+  mlpWidth: COUNT,
+});
 
 /** Where the int8 version of a weights file lies: beside it. */
 export function quantizedPath(weightsPath: string): string {
@@ -128,7 +139,11 @@ export async function readQuantizedWeights(
       }`,
     );
   }
-  const architecture = JSON.parse(metadata["architecture"]!) as VitArchitecture;
+  const architecture = parseJson<VitArchitecture>(
+    metadata["architecture"] ?? "",
+    `architecture in ${path}`,
+    { form: ARCHITECTURE, bytes: 2 ** 14, remedy: quantizeAdvice(path) },
+  );
   const others = differences(settings, architecture as VitSettings);
   if (Object.keys(others).length > 0) {
     throw new UserError(

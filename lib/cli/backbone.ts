@@ -10,12 +10,12 @@ import {
   importBackbone,
   type ImportMode,
 } from "../backbones/import.ts";
-import { weightsPath } from "../backbones/open.ts";
+import { isBackboneName, weightsPath } from "../backbones/open.ts";
 import { quantizedPath, quantizeWeights } from "../backbones/quantize.ts";
 import { assertQuantizable, readWeights } from "../backbones/weights.ts";
 import { UserError } from "../io/errors.ts";
 import { exists } from "../io/files.ts";
-import { BACKBONES, choice, userPath } from "./options.ts";
+import { backboneName, BACKBONES, choice, userPath } from "./options.ts";
 
 interface ImportFlags {
   readonly name: string;
@@ -28,7 +28,7 @@ export function registerBackbone(program: Command): void {
   const backbone = program.command("backbone").description("weights of backbones");
   backbone.command("import <file>")
     .description("take a .safetensors file or PyTorch's .pt or .pth, under a name to open it by")
-    .requiredOption("--name <name>", "for example ViT-L/14")
+    .requiredOption("--name <name>", "for example ViT-L/14", backboneName)
     .addOption(
       choice("--mode <name>", "leave the file where it lies, or copy it", IMPORT_MODES, "link"),
     )
@@ -38,7 +38,7 @@ export function registerBackbone(program: Command): void {
     });
   backbone.command("quantize")
     .description("store a backbone's linear layers as int8 beside its weights")
-    .requiredOption("--name <name>", "which backbone")
+    .requiredOption("--name <name>", "which backbone", backboneName)
     .addOption(BACKBONES)
     .action(async ({ name, backbones: folder }: { name: string; backbones: string }) => {
       console.log(await quantizeBackbone(name, folder));
@@ -77,8 +77,8 @@ export async function showBackbones(folder: string): Promise<string> {
   const lines: string[] = [];
   if (await exists(folder)) {
     for await (const { name } of Deno.readDir(folder)) {
+      if (!isBackboneName(name) || !(await Deno.stat(join(folder, name))).isDirectory) continue;
       const path = weightsPath(folder, name);
-      if (!(await Deno.stat(join(folder, name))).isDirectory) continue;
       if (await exists(path)) lines.push(describeBackbone(await readWeights(path)));
     }
   }

@@ -7,6 +7,8 @@ import { Command, CommanderError } from "commander";
 import process from "node:process";
 import { ProgressDisplay } from "../io/progress_bar.ts";
 import type { Experiments } from "../runs/section.ts";
+import { printable } from "../io/errors.ts";
+import { stopOnSignals } from "./interrupt.ts";
 import { errorText, EXIT_FAILURE, EXIT_USAGE, usageLine } from "./errors.ts";
 
 /** Adds a command to the program: its words, and what it does with the sections and profiles. */
@@ -22,6 +24,9 @@ export async function runCommandLine(
     .exitOverride()
     .configureOutput({ writeErr: () => {} });
   for (const register of commands) register(program, experiments);
+  refuseRepeated(program);
+  stopOnSignals();
+  guardTerminal();
   globalThis.addEventListener("unhandledrejection", ({ reason }) => fail(reason));
   try {
     await program.parseAsync(process.argv);
@@ -34,6 +39,38 @@ export async function runCommandLine(
   }
   // native libraries keep threads of their own, which must not keep the process
   Deno.exit();
+}
+
+/** Refuses an option that is given twice: which of the two was meant is not known. */
+function refuseRepeated(command: Command): void {
+  for (const option of command.options) {
+    let times = 0;
+    command.on(`option:${option.name()}`, () => {
+      if (++times === 1) return;
+      throw new CommanderError(
+        EXIT_USAGE,
+        "commander.repeatedOption",
+        `error: option '${option.flags}' given twice`,
+      );
+    });
+  }
+  command.commands.forEach(refuseRepeated);
+}
+
+/**
+ * Keeps what a terminal would obey out of all that is said: names of files and texts in them are
+ * somebody else's.
+ */
+function guardTerminal(): void {
+  for (const method of ["log", "error"] as const) {
+    const say = console[method];
+    console[method] = (...values: unknown[]) =>
+      say(
+        ...values.map((value) =>
+          typeof value === "string" ? value.split("\n").map(printable).join("\n") : value
+        ),
+      );
+  }
 }
 
 function fail(error: unknown): never {

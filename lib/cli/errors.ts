@@ -11,8 +11,8 @@ import { isForPeople, UserError } from "../io/errors.ts";
 import { ONNX_RUNTIME_VERSION } from "../onnx/session.ts";
 import { PROJECT } from "../runs/setup.ts";
 
-/** Exit codes: the user's words were off; the work could not be done; the user stopped it. */
-export const EXIT_USAGE = 2, EXIT_FAILURE = 1, EXIT_INTERRUPTED = 130;
+/** Exit codes: the user's words were off; the work could not be done. */
+export const EXIT_USAGE = 2, EXIT_FAILURE = 1;
 
 /** An error of work, as it is shown; with `DEBUG` set, a person's own with its stack too. */
 export function errorText(error: unknown): string {
@@ -28,6 +28,9 @@ function lineOf(error: Error): string {
   }
   if (path !== undefined && error instanceof Deno.errors.NotADirectory) {
     return `Expected a folder at ${path}, found a file`;
+  }
+  if (path !== undefined && /\(os error 21\)/.test(error.message)) {
+    return `Expected a file at ${path}, found a folder`;
   }
   return error.message;
 }

@@ -6,8 +6,10 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { join } from "node:path";
+import * as v from "valibot";
 import { UserError } from "../io/errors.ts";
 import { exists, readJson, removeIfThere, writeJson } from "../io/files.ts";
+import { COUNT } from "../io/json.ts";
 import { withLock } from "../io/lock.ts";
 import type { FeatureSource } from "../tokens/set_index.ts";
 import { keyOfFile } from "../tokens/store.ts";
@@ -48,22 +50,33 @@ export async function findWritten(
   out: string,
 ): Promise<{ description: FeaturesDescription; isWhole: boolean } | undefined> {
   const path = descriptionPath(out);
-  const description = await readJson<unknown>(path).catch((error) => {
+  // paths of millions of images stand in it
+  const limits = { bytes: 2 ** 29 - 2 ** 25 };
+  const description = await readJson<unknown>(path, limits).catch((error) => {
     if (error instanceof UserError) return null;
     throw error;
   });
   if (description !== undefined && !isDescription(description)) throw notOurs(out, path);
   const isThere = await exists(out);
+  // what is no file is not read: a pipe would wait for who writes into it
+  if (isThere && !(await Deno.stat(out)).isFile) throw notOurs(out, "something that is not a file");
   const isOurs = description !== undefined &&
     (!isThere || await sha256(out) === description.sha256);
   if (isThere && !isOurs) throw notOurs(out, out);
   return description && { description, isWhole: isThere };
 }
 
+const DESCRIPTION = v.looseObject({
+  kind: v.literal(KIND),
+  key: v.string(),
+  sha256: v.string(),
+  shape: v.array(COUNT),
+  images: v.array(v.string()),
+  unreadable: v.optional(v.array(v.string())),
+});
+
 function isDescription(value: unknown): value is FeaturesDescription {
-  const { kind, key, sha256, shape, images } = (value ?? {}) as Partial<FeaturesDescription>;
-  return kind === KIND && typeof key === "string" && typeof sha256 === "string" &&
-    Array.isArray(shape) && Array.isArray(images);
+  return v.is(DESCRIPTION, value);
 }
 
 function notOurs(out: string, found: string): UserError {

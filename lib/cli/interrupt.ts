@@ -1,27 +1,53 @@
 /**
- * Ctrl-C.
+ * Signals that end a command: Ctrl-C, the end of a job's time, a terminal that is closed.
  * @module
  */
 import { ProgressDisplay } from "../io/progress_bar.ts";
 import { restWorkers } from "../io/worker_pool.ts";
-import { EXIT_INTERRUPTED } from "./errors.ts";
+
+/** Signals, and the exit codes that shells give to who is ended by them. */
+const EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
+
+/** Those that there are here. */
+const SIGNALS = Deno.build.os === "windows"
+  ? (["SIGINT", "SIGHUP"] as const)
+  : (["SIGINT", "SIGTERM", "SIGHUP"] as const);
 
 /** How long a thread may take to come to rest before the process ends all the same. */
 const REST_MS = 10_000;
 
+let line = "Stopped";
+let isListening = false;
+
 /**
- * Ends the process at Ctrl-C, and at once at the second. Files are whole or not there: nothing has to
- * be put in order.
- * @param line what is said then
+ * Ends the process when it is told to, and at once at the second time. Files are whole or not there:
+ * nothing has to be put in order.
  */
-export function stopOnInterrupt(line: string): void {
+export function stopOnSignals(): void {
+  if (isListening) return;
+  isListening = true;
   let isStopping = false;
-  Deno.addSignalListener("SIGINT", async () => {
-    if (isStopping) Deno.exit(EXIT_INTERRUPTED);
-    isStopping = true;
-    ProgressDisplay.closeAll();
-    console.error(line);
-    await restWorkers(REST_MS);
-    Deno.exit(EXIT_INTERRUPTED);
-  });
+  for (const signal of SIGNALS) {
+    Deno.addSignalListener(signal, async () => {
+      if (isStopping) Deno.exit(EXIT_CODES[signal]);
+      isStopping = true;
+      try {
+        ProgressDisplay.closeAll();
+        console.error(line);
+      } catch {
+        // the terminal may be gone
+      }
+      await restWorkers(REST_MS);
+      Deno.exit(EXIT_CODES[signal]);
+    });
+  }
+}
+
+/**
+ * Says what a command says when it is ended.
+ * @param said in one line
+ */
+export function stopOnInterrupt(said: string): void {
+  line = said;
+  stopOnSignals();
 }

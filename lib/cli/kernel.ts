@@ -8,6 +8,7 @@
  */
 import type { Command } from "commander";
 import { join } from "node:path";
+import * as v from "valibot";
 import { UserError } from "../io/errors.ts";
 import { assertWritable, exists, readJson, writeJson } from "../io/files.ts";
 import { PROJECT } from "../runs/setup.ts";
@@ -35,6 +36,8 @@ export interface KernelSpec {
   readonly language: "typescript";
   /** Deno answers a message; the signal would end it. */
   readonly interrupt_mode: "message";
+  /** Variables that Deno is started with: it asks nobody for updates. */
+  readonly env: Readonly<Record<string, string>>;
   /** What it works on, for people who have several copies of the project. */
   readonly metadata: { readonly project: string };
 }
@@ -55,6 +58,7 @@ export function kernelSpec(os: typeof Deno.build.os = Deno.build.os): KernelSpec
     display_name: "RINE (Deno)",
     language: "typescript",
     interrupt_mode: "message",
+    env: { DENO_NO_UPDATE_CHECK: "1" },
     metadata: { project: PROJECT },
   };
 }
@@ -72,13 +76,12 @@ export function isCached({ argv }: KernelSpec): boolean {
 export async function installKernel(folder: string = jupyterDataFolder()): Promise<string> {
   const path = join(folder, "kernels", KERNEL_NAME);
   await assertWritable(path);
-  const before = await readJson<KernelSpec>(join(path, "kernel.json")).catch(() => undefined);
+  const before = await installedProject(join(path, "kernel.json"));
   const spec = kernelSpec();
   await writeJson(join(path, "kernel.json"), spec);
-  const other = before?.metadata?.project;
   return [
     `Installed the kernel "${spec.display_name}" in ${path}`,
-    ...(other === undefined || other === PROJECT ? [] : [`It worked on ${other} before`]),
+    ...(before === undefined || before === PROJECT ? [] : [`It worked on ${before} before`]),
     ...(isCached(spec)
       ? [
         "It starts Deno from npx's cache, which may be emptied; `npm install --global deno` and this " +
@@ -88,6 +91,17 @@ export async function installKernel(folder: string = jupyterDataFolder()): Promi
     "Choose it in JupyterLab or VS Code for the notebooks of this project, in whatever folder. " +
     "Cells run with all of Deno's permissions, as Python's do",
   ].join("\n");
+}
+
+const OWN = v.looseObject({ metadata: v.looseObject({ project: v.string() }) });
+
+/** The project that an installed kernel works on, where it says so. */
+async function installedProject(path: string): Promise<string | undefined> {
+  const found = await readJson<v.InferOutput<typeof OWN>>(path, { form: OWN }).catch((error) => {
+    if (error instanceof UserError) return undefined;
+    throw error;
+  });
+  return found?.metadata.project;
 }
 
 /**

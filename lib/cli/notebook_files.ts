@@ -4,7 +4,9 @@
  */
 import { UserError } from "../io/errors.ts";
 import { basename, join } from "node:path";
+import * as v from "valibot";
 import { readJson, writeFileAtomic } from "../io/files.ts";
+import { checkForm } from "../io/json.ts";
 import { KERNEL_NAME } from "./kernel.ts";
 import { PROJECT } from "../runs/setup.ts";
 
@@ -95,7 +97,7 @@ async function formattedNotebooks(paths: readonly string[]): Promise<string[]> {
     const copies = paths.map((path) => join(folder, basename(path)));
     await Promise.all(paths.map((path, i) => Deno.copyFile(path, copies[i]!)));
     const said = await deno(["fmt", "--quiet", "--config", CONFIG, ...copies]);
-    if (said !== "") throw new UserError("damaged", `Cannot format notebooks: ${said}`);
+    if (said !== "") throw new UserError("damaged", `Cannot format notebooks: ${said}`.split("\n"));
     return await Promise.all(copies.map((copy) => Deno.readTextFile(copy)));
   } finally {
     await Deno.remove(folder, { recursive: true });
@@ -121,15 +123,27 @@ export async function typeFaults(paths: readonly string[]): Promise<string> {
   }
 }
 
+const SOURCE = v.union([v.string(), v.array(v.string())], "a text or a list of lines");
+
+const NOTEBOOK = v.looseObject({
+  nbformat: v.literal(4, "format 4"),
+  metadata: v.looseObject({
+    kernelspec: v.optional(v.looseObject({ name: v.optional(v.string()) })),
+  }),
+  cells: v.array(v.looseObject({
+    cell_type: v.picklist(["code", "markdown", "raw"]),
+    source: SOURCE,
+    outputs: v.optional(v.array(v.unknown())),
+    execution_count: v.optional(v.nullable(v.number())),
+  })),
+});
+
+/** Pictures stand in notebooks that have been run. */
+const MAX_NOTEBOOK_BYTES = 2 ** 28;
+
 async function readNotebook(path: string): Promise<Notebook> {
-  const notebook = await readJson<Notebook>(path);
-  if (notebook?.nbformat !== 4 || !Array.isArray(notebook.cells)) {
-    throw new UserError(
-      "damaged",
-      `Cannot read ${path}: expected a notebook of format 4, found another`,
-    );
-  }
-  return notebook;
+  const notebook = await readJson<Notebook>(path, { bytes: MAX_NOTEBOOK_BYTES });
+  return checkForm<Notebook>(notebook, NOTEBOOK, `Cannot read ${path} as a notebook`);
 }
 
 function isCode({ cell_type: type }: Cell): boolean {

@@ -49,12 +49,13 @@ export async function checkNotebooks({ fix = false }: { fix?: boolean } = {}): P
   if (faults.length > 0) {
     throw new UserError(
       "usage",
-      ["Cannot accept the notebooks", ...faults, "`deno task notebooks:check --fix` mends it"]
-        .join("\n"),
+      ["Cannot accept the notebooks", ...faults, "`deno task notebooks:check --fix` mends it"],
     );
   }
   const types = await typeFaults(paths);
-  if (types !== "") throw new UserError("usage", `Cannot accept the notebooks: ${types}`);
+  if (types !== "") {
+    throw new UserError("usage", `Cannot accept the notebooks: ${types}`.split("\n"));
+  }
   return `${paths.length} notebooks carry no outputs, are formatted and have right types`;
 }
 

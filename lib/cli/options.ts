@@ -5,6 +5,7 @@
 import { InvalidArgumentError, Option } from "commander";
 import { relative, resolve } from "node:path";
 import { PRECISIONS } from "../backbones/backbone.ts";
+import { isBackboneName } from "../backbones/open.ts";
 import { DEVICE_CHOICES } from "../onnx/session.ts";
 import { THEMES } from "../report/theme.ts";
 import { type Experiments, PAPERS } from "../runs/section.ts";
@@ -41,6 +42,14 @@ export const PRECISION: Option = choice(
   "full",
 );
 
+/** Reads a backbone's name. */
+export function backboneName(text: string): string {
+  if (isBackboneName(text)) return text;
+  throw new InvalidArgumentError(
+    "Expected a letter or digit, then letters, digits, spaces and ._@+/()-.",
+  );
+}
+
 /** `--backbones` */
 export const BACKBONES: Option = pathOption(
   "--backbones <folder>",
@@ -65,6 +74,8 @@ export function onlyOption({ sections }: Experiments): Option {
     .argParser((text) => {
       const list = parts(text);
       if (list.length === 0) throw new InvalidArgumentError("Expected names, with commas between.");
+      const twice = list.find((name, i) => list.indexOf(name) < i);
+      if (twice !== undefined) throw new InvalidArgumentError(`${twice} is given twice.`);
       if (list.some((name) => !names.includes(name))) {
         throw new InvalidArgumentError(`Allowed choices are ${names.join(", ")}.`);
       }
@@ -79,10 +90,12 @@ export const PAPER: Option = choice(
   PAPERS,
 );
 
-/** Reads a whole number. */
+/** Reads a whole number, which must be one that is kept to its last digit. */
 export function wholeNumber(text: string): number {
   if (!/^\d+$/.test(text)) throw new InvalidArgumentError("Expected a whole number.");
-  return Number(text);
+  const value = Number(text);
+  if (Number.isSafeInteger(value)) return value;
+  throw new InvalidArgumentError(`Expected a whole number up to ${Number.MAX_SAFE_INTEGER}.`);
 }
 
 /** Reads a whole number from 1 on. */
@@ -103,6 +116,7 @@ export function wholeNumbers(text: string): number[] {
 
 /** A path as the user typed it: tasks run in the project's folder, wherever they are called. */
 export function userPath(text: string): string {
+  if (text.trim() === "") throw new InvalidArgumentError("Expected a path, found an empty word.");
   const typedIn = Deno.env.get("INIT_CWD") ?? Deno.cwd();
   return relative(Deno.cwd(), typedIn) === "" ? text : resolve(typedIn, text);
 }

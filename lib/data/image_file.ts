@@ -44,9 +44,10 @@ export async function lookAtImage(path: string, buffer: Uint8Array): Promise<Ima
   let bytes = 0, start = "";
   const problem = (found: string) => ({ bytes, start, problem: found, endsWell: false });
   try {
-    using file = await Deno.open(path);
-    const { size, isFile } = await file.stat();
+    const { size, isFile } = await Deno.stat(path);
+    // a pipe would wait for who writes into it
     if (!isFile) return problem("something that is not a file");
+    using file = await Deno.open(path);
     bytes = size;
     if (size > MAX_FILE_BYTES) return problem(`${size} bytes; at most ${MAX_FILE_BYTES} are read`);
     const read = await readFrom(file, 0, buffer);

@@ -2,7 +2,7 @@
  * A user's own sets: a JSON file that says in which folders their real and generated images lie.
  * @module
  */
-import { UserError } from "../io/errors.ts";
+import { printable, quoted, UserError } from "../io/errors.ts";
 import { dirname, resolve } from "node:path";
 import { readJson } from "../io/files.ts";
 import { type DatasetSpec, listSource, noImages } from "./dataset.ts";
@@ -51,7 +51,7 @@ export async function readUserSets(
     const fail = (field: string, expected: string, found: string) =>
       cannotUse(path, index, field, expected, found);
     if (!NAME.test(name)) {
-      throw fail("name", "a letter, then letters, digits and ._-", JSON.stringify(name));
+      throw fail("name", "a letter, then letters, digits and ._-", quoted(JSON.stringify(name)));
     }
     if (names.has(name)) throw fail("name", "one that is not taken", name);
     names.add(name);
@@ -102,9 +102,9 @@ function checkFields(path: string, index: number, entry: unknown): UserSet {
   if (unknown !== undefined) {
     throw new UserError(
       "usage",
-      `Cannot use entry ${index + 1} of ${path}: expected the fields ${
-        FIELDS.join(", ")
-      }, found ${unknown}`,
+      `Cannot use entry ${index + 1} of ${path}: expected the fields ${FIELDS.join(", ")}, found ${
+        quoted(unknown)
+      }`,
     );
   }
   for (const field of FIELDS) {
@@ -113,6 +113,10 @@ function checkFields(path: string, index: number, entry: unknown): UserSet {
     if (value === undefined && isOptional) continue;
     if (typeof value !== "string" || value.trim() === "") {
       throw cannotUse(path, index, field, "a text", kindOf(value));
+    }
+    // it will stand in tables, pictures and lines on a terminal
+    if (printable(value) !== value) {
+      throw cannotUse(path, index, field, "a text without control characters", quoted(value));
     }
   }
   return fields as unknown as UserSet;

@@ -2,11 +2,13 @@
  * Checkpoints as files: tensors under their names, and what was written beside them.
  * @module
  */
-import { UserError } from "../io/errors.ts";
-import { parseJson } from "../io/files.ts";
+import * as v from "valibot";
+import { PRECISIONS } from "../backbones/backbone.ts";
+import { isBackboneName } from "../backbones/open.ts";
+import { COUNT, parseJson } from "../io/json.ts";
 import { isPytorchFile, readPytorchFile, readPytorchNames } from "../io/pytorch_file.ts";
 import { readSafetensors, readSafetensorsHeader, type SafetensorsFile } from "../io/safetensors.ts";
-import type { TrainingConfig } from "./detector.ts";
+import type { TrainedHead, TrainingConfig } from "./detector.ts";
 
 /** Before the names of the moments that a head in training keeps. */
 export const FIRST_MOMENT = "firstMoment.", SECOND_MOMENT = "secondMoment.";
@@ -99,6 +101,32 @@ export interface CheckpointFacts {
   readonly trainedOn?: TrainedOn;
 }
 
+/** Longest JSON in a checkpoint's metadata; a training of a hundred epochs takes a tenth of it. */
+const MAX_METADATA_BYTES = 2 ** 18;
+
+const NAME = v.pipe(v.string(), v.check(isBackboneName, "a backbone's name"));
+/** How a head was trained, as far as anything follows from it. */
+const CONFIG = v.looseObject({ backbone: NAME });
+
+const TRAINED_ON = v.looseObject({
+  backbone: NAME,
+  weights: v.string(),
+  tap: v.string(),
+  precision: v.picklist(PRECISIONS),
+});
+
+const EPOCH = v.looseObject({
+  epoch: COUNT,
+  learningRate: v.number(),
+  trainLoss: v.nullable(v.number()),
+  valLoss: v.nullable(v.number()),
+  valAcc: v.number(),
+  keptEpoch: v.optional(COUNT),
+});
+
+/** What a training said by epoch, whatever else stands beside it. */
+const TRAINING = v.looseObject({ epochs: v.array(EPOCH), trainingSeconds: v.number() });
+
 /**
  * What a checkpoint's metadata say of it.
  * @throws {UserError} where they are not what this project writes
@@ -107,28 +135,32 @@ export function checkpointFacts(
   path: string,
   metadata: Readonly<Record<string, string>>,
 ): CheckpointFacts {
-  const config = parsed<TrainingConfig>(metadata["config"], `how the head in ${path} was trained`, [
-    "backbone",
-  ]);
-  const trainedOn = parsed<TrainedOn>(
+  const read = <T>(text: string | undefined, what: string, form: v.GenericSchema): T | undefined =>
+    text === undefined
+      ? undefined
+      : parseJson<T>(text, `${what} in ${path}`, { form, bytes: MAX_METADATA_BYTES });
+  const config = read<TrainingConfig>(metadata["config"], "how the head was trained", CONFIG);
+  const trainedOn = read<TrainedOn>(
     metadata["features"] ?? metadata["tokens"],
-    `the features that the head in ${path} was trained on`,
-    ["backbone", "weights", "tap", "precision"],
+    "the features that the head was trained on",
+    TRAINED_ON,
   );
   return { ...(config ? { config } : {}), ...(trainedOn ? { trainedOn } : {}) };
 }
 
-function parsed<T extends object>(
-  text: string | undefined,
-  what: string,
-  fields: readonly (keyof T & string)[],
-): T | undefined {
-  if (text === undefined) return undefined;
-  const found = parseJson<T | null>(text, what);
-  const missing = fields.find((field) => typeof found?.[field] !== "string");
-  if (found && missing === undefined) return found;
-  throw new UserError(
-    "damaged",
-    `Cannot read ${what}: expected its ${missing} by name, found ${text.slice(0, 200)}`,
-  );
+/**
+ * What a training said, as it stands in the metadata of its head or of its state.
+ * @param name of the field: `training`, `journal`
+ * @throws {UserError} where it is not there, or not what this project writes
+ */
+export function trainingFacts<T extends TrainedHead>(
+  path: string,
+  metadata: Readonly<Record<string, string>>,
+  name: string,
+): T {
+  return parseJson<T>(metadata[name] ?? "", `${name} in ${path}`, {
+    form: TRAINING,
+    bytes: MAX_METADATA_BYTES,
+    remedy: "delete the file and run again",
+  });
 }

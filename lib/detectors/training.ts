@@ -6,6 +6,7 @@
 import { join } from "node:path";
 import { UserError } from "../io/errors.ts";
 import { exists, removeIfThere } from "../io/files.ts";
+import { trainingFacts } from "./checkpoint_file.ts";
 import {
   checkpointPath,
   type EpochLog,
@@ -28,10 +29,12 @@ export async function finishedTraining(
   const paths = keepEpochs.map((epoch) => join(folder, checkpointPath(key, epoch)));
   const there = await Promise.all(paths.map(exists));
   if (!there.every(Boolean)) return undefined;
-  const { metadata } = await loadKept(paths.at(-1)!, load);
+  const last = paths.at(-1)!;
+  const { metadata } = await loadKept(last, load);
+  const trained = trainingFacts<TrainedHead>(last, metadata, "training");
   // left by a process that was killed between its last head and this
   await removeIfThere(join(folder, statePath(key)));
-  return JSON.parse(metadata["training"]!) as TrainedHead;
+  return trained;
 }
 
 /**

@@ -4,6 +4,27 @@
  * @module
  */
 
+// deno-lint-ignore no-control-regex -- they are what is looked for
+const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
+
+/**
+ * Text that a terminal, a page or a picture shows as characters and does not obey: control characters,
+ * line breaks and what turns the direction of writing become U+FFFD.
+ */
+export function printable(text: string): string {
+  return text.replace(UNPRINTABLE, "\ufffd");
+}
+
+/** Characters of somebody else's text that an error quotes. */
+const QUOTED_LENGTH = 80;
+
+/** A value that was found in a file, as an error may quote it: short, and in one line. */
+export function quoted(value: unknown): string {
+  const text = typeof value === "string" ? value : JSON.stringify(value) ?? "nothing";
+  const short = text.length > QUOTED_LENGTH ? `${text.slice(0, QUOTED_LENGTH)}…` : text;
+  return printable(short.toWellFormed());
+}
+
 /**
  * What is wrong: `missing`, something is not there and can be made or had; `damaged`, a file is not
  * what it should be; `usage`, words or values that were given; `disk`, what the system refused.
@@ -12,7 +33,8 @@ export type Problem = "missing" | "damaged" | "usage" | "disk";
 
 /**
  * An error about a person's data, words or machine. The message says what was being done, what was
- * wanted, what was found, and what to do next, in one line without a full stop.
+ * wanted, what was found, and what to do next, in one line without a full stop. Names and texts of
+ * files that stand in it are made {@linkcode printable}.
  *
  * @example
  * ```ts
@@ -30,10 +52,11 @@ export class UserError extends Error {
 
   /**
    * An error of some kind.
+   * @param message a line, or several of them
    * @param options `cause`, where another error led to it
    */
-  constructor(kind: Problem, message: string, options?: ErrorOptions) {
-    super(message, options);
+  constructor(kind: Problem, message: string | readonly string[], options?: ErrorOptions) {
+    super([message].flat().map(printable).join("\n"), options);
     this.kind = kind;
   }
 }
@@ -85,7 +108,7 @@ export function sentError(error: unknown): SentError {
 /** The error that {@linkcode sentError} was made of: its class, what it says, and where it arose. */
 export function receivedError({ name, message, kind, stack }: SentError): Error {
   const error = kind !== undefined
-    ? new UserError(kind, message)
+    ? new UserError(kind, message.split("\n"))
     : new (SYSTEM_ERRORS.get(name) ?? Error)(message);
   if (stack !== undefined) error.stack = stack;
   return error;

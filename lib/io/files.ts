@@ -3,6 +3,8 @@
  * @module
  */
 import { isSystemError, UserError } from "./errors.ts";
+import { MAX_JSON_BYTES, parseJson } from "./json.ts";
+import { assertFile } from "./regular.ts";
 import { createHash } from "node:crypto";
 import { dirname } from "node:path";
 
@@ -68,33 +70,22 @@ export function writeJson(path: string, value: unknown): Promise<void> {
 
 /**
  * Reads a JSON file; `undefined` where there is none.
- * @throws {UserError} naming the file, where it is not JSON
+ * @param options what it is held to, and what it may be at most
+ * @throws {UserError} naming the file, where it is none, or not JSON of that form
  */
-export async function readJson<T>(path: string): Promise<T | undefined> {
+export async function readJson<T>(
+  path: string,
+  options: Parameters<typeof parseJson>[2] = {},
+): Promise<T | undefined> {
   let text: string;
   try {
+    await assertFile(path, options.bytes ?? MAX_JSON_BYTES);
     text = await Deno.readTextFile(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
   }
-  return parseJson(text, path);
-}
-
-/**
- * Reads JSON.
- * @param what it is, for the error
- * @throws {UserError} saying what is not JSON
- */
-export function parseJson<T>(text: string, what: string): T {
-  try {
-    return JSON.parse(text) as T;
-  } catch (error) {
-    throw new UserError(
-      "damaged",
-      `Cannot read ${what}: expected JSON, found ${(error as Error).message}`,
-    );
-  }
+  return parseJson(text, path, options);
 }
 
 /** Whether something is at the path. */

@@ -13,6 +13,7 @@ import {
   tensorsOfPickle,
 } from "./pytorch_pickle.ts";
 import { isLegacy, LEGACY_START, readLegacy } from "./pytorch_legacy.ts";
+import { assertFile } from "./regular.ts";
 import { bytesPerValue, toFloat32 } from "./safetensors.ts";
 import { sizeOf, type Tensor, tensor } from "./tensor.ts";
 
@@ -24,6 +25,7 @@ const MIN_ENTRY_BYTES = 46;
 
 /** Whether a file begins as a zip archive does, or as PyTorch's before version 1.6. */
 export async function isPytorchFile(path: string): Promise<boolean> {
+  await assertFile(path);
   using file = await Deno.open(path);
   const start = new Uint8Array(LEGACY_START);
   const length = await file.read(start) ?? 0;

@@ -6,7 +6,7 @@
  * long, is bounded by the pickle's length, whatever it says.
  * @module
  */
-import { UserError } from "./errors.ts";
+import { printable, UserError } from "./errors.ts";
 import { BufferReader, Parser } from "pickleparser";
 import type { SafetensorsDtype } from "./safetensors.ts";
 
@@ -74,14 +74,53 @@ const MAX_DEPTH = 64;
 /** Longest name with those of the dictionaries around it: a pickle can use each again and again. */
 const MAX_NAME_LENGTH = 512;
 
-/** Goes through the pickle in one direction; lengths may be negative, and lead back for ever. */
-class ForwardReader extends BufferReader {
+/**
+ * Goes through a pickle in one direction, and takes no time that grows faster than its length: lengths
+ * in it may be negative, and lead back for ever.
+ */
+export class ForwardReader extends BufferReader {
+  readonly #longest: number;
+  #isAfterLength = false;
+
+  /** @param longest bytes of a name or of an array's values, at most */
+  constructor(bytes: Uint8Array, longest: number = MAX_VALUE_BYTES) {
+    super(bytes);
+    this.#longest = longest;
+  }
+
+  override uint32(): number {
+    this.#isAfterLength = true;
+    return super.uint32();
+  }
+
   override bytes(length: number): ReturnType<BufferReader["bytes"]> {
-    if (!(length >= 0 && length <= MAX_VALUE_BYTES)) {
-      throw new Error(`a value of ${length} bytes`);
-    }
+    // what follows such a length is a number
+    const longest = this.#isAfterLength ? MAX_VALUE_BYTES : this.#longest;
+    this.#isAfterLength = false;
+    if (!(length >= 0 && length <= longest)) throw new Error(`a value of ${length} bytes`);
     return super.bytes(length);
   }
+
+  override int32(): number {
+    this.#isAfterLength = false;
+    return super.int32();
+  }
+
+  override uint64(): number {
+    this.#isAfterLength = false;
+    return super.uint64();
+  }
+
+  override byte(): number {
+    this.#isAfterLength = false;
+    return super.byte();
+  }
+}
+
+/** Why a pickle cannot be read, for people: what the parser itself trips over is no word for them. */
+export function pickleProblem(error: unknown): string {
+  const isParsers = error instanceof TypeError || error instanceof RangeError;
+  return isParsers ? "one that does not fit together" : printable((error as Error).message);
 }
 
 /**
@@ -111,7 +150,7 @@ export function pickleAt(
     return { value, end: at + reader.position };
   } catch (error) {
     if (error instanceof UserError) throw error;
-    throw bad(`a pickle that does not parse: ${(error as Error).message}`);
+    throw bad(`a pickle that does not parse: ${pickleProblem(error)}`);
   }
 }
 

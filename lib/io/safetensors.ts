@@ -3,8 +3,10 @@
  * the bytes. Source: https://github.com/huggingface/safetensors, format section of the README.
  * @module
  */
-import { UserError } from "./errors.ts";
+import { quoted, UserError } from "./errors.ts";
 import { writeFileAtomic } from "./files.ts";
+import { parseJson } from "./json.ts";
+import { otherThanFile } from "./regular.ts";
 import { sizeOf, type Tensor, tensor } from "./tensor.ts";
 
 const BYTES_PER_VALUE = {
@@ -45,7 +47,12 @@ export interface SafetensorsHeader {
   readonly tensors: ReadonlyMap<string, SafetensorsEntry>;
 }
 
-const MAX_HEADER_BYTES = 100_000_000;
+/** The longest header that is read; those of weights with thousands of tensors take a tenth of it. */
+const MAX_HEADER_BYTES = 8_000_000;
+const MAX_TENSORS = 50_000;
+/** A tensor's shape lies in its entry, that in the header. */
+const MAX_DEPTH = 3;
+const MAX_RANK = 16;
 
 /**
  * Reads and checks the header: nothing of the tensors' bytes is touched.
@@ -53,26 +60,37 @@ const MAX_HEADER_BYTES = 100_000_000;
  * leave the file, overlap, or do not fit their shape
  */
 export async function readSafetensorsHeader(path: string): Promise<SafetensorsHeader> {
-  using file = await Deno.open(path);
+  using file = await openFile(path);
   return await headerOf(file, path);
+}
+
+async function openFile(path: string): Promise<Deno.FsFile> {
+  const other = otherThanFile(await Deno.stat(path));
+  if (other === undefined) return await Deno.open(path);
+  throw new UserError(
+    "damaged",
+    `Cannot read ${path}: expected a safetensors file, found ${other}`,
+  );
 }
 
 async function headerOf(file: Deno.FsFile, path: string): Promise<SafetensorsHeader> {
   const bad = (found: string) =>
     new UserError("damaged", `Cannot read ${path}: expected a safetensors file, found ${found}`);
-  const { size: fileBytes, isFile } = await file.stat();
-  if (!isFile) throw bad("a folder");
+  const { size: fileBytes } = await file.stat();
   if (fileBytes < 8) throw bad(`${fileBytes} bytes`);
   const head = await readRange(file, path, 0, 8);
   const headerBytes = Number(new DataView(head.buffer).getBigUint64(0, true));
   if (headerBytes > MAX_HEADER_BYTES || 8 + headerBytes > fileBytes) {
-    throw bad(`a header of ${headerBytes} bytes in a file of ${fileBytes}`);
+    throw bad(
+      `a header of ${headerBytes} bytes in a file of ${fileBytes}; at most ${MAX_HEADER_BYTES} are read`,
+    );
   }
+  const text = new TextDecoder().decode(await readRange(file, path, 8, headerBytes));
   let json: Record<string, unknown>;
   try {
-    json = JSON.parse(new TextDecoder().decode(await readRange(file, path, 8, headerBytes)));
-  } catch {
-    throw bad("a header that is not JSON");
+    json = parseJson(text, "its header", { depth: MAX_DEPTH, count: 3 * MAX_TENSORS });
+  } catch (error) {
+    throw bad(`a header that is not JSON of tensors: ${(error as Error).message}`);
   }
   if (typeof json !== "object" || json === null || Array.isArray(json)) {
     throw bad("a header that is not a JSON object");
@@ -90,7 +108,7 @@ async function headerOf(file: Deno.FsFile, path: string): Promise<SafetensorsHea
     const [previousName, previous] = ordered[i - 1]!;
     const [name, entry] = ordered[i]!;
     if (entry.offset < previous.offset + previous.length) {
-      throw bad(`overlapping tensors ${previousName} and ${name}`);
+      throw bad(`overlapping tensors ${quoted(previousName)} and ${quoted(name)}`);
     }
   }
   return { path, metadata, tensors };
@@ -102,20 +120,22 @@ function isRecordOfStrings(value: unknown): value is Record<string, string> {
 }
 
 function checkEntry(
-  name: string,
+  named: string,
   value: unknown,
   dataStart: number,
   fileBytes: number,
   bad: (found: string) => UserError,
 ): SafetensorsEntry {
   const { dtype, shape, data_offsets: range } = (value ?? {}) as Record<string, unknown>;
+  const name = quoted(named);
   const isCount = (n: unknown) => Number.isSafeInteger(n) && (n as number) >= 0;
   if (typeof dtype !== "string" || !Object.hasOwn(BYTES_PER_VALUE, dtype)) {
     throw bad(
-      `dtype ${dtype} for ${name}; known are ${Object.keys(BYTES_PER_VALUE).join(", ")}`,
+      `dtype ${quoted(dtype)} for ${name}; known are ${Object.keys(BYTES_PER_VALUE).join(", ")}`,
     );
   }
   if (!Array.isArray(shape) || !shape.every(isCount)) throw bad(`no shape for ${name}`);
+  if (shape.length > MAX_RANK) throw bad(`${shape.length} axes of ${name}`);
   if (!Array.isArray(range) || range.length !== 2 || !range.every(isCount)) {
     throw bad(`no byte range for ${name}`);
   }
@@ -163,7 +183,7 @@ export async function readEntryBytes(
   path: string,
   { offset, length }: SafetensorsEntry,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  using file = await Deno.open(path);
+  using file = await openFile(path);
   return await readRange(file, path, offset, length);
 }
 
@@ -184,7 +204,7 @@ export async function readSafetensors(
   names?: Iterable<string>,
 ): Promise<SafetensorsFile> {
   // one open file: another may take its name meanwhile
-  using file = await Deno.open(path);
+  using file = await openFile(path);
   const header = await headerOf(file, path);
   const tensors = new Map<string, Tensor>();
   for (const name of names ?? header.tensors.keys()) {

@@ -42,6 +42,10 @@ export function ortTensor(
   return new ort.Tensor(type as "float32", data as Float32Array, shape);
 }
 
+/** What goes wrong is thrown: ONNX Runtime's own lines would stand beside it. */
+const FATAL = 4;
+ort.env.logLevel = "fatal";
+
 /**
  * Opens a model.
  * @throws {UserError} where the device's provider is not installed, with what installs it
@@ -53,7 +57,7 @@ export async function openSession(
   const options: ort.InferenceSession.SessionOptions = {
     executionProviders: device === "cpu" ? ["cpu"] : [device, "cpu"],
     graphOptimizationLevel: "all",
-    logSeverityLevel: 3,
+    logSeverityLevel: FATAL,
     enableMemPattern: !sizesVary,
     ...(weightsFolder === undefined ? {} : {
       extra: { session: { model_external_initializers_file_folder_path: weightsFolder } },

@@ -7,7 +7,11 @@
  */
 import { join } from "node:path";
 import { Parser } from "pickleparser";
+import * as v from "valibot";
 import { UserError } from "../io/errors.ts";
+import { checkForm, COUNT } from "../io/json.ts";
+import { ForwardReader, pickleProblem } from "../io/pytorch_pickle.ts";
+import { assertFile } from "../io/regular.ts";
 import type { SetScores } from "../metrics.ts";
 import { ownName, type PublishedPerturbation, type PublishedRun } from "./logs.ts";
 import type { FeaturePoint } from "./points.ts";
@@ -32,6 +36,22 @@ const EXPERIMENT_OF = {
 } as const;
 
 const DETECTOR_OF = { ours: "RINE", ufd: "UFD", wang: "Wang" } as const;
+
+const NUMBERS = v.pipe(v.array(v.number()), v.minLength(1, "a number"));
+const SCORES = v.record(v.string(), v.looseObject({ acc: v.number(), ap: v.number() }));
+
+const LOG = v.looseObject({
+  epochs: COUNT,
+  config: v.looseObject({
+    training_set: v.optional(v.string()),
+    backbone: v.looseTuple([v.string()]),
+    classes: v.optional(v.nullable(v.array(v.string()))),
+    factor: v.number(),
+    nproj: COUNT,
+    proj_dim: COUNT,
+  }),
+  results: v.looseObject({ val_loss: NUMBERS, val_acc: NUMBERS, test: SCORES }),
+});
 
 /** A pickled log of one run. Released: src/utils.py, `train_one_experiment` */
 interface Log {
@@ -59,22 +79,29 @@ interface Log {
 export async function readReleasedLogs(clone: string): Promise<ReleasedLogs> {
   const runs: PublishedRun[] = [];
   for (const [folder, experiment] of Object.entries(EXPERIMENT_OF)) {
-    for (const [name, value] of await pickles(clone, folder)) {
-      runs.push(runOf(value as Log, name, experiment));
+    for (const { path, name, value } of await pickles(clone, folder)) {
+      runs.push(runOf(checkForm<Log>(value, LOG, `Cannot read ${path}`), name, experiment));
     }
   }
-  const perturbations = (await pickles(clone, "perturbations")).map(([name, test]) => {
+  const perturbations = (await pickles(clone, "perturbations")).map(({ path, name, value }) => {
     const [, perturbation, trainingClasses] = name.match(/^(\w+)_(\d+)class/) ?? [];
+    if (perturbation === undefined) {
+      throw new UserError(
+        "damaged",
+        `Cannot read ${path}: expected a name as blur_4class.pickle, found another`,
+      );
+    }
     return {
-      perturbation: perturbation!,
+      perturbation,
       trainingClasses: Number(trainingClasses),
-      test: test as Record<string, SetScores>,
+      test: checkForm<Record<string, SetScores>>(value, SCORES, `Cannot read ${path}`),
     };
   });
-  const spaces = new Map(await pickles(clone, "figs"));
-  const points = Object.entries(DETECTOR_OF).flatMap(([name, detector]) =>
-    pointsOf(spaces.get(`data_2d_${name}`), detector)
-  );
+  const spaces = await pickles(clone, "figs");
+  const points = Object.entries(DETECTOR_OF).flatMap(([name, detector]) => {
+    const space = spaces.find((one) => one.name === `data_2d_${name}`);
+    return space ? pointsOf(space, detector) : [];
+  });
   return { runs, perturbations, points };
 }
 
@@ -100,20 +127,33 @@ function runOf({ epochs, config, results }: Log, name: string, experiment: strin
   };
 }
 
-function pointsOf(space: unknown, detector: string): FeaturePoint[] {
-  if (space === undefined) return [];
-  const [{ data }, labels, generators] = space as [NumpyArray, number[], string[]];
+function pointsOf({ path, value }: Pickle, detector: string): FeaturePoint[] {
+  const [{ data }, labels, generators] = checkForm<[NumpyArray, (0 | 1)[], string[]]>(
+    value,
+    SPACE,
+    `Cannot read ${path}`,
+  );
   return labels.map((label, i) => ({
     detector,
     x: data[2 * i]!,
     y: data[2 * i + 1]!,
-    label: label as 0 | 1,
+    label,
     generator: ownName(generators[i]!),
   }));
 }
 
-/** Every pickle of a folder by name without extension, in the names' order. */
-async function pickles(clone: string, folder: string): Promise<[string, unknown][]> {
+/** A pickle of a folder. */
+interface Pickle {
+  readonly path: string;
+  /** The file's, without extension. */
+  readonly name: string;
+  readonly value: unknown;
+}
+
+const MAX_BYTES = 2 ** 24;
+
+/** Every pickle of a folder, in the order of their names. */
+async function pickles(clone: string, folder: string): Promise<Pickle[]> {
   const path = join(clone, "results", folder);
   const names: string[] = [];
   try {
@@ -127,10 +167,12 @@ async function pickles(clone: string, folder: string): Promise<[string, unknown]
     );
   }
   return await Promise.all(
-    names.sort().map(async (name): Promise<[string, unknown]> => [
-      name.slice(0, -".pickle".length),
-      unpickle(await Deno.readFile(join(path, name)), join(path, name)),
-    ]),
+    names.sort().map(async (name): Promise<Pickle> => {
+      const file = join(path, name);
+      await assertFile(file, MAX_BYTES);
+      const value = unpickle(await Deno.readFile(file), file);
+      return { path: file, name: name.slice(0, -".pickle".length), value };
+    }),
   );
 }
 
@@ -138,18 +180,19 @@ function unpickle(bytes: Uint8Array, path: string): unknown {
   const parser = new Parser({
     nameResolver: {
       resolve(module, name) {
-        const known = CALLABLES[`${module.replace("numpy._core", "numpy.core")}.${name}`];
+        const full = `${module.replace("numpy._core", "numpy.core")}.${name}`;
+        const known = Object.hasOwn(CALLABLES, full) ? CALLABLES[full] : undefined;
         if (known === undefined) throw new Error(`a call of ${module}.${name}`);
         return known as (...args: unknown[]) => unknown;
       },
     },
   });
   try {
-    return parser.parse(bytes);
+    return parser.read(new ForwardReader(bytes, bytes.length));
   } catch (error) {
     throw new UserError(
       "damaged",
-      `Cannot read ${path}: expected a pickled log, found ${(error as Error).message}`,
+      `Cannot read ${path}: expected a pickled log, found ${pickleProblem(error)}`,
     );
   }
 }
@@ -187,6 +230,17 @@ class NumpyArray {
     this.data = type.read(bytes);
   }
 }
+
+/** Points, two numbers each; whether each is of a generated image, and of which set. */
+const SPACE = v.pipe(
+  v.looseTuple([v.instance(NumpyArray), v.array(v.picklist([0, 1])), v.array(v.string())]),
+  v.check(
+    ([{ data }, labels, sets]) =>
+      data.length === 2 * labels.length && labels.length === sets.length &&
+      data.every(Number.isFinite),
+    "as many points as labels and sets",
+  ),
+);
 
 const CALLABLES: Readonly<Record<string, unknown>> = {
   "numpy.dtype": (code: string) => new NumpyType(code),

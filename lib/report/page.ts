@@ -10,7 +10,12 @@ import { columnHeading, type Table } from "./table.ts";
 import type { ThemeName } from "./theme.ts";
 import { writeFigure, writeIfChanged, type Written } from "./write/files.ts";
 import { escapeHtml, htmlPage, htmlTable, LARGEST_SVG } from "./write/html.ts";
-import { markdownTable, tableToMarkdown } from "./write/markdown.ts";
+import {
+  escapeMarkdown,
+  markdownTable,
+  markdownWithCode,
+  tableToMarkdown,
+} from "./write/markdown.ts";
 
 /** What one section of the paper reports. */
 export interface ReportSection {
@@ -48,14 +53,14 @@ export async function writeReport(folder: string, report: Report): Promise<Writt
   const { title, notice, provenance, sections, remark, published, theme = "default" } = report;
   const tables = new Map(published.flatMap(({ tables }) => tables).map((t) => [t.id, t]));
   const figures = new Map(published.flatMap(({ figures }) => figures).map((f) => [f.id, f]));
-  const markdown = [`# ${title}`, ""];
+  const markdown = [`# ${escapeMarkdown(title)}`, ""];
   const html = [`<h1>${escapeHtml(title)}</h1>`];
   if (notice !== undefined) {
-    markdown.push(`> ${notice}`, "");
+    markdown.push(`> ${escapeMarkdown(notice)}`, "");
     html.push(`<p class="notice">${escapeHtml(notice)}</p>`);
   }
   if (provenance !== undefined) {
-    markdown.push(provenance, "");
+    markdown.push(markdownWithCode(provenance), "");
     html.push(`<p class="provenance">${htmlWithCode(provenance)}</p>`);
   }
   html.push(
@@ -63,7 +68,7 @@ export async function writeReport(folder: string, report: Report): Promise<Writt
   );
   for (const section of sections) {
     if (section.tables.length + section.figures.length === 0) continue;
-    markdown.push(`## ${section.heading}`, "");
+    markdown.push(`## ${escapeMarkdown(section.heading)}`, "");
     html.push(`<h2>${escapeHtml(section.heading)}</h2>`);
     for (const table of section.tables) {
       const paper = tables.get(table.id);
@@ -75,7 +80,12 @@ export async function writeReport(folder: string, report: Report): Promise<Writt
       const pictures = [{ whose: "Ours", path: "figures", figure }];
       const paper = figures.get(figure.id);
       if (paper) pictures.push({ whose: "The paper's", path: "paper/figures", figure: paper });
-      markdown.push(`**${figure.title}**`, "", figure.caption, "");
+      markdown.push(
+        `**${escapeMarkdown(figure.title)}**`,
+        "",
+        markdownWithCode(figure.caption),
+        "",
+      );
       html.push(`<h3>${escapeHtml(figure.title)}</h3><p>${escapeHtml(figure.caption)}</p>`);
       html.push('<div class="pair">');
       for (const { whose, path, figure } of pictures) {
@@ -83,7 +93,7 @@ export async function writeReport(folder: string, report: Report): Promise<Writt
         markdown.push(
           `${whose}:`,
           "",
-          `![${whose}: ${figure.title}](${path}/${figure.id}.svg)`,
+          `![${whose}: ${escapeMarkdown(figure.title)}](${path}/${figure.id}.svg)`,
           "",
         );
         html.push(
@@ -98,7 +108,7 @@ export async function writeReport(folder: string, report: Report): Promise<Writt
     }
   }
   if (remark !== undefined) {
-    markdown.push(remark, "");
+    markdown.push(markdownWithCode(remark), "");
     html.push(`<p>${htmlWithCode(remark)}</p>`);
   }
   const written = await Promise.all([
@@ -129,7 +139,8 @@ function besideMarkdown(table: Table, { columns, rows }: BesideTable): string {
     ...table,
     caption: `${table.caption} In brackets the paper's, then the difference.`,
   };
-  return markdownTable(explained, columns.map(heading), body);
+  const escaped = body.map((cells) => cells.map(escapeMarkdown));
+  return markdownTable(explained, columns.map(heading), escaped);
 }
 
 async function picture(folder: string, { id, title }: Figure, whose: string): Promise<string> {

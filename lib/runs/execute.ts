@@ -232,7 +232,7 @@ async function runHeads(
     finished += group.reduce((sum, run) => sum + rowsOfRun(run), 0);
     report();
   }));
-  if (problems.length > 0) throw new UserError("damaged", problems.join("\n"));
+  if (problems.length > 0) throw new UserError("damaged", problems);
   return records;
 }
 

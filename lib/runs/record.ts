@@ -3,7 +3,9 @@
  * @module
  */
 import { join } from "node:path";
+import * as v from "valibot";
 import { readJson, removeIfThere, writeJson } from "../io/files.ts";
+import { COUNT } from "../io/json.ts";
 import type { EpochLog } from "../detectors/detector.ts";
 import type { SetScores } from "../metrics.ts";
 import type { Made } from "../tokens/made.ts";
@@ -76,6 +78,61 @@ export interface RunRecord {
   readonly date: string;
 }
 
+const TEXT = v.string();
+const NUMBER = v.nullable(v.number());
+const NAMES = v.array(TEXT);
+
+const SCORES = v.looseObject({ acc: v.number(), ap: v.number() });
+
+/** What tables, figures and the choice of heads read of a record. */
+const RECORD = v.looseObject({
+  key: TEXT,
+  trainingKey: TEXT,
+  experiment: TEXT,
+  config: v.looseObject({
+    training: v.looseObject({
+      detector: TEXT,
+      trainingSet: TEXT,
+      classes: NAMES,
+      fraction: v.number(),
+      backbone: TEXT,
+      batchSize: v.number(),
+      learningRate: v.number(),
+      seed: COUNT,
+      head: v.looseObject({}),
+    }),
+    evaluation: v.looseObject({ testSets: NAMES, view: TEXT, atEpochs: v.array(COUNT) }),
+  }),
+  features: v.looseObject({
+    train: v.array(NAMES),
+    val: NAMES,
+    test: v.record(TEXT, NAMES),
+  }),
+  made: v.array(v.looseObject({ device: TEXT, versions: v.record(TEXT, TEXT) })),
+  versions: v.record(TEXT, TEXT),
+  skippedImages: v.optional(
+    v.looseObject({ train: NAMES, val: NAMES, test: v.record(TEXT, NAMES) }),
+  ),
+  parameterCount: COUNT,
+  epochs: v.pipe(
+    v.array(v.looseObject({ epoch: COUNT, valLoss: NUMBER, valAcc: NUMBER })),
+    v.minLength(1, "an epoch"),
+  ),
+  evaluations: v.pipe(
+    v.array(v.looseObject({
+      epoch: COUNT,
+      checkpoint: TEXT,
+      scores: TEXT,
+      sets: v.record(TEXT, TEXT),
+      blockImportance: v.optional(v.array(COUNT)),
+      test: v.record(TEXT, SCORES),
+    })),
+    v.minLength(1, "an evaluation"),
+  ),
+  timings: v.looseObject({ trainingSeconds: v.number(), evaluationSeconds: v.number() }),
+  date: TEXT,
+});
+
 /** The records of one profile, in `FOLDER/records/SECTION/KEY.json`. */
 export class RecordStore {
   /** `results/<profile>` */
@@ -86,9 +143,15 @@ export class RecordStore {
     this.folder = folder;
   }
 
-  /** The record of a run, where it has ended. */
+  /**
+   * The record of a run, where it has ended.
+   * @throws {UserError} where it is damaged, with what to do
+   */
   find(experiment: string, key: string): Promise<RunRecord | undefined> {
-    return readJson<RunRecord>(this.path(experiment, key));
+    return readJson<RunRecord>(this.path(experiment, key), {
+      form: RECORD,
+      remedy: "delete it and run again",
+    });
   }
 
   /** Writes a record; with it the run counts as done. */

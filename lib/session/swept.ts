@@ -61,7 +61,7 @@ function isPossible(
   try {
     detectorNamed(training.detector).readHead(training.head);
   } catch (error) {
-    if (error instanceof UserError || error instanceof TypeError) return false;
+    if (error instanceof UserError) return false;
     throw error;
   }
   return seeds.includes(training.seed) && backbones.has(training.backbone) &&

@@ -3,9 +3,12 @@
  * @module
  */
 import { createHash, type Hash } from "node:crypto";
+import * as v from "valibot";
+import { UserError } from "../io/errors.ts";
 import { contentKey, writeJson } from "../io/files.ts";
+import { COUNT, parseJson } from "../io/json.ts";
 import { type Maker, makerId } from "./made.ts";
-import { readSmallFile } from "./set_index.ts";
+import { MAKER, readSmallFile } from "./set_index.ts";
 
 /** What is known of an unfinished set. */
 export interface FeatureProgress {
@@ -19,6 +22,14 @@ export interface FeatureProgress {
   readonly made: Maker;
 }
 
+const PROGRESS = v.looseObject({
+  rows: COUNT,
+  sha256: v.string(),
+  unreadable: v.array(COUNT),
+  made: MAKER,
+  seal: v.string(),
+});
+
 /** Writes it; the rows must be on disk. */
 export async function writeProgress(path: string, progress: FeatureProgress): Promise<void> {
   await writeJson(path, { ...progress, seal: contentKey([progress], 64) });
@@ -27,10 +38,14 @@ export async function writeProgress(path: string, progress: FeatureProgress): Pr
 /** Reads it; `undefined` where it is not there or not whole: the set is then made from its start. */
 export async function readProgress(path: string): Promise<FeatureProgress | undefined> {
   try {
-    const { seal, ...progress } = JSON.parse(await readSmallFile(path) ?? "{}");
-    return seal === contentKey([progress], 64) ? progress as FeatureProgress : undefined;
+    const { seal, ...progress } = parseJson<FeatureProgress & { seal: string }>(
+      await readSmallFile(path) ?? "",
+      path,
+      { form: PROGRESS },
+    );
+    return seal === contentKey([progress], 64) ? progress : undefined;
   } catch (error) {
-    if (error instanceof SyntaxError || error instanceof TypeError) return undefined;
+    if (error instanceof UserError && error.kind === "damaged") return undefined;
     throw error;
   }
 }

@@ -3,7 +3,9 @@
  * @module
  */
 import { UserError } from "../io/errors.ts";
-import { contentKey, parseJson, writeJson } from "../io/files.ts";
+import { contentKey, writeJson } from "../io/files.ts";
+import * as v from "valibot";
+import { COUNT, formProblem, parseJson } from "../io/json.ts";
 import { cropsPerImage, type Transform } from "../image/transform.ts";
 import type { Maker } from "./made.ts";
 
@@ -70,6 +72,39 @@ interface Sealed extends FeatureIndex {
   readonly seal: string;
 }
 
+const TEXT = v.string();
+
+/** A {@linkcode Maker}. */
+export const MAKER: v.GenericSchema = v.looseObject({
+  device: TEXT,
+  versions: v.record(TEXT, TEXT),
+});
+
+const INDEX = v.looseObject({
+  kind: v.literal(KIND),
+  key: TEXT,
+  seal: TEXT,
+  source: v.looseObject({
+    format: v.number(),
+    backbone: TEXT,
+    weights: TEXT,
+    tap: TEXT,
+    precision: TEXT,
+    images: TEXT,
+    transform: v.looseObject({ kind: TEXT, size: COUNT }),
+    seed: v.optional(COUNT),
+    epoch: v.optional(COUNT),
+  }),
+  shape: v.tuple([COUNT, COUNT, COUNT]),
+  cropsPerImage: COUNT,
+  images: COUNT,
+  firstImage: TEXT,
+  generator: TEXT,
+  unreadable: v.array(COUNT),
+  made: v.looseObject({ device: TEXT, versions: v.record(TEXT, TEXT), date: TEXT }),
+  sha256: v.looseObject({ features: TEXT, labels: TEXT, paths: TEXT }),
+});
+
 /** What of a source its set is named by. */
 export function identity({ backbone: _, ...rest }: FeatureSource): Omit<FeatureSource, "backbone"> {
   return rest;
@@ -108,13 +143,16 @@ export async function readIndex(path: string, key: string): Promise<FeatureIndex
   let parsed: unknown;
   try {
     parsed = parseJson(text, path);
-  } catch {
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
     throw bad(`no JSON in its ${text.length} characters`);
   }
   const { seal, ...said } = (typeof parsed === "object" && parsed ? parsed : {}) as Sealed;
   if (Array.isArray(said.images)) throw bad("that of an earlier version of this program");
   if (said.kind !== KIND) throw bad("something else");
   const { kind: _kind, key: name, ...index } = said;
+  const problem = formProblem(INDEX, parsed);
+  if (problem) throw bad(`${problem.found} instead of ${problem.expected}`);
   if (seal !== sealOf(said)) throw bad("one that was changed after it was written");
   if (name !== key || featureKey(index.source) !== key) throw bad(`that of ${name}`);
   const { images, shape: [rows], source: { format, transform } } = index;

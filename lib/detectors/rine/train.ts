@@ -29,7 +29,8 @@ import {
 import { type HeadEngine, type HeadTrainer, initialState } from "./engine.ts";
 import { architectureOf, describeRineHead, readRineHead, type RineHead } from "./head.ts";
 import { holdEngine } from "./open_engine.ts";
-import { trainUnfinished, validationOf } from "../training.ts";
+import { trainingFacts } from "../checkpoint_file.ts";
+import { loadKept, trainUnfinished, validationOf } from "../training.ts";
 
 /** Rows that go through heads at once where nothing is learned. */
 const PREDICTION_BATCH = 256;
@@ -168,7 +169,7 @@ async function openLane(
   const saved = await savedState(head, architecture, folder);
   const state = saved?.state ?? initialState(architecture, randomStream(seed, "parameters"));
   const journal: Journal = saved
-    ? JSON.parse(saved.metadata["journal"]!)
+    ? trainingFacts(join(folder, statePath(head.key)), saved.metadata, "journal")
     : { epochs: [], trainingSeconds: 0, lossSum: 0 };
   const trainer = await engine.trainer({
     architecture,
@@ -188,8 +189,8 @@ async function savedState(
 ) {
   const path = join(folder, statePath(key));
   if (!await exists(path)) return undefined;
-  const saved = await loadTrainingState(path, architecture);
-  const { epochs }: Journal = JSON.parse(saved.metadata["journal"]!);
+  const saved = await loadKept(path, (path) => loadTrainingState(path, architecture));
+  const { epochs } = trainingFacts<Journal>(path, saved.metadata, "journal");
   for (const epoch of keepEpochs) {
     const isBehind = epoch <= epochs.length;
     if (isBehind && !await exists(join(folder, checkpointPath(key, epoch)))) return undefined;

@@ -21,6 +21,7 @@ import {
   type TrainingContext,
   type TrainingFeatures,
 } from "../detector.ts";
+import { trainingFacts } from "../checkpoint_file.ts";
 import { loadKept, trainUnfinished, validationOf } from "../training.ts";
 import { afterEpoch, dropped, FIRST_PHASE, type Phase } from "./early_stopping.ts";
 import { loadProbeFile, probeLogits } from "./probe.ts";
@@ -258,7 +259,7 @@ async function savedState({ key, keepEpochs }: HeadToTrain, width: number, folde
   const { tensors, metadata } = await loadKept(path, (path) => readSafetensors(path, STATE));
   const values = (name: typeof STATE[number]) => tensors.get(name)!.data;
   if (values("parameters").length !== width + 1) return undefined;
-  const journal: Journal = JSON.parse(metadata["journal"]!);
+  const journal = trainingFacts<Journal>(path, metadata, "journal");
   for (const epoch of keepEpochs) {
     const isBehind = epoch <= journal.epochs.length || journal.phase.stopped;
     if (isBehind && !await exists(join(folder, checkpointPath(key, epoch)))) return undefined;

@@ -3,6 +3,7 @@
  * @module
  */
 import { join } from "node:path";
+import * as v from "valibot";
 import { detectorNamed } from "../../detectors/index.ts";
 import { contentKey, readJson, writeJson } from "../../io/files.ts";
 import type { FeaturePoint } from "../../published/points.ts";
@@ -49,12 +50,23 @@ export async function featurePoints(
   return points;
 }
 
+const POINTS = v.array(v.looseObject({
+  detector: v.string(),
+  x: v.number(),
+  y: v.number(),
+  label: v.picklist([0, 1]),
+  generator: v.string(),
+}));
+
 /** The points that {@linkcode featurePoints} has made of this run before. */
 export function keptPoints(
   setup: Pick<PointsSetup, "profile" | "folder">,
   record: RunRecord,
 ): Promise<readonly FeaturePoint[] | undefined> {
-  return readJson<readonly FeaturePoint[]>(keptPath(setup, record));
+  return readJson<readonly FeaturePoint[]>(keptPath(setup, record), {
+    form: POINTS,
+    remedy: "delete it and run again",
+  });
 }
 
 function keptPath(

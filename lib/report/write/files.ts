@@ -113,7 +113,8 @@ export async function writeIfChanged(
   content: string | Uint8Array,
 ): Promise<Written> {
   const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
-  const held = await Deno.readFile(path).catch(() => undefined);
+  const isFile = await Deno.stat(path).then((info) => info.isFile, () => false);
+  const held = isFile ? await Deno.readFile(path).catch(() => undefined) : undefined;
   if (held && Buffer.compare(held, bytes) === 0) return "up to date";
   await writeFileAtomic(path, bytes);
   return "written";

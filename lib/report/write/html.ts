@@ -2,6 +2,7 @@
  * Tables in HTML, and the page around them.
  * @module
  */
+import { printable } from "../../io/errors.ts";
 import { beside, type BesideTable } from "../beside.ts";
 import {
   type Column,
@@ -20,7 +21,8 @@ export function escapeHtml(text: string): string {
     ">": "&gt;",
     '"': "&quot;",
   };
-  return text.replace(/[&<>"]/g, (character) => entities[character]!);
+  const lines = text.split("\n").map(printable).join("\n");
+  return lines.replace(/[&<>"]/g, (character) => entities[character]!);
 }
 
 /**

@@ -2,6 +2,7 @@
  * Tables in LaTeX, for the booktabs package.
  * @module
  */
+import { printable } from "../../io/errors.ts";
 import {
   type Column,
   columnGroups,
@@ -35,7 +36,7 @@ const SYMBOLS: Readonly<Record<string, string>> = {
 
 /** Text with LaTeX's own characters escaped and the paper's symbols in math mode. */
 export function latexText(text: string): string {
-  return text.replace(/[\\&%$#_{}~^ξ′±×−–§≤]/gu, (character) => SYMBOLS[character]!);
+  return printable(text).replace(/[\\&%$#_{}~^ξ′±×−–§≤]/gu, (character) => SYMBOLS[character]!);
 }
 
 /**

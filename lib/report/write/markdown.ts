@@ -2,6 +2,7 @@
  * Tables in Markdown.
  * @module
  */
+import { printable } from "../../io/errors.ts";
 import {
   type Column,
   columnHeading,
@@ -10,6 +11,17 @@ import {
   standings,
   type Table,
 } from "../table.ts";
+
+/** Text that Markdown shows as it is: no picture is fetched for it, no HTML of it is obeyed. */
+export function escapeMarkdown(text: string): string {
+  return printable(text).replace(/[\\`*[\]<|]/g, (character) => `\\${character}`);
+}
+
+/** The same, but what stands between `` ` `` is code. */
+export function markdownWithCode(text: string): string {
+  return text.split("`")
+    .map((part, i) => i % 2 === 0 ? escapeMarkdown(part) : printable(part)).join("`");
+}
 
 /**
  * The table in Markdown, best in bold and second underlined.
@@ -34,7 +46,7 @@ export function tableToMarkdown(table: Table): string {
   const ranks = columns.map((column) => standings(table, column));
   const body = rows.map((row, i) =>
     columns.map((column, j) => {
-      const text = formatCell(row[column.key], column);
+      const text = escapeMarkdown(formatCell(row[column.key], column));
       const rank = ranks[j]![i];
       return rank === "best" ? `**${text}**` : rank === "second" ? `<u>${text}</u>` : text;
     })
@@ -47,22 +59,25 @@ function groupedHeading(column: Column): string {
   return column.group === undefined ? heading : `${column.group}: ${heading}`;
 }
 
-/** A table's title, notice and caption over a Markdown table of the given headings and cells. */
+/**
+ * A table's title, notice and caption over a Markdown table.
+ * @param headings text
+ * @param cells Markdown
+ */
 export function markdownTable(
   table: Table,
   headings: readonly string[],
   cells: readonly (readonly string[])[],
 ): string {
   const { title, notice, caption, columns } = table;
-  const line = (texts: readonly string[]) =>
-    `| ${texts.map((text) => text.replaceAll("|", "\\|")).join(" | ")} |`;
+  const line = (texts: readonly string[]) => `| ${texts.join(" | ")} |`;
   return [
-    `**${title}**`,
-    ...(notice === undefined ? [] : ["", `*${notice}*`]),
+    `**${escapeMarkdown(title)}**`,
+    ...(notice === undefined ? [] : ["", `*${escapeMarkdown(notice)}*`]),
     "",
-    caption,
+    markdownWithCode(caption),
     "",
-    line(headings),
+    line(headings.map(escapeMarkdown)),
     line(columns.map((column) => isNumeric(table, column) ? "--:" : ":--")),
     ...cells.map(line),
     "",

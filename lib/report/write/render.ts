@@ -8,6 +8,7 @@ import { Resvg } from "@resvg/resvg-js";
 import sharp from "sharp";
 import * as vega from "vega";
 import { compile, type TopLevelSpec } from "vega-lite";
+import { printable } from "../../io/errors.ts";
 import type { Figure, Spec } from "../figure.ts";
 import { FONT_FAMILY, PNG_DPI, themeConfig, type ThemeName, WIDTH_MM } from "../theme.ts";
 import { fontFiles, textWidth } from "./font.ts";
@@ -49,9 +50,10 @@ function inLines(text: string): string | string[] {
 
 /** Draws a figure. Equal figures give equal bytes. */
 export async function renderFigure(
-  figure: Figure,
+  given: Figure,
   theme: ThemeName = "default",
 ): Promise<RenderedFigure> {
+  const figure = inPrint(given);
   const spec = completeSpec(figure, theme, { values: figure.rows });
   const compiled = compile(spec as unknown as TopLevelSpec, { logger: quietLogger() });
   const view = new vega.View(vega.parse(compiled.spec), { renderer: "none" });
@@ -77,6 +79,14 @@ export async function renderFigure(
     .png({ compressionLevel: 9 })
     .toBuffer();
   return { svg: outlined, png, pdf: svgToPdf(outlined, widthMm / 25.4 * 72, figure.title) };
+}
+
+/** All texts as a picture can show them. */
+function inPrint<T>(value: T): T {
+  if (typeof value === "string") return value.split("\n").map(printable).join("\n") as T;
+  if (Array.isArray(value)) return value.map(inPrint) as T;
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, held]) => [key, inPrint(held)])) as T;
 }
 
 /**

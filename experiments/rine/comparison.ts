@@ -6,9 +6,13 @@
  * Expects RINE above the other methods on average, ProGAN near 100 %, and SAN and the deepfakes
  * hardest: Tables 2 and 3. The grid's best heads are tried again, with intervals and with measures
  * that the paper does not report; nothing is trained. Under a minute in the mini profile.
+ *
+ * Released detectors that `deno task detector import` has taken in are tried on the same images, each
+ * as its own code reads them: a second an image and more for DMID on a processor.
  * @module
  */
 import { measures } from "../../lib/report/paper/measures.ts";
+import { triedReleased } from "../../lib/report/paper/released.ts";
 import { table2, table3 } from "../../lib/report/paper/tables_2_3.ts";
 import { bestHeads, retrained, testSetNames } from "../../lib/runs/choices.ts";
 import { defineSection } from "../../lib/runs/section.ts";
@@ -32,5 +36,6 @@ export default defineSection({
         },
       }))
     ),
+  makes: triedReleased({ wang: "original", dmid: "original" }),
   shows: [table2, table3, measures],
 });

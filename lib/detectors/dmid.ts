@@ -44,6 +44,7 @@ export default definePixelDetector({
       name: "dmid_progan",
       title: `${TITLE} (ProGAN)`,
       from: FROM,
+      row: { method: TITLE, trainingClasses: "20" },
     },
     {
       files: ["Grag2021_latent/model_epoch_best.pth", "corvi22_latent_model.pth"],

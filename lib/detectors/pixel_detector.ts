@@ -32,6 +32,14 @@ export interface PixelReading {
   readonly normalisation: PixelNormalisation;
 }
 
+/** A row of Tables 2 and 3 of RINE's paper. */
+export interface ReleasedRow {
+  /** As the paper calls the method: `Wang (prob. 0.5)`. */
+  readonly method: string;
+  /** Number of training classes, as it stands there. */
+  readonly trainingClasses: string;
+}
+
 /** A checkpoint that the authors released. */
 export interface ReleasedFile {
   /** How names of its file end, wherever people have it from: `blur_jpg_prob0.5.pth`. */
@@ -42,6 +50,8 @@ export interface ReleasedFile {
   readonly title: string;
   /** Where it is to be had, in words. */
   readonly from: string;
+  /** The row of RINE's tables that is of it; absent where there is none. */
+  readonly row?: ReleasedRow;
 }
 
 /** What files can be imported of: a detector on pixels, or a network that one needs besides its own. */

@@ -23,7 +23,6 @@ const RESIZED: PixelTransform = [
 /** Pixels of an image that are read at once: some 200 bytes of maps each. */
 const LIMIT_PX = 2 ** 23;
 
-const FROM = "the link in the README of github.com/PeterWang512/CNNDetection";
 const TITLE = "Wang et al.";
 
 /** Wang et al.'s detector as the rest of the library knows it. */
@@ -40,10 +39,13 @@ export default definePixelDetector({
     },
     normalisation: IMAGENET_NORMALISATION,
   },
-  released: [
-    { files: ["blur_jpg_prob0.5.pth"], name: "wang_0.5", title: `${TITLE} (.5)`, from: FROM },
-    { files: ["blur_jpg_prob0.1.pth"], name: "wang_0.1", title: `${TITLE} (.1)`, from: FROM },
-  ],
+  released: [.5, .1].map((probability) => ({
+    files: [`blur_jpg_prob${probability}.pth`],
+    name: `wang_${probability}`,
+    title: `${TITLE} (${`${probability}`.slice(1)})`,
+    from: "the link in the README of github.com/PeterWang512/CNNDetection",
+    row: { method: `Wang (prob. ${probability})`, trainingClasses: "20" },
+  })),
   isCheckpoint: isResnetClassifier,
   open: (checkpoint, compute) =>
     openClassifier(

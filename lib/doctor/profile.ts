@@ -5,6 +5,7 @@
 import { join } from "node:path";
 import { openBackbone } from "../backbones/open.ts";
 import type { Origin } from "../data/dataset.ts";
+import { knownDetectors } from "../detectors/import.ts";
 import { UserError } from "../io/errors.ts";
 import type { OnProgress } from "../io/progress.ts";
 import type { Setup } from "../runs/setup.ts";
@@ -46,6 +47,15 @@ export interface MissingSet {
   readonly origins: readonly Origin[];
 }
 
+/** A released detector of Tables 2 and 3: whether its row can be run, and what it takes. */
+export interface DetectorReport {
+  /** Its name in tables. */
+  readonly title: string;
+  readonly canRun: boolean;
+  /** Where it is to be had, and the command that takes it in; absent where it is there. */
+  readonly problem?: string;
+}
+
 /** All that was found. */
 export interface DoctorReport extends Examination {
   readonly profile: string;
@@ -56,6 +66,8 @@ export interface DoctorReport extends Examination {
   readonly cropPx: number;
   readonly isDeep: boolean;
   readonly backbones: readonly BackboneReport[];
+  /** Of a world that is made there are none. */
+  readonly detectors: readonly DetectorReport[];
   readonly missing: readonly MissingSet[];
   /** The sections that are asked for. */
   readonly sections: readonly SectionReport[];
@@ -112,11 +124,26 @@ export async function examineProfile(
       ? {}
       : { notice: `No ${profile.name} world in ${root} yet: \`deno task reproduce\` makes it` }),
     backbones,
+    detectors: profile.made ? [] : await detectorsOf(root),
     ...examined,
     missing: missingSets(sets, examined.sets, needed),
     sections,
     canRun: sections.every(({ canRun }) => canRun),
   };
+}
+
+async function detectorsOf(root: string): Promise<DetectorReport[]> {
+  const known = await knownDetectors(join(root, "detectors"));
+  return known.map(({ title, detector, name, files, from, path }) => ({
+    title,
+    canRun: path !== undefined,
+    ...(path === undefined
+      ? {
+        problem: `needs ${files[0]}, from ${from}; then ` +
+          `\`deno task detector import FILE --as ${detector} --name ${name}\``,
+      }
+      : {}),
+  }));
 }
 
 async function backbonesOf(backbones: Iterable<string>, root: string) {

@@ -21,6 +21,7 @@ export function formatReport(report: DoctorReport): string {
     ...(notes.length === 0 ? [] : ["", "To know", ...notes.map((note) => `  ${note}`)]),
     ...missingLines(report),
     ...backboneLines(report),
+    ...detectorLines(report),
     "",
     "Sections",
     ...table(report.sections.map(({ section, name, canRun, problems }) => [
@@ -134,6 +135,12 @@ function missingLines({ missing, sets }: DoctorReport): string[] {
 function backboneLines({ backbones }: DoctorReport): string[] {
   const closed = backbones.flatMap(({ problem }) => problem ?? []);
   return closed.length === 0 ? [] : ["", "Backbones", ...closed.map((problem) => `  ${problem}`)];
+}
+
+function detectorLines({ detectors }: DoctorReport): string[] {
+  if (detectors.length === 0) return [];
+  const rows = detectors.map(({ title, problem }) => [`  ${title}`, problem ?? "can run"]);
+  return ["", "Released detectors, rows of Tables 2 and 3", ...table(rows)];
 }
 
 /** Lines with columns below one another; the last column is as wide as it is. */

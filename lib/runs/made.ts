@@ -14,6 +14,7 @@ import { readUnreadable } from "../tokens/unreadable.ts";
 import { extractInWorld, type WorkHooks } from "./extraction.ts";
 import type { Making, Materials } from "./making.ts";
 import type { Section } from "./section.ts";
+import { type ReadyDetector, readyDetectors, ReleasedScorer } from "./released_scores.ts";
 import { reproduceCommand, type Setup } from "./setup.ts";
 import type { World } from "./world.ts";
 
@@ -41,7 +42,7 @@ export async function keptMade(
   if (!makes?.reads(setup.profile)) return undefined;
   // images are not looked at for nothing
   if (!await exists(join(setup.folder, FOLDER, name))) return undefined;
-  const collected = new Collected(world, setup);
+  await using collected = new Collected(world, setup);
   const planned = await unlessMissing(() => makes.plan(collected));
   return planned && await readKept(await collected.path(name, planned.parameters));
 }
@@ -58,8 +59,10 @@ export async function makeOnce(
   hooks: WorkHooks = {},
 ): Promise<void> {
   if (!makes?.reads(setup.profile)) return;
-  const collected = new Collected(world, setup);
-  const { parameters, make } = await makes.plan(collected);
+  await using collected = new Collected(world, setup, hooks);
+  const planned = await makes.plan(collected);
+  if (!planned) return;
+  const { parameters, make } = planned;
   if (!setup.force && await readKept(await collected.path(name, parameters)) !== undefined) return;
   await extractInWorld(collected.requests, world, setup, hooks);
   const made = await make();
@@ -93,18 +96,23 @@ function checkOf(made: unknown): string {
 }
 
 /** Hands out materials and notes what they are, which names what is made of them. */
-class Collected implements Materials {
+class Collected implements Materials, AsyncDisposable {
   readonly profile: Setup["profile"];
   /** What makes the embeddings that were asked for. */
   readonly requests: FeatureRequest[] = [];
   readonly #world: World;
   readonly #setup: Setup;
+  readonly #hooks: WorkHooks;
+  #ready: readonly ReadyDetector[] = [];
+  /** The detector that scores, by its key. */
+  #scorer: { readonly key: string; readonly value: ReleasedScorer } | undefined;
   /** Keys of lists of images and of sets of features, in the order in which they were asked for. */
   readonly #lists: string[] = [];
   readonly #features: string[] = [];
 
-  constructor(world: World, setup: Setup) {
+  constructor(world: World, setup: Setup, hooks: WorkHooks = {}) {
     this.profile = setup.profile;
+    this.#hooks = hooks;
     this.#world = world;
     this.#setup = setup;
   }
@@ -128,6 +136,38 @@ class Collected implements Materials {
       if (this.#setup.skipCorrupt && error instanceof UserError) return undefined;
       throw error;
     }
+  }
+
+  async detectors(transforms: Parameters<Materials["detectors"]>[0]) {
+    this.#ready = await readyDetectors(join(this.#setup.root, "detectors"), transforms);
+    this.#lists.push(...this.#ready.map(({ key }) => key));
+    return this.#ready;
+  }
+
+  async scores(...[key, lists]: Parameters<Materials["scores"]>) {
+    const { root, listings } = this.#world;
+    const { folder, device, skipCorrupt } = this.#setup;
+    const ready = this.#ready.find((one) => one.key === key)!;
+    const total = lists.reduce((sum, { length }) => sum + length, 0);
+    let done = 0;
+    const onImages = (images: number) =>
+      this.#hooks.onProgress?.({ stage: ready.title, unit: "images", done: done += images, total });
+    if (this.#scorer?.key !== key) {
+      await this[Symbol.asyncDispose]();
+      const opened = new ReleasedScorer(ready, { folder, root, device, skipCorrupt });
+      this.#scorer = { key, value: opened };
+    }
+    const scores: Float32Array[] = [];
+    for (const images of lists) {
+      const { key: list } = await listings.look(images);
+      scores.push(await this.#scorer.value.scores(images, list, onImages));
+    }
+    return Float32Array.from(scores.flatMap((list) => [...list]));
+  }
+
+  async [Symbol.asyncDispose]() {
+    await this.#scorer?.value[Symbol.asyncDispose]();
+    this.#scorer = undefined;
   }
 
   async resolutionPx(backbone: string) {

@@ -8,6 +8,7 @@ import type { DatasetSpec, Label, LabelledImage } from "../data/dataset.ts";
 import type { RgbImage } from "../image/image.ts";
 import { randomStream } from "../random.ts";
 import type { Profile } from "./profile.ts";
+import type { ReadyDetector } from "./released_scores.ts";
 
 /** How the data of a section's figures is made of images. */
 export interface Making<Made = unknown> {
@@ -16,9 +17,12 @@ export interface Making<Made = unknown> {
   /**
    * Asks for all that it is made of, and makes nothing yet: what was asked for, and the parameters,
    * name what is kept.
+   * @returns `undefined` where there is nothing to make
    * @throws {UserError} of kind `missing`, where images are not there
    */
-  plan(materials: Materials): Promise<PlannedMaking<Made>>;
+  plan(materials: Materials): Promise<PlannedMaking<Made> | undefined>;
+  /** Whether its section is shown where this has not been made; default no. */
+  readonly isOptional?: boolean;
 }
 
 /** What has to be on disk: said before long work starts. */
@@ -55,6 +59,17 @@ export interface Materials {
    * that runs read.
    */
   embeddings(lists: readonly (readonly LabelledImage[])[], backbone: string): Promise<Embeddings>;
+  /**
+   * Released detectors on pixels that lie in the data folder; they become part of the name.
+   * @param transforms how each kind is to read images, by its name
+   */
+  detectors(transforms: Readonly<Record<string, string>>): Promise<readonly ReadyDetector[]>;
+  /**
+   * Scores of lists of images by one of these detectors, one list after the other: made once, and kept.
+   * @param key of the detector
+   * @returns probabilities that images are generated; NaN where one cannot be decoded and is left out
+   */
+  scores(key: string, lists: readonly (readonly LabelledImage[])[]): Promise<Float32Array>;
   /** Side of the crops that a backbone takes, in pixels. */
   resolutionPx(backbone: string): Promise<number>;
 }

@@ -59,7 +59,8 @@ export async function shownOf(
   }
   if (!points) return undefined;
   const made = world && await keptMade(section, world, setup);
-  if (made === undefined && section.makes?.reads(profile)) return undefined;
+  const { makes } = section;
+  if (made === undefined && makes?.reads(profile) && !makes.isOptional) return undefined;
   const shown = { profile, rows, printed, points, ...(made === undefined ? {} : { made }) };
   return section.showsScores ? { ...shown, scored: await scoredRows(records, setup) } : shown;
 }

@@ -5,8 +5,9 @@
 import { averagedNames, bestHeads } from "../../runs/choices.ts";
 import type { Profile } from "../../runs/profile.ts";
 import type { Shown } from "../../runs/section.ts";
-import type { Table } from "../table.ts";
+import type { Cell, Table } from "../table.ts";
 import { chosenRemark, seedsRemark } from "./captions.ts";
+import { triedRemark, type TriedRow, triedRows } from "./released.ts";
 import { noticeOf, printedRows, scoreCells, scoreColumns } from "./columns.ts";
 
 /** Accuracy. */
@@ -20,7 +21,7 @@ export function table3(shown: Shown): Table {
 }
 
 function comparisonTable(
-  { profile, rows, printed }: Shown,
+  { profile, rows, printed, made }: Shown,
   number: number,
   metric: "acc" | "ap",
   measure: string,
@@ -28,6 +29,17 @@ function comparisonTable(
   const others = printedRows(
     printed.filter(({ table, method }) => table === number && method !== "RINE"),
   );
+  const tried = triedRows({ profile, made }, metric);
+  const isOf = (row: Readonly<Record<string, Cell>>, { row: printed }: TriedRow) =>
+    row["method"] === printed?.method && row["trainingClasses"] === printed?.trainingClasses;
+  // each behind its printed row; those that have none come last
+  const compared = [
+    ...others.flatMap((row) => [
+      row,
+      ...tried.filter((one) => isOf(row, one)).map(({ cells }) => cells),
+    ]),
+    ...tried.filter((one) => !others.some((row) => isOf(row, one))).map(({ cells }) => cells),
+  ];
   const own = bestHeads(profile, rows).map((heads) => ({
     method: "RINE",
     trainingClasses: String(heads.classes.length),
@@ -40,7 +52,7 @@ function comparisonTable(
     title: `Table ${number}. ${measure} on ${setCount(profile)}`,
     caption: `${measure} of the best head of each number of training classes` +
       (others.length > 0 ? "; results of other methods are those printed in the paper." : ".") +
-      chosenRemark(profile) + seedsRemark(rows, "spread"),
+      triedRemark({ profile, made }) + chosenRemark(profile) + seedsRemark(rows, "spread"),
     ...noticeOf(profile),
     rowKeys: ["method", "trainingClasses"],
     columns: [
@@ -48,7 +60,7 @@ function comparisonTable(
       { key: "trainingClasses", name: "classes" },
       ...scoreColumns(profile.testSets),
     ],
-    rows: [...others, ...own],
+    rows: [...compared, ...own],
   };
 }
 

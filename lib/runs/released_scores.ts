@@ -1,0 +1,162 @@
+/**
+ * Scores of released detectors on lists of images: made once for each detector and list, and kept
+ * piece by piece, so that what is interrupted goes on.
+ * @module
+ */
+import { join, resolve } from "node:path";
+import { hashWeights } from "../backbones/network.ts";
+import type { LabelledImage } from "../data/dataset.ts";
+import { knownDetectors } from "../detectors/import.ts";
+import { pixelDetectorNamed } from "../detectors/index.ts";
+import type { ReleasedRow } from "../detectors/pixel_detector.ts";
+import { type Detector, openDetector } from "../detectors/verdict.ts";
+import { describePixels, transformNamed } from "../image/pixels.ts";
+import { UserError } from "../io/errors.ts";
+import { contentKey, exists } from "../io/files.ts";
+import { readSafetensors, readSafetensorsHeader, writeSafetensors } from "../io/safetensors.ts";
+import type { Device } from "../onnx/session.ts";
+
+/** Images of a list whose scores are put on disk at once. */
+const PIECE = 256;
+
+/** A released detector that is on disk, and the way in which it is to read images. */
+export interface ReadyDetector {
+  /** Name that it was imported under. */
+  readonly name: string;
+  /** Its name in tables. */
+  readonly title: string;
+  /** The row of the paper's tables that is of this checkpoint. */
+  readonly row?: ReleasedRow;
+  /** What it reads, in words: `centre crop 224 (original)`. */
+  readonly reads: string;
+  /** Its file. */
+  readonly path: string;
+  /** Name of the way to read images. */
+  readonly transform: string;
+  /** Names its scores: a hash of checkpoint and transform. */
+  readonly key: string;
+}
+
+/**
+ * The released detectors that are there.
+ * @param folder that holds a folder for each detector
+ * @param transforms how each kind is to read images, by its name: `{ wang: "original" }`; others are
+ * left out
+ * @throws {UserError} where a kind has no such transform, or a file is damaged
+ */
+export async function readyDetectors(
+  folder: string,
+  transforms: Readonly<Record<string, string>>,
+): Promise<ReadyDetector[]> {
+  const ready: ReadyDetector[] = [];
+  for (const { detector, name, title, row, path } of await knownDetectors(folder)) {
+    const transform = transforms[detector];
+    if (path === undefined || transform === undefined) continue;
+    const { reads } = pixelDetectorNamed(detector);
+    const steps = transformNamed(reads.transforms, transform, `Cannot try ${title}`);
+    const { metadata } = await readSafetensorsHeader(path);
+    const weights = metadata["sha256"] ?? await hashWeights(path);
+    ready.push({
+      ...{ name, title, path, transform },
+      ...(row ? { row } : {}),
+      reads: `${describePixels(steps)} (${transform})`,
+      key: contentKey([detector, weights, reads.normalisation, steps]),
+    });
+  }
+  return ready;
+}
+
+/** What a list of images is scored with. */
+export interface ScoringSetup {
+  /** Results folder of the profile. */
+  readonly folder: string;
+  /** Data root that image paths are relative to. */
+  readonly root: string;
+  readonly device: Device;
+  /** Whether images that cannot be decoded are left out; else they stop it. */
+  readonly skipCorrupt: boolean;
+}
+
+/** A detector that scores lists of images; it is opened when there is something to score. */
+export class ReleasedScorer {
+  readonly #ready: ReadyDetector;
+  readonly #setup: ScoringSetup;
+  #opening: Promise<Detector> | undefined;
+
+  /** Opens nothing yet. */
+  constructor(ready: ReadyDetector, setup: ScoringSetup) {
+    this.#ready = ready;
+    this.#setup = setup;
+  }
+
+  /**
+   * Scores a list, or finds its scores.
+   * @param key names the list's content
+   * @param onImages told of images that have been scored, now or before
+   * @returns probabilities that images are generated, [images]; NaN where one cannot be decoded
+   * @throws {UserError} where an image cannot be decoded and is not to be left out
+   */
+  async scores(
+    images: readonly LabelledImage[],
+    key: string,
+    onImages: (images: number) => void = () => {},
+  ): Promise<Float32Array> {
+    const { folder } = this.#setup;
+    const all = new Float32Array(images.length);
+    for (let first = 0; first < images.length; first += PIECE) {
+      const piece = images.slice(first, first + PIECE);
+      const name = `${key}-${first}.safetensors`;
+      const path = join(folder, "scores", `${this.#ready.name}-${this.#ready.key}`, name);
+      let scores = await readPiece(path, piece.length);
+      if (scores?.some(Number.isNaN) && !this.#setup.skipCorrupt) scores = undefined;
+      if (!scores) {
+        scores = await this.#score(piece);
+        await writeSafetensors(path, [["scores", { data: scores, shape: [piece.length] }]], {
+          detector: this.#ready.title,
+          reads: this.#ready.reads,
+        });
+      }
+      all.set(scores, first);
+      onImages(piece.length);
+    }
+    return all;
+  }
+
+  async #score(images: readonly LabelledImage[]): Promise<Float32Array> {
+    const { root, device, skipCorrupt } = this.#setup;
+    const { path, transform } = this.#ready;
+    const detector = await (this.#opening ??= openDetector(path, { transform, device }));
+    const scores = new Float32Array(images.length);
+    let done = 0;
+    for await (const found of detector.detectAll(images.map(({ path }) => resolve(root, path)))) {
+      if (!("problem" in found)) scores[done++] = found.score;
+      else if (skipCorrupt) scores[done++] = NaN;
+      else {
+        throw new UserError(
+          "damaged",
+          `Cannot decode ${found.path}: expected an image, found ${found.problem}; ` +
+            "--skip-corrupt leaves it out",
+        );
+      }
+    }
+    return scores;
+  }
+
+  /** Frees the detector, where it was opened. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await (await this.#opening?.catch(() => undefined))?.[Symbol.asyncDispose]();
+    this.#opening = undefined;
+  }
+}
+
+/** Scores that are whole; damaged ones are made again. */
+async function readPiece(path: string, count: number): Promise<Float32Array | undefined> {
+  if (!await exists(path)) return undefined;
+  try {
+    const scores = (await readSafetensors(path)).tensors.get("scores")?.data;
+    return scores?.length === count ? scores : undefined;
+  } catch (error) {
+    if (error instanceof UserError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,166 @@
+import assert from "node:assert/strict";
+import { join, resolve } from "node:path";
+import { EXPERIMENTS } from "../experiments/index.ts";
+import { mini } from "../experiments/profiles/mini.ts";
+import { examineProfile } from "../lib/doctor/profile.ts";
+import { formatReport } from "../lib/doctor/text.ts";
+import { importDetector } from "../lib/detectors/import.ts";
+import { openDetector } from "../lib/detectors/verdict.ts";
+import { exists } from "../lib/io/files.ts";
+import { readSafetensors } from "../lib/io/safetensors.ts";
+import { evaluateScores } from "../lib/metrics.ts";
+import type { PrintedCell } from "../lib/published/printed.ts";
+import { table2, table3 } from "../lib/report/paper/tables_2_3.ts";
+import { shownOf } from "../lib/report/paper/report.ts";
+import { keptMade, makeOnce } from "../lib/runs/made.ts";
+import type { Profile } from "../lib/runs/profile.ts";
+import type { Experiments, Section } from "../lib/runs/section.ts";
+import { makeSetup, type Setup } from "../lib/runs/setup.ts";
+import { openMadeWorld, type World } from "../lib/runs/world.ts";
+import { listImages } from "../lib/data/dataset.ts";
+import { GOLDENS } from "./goldens.ts";
+import { makeSmallWorld } from "./small_world.ts";
+import { temporaryFolder } from "./temporary.ts";
+
+const section = EXPERIMENTS.sections.find(({ name }) => name === "comparison") as Section;
+const profile: Profile = { ...mini, testSets: mini.testSets.slice(0, 2) };
+const SMALL = { sections: [section], profiles: { mini: profile } } satisfies Experiments;
+
+const data = temporaryFolder("released_");
+await makeSmallWorld(data);
+const detectors = join(data, "mini", "detectors");
+const take = (file: string, as: string, name: string) =>
+  importDetector(join(GOLDENS, file), { as, name, folder: detectors });
+
+async function inWorld(action: (world: World, setup: Setup) => Promise<void>): Promise<void> {
+  const setup = await makeSetup(SMALL, { data, results: temporaryFolder("released_results_") });
+  await using world = await openMadeWorld(setup);
+  await action(world, setup);
+}
+
+/** Every file of scores, by its path, with what is in it. */
+async function scoresIn(folder: string): Promise<Map<string, Float32Array>> {
+  const found = new Map<string, Float32Array>();
+  for (const { name } of Deno.readDirSync(folder)) {
+    for (const file of Deno.readDirSync(join(folder, name))) {
+      const path = join(folder, name, file.name);
+      found.set(path, (await readSafetensors(path)).tensors.get("scores")!.data);
+    }
+  }
+  return found;
+}
+
+const shownIn = async (world: World, setup: Setup) =>
+  (await shownOf(setup, { section, rows: [], records: [] }, { world, makePoints: false }))!;
+
+Deno.test("where no released detector is there, nothing is made and the section is shown without", () =>
+  inWorld(async (world, setup) => {
+    await makeOnce(section, world, setup);
+    assert.equal(await keptMade(section, world, setup), undefined);
+    const shown = await shownIn(world, setup);
+    assert.equal(shown.made, undefined);
+    for (const name of ["made", "scores"]) assert.ok(!await exists(join(setup.folder, name)));
+  }));
+
+Deno.test("released detectors are tried on every test set, once, and stand behind their printed rows", () =>
+  inWorld(async (world, setup) => {
+    await take("wang.pth", "wang", "wang_0.5");
+    const { path } = await take("dmid.pth", "dmid", "dmid_latent");
+    const told: string[] = [];
+    await makeOnce(section, world, setup, {
+      onProgress: ({ stage, done, total }) => told.push(`${stage} ${done}/${total}`),
+    });
+    assert.ok(told.some((line) => line.startsWith("DMID (latent diffusion) ")), told.join());
+    const made = await keptMade(section, world, setup) as {
+      title: string;
+      test: Record<string, { acc: number; ap: number }>;
+    }[];
+    assert.deepEqual(made.map(({ title }) => title), [
+      "Wang et al. (.5)",
+      "DMID (latent diffusion)",
+    ]);
+    await using dmid = await openDetector(path);
+    for (const spec of profile.testSets) {
+      const images = await listImages(world.root, spec);
+      const scores: number[] = [];
+      for await (
+        const found of dmid.detectAll(images.map(({ path }) => resolve(world.root, path)))
+      ) {
+        scores.push((found as { score: number }).score);
+      }
+      const labels = Uint8Array.from(images, ({ label }) => label);
+      const expected = evaluateScores(labels, Float32Array.from(scores));
+      assert.deepEqual(made[1]!.test[spec.name], JSON.parse(JSON.stringify(expected)));
+    }
+    const cell = (
+      table: number,
+      metric: "acc" | "ap",
+      generator: string,
+      method = "Wang (prob. 0.5)",
+    ) =>
+      ({
+        ...{ table, metric, generator, method, trainingClasses: "20", variant: "", percent: 50 },
+      }) satisfies PrintedCell;
+    const [first] = profile.testSets;
+    const printed = [
+      cell(2, "acc", first!.name),
+      cell(2, "acc", first!.name, "UFD"),
+      cell(3, "ap", first!.name),
+    ];
+    const shown = { ...await shownIn(world, setup), printed };
+    const { rows, caption } = table2(shown);
+    assert.deepEqual(rows.map(({ method }) => method), [
+      "Wang (prob. 0.5)",
+      "Wang (prob. 0.5), run here",
+      "UFD",
+      "DMID (latent diffusion), run here",
+    ]);
+    assert.equal(rows[1]![first!.name], made[0]!.test[first!.name]!.acc);
+    assert.equal(table3(shown).rows[1]![first!.name], made[0]!.test[first!.name]!.ap);
+    const accs = profile.testSets.map(({ name }) => made[1]!.test[name]!.acc);
+    assert.equal(rows[3]!["AVG"], (accs[0]! + accs[1]!) / 2);
+    assert.match(
+      caption,
+      /Wang et al\. \(\.5\): centre crop 224 \(original\); DMID .*: whole image/,
+    );
+
+    // what is kept is not computed again, what is damaged is
+    const folder = join(setup.folder, "scores");
+    const before = await scoresIn(folder);
+    const [damaged, marked] = [...before.keys()];
+    await Deno.writeTextFile(damaged!, "no scores");
+    const written = (path: string) => Deno.statSync(path).mtime!.getTime();
+    const times = new Map([...before.keys()].map((path) => [path, written(path)]));
+    await Deno.remove(join(setup.folder, "made"), { recursive: true });
+    await makeOnce(section, world, setup);
+    assert.deepEqual(await scoresIn(folder), before);
+    assert.equal(written(marked!), times.get(marked!));
+    assert.deepEqual(await keptMade(section, world, setup), made);
+    // another checkpoint of the name has scores of its own
+    await Deno.remove(join(detectors, "wang_0.5"), { recursive: true });
+    await take("lgrad_classifier.pth", "wang", "wang_0.5");
+    assert.equal(await keptMade(section, world, setup), undefined);
+  }));
+
+Deno.test("the doctor says which rows can be run, and where the others' files are to be had", async () => {
+  const { made: _, ...brought } = profile;
+  const sections = EXPERIMENTS.sections.filter(({ name }) => ["grid", "comparison"].includes(name));
+  const experiments: Experiments = { sections, profiles: { mini: brought } };
+  const report = await examineProfile(
+    { experiments, profile: brought, root: join(data, "mini") },
+    { only: [], deep: false },
+  );
+  const rows = Object.fromEntries(report.detectors.map(({ title, canRun }) => [title, canRun]));
+  assert.deepEqual(rows, {
+    "Wang et al. (.5)": true,
+    "Wang et al. (.1)": false,
+    "DMID (ProGAN)": false,
+    "DMID (latent diffusion)": true,
+  });
+  const text = formatReport(report);
+  assert.match(text, /\n {2}Wang et al\. \(\.5\) +can run\n/);
+  assert.match(
+    text,
+    /\(\.1\) +needs blur_jpg_prob0\.1\.pth, from .*; then `deno task detector import/,
+  );
+});

@@ -2,7 +2,7 @@
  * Every detector there is, and how a checkpoint finds its own.
  * @module
  */
-import { UserError } from "../io/errors.ts";
+import { listed, UserError } from "../io/errors.ts";
 import { readCheckpointNames } from "./checkpoint_file.ts";
 import type { DetectorKind } from "./detector.ts";
 import rine from "./rine/detector.ts";
@@ -47,6 +47,6 @@ export async function detectorOf(
     "damaged",
     `Cannot load ${checkpoint}: expected a checkpoint of ${
       DETECTORS.map(({ title }) => title).join(", ")
-    }; found tensors ${[...names].slice(0, 3).join(", ") || "none"}`,
+    }; found tensors ${listed([...names].slice(0, 3)) || "none"}`,
   );
 }

@@ -30,7 +30,7 @@ export interface Tried {
 
 /** What V8 and Deno say of faults of a program. */
 const RAW =
-  /Cannot (?:read propert|destructure|convert|set propert|mix)|is not (?:a function|iterable|a constructor|defined|an object)|undefined is|null is|Invalid (?:array|typed|string|count)|out of memory|allocation failed|\[object |Maximum call|circular|os error|undefined$/;
+  /Cannot (?:read propert|destructure|convert|set propert|mix)|is not (?:a function|iterable|a constructor|defined|an object)|undefined is|null is|Invalid (?:array|typed|string|count)|out of memory|allocation failed|(?:found|expected) \[object |Maximum call|circular|os error|undefined$/;
 
 /** What is wrong with how a file was refused; `undefined` where nothing is. */
 export function faultOf(error: unknown): string | undefined {

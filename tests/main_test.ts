@@ -67,7 +67,7 @@ const CHOICES: readonly (readonly [words: string, choices: string])[] = [
   ["backbone show", "--backbones"],
   ["checkpoint", "show, convert"],
   ["tensorflow", "install"],
-  ["tensorflow install", "--library"],
+  ["tensorflow install", "--library, --sha256"],
   ["kernel", "--remove"],
   ["notebooks", "--out"],
   ["notebooks:check", "--fix"],

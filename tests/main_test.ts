@@ -73,7 +73,7 @@ const CHOICES: readonly (readonly [words: string, choices: string])[] = [
   ["detector import x", "--as, --name, --detectors"],
   ["detector list", "--detectors"],
   ["tensorflow", "install"],
-  ["tensorflow install", "--library"],
+  ["tensorflow install", "--library, --sha256"],
   ["kernel", "--remove"],
   ["notebooks", "--out"],
   ["notebooks:check", "--fix"],

@@ -15,6 +15,7 @@ import { quantizedPath, quantizeWeights } from "../backbones/quantize.ts";
 import { assertQuantizable, readWeights } from "../backbones/weights.ts";
 import { UserError } from "../io/errors.ts";
 import { exists } from "../io/files.ts";
+import { openNamed } from "./errors.ts";
 import { backboneName, BACKBONES, choice, userPath } from "./options.ts";
 
 interface ImportFlags {
@@ -41,7 +42,7 @@ export function registerBackbone(program: Command): void {
     .requiredOption("--name <name>", "which backbone", backboneName)
     .addOption(BACKBONES)
     .action(async ({ name, backbones: folder }: { name: string; backbones: string }) => {
-      console.log(await quantizeBackbone(name, folder));
+      console.log(await openNamed(() => quantizeBackbone(name, folder)));
     });
   backbone.command("show")
     .description("the backbones that are there, and their architectures")

@@ -118,7 +118,8 @@ export async function openNamed<T>(open: () => Promise<T>): Promise<T> {
     return await open();
   } catch (error) {
     const isMissing = error instanceof UserError &&
-      error.message.startsWith("Cannot open backbone");
+      (error.message.startsWith("Cannot open backbone") ||
+        error.message.startsWith("Cannot quantize") && error.kind === "missing");
     throw isMissing ? new InvalidArgumentError(error.message) : error;
   }
 }

@@ -2,9 +2,14 @@
  * `deno task tensorflow`: the second engine's native library.
  * @module
  */
-import type { Command } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 import { installTensorflow } from "../detectors/rine/tensorflow/install.ts";
 import { pathOption } from "./options.ts";
+
+function sha256(text: string): string {
+  if (/^[0-9a-f]{64}$/i.test(text)) return text;
+  throw new InvalidArgumentError("Expected 64 hexadecimal digits.");
+}
 
 /** Adds the command. */
 export function registerTensorflow(program: Command): void {
@@ -15,7 +20,8 @@ export function registerTensorflow(program: Command): void {
     .addOption(
       pathOption("--library <folder>", "a TensorFlow 2 C library that is there already"),
     )
-    .action(async (flags: { library?: string }) => {
+    .option("--sha256 <digits>", "what the download must be (default: it is said)", sha256)
+    .action(async (flags: { library?: string; sha256?: string }) => {
       console.log(await installTensorflow({ ...flags, log: (line) => console.error(line) }));
     });
 }

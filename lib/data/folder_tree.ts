@@ -114,6 +114,9 @@ export function reasonOf(error: unknown): string {
   if (error instanceof IsADirectory) return "a folder";
   if (error instanceof PermissionDenied) return "one that may not be read";
   if (error instanceof FilesystemLoop) return "links that lead in a circle";
+  if (error instanceof Error && /\(os error 36\)/.test(error.message)) {
+    return "a name longer than any here can be";
+  }
   if (error instanceof Error && /^E[A-Z0-9]+$/.test(String((error as { code?: unknown }).code))) {
     return `an error of the disk (${error.message})`;
   }

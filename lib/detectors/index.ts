@@ -3,7 +3,7 @@
  * @module
  */
 import { FAMILIES, RESNET_FAMILIES } from "../backbones/families/index.ts";
-import { UserError } from "../io/errors.ts";
+import { listed, UserError } from "../io/errors.ts";
 import { modelNames, readCheckpointNames } from "./checkpoint_file.ts";
 import type { DetectorKind } from "./detector.ts";
 import dmid from "./dmid.ts";
@@ -111,7 +111,7 @@ export async function findDetector(checkpoint: string, as?: string): Promise<Fou
     throw new UserError(
       "usage",
       `${doing}: expected to be told whose it is, found tensors that ${
-        listed(possible.map(({ title }) => title))
+        together(possible.map(({ title }) => title))
       } have alike; say --as ${possible.map(({ name }) => name).join(" or --as ")}`,
     );
   }
@@ -154,7 +154,7 @@ function ofNone(
   names: ReadonlySet<string>,
   kinds: readonly { readonly title: string }[],
 ): UserError {
-  const found = backboneOf(names) ?? `tensors ${[...names].slice(0, 3).join(", ") || "none"}`;
+  const found = backboneOf(names) ?? `tensors ${listed([...names].slice(0, 3)) || "none"}`;
   return new UserError(
     "damaged",
     `Cannot load ${checkpoint}: expected a checkpoint of ${
@@ -172,6 +172,6 @@ function ofAnother(doing: string, wanted: ReleasedKind, found: string): UserErro
   );
 }
 
-function listed(words: readonly string[]): string {
+function together(words: readonly string[]): string {
   return words.length < 2 ? words.join() : `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`;
 }

@@ -25,6 +25,15 @@ export function quoted(value: unknown): string {
   return printable(short.toWellFormed());
 }
 
+/** Names in a list that an error gives. */
+const LISTED = 8;
+
+/** Names as an error lists them: some, and how many more there are. */
+export function listed(names: readonly string[]): string {
+  const some = names.slice(0, LISTED).map(quoted).join(", ");
+  return names.length > LISTED ? `${some} and ${names.length - LISTED} more` : some;
+}
+
 /**
  * What is wrong: `missing`, something is not there and can be made or had; `damaged`, a file is not
  * what it should be; `usage`, words or values that were given; `disk`, what the system refused.

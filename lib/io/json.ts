@@ -113,7 +113,11 @@ export function formProblem(form: v.GenericSchema, value: unknown): FormProblem 
   if (!issues) return undefined;
   const [{ expected, input, path, message, kind }] = issues;
   const at = (path ?? []).map(({ key }) => quoted(`${String(key)}`)).join(".");
-  const wanted = kind === "schema" ? WORDS[expected ?? ""] ?? quoted(expected ?? message) : message;
+  const wanted = input === undefined && expected?.startsWith('"')
+    ? "a value"
+    : kind === "schema"
+    ? WORDS[expected ?? ""] ?? quoted(expected ?? message)
+    : message;
   return {
     expected: at === "" ? wanted : `${wanted} at ${at}`,
     found: describe(input),

@@ -107,8 +107,10 @@ export class ForwardReader extends BufferReader {
   }
 
   override uint64(): number {
+    const value = super.uint32() + 2 ** 32 * super.uint32();
     this.#isAfterLength = false;
-    return super.uint64();
+    if (Number.isSafeInteger(value)) return value;
+    throw new Error(`a length of ${value}`);
   }
 
   override byte(): number {

@@ -2,7 +2,7 @@
  * A ResNet's weights: found in a safetensors file under any family's names.
  * @module
  */
-import { refuseUnknown, UserError } from "../../io/errors.ts";
+import { listed, refuseUnknown, UserError } from "../../io/errors.ts";
 import {
   readSafetensorsHeader,
   type SafetensorsEntry,
@@ -158,9 +158,9 @@ function assertTensors(
       : [`${prefix}${name} as ${entry.dtype}`];
   });
   const parts = [
-    missing.length > 0 ? `missing ${missing.map((name) => `${prefix}${name}`).join(", ")}` : "",
-    leftOver.length > 0 ? `unexpected ${leftOver.join(", ")}` : "",
-    wrong.length > 0 ? wrong.join(", ") : "",
+    missing.length > 0 ? `missing ${listed(missing.map((name) => `${prefix}${name}`))}` : "",
+    leftOver.length > 0 ? `unexpected ${listed(leftOver)}` : "",
+    wrong.length > 0 ? listed(wrong) : "",
   ].filter((part) => part !== "");
   if (parts.length === 0) return;
   throw new UserError(

@@ -2,7 +2,7 @@
  * A vision transformer's weights: found in a safetensors file under any family's names.
  * @module
  */
-import { refuseUnknown, UserError } from "../../io/errors.ts";
+import { listed, refuseUnknown, UserError } from "../../io/errors.ts";
 import {
   readSafetensorsHeader,
   type SafetensorsEntry,
@@ -61,7 +61,7 @@ export async function readVitWeights(
       `Cannot read ${path}: expected a vision transformer named as ${
         list(FAMILIES)
       }, or a ResNet named as ${list(RESNET_FAMILIES)}; found ${
-        [...header.tensors.keys()].slice(0, 3).join(", ") || "no tensor"
+        listed([...header.tensors.keys()].slice(0, 3)) || "no tensor"
       }`,
     );
   }
@@ -69,8 +69,8 @@ export async function readVitWeights(
   const missing = missingNames(tensors, family);
   if (missing.length > 0 || leftOver.length > 0) {
     const parts = [
-      missing.length > 0 ? `missing ${missing.join(", ")}` : "",
-      leftOver.length > 0 ? `unexpected ${leftOver.join(", ")}` : "",
+      missing.length > 0 ? `missing ${listed(missing)}` : "",
+      leftOver.length > 0 ? `unexpected ${listed(leftOver)}` : "",
     ].filter((part) => part !== "");
     throw new UserError(
       "damaged",

@@ -4,6 +4,7 @@
  */
 import { join } from "node:path";
 import { blockImportance, loadCheckpoint } from "../../detectors/rine/checkpoint.ts";
+import { UserError } from "../../io/errors.ts";
 import { exists } from "../../io/files.ts";
 import { publishedLogs } from "../../published/logs.ts";
 import { publishedPoints } from "../../published/points.ts";
@@ -70,6 +71,13 @@ async function projectLogs() {
 }
 
 async function clonedLogs(clone: string, { classSets }: Profile) {
+  const isFolder = await Deno.stat(clone).then((info) => info.isDirectory, () => true);
+  if (!isFolder) {
+    throw new UserError(
+      "missing",
+      `Cannot read the authors' logs: expected a clone of mever-team/rine at ${clone}, found a file`,
+    );
+  }
   const importances: Record<string, readonly number[]> = {};
   for (const { classes } of classSets) {
     const path = join(clone, "ckpt", `model_${classes.length}class_trainable.pth`);

@@ -19,8 +19,11 @@ export function escapeMarkdown(text: string): string {
 
 /** The same, but what stands between `` ` `` is code. */
 export function markdownWithCode(text: string): string {
-  return text.split("`")
-    .map((part, i) => i % 2 === 0 ? escapeMarkdown(part) : printable(part)).join("`");
+  const parts = text.split("`");
+  // the last of an odd number begins no code
+  const rest = parts.length % 2 === 0 ? `\`${parts.pop()}` : "";
+  const shown = parts.map((part, i) => i % 2 === 0 ? escapeMarkdown(part) : printable(part));
+  return shown.join("`") + escapeMarkdown(rest);
 }
 
 /**

@@ -6,6 +6,8 @@
  * @module
  */
 import { UserError } from "../../../io/errors.ts";
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
 import { include_dir as nodeApiHeaders } from "node-api-headers";
 import { exists } from "../../../io/files.ts";
 import { loadTensorflow, tensorflowAddonPath, tensorflowPackageFolder } from "./library.ts";
@@ -26,6 +28,8 @@ export interface TensorflowInstallOptions {
   readonly library?: string;
   /** Where to download from instead. */
   readonly url?: string;
+  /** SHA-256 that the download must have, hexadecimal; nobody publishes one to hold it to. */
+  readonly sha256?: string;
   /** Told what is being done, a line at a time. */
   readonly log?: (line: string) => void;
 }
@@ -37,11 +41,11 @@ const FRAMEWORK_NAME = "libtensorflow_framework.so.2";
 /**
  * Builds the addon with g++, puts it where the package looks for it, and loads it once.
  * @returns what runs now: `tensorflow 2.21.0 cpu (tfjs 4.22.0)`
- * @throws {UserError} where this machine cannot run it, g++ is missing, the folder holds no C
+ * @throws {UserError} where the download is another than expected, this machine cannot run it, g++ is missing, the folder holds no C
  * library, or it does not build or load
  */
 export async function installTensorflow(
-  { library, url = TENSORFLOW_URL, log = () => {} }: TensorflowInstallOptions = {},
+  { library, url = TENSORFLOW_URL, sha256, log = () => {} }: TensorflowInstallOptions = {},
 ): Promise<string> {
   if (Deno.build.os !== "linux") {
     throw new UserError(
@@ -50,7 +54,7 @@ export async function installTensorflow(
     );
   }
   await run("g++", ["--version"], "install it (Debian: apt-get install g++)");
-  const folder = library ?? await download(url, log);
+  const folder = library ?? await download(url, sha256, log);
   const { libraries, name, include } = await findLibrary(folder);
   const addon = tensorflowAddonPath(), sources = `${tensorflowPackageFolder()}/binding`;
   await Deno.mkdir(addon.slice(0, addon.lastIndexOf("/")), { recursive: true });
@@ -89,7 +93,11 @@ async function findLibrary(folder: string) {
 }
 
 /** Downloads and unpacks the C library beside the package, as its install script does. */
-async function download(url: string, log: (line: string) => void): Promise<string> {
+async function download(
+  url: string,
+  sha256: string | undefined,
+  log: (line: string) => void,
+): Promise<string> {
   const folder = `${tensorflowPackageFolder()}/deps`;
   await Deno.mkdir(folder, { recursive: true });
   const archive = `${folder}/libtensorflow.tar.gz`;
@@ -104,9 +112,28 @@ async function download(url: string, log: (line: string) => void): Promise<strin
   } catch (error) {
     throw new UserError("usage", `Cannot download ${url}: ${(error as Error).message}; ${help}`);
   }
+  const found = await hashOf(archive);
+  if (sha256 !== undefined && found !== sha256.toLowerCase()) {
+    await Deno.remove(archive);
+    throw new UserError(
+      "damaged",
+      `Cannot use ${url}: expected SHA-256 ${sha256}, found ${found}; nothing of it was unpacked`,
+    );
+  }
+  log(
+    sha256 === undefined
+      ? `downloaded SHA-256 ${found}; its maker publishes none to compare it with, --sha256 demands one`
+      : `downloaded SHA-256 ${found}, as expected`,
+  );
   await run("tar", ["-xzf", archive, "-C", folder], help);
   await Deno.remove(archive);
   return folder;
+}
+
+async function hashOf(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const chunk of createReadStream(path)) hash.update(chunk);
+  return hash.digest("hex");
 }
 
 async function run(program: string, args: readonly string[], help: string): Promise<void> {

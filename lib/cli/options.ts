@@ -85,6 +85,15 @@ export function wholeNumber(text: string): number {
   return Number(text);
 }
 
+/** Reads a number above 0: `0.0003`, `3e-4`. */
+export function positiveNumber(text: string): number {
+  const value = /^(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i.test(text) ? Number(text) : NaN;
+  if (!(value > 0 && Number.isFinite(value))) {
+    throw new InvalidArgumentError("Expected a number above 0.");
+  }
+  return value;
+}
+
 /** Reads different whole numbers with commas between. */
 export function wholeNumbers(text: string): number[] {
   const numbers = parts(text).map(wholeNumber);

@@ -7,8 +7,8 @@ import type { Command } from "commander";
 import { join } from "node:path";
 import { ENGINES } from "../detectors/detector.ts";
 import { sectionNeeds } from "../doctor/needs.ts";
-import { UserError } from "../io/errors.ts";
-import { assertWritable, exists } from "../io/files.ts";
+import { tellingOnce, UserError } from "../io/errors.ts";
+import { assertWritable, exists, removeIfThere, sweepTemporaries } from "../io/files.ts";
 import type { Progress } from "../io/progress.ts";
 import { duration, ProgressDisplay } from "../io/progress_bar.ts";
 import { resolveDevice } from "../onnx/session.ts";
@@ -35,12 +35,13 @@ import {
   onlyOption,
   PAPER,
   pathOption,
+  positiveNumber,
   PRECISION,
   THEME,
   wholeNumber,
   wholeNumbers,
 } from "./options.ts";
-import { bestLines, skippedLines } from "./summary.ts";
+import { bestLines, failedLines, skippedLines } from "./summary.ts";
 
 interface ReproduceFlags extends Omit<SetupOptions, "device"> {
   readonly only: readonly string[];
@@ -79,6 +80,7 @@ export function registerReproduce(program: Command, experiments: Experiments): v
         "paper",
       ], "released"),
     )
+    .option("--learning-rate <number>", "of RINE's heads (default: the paper's)", positiveNumber)
     .addOption(choice("--select <by>", "what chooses the best run", SELECTIONS, "test"))
     .addOption(THEME)
     .option("--force", "train again what is done", false)
@@ -156,7 +158,8 @@ export async function reproduce(
   const onWait = once(() =>
     display.say(`Another process works in ${places.join(" or ")}; waiting for it`)
   );
-  const world = await openWorld(setup, { onProgress, onWait });
+  const onDamage = tellingOnce((line) => display.say(line));
+  const world = await openWorld(setup, { onProgress, onWait, onDamage });
   // a backbone that is missing stops everything now, not after hours
   const needs = sectionNeeds(sections, profile);
   for (const { name } of sections) {
@@ -178,9 +181,11 @@ export async function reproduce(
         announce();
         onProgress(progress);
       },
-      onWait,
+      ...{ onWait, onDamage, forced, scoresAreShown: section.showsScores },
     };
-    const executed = await execute(section.name, configs, world, setup, { ...hooks, forced });
+    const run = () => execute(section.name, configs, world, setup, hooks);
+    let executed = await run();
+    if (await report.keepHeads(executed.records, onDamage)) executed = await run();
     await makeOnce(section, world, setup, hooks);
     status.add(section, configs, executed.records);
     rows.push(...(await status.section(section.name)).own);
@@ -198,6 +203,7 @@ export async function reproduce(
       ...written,
       "",
       ...skippedLines(records),
+      ...failedLines(records),
       `Done in ${duration((performance.now() - started) / 1000)}. ` +
       `Everything is in ${outputs}; begin with ${join(outputs, "report.html")}`,
     ],
@@ -215,11 +221,13 @@ async function assertFolders({ profile, data, tokens, folder }: Setup): Promise<
   }
   // images that a person has brought may lie where nothing can be written
   for (const path of [...(profile.made ? [data] : []), tokens, folder]) await assertWritable(path);
+  await sweepTemporaries(tokens, false);
+  await sweepTemporaries(folder);
 }
 
 /** Tables, figures, best heads and report, written as sections get done. */
 class Reporting {
-  heads: BestHeads = { copies: new Map(), problems: [] };
+  heads: BestHeads = { copies: new Map(), problems: [], damaged: [] };
   readonly #setup: Setup;
   readonly #status: Status;
   readonly #world: World;
@@ -236,13 +244,32 @@ class Reporting {
     this.#status = status;
   }
 
+  /**
+   * Copies the best of a section's heads, where it has some. Those that are damaged are taken away and
+   * told of: without its head a run counts as not done.
+   * @returns whether the section has to be run again
+   */
+  async keepHeads(
+    records: readonly RunRecord[],
+    onDamage: (line: string) => void,
+  ): Promise<boolean> {
+    if (bestRecords(this.#setup.profile, records).length === 0) return false;
+    this.heads = await keepBestHeads(this.#setup, records);
+    const { problems, damaged } = this.heads;
+    for (const problem of problems) {
+      onDamage(`${problem.replace(/; delete .* run again$/, "")}; it is made again`);
+    }
+    for (const head of damaged) await removeIfThere(head);
+    return damaged.length > 0;
+  }
+
   /** Takes a section that has just been run. */
   async add(section: Section, records: readonly RunRecord[], reused: number): Promise<void> {
     const says = records.length === 0
       ? "no runs of its own"
       : `${records.length} runs, ${reused} of them done before`;
     this.#lines.set(section.name, `${headingOf(section)}: ${says}`);
-    if (bestRecords(this.#setup.profile, records).length > 0) {
+    if (this.heads.problems.length > 0 && bestRecords(this.#setup.profile, records).length > 0) {
       this.heads = await keepBestHeads(this.#setup, records);
     }
     // what is done can be read while the rest is under way, and if that comes to nothing

@@ -13,6 +13,8 @@ export interface WorkHooks {
   readonly onProgress?: OnProgress;
   /** Told that another process works in the same folder and is waited for. */
   readonly onWait?: (() => void) | undefined;
+  /** Told, in a line for people, of a file that is damaged and is made again. */
+  readonly onDamage?: ((line: string) => void) | undefined;
 }
 
 /**
@@ -22,8 +24,8 @@ export interface WorkHooks {
 export async function extractInWorld(
   requests: readonly FeatureRequest[],
   { root, listings }: World,
-  { tokens: folder, batchSize, cores: workers, skipCorrupt }: Setup,
-  { onProgress, onWait }: WorkHooks,
+  { profile: { made }, seed, tokens: folder, batchSize, cores: workers, skipCorrupt }: Setup,
+  { onProgress, onWait, onDamage }: WorkHooks,
 ): Promise<void> {
   await extractFeatures(requests, {
     root,
@@ -34,5 +36,7 @@ export async function extractInWorld(
     skipCorrupt,
     ...(onProgress ? { onProgress } : {}),
     onWait,
+    onDamage,
+    ...(made ? { mend: (images) => made.mend({ root, seed, images, onDamage }) } : {}),
   });
 }

@@ -169,10 +169,18 @@ class Collected implements Materials {
   async path(section: string, parameters: readonly unknown[]): Promise<string> {
     const { tokens, skipCorrupt, folder } = this.#setup;
     const unreadable = [];
-    for (const key of this.#features) unreadable.push(await readUnreadable(tokens, key));
+    for (const key of skipCorrupt ? this.#features : []) {
+      // what a damaged index says is not believed, and its set is made again before it is read
+      unreadable.push(
+        await readUnreadable(tokens, key).catch((error) => {
+          if (!(error instanceof UserError && error.kind === "damaged")) throw error;
+          return undefined;
+        }),
+      );
+    }
     const name = contentKey([
       ...[parameters, this.#lists, this.#features],
-      skipCorrupt ? unreadable : [],
+      unreadable,
     ]);
     return join(folder, FOLDER, section, `${name}.json`);
   }

@@ -44,6 +44,8 @@ export interface SetupOptions {
   readonly precision?: Precision;
   /** What the released code does, or what the paper's text says; default `released`. */
   readonly protocol?: Protocol;
+  /** RINE's optimiser's, in the first epoch; default that of the profile. */
+  readonly learningRate?: number;
   /** By what the best heads are chosen; default `test`, as in the paper. */
   readonly select?: Selection;
   /** How figures look; default `default`. */
@@ -59,7 +61,7 @@ export interface SetupOptions {
 /** Every option that {@linkcode SetupOptions} has. */
 const OPTIONS = [
   ...["profile", "data", "results", "tokens", "seed", "seeds", "engine", "device", "precision"],
-  ...["protocol", "select", "theme", "datasets", "skipCorrupt", "force"],
+  ...["protocol", "learningRate", "select", "theme", "datasets", "skipCorrupt", "force"],
 ];
 
 /** All that was chosen, and what follows from it. */
@@ -88,6 +90,8 @@ export interface Setup {
   readonly device: Device;
   readonly precision: Precision;
   readonly protocol: Protocol;
+  /** RINE's optimiser's, where it is not the profile's. */
+  readonly learningRate?: number;
   readonly theme: ThemeName;
   readonly skipCorrupt: boolean;
   readonly force: boolean;
@@ -116,9 +120,17 @@ export async function makeSetup(
     );
   }
   const { select, datasets, device = "cpu", precision = "full", protocol = "released" } = options;
+  const { learningRate = known.training.learningRate } = options;
+  if (!(Number.isFinite(learningRate) && learningRate > 0)) {
+    throw new UserError(
+      "usage",
+      `Cannot set up: expected a learning rate above 0, found ${learningRate}`,
+    );
+  }
   const profile: Profile = {
     ...(datasets === undefined ? known : await withOwnSets(known, datasets)),
     ...(select === undefined ? {} : { selection: select }),
+    training: { ...known.training, learningRate },
   };
   const root = join(data, profile.folder);
   const seed = options.seed ?? await profile.made?.seedOf(root) ?? 0;
@@ -137,6 +149,7 @@ export async function makeSetup(
     device,
     precision,
     protocol,
+    ...(learningRate === known.training.learningRate ? {} : { learningRate }),
     theme: options.theme ?? "default",
     skipCorrupt: options.skipCorrupt ?? false,
     force: options.force ?? false,
@@ -160,6 +173,7 @@ function conditions(setup: Setup): Condition[] {
     ["device", device, "cpu"],
     ["precision", precision, "full"],
     ["protocol", protocol, "released"],
+    ["learning-rate", `${setup.learningRate ?? ""}`.replace("e+", "e"), ""],
     ["select", selection, "test"],
     ["datasets", datasets === undefined ? "" : fromProject(datasets), ""],
     ["skip-corrupt", skipCorrupt ? "yes" : "", ""],

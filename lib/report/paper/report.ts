@@ -82,7 +82,12 @@ export async function reportSections(
     if (!shown) continue;
     reports.push({
       ...one,
-      report: underConditions(reportOf(one.section, shown), setup, one.section.paper),
+      report: underConditions(
+        reportOf(one.section, shown),
+        setup,
+        one.section.paper,
+        one.records,
+      ),
     });
   }
   return reports;

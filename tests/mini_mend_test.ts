@@ -70,17 +70,17 @@ Deno.test("a flipped bit in an image is found before the image is read, in a lis
 });
 
 Deno.test("every damaged file of a mini world is named, and none is taken for whole by making others", async () => {
-  assert.deepEqual(await damagedMiniFiles(made), []);
+  assert.deepEqual((await damagedMiniFiles(made)).damaged, []);
   const other = join(made, "val/stars/1_fake/00000.png");
   await Deno.writeFile(join(made, IMAGE), flipped(whole.get(IMAGE)!));
   await Deno.remove(other);
-  assert.equal((await damagedMiniFiles(made)).length, 2);
+  assert.equal((await damagedMiniFiles(made)).damaged.length, 2);
   assert.equal((await makeAgain()).length, 1);
-  const [line, ...others] = await damagedMiniFiles(made);
+  const [line, ...others] = (await damagedMiniFiles(made)).damaged;
   assert.ok(line?.startsWith(`Cannot use ${join(made, IMAGE)}: `));
   assert.deepEqual(others, []);
   await mendMiniImages(made, [IMAGE]);
-  assert.deepEqual(await damagedMiniFiles(made), []);
+  assert.deepEqual((await damagedMiniFiles(made)).damaged, []);
 });
 
 Deno.test("a flipped bit in a mini world's list of files stops with a line that names it", async () => {

@@ -167,7 +167,7 @@ export async function reproduce(
   }
   // what is done stands in the report, whatever is trained again
   await using status = new Status({ ...setup, force: false }, world);
-  const report = new Reporting(setup, status, world);
+  const report = new Reporting(setup, status, world, onDamage);
   const rows: RunRow[] = [];
   const records: RunRecord[] = [];
   const forced = new Set<string>();
@@ -185,7 +185,7 @@ export async function reproduce(
     };
     const run = () => execute(section.name, configs, world, setup, hooks);
     let executed = await run();
-    if (await report.keepHeads(executed.records, onDamage)) executed = await run();
+    if (await report.keepHeads(executed.records)) executed = await run();
     await makeOnce(section, world, setup, hooks);
     status.add(section, configs, executed.records);
     rows.push(...(await status.section(section.name)).own);
@@ -231,6 +231,7 @@ class Reporting {
   readonly #setup: Setup;
   readonly #status: Status;
   readonly #world: World;
+  readonly #onDamage: (line: string) => void;
   /** A line on each section that this call has run, by name. */
   readonly #lines = new Map<string, string>();
   readonly #written = new Set<string>();
@@ -238,8 +239,9 @@ class Reporting {
   #before: readonly string[] | undefined;
   #fewer: Promise<string | undefined> | undefined;
 
-  constructor(setup: Setup, status: Status, world: World) {
+  constructor(setup: Setup, status: Status, world: World, onDamage: (line: string) => void) {
     this.#setup = setup;
+    this.#onDamage = onDamage;
     this.#world = world;
     this.#status = status;
   }
@@ -249,15 +251,12 @@ class Reporting {
    * told of: without its head a run counts as not done.
    * @returns whether the section has to be run again
    */
-  async keepHeads(
-    records: readonly RunRecord[],
-    onDamage: (line: string) => void,
-  ): Promise<boolean> {
+  async keepHeads(records: readonly RunRecord[]): Promise<boolean> {
     if (bestRecords(this.#setup.profile, records).length === 0) return false;
     this.heads = await keepBestHeads(this.#setup, records);
     const { problems, damaged } = this.heads;
     for (const problem of problems) {
-      onDamage(`${problem.replace(/; delete .* run again$/, "")}; it is made again`);
+      this.#onDamage(`${problem.replace(/; delete .* run again$/, "")}; it is made again`);
     }
     for (const head of damaged) await removeIfThere(head);
     return damaged.length > 0;
@@ -303,8 +302,12 @@ class Reporting {
       ?.records ?? [];
     return await writeSections(
       this.#setup,
-      await reportSections(this.#setup, finished, pointsOf, this.#world),
-      { written: this.#written, fewer: await (this.#fewer ??= fewerImages(this.#setup)) },
+      await reportSections(this.#setup, finished, pointsOf, this.#world, this.#onDamage),
+      {
+        written: this.#written,
+        fewer: await (this.#fewer ??= fewerImages(this.#setup)),
+        onDamage: this.#onDamage,
+      },
     );
   }
 }

@@ -21,6 +21,7 @@ export function formatReport(report: DoctorReport): string {
     ...(notes.length === 0 ? [] : ["", "To know", ...notes.map((note) => `  ${note}`)]),
     ...missingLines(report),
     ...backboneLines(report),
+    ...integrityLines(report),
     "",
     "Sections",
     ...table(report.sections.map(({ section, name, canRun, problems }) => [
@@ -134,6 +135,19 @@ function missingLines({ missing, sets }: DoctorReport): string[] {
 function backboneLines({ backbones }: DoctorReport): string[] {
   const closed = backbones.flatMap(({ problem }) => problem ?? []);
   return closed.length === 0 ? [] : ["", "Backbones", ...closed.map((problem) => `  ${problem}`)];
+}
+
+function integrityLines({ integrity }: DoctorReport): string[] {
+  if (!integrity) return [];
+  const { files, unchecked, damaged } = integrity;
+  const without = unchecked === 0
+    ? ""
+    : `; ${unchecked} more have no checksum, as they were written before there were any`;
+  return [
+    "",
+    `Damaged: ${damaged.length} of ${files} files that were made here${without}`,
+    ...damaged.map((line) => `  ${line}`),
+  ];
 }
 
 /** Lines with columns below one another; the last column is as wide as it is. */

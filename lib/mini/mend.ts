@@ -3,7 +3,9 @@
  * @module
  */
 import { join } from "node:path";
+import { UserError } from "../io/errors.ts";
 import { removeIfThere } from "../io/files.ts";
+import { readSealedJson } from "../io/seal.ts";
 import { changedFiles, checksByPath } from "./checks.ts";
 import { type Claim, CLAIMS, readClaim } from "./files.ts";
 import { makeMiniWorld } from "./make.ts";
@@ -56,12 +58,25 @@ export async function mendMiniImages(
   await makeMiniWorld({ root, seed, scale });
 }
 
-/** A line for each image or list of a mini world that is not as it was made; every one is read. */
-export async function damagedMiniFiles(root: string): Promise<string[]> {
+/**
+ * Reads every image and list of a mini world.
+ * @returns how many they are, and a line for each that is not as it was made
+ */
+export async function damagedMiniFiles(
+  root: string,
+): Promise<{ files: number; damaged: readonly string[] }> {
+  const damaged: string[] = [];
+  for (const name of Object.values(CLAIMS)) {
+    await readSealedJson(join(root, name)).catch((error) => {
+      if (!(error instanceof UserError)) throw error;
+      damaged.push(error.message.replace(/; delete .*$/, ""));
+    });
+  }
   const known = await knownOf(root);
-  if (!known) return [];
+  if (!known) return { files: damaged.length, damaged };
   const changed = await changedFiles(root, [...known.checks.keys()], known.checks);
-  return changed.map((path) =>
+  const lines = changed.map((path) =>
     `Cannot use ${join(root, path)}: expected the file that was made, found another or none`
   );
+  return { files: known.checks.size + 1, damaged: [...damaged, ...lines] };
 }

@@ -36,7 +36,11 @@ export const MINI_WORLD: MadeWorld = {
     await makeMiniBackbones({ root, seed, onWait, onDamage });
   },
   mend: ({ root, images, onDamage }) => mendMiniImages(root, images, onDamage),
-  damaged: async (root) => [...await damagedMiniFiles(root), ...await damagedMiniBackbones(root)],
+  async damaged(root) {
+    const { files, damaged } = await damagedMiniFiles(root);
+    const backbones = await damagedMiniBackbones(root);
+    return { files: files + MINI_BACKBONES.length, damaged: [...damaged, ...backbones] };
+  },
   seedOf: miniSeed,
   count(source: Source) {
     if ("list" in source) {

@@ -47,8 +47,11 @@ export interface MadeWorld {
   seedOf(root: string): Promise<number | undefined>;
   /** Makes images again that are not as they were made, of those that are about to be read. */
   mend(options: MendingOptions): Promise<void>;
-  /** A line for each file of the world in a folder that is not as it was made; every one is read. */
-  damaged(root: string): Promise<string[]>;
+  /**
+   * Reads every file of the world in a folder.
+   * @returns how many there are, and a line for each that is not as it was made
+   */
+  damaged(root: string): Promise<{ readonly files: number; readonly damaged: readonly string[] }>;
   /** Images that a source holds once the world is made. */
   count(source: Source): number;
 }

@@ -122,6 +122,9 @@ export async function exists(path: string): Promise<boolean> {
   }
 }
 
+/** Between making a temporary file and locking it passes no more than this. */
+const LOCKED_WITHIN_MS = 1000;
+
 /** What a writer gives a file before it is whole. */
 const TEMPORARY = /\.[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.tmp$|^\.writable-[0-9a-f-]{36}$/;
 
@@ -129,8 +132,13 @@ const TEMPORARY = /\.[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.tmp$|^\.writab
  * Removes what killed processes have left half-written in a folder and in those below it; what somebody
  * is writing stays.
  * @param deep whether to look below the folder too
+ * @param leastAgeMs how old a file must be; a writer locks its file within less than the default
  */
-export async function sweepTemporaries(folder: string, deep = true): Promise<void> {
+export async function sweepTemporaries(
+  folder: string,
+  deep = true,
+  leastAgeMs = LOCKED_WITHIN_MS,
+): Promise<void> {
   let entries: Deno.DirEntry[];
   try {
     entries = await Array.fromAsync(Deno.readDir(folder));
@@ -140,19 +148,18 @@ export async function sweepTemporaries(folder: string, deep = true): Promise<voi
   }
   for (const { name, isDirectory, isFile } of entries) {
     const path = `${folder}/${name}`;
-    if (isDirectory && deep) await sweepTemporaries(path);
-    if (isFile && TEMPORARY.test(name) && await isAbandoned(path)) await removeIfThere(path);
+    if (isDirectory && deep) await sweepTemporaries(path, deep, leastAgeMs);
+    if (isFile && TEMPORARY.test(name) && await isAbandoned(path, leastAgeMs)) {
+      await removeIfThere(path);
+    }
   }
 }
 
-/** Between making a temporary file and locking it passes no more than this. */
-const LOCKED_WITHIN_MS = 1000;
-
-async function isAbandoned(path: string): Promise<boolean> {
+async function isAbandoned(path: string, leastAgeMs: number): Promise<boolean> {
   try {
     using file = await Deno.open(path, { read: true, write: true });
     const { mtime } = await file.stat();
-    return Date.now() - (mtime?.getTime() ?? 0) > LOCKED_WITHIN_MS && await file.tryLock(true);
+    return Date.now() - (mtime?.getTime() ?? 0) >= leastAgeMs && await file.tryLock(true);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
     throw error;

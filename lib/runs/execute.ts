@@ -105,7 +105,8 @@ export async function execute(
       waiting = await waitingRuns();
       reused = runs.length - waiting.length;
       for (const name of ["heads", "scores", join("records", experiment)]) {
-        await sweepTemporaries(join(store.folder, name));
+        // nobody else writes there now
+        await sweepTemporaries(join(store.folder, name), true, 0);
       }
       if (force) await forget(experiment, waiting, store, forced);
       await removeDamaged(waiting, store.folder, onDamage);

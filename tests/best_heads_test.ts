@@ -34,7 +34,11 @@ async function bestOf(results: string) {
 
 Deno.test("the best head of a class set lies under a name that stays", async () => {
   const { best, copy, keep } = await bestOf(temporaryFolder());
-  assert.deepEqual(await keep(), { copies: new Map([["1-class", copy]]), problems: [] });
+  assert.deepEqual(await keep(), {
+    copies: new Map([["1-class", copy]]),
+    problems: [],
+    damaged: [],
+  });
   assert.deepEqual(await trainedConfig(copy), best.config.training);
 
   const { mtime } = await Deno.stat(copy);
@@ -57,7 +61,7 @@ Deno.test("a damaged head replaces no copy, is named with what to do, and that h
     ["cut off", intact.subarray(0, -100), /expected .*, found /],
     ["empty", new Uint8Array(), /found 0 bytes/],
     ["text", new TextEncoder().encode("hello"), /expected .*, found /],
-    ["infinite", infinite, /expected numbers in \S+, found others/],
+    ["infinite", infinite, /found a file that was changed since/],
     [
       "another configuration's",
       await Deno.readFile(join(results, other)),

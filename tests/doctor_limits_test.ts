@@ -80,7 +80,10 @@ Deno.test("generated images that are too small for ten crops keep that section f
     (path) => path.endsWith("latent_dct_wide") ? cropPx - 1 : cropPx,
   );
   const report = await examineProfile(
-    { experiments: EXPERIMENTS, profile: mini, root: join(root, "mini") },
+    {
+      ...{ experiments: EXPERIMENTS, profile: mini, root: join(root, "mini") },
+      ...{ data: root, results: join(root, "results"), tokens: join(root, "tokens") },
+    },
     { only: [], deep: false },
   );
   const problems = report.sections.find(({ name }) => name === "synthbuster")!.problems;

@@ -5,7 +5,7 @@ import type { HeadEngine, HeadTrainer } from "../lib/detectors/rine/engine.ts";
 import { openEngine } from "../lib/detectors/rine/open_engine.ts";
 import { exists } from "../lib/io/files.ts";
 import { withLock } from "../lib/io/lock.ts";
-import { readSafetensors, writeSafetensors } from "../lib/io/safetensors.ts";
+import { encodeSafetensors, readSafetensors, writeSafetensors } from "../lib/io/safetensors.ts";
 import { tensor } from "../lib/io/tensor.ts";
 import { RecordStore, type RunRecord } from "../lib/runs/record.ts";
 import type { RunConfig } from "../lib/runs/config.ts";
@@ -272,60 +272,148 @@ Deno.test("two processes on one folder do each thing once, and say that they wai
   assert.deepEqual(lasting(found as RunRecord[]), lasting(wholeRecords));
 });
 
-Deno.test("a head that diverges is named, and the others are kept", async () => {
+Deno.test("a head that diverges has a record that says so, and costs no other", async () => {
   const results = temporaryFolder("diverged_");
   const mad = run({ learningRate: 1e30 });
-  await assert.rejects(executeRuns([mad, ...RUNS], results), (error: Error) => {
-    assert.equal(error.name, "UserError");
-    assert.match(error.message, /ξ 0.2, q 1, d′ 8, seed 0: its loss is (NaN|Infinity) at step \d/);
-    return true;
-  });
-  assert.deepEqual(lasting(await executeRuns(RUNS, results)), lasting(wholeRecords));
+  const { rows, records: [failed, ...others] } = await executeSmall(data, [mad, ...RUNS], results);
+  assert.match(
+    failed!.failed!,
+    /ξ 0.2, q 1, d′ 8, seed 0: its loss is (NaN|Infinity) at step \d.*; try a lower learning rate$/,
+  );
+  assert.deepEqual([failed!.epochs, failed!.evaluations], [[], []]);
+  assert.deepEqual(lasting(others), lasting(wholeRecords));
+  assert.equal(rows.length, RUNS.length * 2);
+  // it is not tried again for nothing
+  const again = await executeSmall(data, [mad, ...RUNS], results);
+  assert.equal(again.reused, 1 + RUNS.length);
+  assert.deepEqual(again.records[0], failed);
 });
 
 Deno.test("a head that its last step made no numbers is named, and not kept", async () => {
   const results = temporaryFolder("last_step_");
   const { training, evaluation } = run({ learningRate: 1e30, batchSize: 10_000, epochs: 1 });
   const config = { training, evaluation: { ...evaluation, atEpochs: [1] } };
-  for (let times = 0; times < 2; times++) {
-    await assert.rejects(
-      executeRuns([config], results),
-      /its loss is NaN at step 1, in epoch 1; try/,
-    );
+  for (const force of [false, true]) {
+    const [record] = await executeRuns([config], results, { setup: { force } });
+    assert.match(record!.failed!, /its loss is NaN at step 1, in epoch 1; try/);
   }
   assert.equal(await exists(join(results, "heads")), false);
 });
 
-Deno.test("a head that is cut off is named, and costs no other", async () => {
+Deno.test("a head that is damaged or gone is made again, which is said, and costs no other", async () => {
   const results = temporaryFolder("cut_");
   const records = await executeRuns(RUNS, results);
   const store = new RecordStore(results);
-  for (const { key } of records) await store.remove("grid", key);
-  const [cut, whole] = records as [RunRecord, RunRecord];
-  const path = join(results, cut.evaluations.at(-1)!.checkpoint);
-  await Deno.truncate(path, 1000);
-  await assert.rejects(executeRuns(RUNS, results), (error: Error) => {
-    assert.ok(error.message.includes(path), error.message);
-    assert.match(error.message, /; delete the file and run again$/);
-    return true;
-  });
-  assert.deepEqual(lasting([(await store.find("grid", whole.key))!]), lasting([whole]));
-  assert.equal(await store.find("grid", cut.key), undefined);
-});
-
-Deno.test("a damaged head is named, with what to do", async () => {
-  const results = temporaryFolder("damaged_");
-  const [{ key, evaluations }] = await executeRuns(RUNS.slice(0, 1), results) as [RunRecord];
-  const path = join(results, evaluations[0]!.checkpoint);
+  const [{ evaluations }] = records as [RunRecord];
+  const path = join(results, evaluations.at(-1)!.checkpoint), whole = await Deno.readFile(path);
+  const other = await Deno.readFile(join(results, records[1]!.evaluations.at(-1)!.checkpoint));
+  const flipped = whole.slice();
+  flipped[flipped.length - 9]! ^= 4;
   const { tensors, metadata } = await readSafetensors(path);
   tensors.get("alpha")!.data[0] = NaN;
-  await writeSafetensors(path, tensors, metadata);
-  await new RecordStore(results).remove("grid", key);
-  await assert.rejects(executeRuns(RUNS.slice(0, 1), results), (error: Error) => {
-    assert.ok(error.message.includes(path), error.message);
-    assert.match(error.message, /numbers in alpha.*delete the file and run again/);
-    return true;
+  // as heads were written before there were seals
+  const unsealed = encodeSafetensors(tensors, metadata);
+  const damages: [what: string, bytes: Uint8Array | undefined, says?: RegExp][] = [
+    ["cut off", whole.subarray(0, 1000), /: expected .*, found .*; it is made again$/],
+    ["empty", new Uint8Array(), /found 0 bytes; it is made again$/],
+    ["a flipped bit", flipped, /found a file that was changed since; it is made again$/],
+    ["another's", other, /expected a head of the run's configuration, found another's/],
+    ["no number", unsealed, /expected numbers in alpha, found others; it is made again$/],
+    ["gone", undefined],
+  ];
+  for (const [what, bytes, says] of damages) {
+    if (bytes) {
+      await Deno.writeFile(path, bytes);
+      for (const { key } of records) await store.remove("grid", key);
+    } else await Deno.remove(path);
+    const lines: string[] = [];
+    const again = await executeRuns(RUNS, results, { onDamage: (line) => lines.push(line) });
+    assert.deepEqual(lasting(again), lasting(wholeRecords), what);
+    assert.deepEqual(await readTensors(path), await tensorsOf(whole), what);
+    assert.equal(lines.length, says ? 1 : 0, what);
+    if (says) {
+      assert.ok(lines[0]!.startsWith(`Cannot use ${path}: `), lines.join());
+      assert.match(lines[0]!, says);
+    }
+  }
+});
+
+const readTensors = async (path: string) => (await readSafetensors(path)).tensors;
+
+async function tensorsOf(bytes: Uint8Array) {
+  const path = join(temporaryFolder(), "head.safetensors");
+  await Deno.writeFile(path, bytes);
+  return await readTensors(path);
+}
+
+Deno.test("records that are damaged, another run's or of another form are made again, said once", async () => {
+  const results = temporaryFolder("records_");
+  const records = await executeRuns(RUNS, results);
+  const store = new RecordStore(results);
+  const [first, second] = records as [RunRecord, RunRecord];
+  const path = store.path("grid", first.key), text = await Deno.readTextFile(path);
+  // as they were written before there were seals
+  const unsealed = (record: unknown) => JSON.stringify(record, null, 2) + "\n";
+  const measured = (acc: unknown) => {
+    const [one, ...others] = first.evaluations;
+    const [name, scores] = Object.entries(one!.test)[0]!;
+    const test = { ...one!.test, [name]: { ...scores, acc } };
+    return unsealed({ ...first, evaluations: [{ ...one!, test }, ...others] });
+  };
+  const damages: Readonly<Record<string, string>> = {
+    "a flipped digit": text.replace(/"ap": 0\.(\d)/, (_, digit) => `"ap": 0.${digit ^ 1}`),
+    "another run's": await Deno.readTextFile(store.path("grid", second.key)),
+    "cut off": text.slice(0, 300),
+    "empty": "",
+    "a changed seal": text.replace(/"seal": "./, (start) => `${start.slice(0, -1)}x`),
+    "a changed name of the seal": text.replace('"seal"', '"sfal"'),
+    "words for numbers": measured("x"),
+    "no accuracy": measured(7),
+    "no evaluations": unsealed({ ...first, evaluations: [] }),
+    "another configuration's": unsealed({ ...first, config: second.config }),
+    "nothing": "{}",
+  };
+  for (const [what, damaged] of Object.entries(damages)) {
+    assert.notEqual(damaged, text, what);
+    await Deno.writeTextFile(path, damaged);
+    const lines: string[] = [];
+    const again = await executeRuns(RUNS, results, { onDamage: (line) => lines.push(line) });
+    assert.deepEqual(lasting(again), lasting(wholeRecords), what);
+    assert.equal(lines.length, 1, what);
+    assert.ok(lines[0]!.includes(path) && /; the run is done again$/.test(lines[0]!), lines.join());
+  }
+  // what was written before there were seals is believed, and has one from then on
+  await Deno.writeTextFile(path, unsealed(first));
+  const lines: string[] = [];
+  const { reused } = await executeSmall(data, RUNS, results, {
+    onDamage: (line) => lines.push(line),
   });
+  assert.deepEqual([reused, lines], [RUNS.length, []]);
+  assert.match(await Deno.readTextFile(path), /"seal": "[0-9a-f]{64}"\n\}\n$/);
+});
+
+Deno.test("scores that are damaged or gone are made again", async () => {
+  const results = temporaryFolder("scores_");
+  const [record] = await executeRuns(RUNS.slice(0, 1), results) as [RunRecord];
+  const folder = join(results, record.evaluations[0]!.scores);
+  const [{ name }] = Array.from(Deno.readDirSync(folder)) as [Deno.DirEntry];
+  const path = join(folder, name), whole = await Deno.readFile(path);
+  const flipped = whole.slice();
+  flipped[flipped.length - 2]! ^= 1;
+  const store = new RecordStore(results);
+  for (const bytes of [flipped, undefined]) {
+    const lines: string[] = [];
+    if (bytes) await Deno.writeFile(path, bytes);
+    else await Deno.remove(folder, { recursive: true });
+    if (bytes) await store.remove("grid", record.key);
+    const again = await executeRuns(RUNS.slice(0, 1), results, {
+      onDamage: (line) => lines.push(line),
+    });
+    assert.deepEqual(lasting(again), lasting(wholeRecords.slice(0, 1)));
+    assert.deepEqual(await Deno.readFile(path), whole);
+    assert.equal(lines.length, bytes ? 1 : 0);
+    assert.ok(lines.every((line) => line.includes(path)));
+  }
 });
 
 Deno.test("epochs to keep that a training does not have are refused before it starts", async () => {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
+import { checksumPath } from "../lib/backbones/checksum.ts";
 import { openBackbone, weightsPath } from "../lib/backbones/open.ts";
 import { readVitWeights } from "../lib/backbones/vit/weights.ts";
 import { makeMiniBackbones, MINI_BACKBONES, MINI_RANDOM_BACKBONES } from "../lib/mini/backbones.ts";
@@ -167,13 +168,28 @@ Deno.test("mini backbones have the same bytes for the same seed and are found on
   const before = await Deno.stat(paths[1]!);
   await makeMiniBackbones({ root, seed: 0 });
   assert.deepEqual((await Deno.stat(paths[1]!)).mtime, before.mtime);
-  await Deno.truncate(paths[1]!, 1000);
+  const flipped = bytes.slice();
+  flipped[flipped.length - 5]! ^= 2;
+  for (const damaged of [bytes.subarray(0, 1000), new Uint8Array(), flipped]) {
+    await Deno.writeFile(paths[1]!, damaged);
+    const lines: string[] = [];
+    const onDamage = (line: string) => lines.push(line);
+    await makeMiniBackbones({ root, seed: 0, onDamage });
+    assert.deepEqual(await Deno.readFile(paths[1]!), bytes);
+    assert.equal(new Set(lines).size, 1);
+    assert.ok(lines[0]!.includes(paths[1]!) && lines[0]!.endsWith("; it is made again"), lines[0]!);
+  }
+  // weights of before there were checksums get one
+  await Deno.remove(checksumPath(paths[1]!));
   await makeMiniBackbones({ root, seed: 0 });
-  assert.deepEqual(await Deno.readFile(paths[1]!), bytes);
+  assert.match(
+    await Deno.readTextFile(checksumPath(paths[1]!)),
+    /^[0-9a-f]{64} {2}model\.safetensors\n$/,
+  );
   await makeMiniBackbones({ root, seed: 1 });
   assert.notDeepEqual(await Deno.readFile(paths[1]!), bytes);
   assert.deepEqual(
-    [...Deno.readDirSync(join(root, "backbones", "Mini-L-8"))].map(({ name }) => name),
-    ["model.safetensors"],
+    [...Deno.readDirSync(join(root, "backbones", "Mini-L-8"))].map(({ name }) => name).sort(),
+    ["model.safetensors", "model.safetensors.sha256"],
   );
 });

@@ -147,7 +147,10 @@ Deno.test("the doctor says which rows can be run, and where the others' files ar
   const sections = EXPERIMENTS.sections.filter(({ name }) => ["grid", "comparison"].includes(name));
   const experiments: Experiments = { sections, profiles: { mini: brought } };
   const report = await examineProfile(
-    { experiments, profile: brought, root: join(data, "mini") },
+    {
+      ...{ experiments, profile: brought, data, root: join(data, "mini") },
+      ...{ results: join(data, "results"), tokens: join(data, "tokens") },
+    },
     { only: [], deep: false },
   );
   const rows = Object.fromEntries(report.detectors.map(({ title, canRun }) => [title, canRun]));

@@ -3,11 +3,20 @@
  * @module
  */
 import { UserError } from "../io/errors.ts";
+import { createHash } from "node:crypto";
 import { dirname, resolve } from "node:path";
-import { contentKey, exists } from "../io/files.ts";
+import {
+  assertSpace,
+  exists,
+  naming,
+  removeIfThere,
+  sweepTemporaries,
+  writeFileAtomic,
+} from "../io/files.ts";
 import { isPytorchFile, readPytorchFile } from "../io/pytorch_file.ts";
 import { writeSafetensors } from "../io/safetensors.ts";
 import { FAMILIES, RESNET_FAMILIES } from "./families/index.ts";
+import { checksumPath, removeChecksum, writeChecksum } from "./checksum.ts";
 import { weightsPath } from "./open.ts";
 import { quantizedPath } from "./quantize.ts";
 import type { ResnetArchitecture } from "./resnet/architecture.ts";
@@ -62,7 +71,10 @@ export async function importBackbone(file: string, options: ImportOptions): Prom
     );
   }
   const own = dirname(target);
-  await Deno.mkdir(own, { recursive: true });
+  await naming(target, () => Deno.mkdir(own, { recursive: true }));
+  await sweepTemporaries(own, false);
+  // of weights that somebody has taken away by hand
+  await removeChecksum(target);
   try {
     if (await isPytorchFile(file)) await convert(file, target);
     else await take(file, target, mode);
@@ -71,7 +83,9 @@ export async function importBackbone(file: string, options: ImportOptions): Prom
     await Deno.remove(own).catch(() => {});
     throw error;
   }
-  await Deno.remove(quantizedPath(target)).catch(() => {});
+  for (const path of [quantizedPath(target), checksumPath(quantizedPath(target))]) {
+    await removeIfThere(path);
+  }
   return await readWeights(target);
 }
 
@@ -80,12 +94,21 @@ async function take(file: string, target: string, mode: ImportMode): Promise<voi
   // a link that leads nowhere is in the way of a new one
   await Deno.remove(target).catch(() => {});
   if (mode === "link") {
-    await Deno.symlink(resolve(file), target);
-  } else {
-    const unfinished = `${target}.${contentKey([Deno.pid])}.tmp`;
-    await Deno.copyFile(file, unfinished);
-    await Deno.rename(unfinished, target);
+    await naming(target, () => Deno.symlink(resolve(file), target));
+    return;
   }
+  const { size } = await Deno.stat(file);
+  await assertSpace(dirname(target), size, "weights");
+  const hash = createHash("sha256");
+  await writeFileAtomic(target, async (write) => {
+    using source = await Deno.open(file);
+    const buffer = new Uint8Array(2 ** 20);
+    for (let count; (count = await source.read(buffer)) !== null;) {
+      hash.update(buffer.subarray(0, count));
+      await write(buffer.subarray(0, count));
+    }
+  });
+  await writeChecksum(target, hash.digest("hex"));
 }
 
 async function convert(file: string, target: string): Promise<void> {
@@ -108,6 +131,7 @@ async function convert(file: string, target: string): Promise<void> {
     throw error;
   }
   await Deno.rename(unchecked, target);
+  await writeChecksum(target);
 }
 
 /** A backbone's architecture in words, for people. */

@@ -3,6 +3,7 @@
  * and all else is here.
  * @module
  */
+import { assertWhole } from "./checksum.ts";
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { basename, dirname } from "node:path";
@@ -54,11 +55,16 @@ export interface Network {
   graph(taps: readonly Tap[], compute: Arithmetic, weightsFile: string): Uint8Array;
 }
 
-/** SHA-256 of a weights file, hexadecimal: what the file is, wherever it lies. */
+/**
+ * SHA-256 of a weights file, hexadecimal: what the file is, wherever it lies.
+ * @throws {UserError} where the file is not what this project wrote there
+ */
 export async function hashWeights(path: string): Promise<string> {
   const hash = createHash("sha256");
   for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk);
-  return hash.digest("hex");
+  const digest = hash.digest("hex");
+  await assertWhole(path, digest);
+  return digest;
 }
 
 /** A network as a backbone. */

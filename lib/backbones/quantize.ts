@@ -16,6 +16,7 @@ import {
 } from "../io/safetensors.ts";
 import { differences, type VitSettings } from "./families/family.ts";
 import { FAMILIES } from "./families/index.ts";
+import { removeChecksum, writeChecksum } from "./checksum.ts";
 import { hashWeights } from "./network.ts";
 import type { VitArchitecture } from "./vit/architecture.ts";
 import type { VitWeights } from "./vit/weights.ts";
@@ -76,12 +77,14 @@ export async function quantizeWeights(weights: VitWeights, path: string): Promis
       bytes: async () => bytesOf(quantize(await values(), outputs, inputs).scales),
     });
   }
+  await removeChecksum(path);
   await writeLargeSafetensors(path, tensors, {
     [FORMAT_KEY]: FORMAT,
     [SOURCE_KEY]: source,
     architecture: JSON.stringify(weights.architecture),
     scheme: weights.family.name,
   });
+  await writeChecksum(path);
 }
 
 function bytesOf({ buffer, byteOffset, byteLength }: Float32Array | Int8Array): Uint8Array {

@@ -16,6 +16,8 @@ interface DoctorFlags {
   readonly profile: string;
   readonly only: readonly string[];
   readonly data: string;
+  readonly results: string;
+  readonly tokens?: string;
   readonly datasets?: string;
   readonly json: boolean;
   readonly deep: boolean;
@@ -31,15 +33,24 @@ export function registerDoctor(program: Command, experiments: Experiments): void
     .addOption(choice("--profile <name>", "whose images", Object.keys(profiles), brought))
     .addOption(onlyOption(experiments))
     .addOption(pathOption("--data <folder>", "holds images and backbones", "data"))
+    .addOption(pathOption("--results <folder>", "holds results, for --deep", "results"))
+    .addOption(
+      pathOption(
+        "--tokens <folder>",
+        "holds tokens, for --deep (default: tokens in the data folder)",
+      ),
+    )
     .addOption(DATASETS)
     .option("--json", "a report for programs", false)
-    .option("--deep", "decode every image", false)
+    .option("--deep", "decode every image, and hold all that was made to its checksums", false)
     .action(async ({ only, json, deep, ...options }: DoctorFlags) => {
       stopOnInterrupt("Stopped; nothing was written");
       const setup = await makeSetup(experiments, options);
       using display = new ProgressDisplay();
       const report = await examineProfile(setup, { only, deep, onProgress: display.onProgress });
       console.log(json ? JSON.stringify(report, null, 2) : formatReport(report));
-      if (!report.canRun) Deno.exitCode = EXIT_FAILURE;
+      if (!report.canRun || (report.integrity?.damaged.length ?? 0) > 0) {
+        Deno.exitCode = EXIT_FAILURE;
+      }
     });
 }

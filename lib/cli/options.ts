@@ -99,10 +99,19 @@ export function wholeNumber(text: string): number {
 }
 
 /** Reads a whole number from 1 on. */
-export function positiveNumber(text: string): number {
+export function positiveCount(text: string): number {
   const number = wholeNumber(text);
   if (number === 0) throw new InvalidArgumentError("Expected a whole number from 1 on.");
   return number;
+}
+
+/** Reads a number above 0: `0.0003`, `3e-4`. */
+export function positiveNumber(text: string): number {
+  const value = /^(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i.test(text) ? Number(text) : NaN;
+  if (!(value > 0 && Number.isFinite(value))) {
+    throw new InvalidArgumentError("Expected a number above 0.");
+  }
+  return value;
 }
 
 /** Reads different whole numbers with commas between. */

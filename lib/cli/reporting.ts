@@ -3,6 +3,7 @@
  * the best heads.
  * @module
  */
+import { removeIfThere } from "../io/files.ts";
 import { fewerImages } from "../report/paper/captions.ts";
 import { reportSections, writeSections } from "../report/paper/report.ts";
 import { type BestHeads, bestRecords, keepBestHeads } from "../runs/best_heads.ts";
@@ -20,10 +21,11 @@ const WORK_PER_WRITING = 10;
  * and then, and at the end.
  */
 export class Reporting {
-  heads: BestHeads = { copies: new Map(), problems: [] };
+  heads: BestHeads = { copies: new Map(), problems: [], damaged: [] };
   readonly #setup: Setup;
   readonly #status: Status;
   readonly #world: World;
+  readonly #onDamage: (line: string) => void;
   /** A line on each section that this call has run, by name. */
   readonly #lines = new Map<string, string>();
   readonly #written = new Set<string>();
@@ -35,10 +37,28 @@ export class Reporting {
   /** When the next section that gets done is written at the earliest. */
   #nextAt = 0;
 
-  constructor(setup: Setup, status: Status, world: World) {
+  /** @param onDamage told, in a line for people, of a file that is damaged and is made again */
+  constructor(setup: Setup, status: Status, world: World, onDamage: (line: string) => void) {
     this.#setup = setup;
+    this.#onDamage = onDamage;
     this.#world = world;
     this.#status = status;
+  }
+
+  /**
+   * Copies the best of a section's heads, where it has some. Those that are damaged are taken away and
+   * told of: without its head a run counts as not done.
+   * @returns whether the section has to be run again
+   */
+  async keepHeads(records: readonly RunRecord[]): Promise<boolean> {
+    if (bestRecords(this.#setup.profile, records).length === 0) return false;
+    this.heads = await keepBestHeads(this.#setup, records);
+    const { problems, damaged } = this.heads;
+    for (const problem of problems) {
+      this.#onDamage(`${problem.replace(/; delete .* run again$/, "")}; it is made again`);
+    }
+    for (const head of damaged) await removeIfThere(head);
+    return damaged.length > 0;
   }
 
   /** Takes a section that has just been run. */
@@ -47,7 +67,7 @@ export class Reporting {
       ? "no runs of its own"
       : `${records.length} runs, ${reused} of them done before`;
     this.#lines.set(section.name, `${headingOf(section)}: ${says}`);
-    if (bestRecords(this.#setup.profile, records).length > 0) {
+    if (this.heads.problems.length > 0 && bestRecords(this.#setup.profile, records).length > 0) {
       this.heads = await keepBestHeads(this.#setup, records);
     }
     // what is done can be read while the rest is under way, and if that comes to nothing
@@ -96,8 +116,12 @@ export class Reporting {
       ?.records ?? [];
     return await writeSections(
       this.#setup,
-      await reportSections(this.#setup, finished, pointsOf, this.#world),
-      { written: this.#written, fewer: await (this.#fewer ??= fewerImages(this.#setup)) },
+      await reportSections(this.#setup, finished, pointsOf, this.#world, this.#onDamage),
+      {
+        written: this.#written,
+        fewer: await (this.#fewer ??= fewerImages(this.#setup)),
+        onDamage: this.#onDamage,
+      },
     );
   }
 }

@@ -7,8 +7,8 @@ import type { Command } from "commander";
 import { join } from "node:path";
 import { ENGINES } from "../detectors/detector.ts";
 import { sectionNeeds } from "../doctor/needs.ts";
-import { UserError } from "../io/errors.ts";
-import { assertWritable, exists } from "../io/files.ts";
+import { tellingOnce, UserError } from "../io/errors.ts";
+import { assertWritable, exists, sweepTemporaries } from "../io/files.ts";
 import type { Progress } from "../io/progress.ts";
 import { duration, ProgressDisplay } from "../io/progress_bar.ts";
 import { resolveDevice } from "../onnx/session.ts";
@@ -34,6 +34,7 @@ import {
   onlyOption,
   PAPER,
   pathOption,
+  positiveCount,
   positiveNumber,
   PRECISION,
   THEME,
@@ -41,7 +42,7 @@ import {
   wholeNumbers,
 } from "./options.ts";
 import { Reporting } from "./reporting.ts";
-import { bestLines, skippedLines } from "./summary.ts";
+import { bestLines, failedLines, skippedLines } from "./summary.ts";
 
 interface ReproduceFlags extends Omit<SetupOptions, "device"> {
   readonly only: readonly string[];
@@ -78,7 +79,7 @@ export function registerReproduce(program: Command, experiments: Experiments): v
     .option(
       "--draws <number>",
       "draws of perturbations with one seed; 1: all seeds share one draw of images (default: 3)",
-      positiveNumber,
+      positiveCount,
     )
     .addOption(choice("--engine <name>", "what trains heads", ENGINES, "onnx"))
     .addOption(DEVICE)
@@ -89,6 +90,7 @@ export function registerReproduce(program: Command, experiments: Experiments): v
         "paper",
       ], "released"),
     )
+    .option("--learning-rate <number>", "of RINE's heads (default: the paper's)", positiveNumber)
     .addOption(choice("--select <by>", "what chooses the best run", SELECTIONS, "test"))
     .addOption(THEME)
     .option("--force", "train again what is done", false)
@@ -166,7 +168,8 @@ export async function reproduce(
   const onWait = once(() =>
     display.say(`Another process works in ${places.join(" or ")}; waiting for it`)
   );
-  const world = await openWorld(setup, { onProgress, onWait });
+  const onDamage = tellingOnce((line) => display.say(line));
+  const world = await openWorld(setup, { onProgress, onWait, onDamage });
   // a backbone that is missing stops everything now, not after hours
   const needs = sectionNeeds(sections, profile);
   for (const { name } of sections) {
@@ -174,7 +177,7 @@ export async function reproduce(
   }
   // what is done stands in the report, whatever is trained again
   await using status = new Status({ ...setup, force: false }, world);
-  const report = new Reporting(setup, status, world);
+  const report = new Reporting(setup, status, world, onDamage);
   const rows: RunRow[] = [];
   const records: RunRecord[] = [];
   const forced = new Set<string>();
@@ -189,10 +192,12 @@ export async function reproduce(
           announce();
           onProgress(progress);
         },
-        onWait,
+        ...{ onWait, onDamage, forced, scoresAreShown: section.showsScores },
         later: () => plannedFeatures(sections.slice(index + 1), world, setup),
       };
-      const executed = await execute(section.name, configs, world, setup, { ...hooks, forced });
+      const run = () => execute(section.name, configs, world, setup, hooks);
+      let executed = await run();
+      if (await report.keepHeads(executed.records)) executed = await run();
       await makeOnce(section, world, setup, hooks);
       status.add(section, configs, executed.records);
       rows.push(...(await status.section(section.name)).own);
@@ -214,6 +219,7 @@ export async function reproduce(
       ...written,
       "",
       ...skippedLines(records),
+      ...failedLines(records),
       `Done in ${duration((performance.now() - started) / 1000)}. ` +
       `Everything is in ${outputs}; begin with ${join(outputs, "report.html")}`,
     ],
@@ -250,6 +256,8 @@ async function assertFolders({ profile, data, tokens, folder }: Setup): Promise<
   }
   // images that a person has brought may lie where nothing can be written
   for (const path of [...(profile.made ? [data] : []), tokens, folder]) await assertWritable(path);
+  await sweepTemporaries(tokens, false);
+  await sweepTemporaries(folder);
 }
 
 function once(action: () => void): () => void {

@@ -1,5 +1,5 @@
 /**
- * What a reproduction says of its runs when it ends: the best heads, and images that were left out.
+ * What a reproduction says of its runs when it ends: the best heads, and what was left out.
  * @module
  */
 import { detectorNamed } from "../detectors/index.ts";
@@ -56,4 +56,15 @@ export function skippedLines(records: readonly RunRecord[]): string[] {
   return said.length === 0
     ? []
     : [`Left out images that cannot be decoded: ${said.join(", ")}; the records name them`, ""];
+}
+
+/** Heads whose training diverged; nothing where none did. */
+export function failedLines(records: readonly RunRecord[]): string[] {
+  const failed = records.flatMap(({ failed }) => failed ?? []);
+  if (failed.length === 0) return [];
+  const heads = failed.length === 1 ? "a run" : `${failed.length} runs`;
+  return [
+    `Left out ${heads} whose training diverged (--learning-rate takes a lower one): ${failed[0]}`,
+    "",
+  ];
 }

@@ -13,6 +13,11 @@ import type { TrainedHead, TrainingConfig } from "./detector.ts";
 /** Before the names of the moments that a head in training keeps. */
 export const FIRST_MOMENT = "firstMoment.", SECOND_MOMENT = "secondMoment.";
 
+/** Whether a tensor is an optimiser's and no part of the head. */
+export function isMoment(name: string): boolean {
+  return name.startsWith(FIRST_MOMENT) || name.startsWith(SECOND_MOMENT);
+}
+
 /**
  * Reads a checkpoint's tensors, of whichever format and detector; an optimiser's moments stay aside.
  * @param isWanted by a tensor's name, whether to read it; all where it is left out
@@ -42,9 +47,7 @@ export interface CheckpointNames {
 export async function readCheckpointNames(path: string): Promise<CheckpointNames> {
   if (await isPytorchFile(path)) return { names: await readPytorchNames(path), metadata: {} };
   const { tensors, metadata } = await readSafetensorsHeader(path);
-  const own = [...tensors.keys()].filter((name) =>
-    !name.startsWith(FIRST_MOMENT) && !name.startsWith(SECOND_MOMENT)
-  );
+  const own = [...tensors.keys()].filter((name) => !isMoment(name));
   return { names: new Set(own), metadata };
 }
 

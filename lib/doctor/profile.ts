@@ -10,6 +10,7 @@ import { UserError } from "../io/errors.ts";
 import type { OnProgress } from "../io/progress.ts";
 import type { Setup } from "../runs/setup.ts";
 import { type Examination, examine, type SetToExamine } from "./examine.ts";
+import { examineIntegrity, type Integrity } from "./integrity.ts";
 import { type Needs, profileSets, sectionNeeds } from "./needs.ts";
 import type { SetReport } from "./set_report.ts";
 
@@ -17,7 +18,7 @@ import type { SetReport } from "./set_report.ts";
 export interface DoctorOptions {
   /** Names of sections that are asked for; all where there are none. */
   readonly only: readonly string[];
-  /** Decode every image. */
+  /** Decode every image, and hold all that was made to its checksums. */
   readonly deep: boolean;
   readonly onProgress?: OnProgress;
 }
@@ -73,6 +74,8 @@ export interface DoctorReport extends Examination {
   readonly sections: readonly SectionReport[];
   /** Whether all of them can run. */
   readonly canRun: boolean;
+  /** What is damaged of all that this project has written; absent where it was not looked at. */
+  readonly integrity?: Integrity;
 }
 
 /** Sets that a problem names; of more it says how many. */
@@ -86,9 +89,10 @@ const DEFAULT_CROP_PX = 224;
  * A world that is made counts as there where it is not made yet: it is made when it is needed.
  */
 export async function examineProfile(
-  { experiments, profile, root }: Pick<Setup, "experiments" | "profile" | "root">,
+  setup: Pick<Setup, "experiments" | "profile" | "root" | "data" | "results" | "tokens">,
   { only, deep, onProgress }: DoctorOptions,
 ): Promise<DoctorReport> {
+  const { experiments, profile, root } = setup;
   const needs = sectionNeeds(experiments.sections, profile);
   const asked = experiments.sections.filter(({ name }) => only.length === 0 || only.includes(name));
   const needed = new Set(asked.flatMap(({ name }) => [...needs.get(name)!.sets]));
@@ -129,6 +133,7 @@ export async function examineProfile(
     missing: missingSets(sets, examined.sets, needed),
     sections,
     canRun: sections.every(({ canRun }) => canRun),
+    ...(deep ? { integrity: await examineIntegrity(setup, onProgress) } : {}),
   };
 }
 

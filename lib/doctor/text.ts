@@ -22,6 +22,7 @@ export function formatReport(report: DoctorReport): string {
     ...missingLines(report),
     ...backboneLines(report),
     ...detectorLines(report),
+    ...integrityLines(report),
     "",
     "Sections",
     ...table(report.sections.map(({ section, name, canRun, problems }) => [
@@ -141,6 +142,19 @@ function detectorLines({ detectors }: DoctorReport): string[] {
   if (detectors.length === 0) return [];
   const rows = detectors.map(({ title, problem }) => [`  ${title}`, problem ?? "can run"]);
   return ["", "Released detectors, rows of Tables 2 and 3", ...table(rows)];
+}
+
+function integrityLines({ integrity }: DoctorReport): string[] {
+  if (!integrity) return [];
+  const { files, unchecked, damaged } = integrity;
+  const without = unchecked === 0
+    ? ""
+    : `; ${unchecked} more have no checksum, as they were written before there were any`;
+  return [
+    "",
+    `Damaged: ${damaged.length} of ${files} files that were made here${without}`,
+    ...damaged.map((line) => `  ${line}`),
+  ];
 }
 
 /** Lines with columns below one another; the last column is as wide as it is. */

@@ -140,6 +140,15 @@ export async function unlessMissing<T>(
   }
 }
 
+/** What tells lines to somebody, each once. */
+export function tellingOnce(tell: (line: string) => void = () => {}): (line: string) => void {
+  const told = new Set<string>();
+  return (line) => {
+    if (!told.has(line)) tell(line);
+    told.add(line);
+  };
+}
+
 /**
  * Refuses options that there are none of: cells are not checked for types before they run, and a
  * misspelt option would be as if it had been left out.

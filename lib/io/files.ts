@@ -6,13 +6,14 @@ import { isSystemError, UserError } from "./errors.ts";
 import { MAX_JSON_BYTES, parseJson } from "./json.ts";
 import { assertFile } from "./regular.ts";
 import { createHash } from "node:crypto";
-import { dirname } from "node:path";
+import { statfs } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+
+/** Writes bytes behind those before, or over those at a place, counted from the file's start. */
+export type WriteBytes = (bytes: Uint8Array, at?: number) => Promise<void>;
 
 /** Content of a file: all of it, or what writes it piece by piece. */
-export type FileContent =
-  | string
-  | Uint8Array
-  | ((write: (bytes: Uint8Array) => Promise<void>) => Promise<void>);
+export type FileContent = string | Uint8Array | ((write: WriteBytes) => Promise<void>);
 
 /**
  * Writes a file so that a reader, or a crash, sees the old content or the new one and nothing
@@ -40,7 +41,10 @@ async function writeThenRename(path: string, content: FileContent): Promise<void
   const temporary = `${path}.${crypto.randomUUID()}.tmp`;
   try {
     using file = await Deno.open(temporary, { write: true, create: true, truncate: true });
-    const write = async (bytes: Uint8Array) => {
+    // who finds it unlocked knows that its writer is gone
+    await file.tryLock(true);
+    const write: WriteBytes = async (bytes, at) => {
+      if (at !== undefined) await file.seek(at, Deno.SeekMode.Start);
       let rest = bytes;
       while (rest.length > 0) rest = rest.subarray(await file.write(rest));
     };
@@ -54,13 +58,23 @@ async function writeThenRename(path: string, content: FileContent): Promise<void
   }
 }
 
+/** What to do about a disk that refuses, by the system's number for why. */
+const ADVICE: Readonly<Record<string, string>> = {
+  5: "the disk may be failing: check it, and go on on another one",
+  28: "free some space, the same command goes on from here",
+  30: "it can only be read: choose another folder, or mount it for writing",
+  122: "your share of this disk is used up: free some of it, the same command goes on from here",
+};
+
 /** The system's error about writing a file, for people. */
 function cannotWrite(path: string, error: Error): Error {
-  const advice = /os error 28\b/.test(error.message)
-    ? "; free some space, the same command goes on from here"
-    : "";
+  const advice = ADVICE[/os error (\d+)\)/.exec(error.message)?.[1] ?? ""];
   const reason = error.message.replace(/: \w+ '.*$/, "");
-  return new UserError("disk", `Cannot write ${path}: ${reason}${advice}`);
+  return new UserError(
+    "disk",
+    `Cannot write ${path}: ${reason}${advice === undefined ? "" : `; ${advice}`}`,
+    { cause: error },
+  );
 }
 
 /** Writes a value as JSON with two-space indent and a final newline, as {@linkcode writeFileAtomic}. */
@@ -97,6 +111,80 @@ export async function exists(path: string): Promise<boolean> {
     if (error instanceof Deno.errors.NotFound) return false;
     throw error;
   }
+}
+
+/** Between making a temporary file and locking it passes no more than this. */
+const LOCKED_WITHIN_MS = 1000;
+
+/** What a writer gives a file before it is whole. */
+const TEMPORARY = /\.[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.tmp$|^\.writable-[0-9a-f-]{36}$/;
+
+/**
+ * Removes what killed processes have left half-written in a folder and in those below it; what somebody
+ * is writing stays.
+ * @param deep whether to look below the folder too
+ * @param leastAgeMs how old a file must be; a writer locks its file within less than the default
+ */
+export async function sweepTemporaries(
+  folder: string,
+  deep = true,
+  leastAgeMs = LOCKED_WITHIN_MS,
+): Promise<void> {
+  let entries: Deno.DirEntry[];
+  try {
+    entries = await Array.fromAsync(Deno.readDir(folder));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return;
+    throw error;
+  }
+  for (const { name, isDirectory, isFile } of entries) {
+    const path = `${folder}/${name}`;
+    if (isDirectory && deep) await sweepTemporaries(path, deep, leastAgeMs);
+    if (isFile && TEMPORARY.test(name) && await isAbandoned(path, leastAgeMs)) {
+      await removeIfThere(path);
+    }
+  }
+}
+
+async function isAbandoned(path: string, leastAgeMs: number): Promise<boolean> {
+  try {
+    using file = await Deno.open(path, { read: true, write: true });
+    const { mtime } = await file.stat();
+    return Date.now() - (mtime?.getTime() ?? 0) >= leastAgeMs && await file.tryLock(true);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+/**
+ * Makes sure, before long work starts, that what it will write has room.
+ * @param folder where it goes; it need not be there yet
+ * @param bytes about how much
+ * @param what it is, for the error: `features`
+ * @throws {UserError} of kind `disk`, saying how much there is
+ */
+export async function assertSpace(folder: string, bytes: number, what: string): Promise<void> {
+  let place = resolve(folder);
+  while (!await exists(place) && dirname(place) !== place) place = dirname(place);
+  let free: number;
+  try {
+    const { bavail, bsize } = await statfs(place);
+    free = bavail * bsize;
+  } catch {
+    // where the system does not say, the disk itself will
+    return;
+  }
+  if (bytes <= free) return;
+  throw new UserError(
+    "disk",
+    `Cannot write ${what} into ${folder}: expected ${inMegabytes(bytes)} of free space, found ` +
+      `${inMegabytes(free)}; free some space or choose another folder`,
+  );
+}
+
+function inMegabytes(bytes: number): string {
+  return `${(bytes / 1e6).toLocaleString("en", { maximumFractionDigits: 1 })} MB`;
 }
 
 /** Removes a file, where it is there. */

@@ -3,10 +3,12 @@
  * the bytes. Source: https://github.com/huggingface/safetensors, format section of the README.
  * @module
  */
+import { createHash } from "node:crypto";
 import { quoted, UserError } from "./errors.ts";
 import { writeFileAtomic } from "./files.ts";
 import { parseJson } from "./json.ts";
 import { otherThanFile } from "./regular.ts";
+import { checkSafetensorsSeal, NO_SEAL, SEAL_NAME, SEAL_OFFSET, sha256 } from "./seal.ts";
 import { sizeOf, type Tensor, tensor } from "./tensor.ts";
 
 const BYTES_PER_VALUE = {
@@ -99,6 +101,8 @@ async function headerOf(file: Deno.FsFile, path: string): Promise<SafetensorsHea
   // null is what some writers put where there is none
   const metadata = __metadata__ ?? {};
   if (!isRecordOfStrings(metadata)) throw bad("metadata that are not strings by name");
+  // what it says of the file is no part of what the file says
+  const { [SEAL_NAME]: _seal, ...told } = metadata;
   const tensors = new Map<string, SafetensorsEntry>();
   for (const [name, value] of Object.entries(rest)) {
     tensors.set(name, checkEntry(name, value, 8 + headerBytes, fileBytes, bad));
@@ -111,7 +115,7 @@ async function headerOf(file: Deno.FsFile, path: string): Promise<SafetensorsHea
       throw bad(`overlapping tensors ${quoted(previousName)} and ${quoted(name)}`);
     }
   }
-  return { path, metadata, tensors };
+  return { path, metadata: told, tensors };
 }
 
 function isRecordOfStrings(value: unknown): value is Record<string, string> {
@@ -187,6 +191,17 @@ export async function readEntryBytes(
   return await readRange(file, path, offset, length);
 }
 
+/**
+ * Reads all of a file and holds it to its header and, where it was written with one, to its seal.
+ * @returns whether it has a seal
+ * @throws {UserError} as {@linkcode readSafetensorsHeader}, or where a bit has changed since
+ */
+export async function verifySafetensors(path: string): Promise<boolean> {
+  using file = await Deno.open(path);
+  await headerOf(file, path);
+  return await checkSafetensorsSeal(file, path);
+}
+
 /** Tensors of a file, all as float32, with the file's metadata. */
 export interface SafetensorsFile {
   readonly metadata: Readonly<Record<string, string>>;
@@ -194,7 +209,8 @@ export interface SafetensorsFile {
 }
 
 /**
- * Reads tensors into memory as float32, whatever their storage type.
+ * Reads tensors into memory as float32, whatever their storage type, of a file that is as its seal
+ * says, where it has one.
  * @param names which ones; all where it is left out
  * @throws {UserError} as {@linkcode readSafetensorsHeader}
  * @throws {UserError} where a name is not in the file
@@ -206,6 +222,7 @@ export async function readSafetensors(
   // one open file: another may take its name meanwhile
   using file = await openFile(path);
   const header = await headerOf(file, path);
+  await checkSafetensorsSeal(file, path);
   const tensors = new Map<string, Tensor>();
   for (const name of names ?? header.tensors.keys()) {
     const entry = header.tensors.get(name);
@@ -263,6 +280,17 @@ export async function writeSafetensors(
   await writeFileAtomic(path, encodeSafetensors(tensors, metadata));
 }
 
+/** As {@linkcode writeSafetensors}, with a seal that tells whoever reads the file whether it is whole. */
+export async function writeSealedSafetensors(
+  path: string,
+  tensors: Iterable<readonly [string, Tensor]>,
+  metadata: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const bytes = encodeSafetensors(tensors, { [SEAL_NAME]: NO_SEAL, ...metadata });
+  bytes.set(new TextEncoder().encode(sha256(bytes)), SEAL_OFFSET);
+  await writeFileAtomic(path, bytes);
+}
+
 /** The bytes of a safetensors file with float32 tensors. */
 export function encodeSafetensors(
   tensors: Iterable<readonly [string, Tensor]>,
@@ -293,15 +321,27 @@ export interface LazyTensor {
   bytes(): Promise<Uint8Array>;
 }
 
-/** Writes a file of any size, atomically, holding one tensor in memory at a time. */
+/**
+ * Writes a file of any size, atomically, holding one tensor in memory at a time.
+ * @param isSealed whether it gets a seal, as {@linkcode writeSealedSafetensors} gives one
+ */
 export async function writeLargeSafetensors(
   path: string,
   tensors: readonly LazyTensor[],
   metadata: Readonly<Record<string, string>> = {},
+  isSealed = false,
 ): Promise<void> {
   await writeFileAtomic(path, async (write) => {
-    await write(encodeHeader(tensors, metadata));
-    for (const tensor of tensors) await write(await tensor.bytes());
+    const hash = createHash("sha256");
+    const add = async (bytes: Uint8Array) => {
+      if (isSealed) hash.update(bytes);
+      await write(bytes);
+    };
+    await add(
+      encodeHeader(tensors, { ...(isSealed ? { [SEAL_NAME]: NO_SEAL } : {}), ...metadata }),
+    );
+    for (const tensor of tensors) await add(await tensor.bytes());
+    if (isSealed) await write(new TextEncoder().encode(hash.digest("hex")), SEAL_OFFSET);
   });
 }
 

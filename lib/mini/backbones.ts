@@ -10,9 +10,16 @@ import { MINI_CLASSES, MINI_SIZE_PX } from "./sets.ts";
 import { centerCrop } from "../image/crop.ts";
 import { exists } from "../io/files.ts";
 import { withLock } from "../io/lock.ts";
+import { sha256OfFile } from "../io/seal.ts";
 import { readSafetensorsHeader, writeSafetensors } from "../io/safetensors.ts";
 import type { Tensor } from "../io/tensor.ts";
 import { randomStream } from "../random.ts";
+import {
+  checksumPath,
+  checkWeights,
+  removeChecksum,
+  writeChecksum,
+} from "../backbones/checksum.ts";
 import { openBackbone, weightsPath } from "../backbones/open.ts";
 import {
   MINI_RESOLUTION_PX,
@@ -44,6 +51,8 @@ export interface MiniBackboneOptions {
   readonly seed: number;
   /** Told that another process makes them and is waited for. */
   readonly onWait?: (() => void) | undefined;
+  /** Told of weights that are damaged and are made again. */
+  readonly onDamage?: ((line: string) => void) | undefined;
 }
 
 /** Rises whenever the same seed gives other weights. */
@@ -61,7 +70,7 @@ const SMALLEST_STD = .05;
 export async function makeMiniBackbones(options: MiniBackboneOptions): Promise<string[]> {
   const { root, seed } = options;
   const paths = ALL.map(({ name }) => weightsPath(join(root, "backbones"), name));
-  const made = await Promise.all(paths.map((path) => isMade(path, seed)));
+  const made = await Promise.all(paths.map((path) => isMade(path, seed, options.onDamage)));
   // a second process waits here, and then finds them made
   if (!made.every(Boolean)) {
     await withLock(join(root, "backbones", LOCK), () => make(options), options.onWait);
@@ -74,12 +83,14 @@ async function make({ root, seed }: MiniBackboneOptions): Promise<void> {
   for (const architecture of ALL) {
     const path = weightsPath(join(root, "backbones"), architecture.name);
     if (await isMade(path, seed)) continue;
+    await removeChecksum(path);
     const random = randomStream(seed, "mini backbone", architecture.name);
     if (MINI_RANDOM_BACKBONES.includes(architecture)) {
       await writeSafetensors(path, randomWeights(architecture, random), {
         version: VERSION,
         seed: `${seed}`,
       });
+      await writeChecksum(path);
       continue;
     }
     images ??= realImages(seed);
@@ -93,18 +104,50 @@ async function make({ root, seed }: MiniBackboneOptions): Promise<void> {
     standardizeTokens(weights, await tokensOf(draft, images));
     await Deno.remove(draft);
     await writeSafetensors(path, weights, { version: VERSION, seed: `${seed}` });
+    await writeChecksum(path);
   }
 }
 
-async function isMade(path: string, seed: number): Promise<boolean> {
+async function isMade(
+  path: string,
+  seed: number,
+  onDamage: MiniBackboneOptions["onDamage"] = () => {},
+): Promise<boolean> {
   if (!await exists(path)) return false;
-  try {
-    const { metadata } = await readSafetensorsHeader(path);
-    return metadata["version"] === VERSION && metadata["seed"] === `${seed}`;
-  } catch (error) {
-    if (error instanceof UserError) return false;
-    throw error;
+  const damaged = await damagedWeights(path);
+  if (damaged !== undefined) {
+    onDamage(`${damaged}; it is made again`);
+    return false;
   }
+  const { metadata } = await readSafetensorsHeader(path);
+  if (metadata["version"] !== VERSION || metadata["seed"] !== `${seed}`) return false;
+  // of before checksums were kept
+  if (!await exists(checksumPath(path))) await writeChecksum(path);
+  return true;
+}
+
+/** Why weights are not as they were made; `undefined` where they are, or are not there. */
+async function damagedWeights(path: string): Promise<string | undefined> {
+  if (!await exists(path)) return undefined;
+  try {
+    await readSafetensorsHeader(path);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return error.message;
+  }
+  return await checkWeights(path, await sha256OfFile(path)) === "changed"
+    ? `Cannot use ${path}: expected the weights that were made, as ${checksumPath(path)} says, ` +
+      "found others"
+    : undefined;
+}
+
+/** A line for each file of weights under a mini world's root that is not as it was made. */
+export async function damagedMiniBackbones(root: string): Promise<string[]> {
+  const lines = [];
+  for (const { name } of ALL) {
+    lines.push(await damagedWeights(weightsPath(join(root, "backbones"), name)));
+  }
+  return lines.filter((line) => line !== undefined);
 }
 
 /** Centre crops of real images, some of each class; uint8 [R, R, 3] each. */

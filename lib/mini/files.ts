@@ -5,8 +5,10 @@
 import { UserError } from "../io/errors.ts";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
-import { readJson, removeIfThere } from "../io/files.ts";
+import { removeIfThere } from "../io/files.ts";
+import { readSealedJson } from "../io/seal.ts";
 import { isHidden } from "../data/folder_tree.ts";
+import type { MiniChecks } from "./checks.ts";
 import { type MiniFiles, miniFiles, miniFolders } from "./layout.ts";
 
 /** Which mini world it is. Equal identities have equal pixels, on every machine. */
@@ -24,6 +26,8 @@ export interface Claim extends MiniIdentity {
   readonly kind: typeof KIND;
   /** Names of the world's files by their folder, relative to its root. */
   readonly files: MiniFiles;
+  /** What those files are; absent while they are being made, and of worlds from before it was kept. */
+  readonly checks?: MiniChecks;
 }
 
 /** Tells a mini world's files from others of the same name. */
@@ -56,9 +60,10 @@ export async function readClaim(
   root: string,
   which: keyof typeof CLAIMS,
 ): Promise<Claim | undefined> {
-  const value = await readJson<unknown>(join(root, CLAIMS[which])).catch((error) => {
+  const found = await readSealedJson<unknown>(join(root, CLAIMS[which])).catch((error) => {
     if (!(error instanceof UserError)) throw error;
   });
+  const value = found?.value;
   return isClaim(value) ? value : unnamedClaim(value);
 }
 
@@ -97,7 +102,7 @@ export async function assertNoOthers(root: string): Promise<void> {
   let isWorld = false;
   for (const which of Object.keys(CLAIMS) as (keyof typeof CLAIMS)[]) {
     if (!names.has(CLAIMS[which])) continue;
-    if (!await readClaim(root, which)) throw notOurs(root, CLAIMS[which]);
+    if (!await readClaim(root, which)) throw await notOurs(root, CLAIMS[which]);
     isWorld = true;
   }
   if (isWorld) return;
@@ -107,14 +112,26 @@ export async function assertNoOthers(root: string): Promise<void> {
     const isOwn = [LOCK, "backbones", ...Object.values(CLAIMS)].includes(written);
     return !isOwn && !isHidden(name);
   });
-  if (others.length > 0) throw notOurs(root, others.sort()[0]!);
+  if (others.length > 0) throw await notOurs(root, others.sort()[0]!);
 }
 
-function notOurs(root: string, name: string): UserError {
+async function notOurs(root: string, name: string): Promise<UserError> {
+  const path = join(root, name);
+  const text = await Deno.readTextFile(path).catch(() => "");
+  // one that was made here, and has been damaged since
+  if (
+    Object.values(CLAIMS).includes(name as "manifest.json") && /"(?:kind|folders)": /.test(text)
+  ) {
+    return new UserError(
+      "damaged",
+      `Cannot use ${path}: expected a mini world's list of files as it was written, found one that was ` +
+        `changed since; delete ${root} if nothing of yours is in it, to have it made again`,
+    );
+  }
   return new UserError(
     "usage",
     `Cannot make mini world in ${root}: expected a folder that is new, empty or a mini world's, ` +
-      `found ${join(root, name)}; choose another folder, or delete this one if nothing in it is ` +
+      `found ${path}; choose another folder, or delete this one if nothing in it is ` +
       "worth keeping",
   );
 }

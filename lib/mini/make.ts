@@ -4,9 +4,11 @@
  */
 import { UserError } from "../io/errors.ts";
 import { join } from "node:path";
-import { removeIfThere, writeFileAtomic, writeJson } from "../io/files.ts";
+import { removeIfThere, writeFileAtomic } from "../io/files.ts";
+import { writeSealedJson } from "../io/seal.ts";
 import { withLock } from "../io/lock.ts";
 import { WorkerPool } from "../io/worker_pool.ts";
+import { checksByPath, checksOf, resizedFiles } from "./checks.ts";
 import {
   assertFree,
   assertNoOthers,
@@ -50,6 +52,8 @@ export interface MiniWorldOptions {
   readonly onProgress?: (done: number, total: number) => void;
   /** Told that another process makes it and is waited for. */
   readonly onWait?: (() => void) | undefined;
+  /** Told, in a line for people, of files that are gone or damaged and are made again. */
+  readonly onDamage?: ((line: string) => void) | undefined;
 }
 
 const VERSION = 6;
@@ -76,8 +80,15 @@ const JOBS_PER_WORKER = 3;
  * has a name that an image needs, or the scale is not in (0, 1]
  */
 export async function makeMiniWorld(
-  { root, seed, scale = 1, workers = navigator.hardwareConcurrency, onProgress, onWait }:
-    MiniWorldOptions,
+  {
+    root,
+    seed,
+    scale = 1,
+    workers = navigator.hardwareConcurrency,
+    onProgress,
+    onWait,
+    onDamage = () => {},
+  }: MiniWorldOptions,
 ): Promise<MiniManifest> {
   if (!(scale > 0 && scale <= 1)) {
     throw new UserError(
@@ -92,7 +103,7 @@ export async function makeMiniWorld(
   // a second process waits here, and then finds the world made
   return await withLock(
     join(root, LOCK),
-    () => make({ root, identity, workers, onProgress }),
+    () => make({ root, identity, workers, onProgress, onDamage }),
     onWait,
   );
 }
@@ -107,18 +118,47 @@ interface Making {
   readonly identity: MiniIdentity;
   readonly workers: number;
   readonly onProgress: MiniWorldOptions["onProgress"] | undefined;
+  readonly onDamage: (line: string) => void;
 }
 
 /** The manifest, where it is this world's and all that it names is there. */
 async function findMade(root: string, identity: MiniIdentity): Promise<MiniManifest | undefined> {
   const claim = await readClaim(root, "made");
   // a manifest of the form before this one is written anew
-  if (!claim || !isSame(claim, identity) || !("folders" in claim)) return undefined;
-  const missing = await missingFiles(root, claim.files);
-  return Object.keys(missing).length === 0 ? claim as MiniManifest : undefined;
+  if (!claim || !isSame(claim, identity) || !("folders" in claim) || !claim.checks) {
+    return undefined;
+  }
+  const absent = await absentFiles(root, claim.files, claim);
+  return Object.keys(absent).length === 0 ? claim as MiniManifest : undefined;
 }
 
-async function make({ root, identity, workers, onProgress }: Making): Promise<MiniManifest> {
+/** Files that are not there, or not of the size that they were made in. */
+async function absentFiles(root: string, files: MiniFiles, made?: Claim): Promise<MiniFiles> {
+  const absent: Record<string, readonly string[]> = { ...await missingFiles(root, files) };
+  if (!made?.checks) return absent;
+  for (const [folder, names] of Object.entries(resizedFiles(root, made.files, made.checks))) {
+    absent[folder] = [...new Set([...absent[folder] ?? [], ...names])];
+  }
+  return absent;
+}
+
+/** Says which files of a finished world are made again. */
+function tellOf(absent: MiniFiles, root: string, onDamage: (line: string) => void): void {
+  const paths = Object.entries(absent)
+    .flatMap(([folder, names]) => names.map((name) => join(root, folder, name)));
+  if (paths.length === 0) return;
+  const others = paths.length === 1 ? "" : ` and ${paths.length - 1} other files`;
+  onDamage(
+    `Cannot use ${
+      paths[0]
+    }${others}: expected the mini world's as it was made, found it gone or of ` +
+      `another size; ${paths.length === 1 ? "it is" : "they are"} made again`,
+  );
+}
+
+async function make(
+  { root, identity, workers, onProgress, onDamage }: Making,
+): Promise<MiniManifest> {
   const { seed, scale } = identity;
   const made = await findMade(root, identity);
   if (made) return made;
@@ -126,7 +166,9 @@ async function make({ root, identity, workers, onProgress }: Making): Promise<Mi
   const files = miniFiles(scale);
   await claim(root, identity, files);
   await removeTemporaries(root, files);
-  const missing = await missingFiles(root, files);
+  const before = await readClaim(root, "made");
+  const missing = await absentFiles(root, files, before);
+  if (before) tellOf(missing, root, onDamage);
   const jobs = folders.flatMap((folder) => jobsOf(root, seed, folder, missing[folder.path] ?? []));
   const total = folders.reduce((sum, { count }) => sum + count, 0);
   let done = total - jobs.reduce((sum, { indexes }) => sum + indexes.length, 0);
@@ -147,10 +189,21 @@ async function make({ root, identity, workers, onProgress }: Making): Promise<Mi
     ...identity,
     folders: Object.fromEntries(folders.map(({ path, count }) => [path, count])),
     files,
+    checks: await checksOf(root, files, stillKnown(missing, before)),
   };
-  await writeJson(join(root, CLAIMS.made), manifest);
+  await writeSealedJson(join(root, CLAIMS.made), manifest);
   await removeIfThere(join(root, CLAIMS.unfinished));
   return manifest;
+}
+
+/** What was known of files that have not been made again: what is wrong with them stays wrong. */
+function stillKnown(remade: MiniFiles, before?: Claim): ReadonlyMap<string, string> {
+  if (!before?.checks) return new Map();
+  const known = checksByPath(before.files, before.checks);
+  for (const [folder, names] of Object.entries(remade)) {
+    for (const name of names) known.delete(`${folder}/${name}`);
+  }
+  return known;
 }
 
 /** Jobs that make a folder's files of these names. */
@@ -198,5 +251,5 @@ async function claim(root: string, identity: MiniIdentity, files: MiniFiles): Pr
   }
   if (found.some(isOwn)) return;
   const claim: Claim = { kind: KIND, ...identity, files };
-  await writeJson(join(root, CLAIMS.unfinished), claim);
+  await writeSealedJson(join(root, CLAIMS.unfinished), claim);
 }

@@ -5,9 +5,15 @@
 import type { Source } from "../data/dataset.ts";
 import type { BackboneSizes, MadeWorld } from "../runs/profile.ts";
 import { MINI_RESOLUTION_PX, MINI_WIDTH } from "./backbone_weights.ts";
-import { makeMiniBackbones, MINI_BACKBONES, MINI_RANDOM_BACKBONES } from "./backbones.ts";
+import {
+  damagedMiniBackbones,
+  makeMiniBackbones,
+  MINI_BACKBONES,
+  MINI_RANDOM_BACKBONES,
+} from "./backbones.ts";
 import { miniFolders, miniLists } from "./layout.ts";
 import { makeMiniWorld, miniSeed } from "./make.ts";
+import { damagedMiniFiles, mendMiniImages } from "./mend.ts";
 
 /** Sizes of the mini backbones by name. */
 export const MINI_BACKBONE_SIZES: Readonly<Record<string, BackboneSizes>> = Object.fromEntries(
@@ -19,15 +25,21 @@ export const MINI_BACKBONE_SIZES: Readonly<Record<string, BackboneSizes>> = Obje
 
 /** Makes the mini world, and says of one what is known before and after. */
 export const MINI_WORLD: MadeWorld = {
-  async make({ root, seed, onProgress, onWait }) {
+  async make({ root, seed, onProgress, onWait, onDamage }) {
     await makeMiniWorld({
       root,
       seed,
       onProgress: (done, total) =>
         onProgress?.({ stage: "mini world", unit: "images", done, total }),
-      onWait,
+      ...{ onWait, onDamage },
     });
-    await makeMiniBackbones({ root, seed, onWait });
+    await makeMiniBackbones({ root, seed, onWait, onDamage });
+  },
+  mend: ({ root, images, onDamage }) => mendMiniImages(root, images, onDamage),
+  async damaged(root) {
+    const { files, damaged } = await damagedMiniFiles(root);
+    const backbones = await damagedMiniBackbones(root);
+    return { files: files + MINI_BACKBONES.length, damaged: [...damaged, ...backbones] };
   },
   seedOf: miniSeed,
   count(source: Source) {

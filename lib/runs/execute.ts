@@ -6,10 +6,9 @@
 import { join } from "node:path";
 import type { FailedHead } from "../detectors/detector.ts";
 import { checkpointPath, statePath } from "../detectors/detector.ts";
-import { UserError } from "../io/errors.ts";
-import { exists, removeIfThere } from "../io/files.ts";
+import { tellingOnce, UserError } from "../io/errors.ts";
+import { assertSpace, removeIfThere, sweepTemporaries } from "../io/files.ts";
 import { withLock } from "../io/lock.ts";
-import type { OnProgress } from "../io/progress.ts";
 import { WorkerPool } from "../io/worker_pool.ts";
 import { type Made, madeOf, VERSIONS } from "../tokens/made.ts";
 import { type FeatureSet, findFeatures } from "../tokens/store.ts";
@@ -23,6 +22,8 @@ import {
   rowCounter,
   sharedTrainings,
 } from "./groups.ts";
+import { removeDamaged, RunFiles } from "./damage.ts";
+import { hasScores } from "./kept_scores.ts";
 import { keysOf, type Plan, type PlannedRun, planRuns, requestsOf } from "./plan.ts";
 import { RecordStore, rowsOf, type RunRecord } from "./record.ts";
 import { removeScores } from "./scores.ts";
@@ -36,9 +37,14 @@ import type { World } from "./world.ts";
 export interface ExecuteHooks extends WorkHooks {
   /** Trainings that were forced already: heads that several sections try are trained once. */
   readonly forced?: Set<string>;
+  /** Whether scores are shown image by image, and so have to be there with their images. */
+  readonly scoresAreShown?: boolean | undefined;
 }
 
-/** Rows of an experiment, and how many of its runs had been done before. */
+/**
+ * Rows of an experiment, and how many of its runs had been done before. A head whose training diverged
+ * has a record that says so, and no rows.
+ */
 export interface Executed {
   readonly rows: readonly RunRow[];
   readonly records: readonly RunRecord[];
@@ -57,26 +63,38 @@ export async function execute(
   setup: Setup,
   hooks: ExecuteHooks = {},
 ): Promise<Executed> {
-  const { onProgress, onWait, forced } = hooks;
+  const { onWait, forced } = hooks, onDamage = tellingOnce(hooks.onDamage);
   const { force, skipCorrupt } = setup;
   const store = new RecordStore(setup.folder);
-  let { runs, requests } = await planRuns(configs, world, setup);
+  let { runs, requests, damaged } = await planRuns(configs, world, setup);
   const records = new Map<string, RunRecord>();
   const waitingRuns = async () => {
+    const files = new RunFiles(store.folder);
     for (const run of runs) {
-      const record = force ? undefined : await findRecord(store, experiment, run, setup);
-      if (record) records.set(run.key, record);
+      if (force || records.has(run.key)) continue;
+      const found = await findRecord(store, experiment, run, setup, onDamage);
+      if (!found || !await files.areThere(found.value)) continue;
+      if (hooks.scoresAreShown && !await hasScores(found.value, setup)) continue;
+      // of before there were seals: it has been held to its run
+      if (!found.isSealed) await store.write(found.value);
+      records.set(run.key, found.value);
     }
     return runs.filter(({ key }) => !records.has(key));
   };
   let waiting = await waitingRuns();
-  if (waiting.length > 0) {
-    await extractInWorld(requestsOf(waiting, requests), world, setup, hooks);
+  if (waiting.length > 0 || damaged.length > 0) {
+    const wanted = damaged.map((key) => requests.get(key)!);
+    await extractInWorld(
+      [...new Set([...requestsOf(waiting, requests), ...wanted])],
+      world,
+      setup,
+      hooks,
+    );
     // it may have taken long enough for somebody to change images
     world.listings.forget();
     if (skipCorrupt) {
       // only now is known which images cannot be decoded, and runs are named by them too
-      ({ runs, requests } = await planRuns(configs, world, setup));
+      ({ runs, requests, damaged } = await planRuns(configs, world, setup));
       waiting = await waitingRuns();
     }
   }
@@ -86,11 +104,13 @@ export async function execute(
     await withLock(join(store.folder, "running.lock"), async () => {
       waiting = await waitingRuns();
       reused = runs.length - waiting.length;
-      await sweep(store.folder, experiment);
+      for (const name of ["heads", "scores", join("records", experiment)]) {
+        // nobody else writes there now
+        await sweepTemporaries(join(store.folder, name), true, 0);
+      }
       if (force) await forget(experiment, waiting, store, forced);
-      for (
-        const record of await runHeads(experiment, waiting, requests, world, setup, onProgress)
-      ) {
+      await removeDamaged(waiting, store.folder, onDamage);
+      for (const record of await runHeads(experiment, waiting, requests, world, setup, hooks)) {
         records.set(record.key, record);
       }
     }, onWait);
@@ -98,21 +118,6 @@ export async function execute(
   }
   const all = runs.map(({ key }) => records.get(key)!);
   return { rows: all.flatMap(rowsOf), records: all, reused };
-}
-
-/** Removes what killed processes have left half-written. */
-async function sweep(folder: string, experiment: string): Promise<void> {
-  for (const name of ["heads", "scores", join("records", experiment)]) {
-    await sweepFolder(join(folder, name));
-  }
-}
-
-async function sweepFolder(path: string): Promise<void> {
-  if (!await exists(path)) return;
-  for await (const { name, isDirectory } of Deno.readDir(path)) {
-    if (isDirectory) await sweepFolder(join(path, name));
-    else if (name.endsWith(".tmp")) await Deno.remove(join(path, name));
-  }
 }
 
 /** Removes records, and with them what they speak of, so that all is made again. */
@@ -148,14 +153,25 @@ function makersIn(folder: string): (run: PlannedRun) => Promise<readonly Made[]>
   };
 }
 
+/** About how much runs put on disk: parameters after each epoch that is kept, and in training. */
+function bytesOf(runs: readonly PlannedRun[], world: World): number {
+  const heads = new Map(runs.map((run) => [run.trainingKey, run]));
+  return [...heads.values()].reduce(
+    (sum, { config: { training, evaluation } }) =>
+      sum + 4 * parameterCountOf(training, world) * evaluation.atEpochs.length,
+    0,
+  );
+}
+
 async function runHeads(
   experiment: string,
   runs: readonly PlannedRun[],
   requests: Plan["requests"],
   world: World,
   { folder, tokens, engine, device, cores }: Setup,
-  onProgress?: OnProgress,
+  { onProgress }: ExecuteHooks,
 ): Promise<RunRecord[]> {
+  await assertSpace(folder, bytesOf(runs, world), "heads");
   const store = new RecordStore(folder);
   // TensorFlow has one context and one pool of threads a process: loaded by two threads at once it
   // may crash, and on a GPU each would take the whole memory
@@ -219,10 +235,6 @@ async function runHeads(
     if (!results) return;
     for (const [index, run] of group.entries()) {
       const result = results[index]!;
-      if ("problem" in result) {
-        problems.push(result.problem);
-        continue;
-      }
       const record = recordOf(experiment, run, result, world, await makers(run));
       await store.write(record);
       records.push(record);
@@ -239,10 +251,13 @@ async function runHeads(
 function recordOf(
   experiment: string,
   { key, trainingKey, config, features, sets, skippedImages }: PlannedRun,
-  { engine, epochs, evaluations, trainingSeconds, evaluationSeconds }: HeadResult,
+  result: HeadResult | FailedHead,
   world: World,
   made: readonly Made[],
 ): RunRecord {
+  const { engine, epochs, evaluations, trainingSeconds, evaluationSeconds } = "problem" in result
+    ? { engine: "", epochs: [], evaluations: [], trainingSeconds: 0, evaluationSeconds: 0 }
+    : result;
   return {
     key,
     trainingKey,
@@ -258,6 +273,7 @@ function recordOf(
     },
     ...(skippedImages ? { skippedImages } : {}),
     parameterCount: parameterCountOf(config.training, world),
+    ...("problem" in result ? { failed: result.problem } : {}),
     epochs,
     evaluations,
     timings: { trainingSeconds, evaluationSeconds },

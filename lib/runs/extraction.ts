@@ -15,6 +15,8 @@ export interface WorkHooks {
   readonly later?: () => Promise<readonly FeatureRequest[]>;
   /** Told that another process works in the same folder and is waited for. */
   readonly onWait?: (() => void) | undefined;
+  /** Told, in a line for people, of a file that is damaged and is made again. */
+  readonly onDamage?: ((line: string) => void) | undefined;
 }
 
 /**
@@ -24,8 +26,8 @@ export interface WorkHooks {
 export async function extractInWorld(
   requests: readonly FeatureRequest[],
   { root, listings }: World,
-  { tokens: folder, batchSize, cores: workers, skipCorrupt }: Setup,
-  { onProgress, later, onWait }: WorkHooks,
+  { profile: { made }, seed, tokens: folder, batchSize, cores: workers, skipCorrupt }: Setup,
+  { onProgress, later, onWait, onDamage }: WorkHooks,
 ): Promise<void> {
   await extractFeatures(requests, {
     root,
@@ -37,5 +39,7 @@ export async function extractInWorld(
     ...(onProgress ? { onProgress } : {}),
     later,
     onWait,
+    onDamage,
+    ...(made ? { mend: (images) => made.mend({ root, seed, images, onDamage }) } : {}),
   });
 }

@@ -91,6 +91,26 @@ async function readableImages(
 }
 
 /**
+ * Whether all scores of a record can be shown: they are on disk and whole, and so are their images'
+ * paths and labels.
+ */
+export async function hasScores(record: RunRecord, setup: Setup): Promise<boolean> {
+  for (const { epoch } of record.evaluations) {
+    for (const testSet of record.config.evaluation.testSets) {
+      try {
+        await keptScores({ record, epoch }, testSet, setup);
+      } catch (error) {
+        const isLacking = error instanceof UserError &&
+          (error.kind === "missing" || error.kind === "damaged");
+        if (!isLacking) throw error;
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
+/**
  * The scores that the rows of records were measured on, in the order of the rows.
  * @throws {UserError} of kind `missing`, where scores or features are not on disk
  */

@@ -7,7 +7,8 @@ import { join, resolve } from "node:path";
 import type { LabelledImage } from "../data/dataset.ts";
 import { decodeImage } from "../image/image.ts";
 import { unlessMissing, UserError } from "../io/errors.ts";
-import { contentKey, exists, readJson, writeFileAtomic } from "../io/files.ts";
+import { contentKey, exists } from "../io/files.ts";
+import { readOrForget, writeSealedJson } from "../io/seal.ts";
 import { type FeatureRequest, nameFeatures } from "../tokens/request.ts";
 import { FeatureRows } from "../tokens/rows.ts";
 import { readUnreadable } from "../tokens/unreadable.ts";
@@ -21,10 +22,10 @@ import type { World } from "./world.ts";
 /** Folder in the profile's results. */
 const FOLDER = "made";
 
-/** A file of the folder: what was made, and a hash of it. */
+/** A file of the folder: what was made and, in files from before there were seals, a hash of it. */
 interface Kept {
   readonly made: unknown;
-  readonly check: string;
+  readonly check?: string;
 }
 
 /** A section that makes something. */
@@ -63,12 +64,13 @@ export async function makeOnce(
   const planned = await makes.plan(collected);
   if (!planned) return;
   const { parameters, make } = planned;
-  if (!setup.force && await readKept(await collected.path(name, parameters)) !== undefined) return;
+  const before = await collected.path(name, parameters);
+  if (!setup.force && await readKept(before, hooks.onDamage) !== undefined) return;
   await extractInWorld(collected.requests, world, setup, hooks);
   const made = await make();
   // only now is known which images cannot be decoded
   const path = await collected.path(name, parameters);
-  await writeFileAtomic(path, JSON.stringify({ made, check: checkOf(made) }) + "\n");
+  await writeSealedJson(path, { made });
   world.listings.forget();
 }
 
@@ -83,12 +85,14 @@ export function notMade(setup: Setup, name: string): UserError {
 }
 
 /** What a file holds, where it is whole. */
-async function readKept(path: string): Promise<unknown> {
-  const kept = await readJson<Kept>(path).catch((error) => {
-    if (error instanceof UserError && error.kind === "damaged") return undefined;
-    throw error;
-  });
-  return kept?.made !== undefined && kept.check === checkOf(kept.made) ? kept.made : undefined;
+async function readKept(path: string, onDamage?: (line: string) => void): Promise<unknown> {
+  const kept = await readOrForget<Kept>(path, onDamage);
+  const { made, check } = kept?.value ?? {};
+  if (made === undefined || kept?.isSealed || check === checkOf(made)) return made;
+  onDamage?.(
+    `Cannot use ${path}: expected what was made, found a file that was changed since; it is made again`,
+  );
+  return undefined;
 }
 
 function checkOf(made: unknown): string {
@@ -209,10 +213,18 @@ class Collected implements Materials, AsyncDisposable {
   async path(section: string, parameters: readonly unknown[]): Promise<string> {
     const { tokens, skipCorrupt, folder } = this.#setup;
     const unreadable = [];
-    for (const key of this.#features) unreadable.push(await readUnreadable(tokens, key));
+    for (const key of skipCorrupt ? this.#features : []) {
+      // what a damaged index says is not believed, and its set is made again before it is read
+      unreadable.push(
+        await readUnreadable(tokens, key).catch((error) => {
+          if (!(error instanceof UserError && error.kind === "damaged")) throw error;
+          return undefined;
+        }),
+      );
+    }
     const name = contentKey([
       ...[parameters, this.#lists, this.#features],
-      skipCorrupt ? unreadable : [],
+      unreadable,
     ]);
     return join(folder, FOLDER, section, `${name}.json`);
   }

@@ -44,6 +44,8 @@ export interface Plan {
   readonly runs: readonly PlannedRun[];
   /** By the key of the features. */
   readonly requests: ReadonlyMap<string, FeatureRequest>;
+  /** Keys of features on disk whose index is damaged: what it says is not believed. */
+  readonly damaged: readonly string[];
 }
 
 /** Features that a configuration reads, before they have a name. */
@@ -144,7 +146,7 @@ export async function planRuns(
     })
   );
 
-  const skipped = await skippedPaths(byKey, folder, world.root);
+  const { skipped, damaged } = await skippedPaths(byKey, folder, world.root);
   const runs = configs.map((config, index): PlannedRun => {
     const { training, evaluation } = config;
     const { train, val, test } = reads[index]!;
@@ -167,24 +169,28 @@ export async function planRuns(
       ...(skippedImages ? { skippedImages } : {}),
     };
   });
-  return { runs, requests: byKey };
+  return { runs, requests: byKey, damaged };
 }
 
-/** Paths of the images that sets on disk lack, by the sets' keys. */
+/** Paths of the images that sets on disk lack, by the sets' keys; and keys of sets that do not say. */
 async function skippedPaths(
   requests: ReadonlyMap<string, FeatureRequest>,
   folder: string,
   root: string,
-): Promise<Map<string, readonly string[]>> {
-  const skipped = new Map<string, readonly string[]>();
+): Promise<{ skipped: Map<string, readonly string[]>; damaged: string[] }> {
+  const skipped = new Map<string, readonly string[]>(), damaged: string[] = [];
   for (const [key, { images }] of requests) {
-    const positions = await readUnreadable(folder, key);
+    const positions = await readUnreadable(folder, key).catch((error) => {
+      if (!(error instanceof UserError && error.kind === "damaged")) throw error;
+      damaged.push(key);
+      return [];
+    });
     // a set that lacks an image which can be decoded by now will be made again
     if (positions.length > 0 && await areUnreadable(images, positions, root)) {
       skipped.set(key, positions.map((position) => images[position]!.path));
     }
   }
-  return skipped;
+  return { skipped, damaged };
 }
 
 /** What a run lacks, and what that adds to the names of its head and of its record. */

@@ -45,6 +45,13 @@ export interface MadeWorld {
   make(options: MakingOptions): Promise<void>;
   /** The seed that the world in a folder was made from; `undefined` where there is none. */
   seedOf(root: string): Promise<number | undefined>;
+  /** Makes images again that are not as they were made, of those that are about to be read. */
+  mend(options: MendingOptions): Promise<void>;
+  /**
+   * Reads every file of the world in a folder.
+   * @returns how many there are, and a line for each that is not as it was made
+   */
+  damaged(root: string): Promise<{ readonly files: number; readonly damaged: readonly string[] }>;
   /** Images that a source holds once the world is made. */
   count(source: Source): number;
 }
@@ -58,6 +65,14 @@ export interface MakingOptions {
   readonly onProgress?: OnProgress;
   /** Told that another process makes it and is waited for. */
   readonly onWait?: (() => void) | undefined;
+  /** Told, in a line for people, of a file that is damaged and is made again. */
+  readonly onDamage?: ((line: string) => void) | undefined;
+}
+
+/** What of a world is looked at closely. */
+export interface MendingOptions extends Pick<MakingOptions, "root" | "seed" | "onDamage"> {
+  /** Paths relative to the root; others than the world's are passed over. */
+  readonly images: readonly string[];
 }
 
 /** A feature space: a backbone, and what figures call it. */

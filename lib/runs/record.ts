@@ -4,8 +4,10 @@
  */
 import { join } from "node:path";
 import * as v from "valibot";
-import { readJson, removeIfThere, writeJson } from "../io/files.ts";
+import { UserError } from "../io/errors.ts";
+import { removeIfThere } from "../io/files.ts";
 import { COUNT } from "../io/json.ts";
+import { readSealedJson, writeSealedJson } from "../io/seal.ts";
 import type { EpochLog } from "../detectors/detector.ts";
 import type { SetScores } from "../metrics.ts";
 import type { Made } from "../tokens/made.ts";
@@ -68,6 +70,8 @@ export interface RunRecord {
   readonly skippedImages?: SkippedImages;
   /** Number of trainable parameters. */
   readonly parameterCount: number;
+  /** Why training came to nothing, where it diverged: then there are no epochs and no evaluations. */
+  readonly failed?: string;
   /** What training said, by epoch. */
   readonly epochs: readonly EpochLog[];
   /** Results after each epoch that was tried. */
@@ -114,21 +118,16 @@ const RECORD = v.looseObject({
     v.looseObject({ train: NAMES, val: NAMES, test: v.record(TEXT, NAMES) }),
   ),
   parameterCount: COUNT,
-  epochs: v.pipe(
-    v.array(v.looseObject({ epoch: COUNT, valLoss: NUMBER, valAcc: NUMBER })),
-    v.minLength(1, "an epoch"),
-  ),
-  evaluations: v.pipe(
-    v.array(v.looseObject({
-      epoch: COUNT,
-      checkpoint: TEXT,
-      scores: TEXT,
-      sets: v.record(TEXT, TEXT),
-      blockImportance: v.optional(v.array(COUNT)),
-      test: v.record(TEXT, SCORES),
-    })),
-    v.minLength(1, "an evaluation"),
-  ),
+  failed: v.optional(TEXT),
+  epochs: v.array(v.looseObject({ epoch: COUNT, valLoss: NUMBER, valAcc: NUMBER })),
+  evaluations: v.array(v.looseObject({
+    epoch: COUNT,
+    checkpoint: TEXT,
+    scores: TEXT,
+    sets: v.record(TEXT, TEXT),
+    blockImportance: v.optional(v.array(COUNT)),
+    test: v.record(TEXT, SCORES),
+  })),
   timings: v.looseObject({ trainingSeconds: v.number(), evaluationSeconds: v.number() }),
   date: TEXT,
 });
@@ -145,18 +144,33 @@ export class RecordStore {
 
   /**
    * The record of a run, where it has ended.
-   * @throws {UserError} where it is damaged, with what to do
+   * @param remedy what to do about a file that is damaged
+   * @throws {UserError} of kind `damaged`, where it is not as it was written, or another run's
    */
-  find(experiment: string, key: string): Promise<RunRecord | undefined> {
-    return readJson<RunRecord>(this.path(experiment, key), {
-      form: RECORD,
-      remedy: "delete it and run again",
-    });
+  async find(experiment: string, key: string, remedy?: string): Promise<RunRecord | undefined> {
+    return (await this.read(experiment, key, remedy))?.value;
+  }
+
+  /** As {@linkcode RecordStore.find}, and whether the record has a seal. */
+  async read(
+    experiment: string,
+    key: string,
+    remedy?: string,
+  ): Promise<{ readonly value: RunRecord; readonly isSealed: boolean } | undefined> {
+    const path = this.path(experiment, key);
+    const found = await readSealedJson<RunRecord>(path, remedy, RECORD);
+    const wrong = found && problemOf(found.value, experiment, key);
+    if (wrong === undefined) return found;
+    throw new UserError(
+      "damaged",
+      `Cannot read ${path}: expected the record of run ${key} of ${experiment}, found ${wrong}; ` +
+        (remedy ?? "delete it to have it made again"),
+    );
   }
 
   /** Writes a record; with it the run counts as done. */
   write(record: RunRecord): Promise<void> {
-    return writeJson(this.path(record.experiment, record.key), record);
+    return writeSealedJson(this.path(record.experiment, record.key), record);
   }
 
   /** Removes a record, where there is one; the run counts as not done. */
@@ -168,6 +182,32 @@ export class RecordStore {
   path(experiment: string, key: string): string {
     return join(this.folder, "records", experiment, `${key}.json`);
   }
+}
+
+/** What of a record is not its run's, in a few words; `undefined` where it is whole and its own. */
+function problemOf(record: RunRecord, experiment: string, key: string): string | undefined {
+  const { evaluations, config, epochs } = record ?? {};
+  if (record?.key !== key || record.experiment !== experiment) {
+    return `that of ${record?.key} of ${record?.experiment}`;
+  }
+  if (!Array.isArray(evaluations) || !Array.isArray(epochs)) return "no evaluations";
+  if (record.failed !== undefined) {
+    return evaluations.length === 0 ? undefined : "a failure with numbers";
+  }
+  const wanted = config?.evaluation?.testSets ?? [];
+  if (`${evaluations.map(({ epoch }) => epoch)}` !== `${config?.evaluation?.atEpochs}`) {
+    return `evaluations after epochs ${evaluations.map(({ epoch }) => epoch).join(", ") || "none"}`;
+  }
+  for (const { test, sets } of evaluations as readonly Evaluation[]) {
+    const lacking = wanted.find((name) => !test?.[name] || sets?.[name] === undefined);
+    if (lacking !== undefined) return `none of ${lacking}`;
+    for (const [name, { acc, ap }] of Object.entries(test)) {
+      for (const value of [acc, ap]) {
+        if (!(typeof value === "number" && value >= 0 && value <= 1)) return `${value} for ${name}`;
+      }
+    }
+  }
+  return undefined;
 }
 
 /** What training said of the weights that are kept after an epoch. */

@@ -8,7 +8,7 @@ import type { Compute, DetectorKind, Scorer } from "../detectors/detector.ts";
 import { checkpointPath } from "../detectors/detector.ts";
 import { UserError } from "../io/errors.ts";
 import { contentKey, exists, removeIfThere } from "../io/files.ts";
-import { readSafetensors, writeSafetensors } from "../io/safetensors.ts";
+import { readSafetensors, writeSealedSafetensors } from "../io/safetensors.ts";
 import { evaluateScores, type SetScores, sigmoid } from "../metrics.ts";
 import { FeatureRows } from "../tokens/rows.ts";
 import type { Evaluation } from "./record.ts";
@@ -76,7 +76,7 @@ export async function readScores(
 async function writeScores(folder: string, { head, scored }: Trial): Promise<void> {
   if (scored.size === 0) return;
   const name = contentKey([[...scored.keys()].sort()]) + SUFFIX;
-  await writeSafetensors(
+  await writeSealedSafetensors(
     join(folder, scoresFolder(head.key, head.epoch), name),
     [...scored].map(([key, data]) => [key, { data, shape: [data.length] }] as const),
     { head: head.key, epoch: `${head.epoch}` },

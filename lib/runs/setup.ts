@@ -49,6 +49,8 @@ export interface SetupOptions {
   readonly precision?: Precision;
   /** What the released code does, or what the paper's text says; default `released`. */
   readonly protocol?: Protocol;
+  /** RINE's optimiser's, in the first epoch; default that of the profile. */
+  readonly learningRate?: number;
   /** By what the best heads are chosen; default `test`, as in the paper. */
   readonly select?: Selection;
   /** How figures look; default `default`. */
@@ -63,19 +65,9 @@ export interface SetupOptions {
 
 /** Every option that {@linkcode SetupOptions} has. */
 const OPTIONS = [
-  ...[
-    "profile",
-    "data",
-    "results",
-    "tokens",
-    "seed",
-    "seeds",
-    "draws",
-    "engine",
-    "device",
-    "precision",
-  ],
-  ...["protocol", "select", "theme", "datasets", "skipCorrupt", "force"],
+  ...["profile", "data", "results", "tokens", "seed", "seeds", "draws", "engine", "device"],
+  ...["precision", "protocol", "learningRate", "select", "theme", "datasets", "skipCorrupt"],
+  "force",
 ];
 
 /** All that was chosen, and what follows from it. */
@@ -104,6 +96,8 @@ export interface Setup {
   readonly device: Device;
   readonly precision: Precision;
   readonly protocol: Protocol;
+  /** RINE's optimiser's, where it is not the profile's. */
+  readonly learningRate?: number;
   readonly theme: ThemeName;
   readonly skipCorrupt: boolean;
   readonly force: boolean;
@@ -132,10 +126,18 @@ export async function makeSetup(
     );
   }
   const { select, datasets, device = "cpu", precision = "full", protocol = "released" } = options;
+  const { learningRate = known.training.learningRate } = options;
+  if (!(Number.isFinite(learningRate) && learningRate > 0)) {
+    throw new UserError(
+      "usage",
+      `Cannot set up: expected a learning rate above 0, found ${learningRate}`,
+    );
+  }
   const profile: Profile = {
     ...(datasets === undefined ? known : await withOwnSets(known, datasets)),
     ...(select === undefined ? {} : { selection: select }),
     ...(options.draws === undefined ? {} : { draws: options.draws }),
+    training: { ...known.training, learningRate },
   };
   const root = join(data, profile.folder);
   const seed = options.seed ?? await profile.made?.seedOf(root) ?? 0;
@@ -154,6 +156,7 @@ export async function makeSetup(
     device,
     precision,
     protocol,
+    ...(learningRate === known.training.learningRate ? {} : { learningRate }),
     theme: options.theme ?? "default",
     skipCorrupt: options.skipCorrupt ?? false,
     force: options.force ?? false,
@@ -179,6 +182,7 @@ function conditions(setup: Setup): Condition[] {
     ["device", device, "cpu"],
     ["precision", precision, "full"],
     ["protocol", protocol, "released"],
+    ["learning-rate", `${setup.learningRate ?? ""}`.replace("e+", "e"), ""],
     ["select", selection, "test"],
     ["datasets", datasets === undefined ? "" : fromProject(datasets), ""],
     ["skip-corrupt", skipCorrupt ? "yes" : "", ""],

@@ -6,7 +6,8 @@
 import { join } from "node:path";
 import { checkpointPath } from "../detectors/detector.ts";
 import { unlessMissing, UserError } from "../io/errors.ts";
-import { exists } from "../io/files.ts";
+import { contentKey, exists } from "../io/files.ts";
+import type { Sealed } from "../io/seal.ts";
 import { featurePaths } from "../tokens/store.ts";
 import type { RunConfig, RunRow } from "./config.ts";
 import { averagedRows } from "./own_sets.ts";
@@ -16,15 +17,31 @@ import type { Section } from "./section.ts";
 import { reproduceCommand, type Setup } from "./setup.ts";
 import { openMadeWorld, type World } from "./world.ts";
 
-/** The record of a run where nothing is left to do of it. */
+/** A run's record where nothing is left to do of it, and whether it is sealed. */
 export async function findRecord(
   store: RecordStore,
   section: string,
-  { key, skippedImages }: PlannedRun,
+  { key, trainingKey, config, skippedImages }: PlannedRun,
   { skipCorrupt }: Pick<Setup, "skipCorrupt">,
-): Promise<RunRecord | undefined> {
+  onDamage: (line: string) => void = () => {},
+): Promise<Sealed<RunRecord> | undefined> {
   // what was made without some images is done only for those who may leave them out
-  return skippedImages && !skipCorrupt ? undefined : await store.find(section, key);
+  if (skippedImages && !skipCorrupt) return undefined;
+  try {
+    const found = await store.read(section, key, "the run is done again");
+    if (!found) return undefined;
+    const isOwn = found.value.trainingKey === trainingKey &&
+      contentKey([found.value.config]) === contentKey([config]);
+    if (isOwn) return found;
+    onDamage(
+      `Cannot use ${store.path(section, key)}: expected the record of its run, found another ` +
+        "configuration's; the run is done again",
+    );
+  } catch (error) {
+    if (!(error instanceof UserError && error.kind === "damaged")) throw error;
+    onDamage(error.message);
+  }
+  return undefined;
 }
 
 /** Status of one run on disk. */
@@ -215,7 +232,7 @@ export class Status {
     const store = new RecordStore(folder);
     return await Promise.all(plan.runs.map(async (run): Promise<RunStatus> => {
       if (force) return { ...run, isTrained: false };
-      const record = await findRecord(store, name, run, this.#setup);
+      const record = (await findRecord(store, name, run, this.#setup))?.value;
       const checkpoints = run.config.evaluation.atEpochs
         .map((epoch) => exists(join(folder, checkpointPath(run.trainingKey, epoch))));
       const isTrained = (await Promise.all(checkpoints)).every(Boolean);

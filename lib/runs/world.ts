@@ -56,6 +56,8 @@ export interface MakingHooks {
   readonly onProgress?: OnProgress;
   /** Told that another process makes it and is waited for. */
   readonly onWait?: () => void;
+  /** Told, in a line for people, of a file that is damaged and is made again. */
+  readonly onDamage?: ((line: string) => void) | undefined;
 }
 
 /**

@@ -62,16 +62,20 @@ export function progressMedia(stages: readonly Progress[]): MediaBundle {
 
 /** Does long work and shows its progress, in the cell or on the terminal. */
 export async function showingProgress<T>(
-  work: (onProgress: OnProgress, onWait: () => void) => Promise<T>,
+  work: (
+    onProgress: OnProgress,
+    onWait: () => void,
+    say: (line: string) => void,
+  ) => Promise<T>,
 ): Promise<T> {
   const waits = "Another process works in the same folder; waiting for it";
   if (isNotebook()) {
     await using progress = new CellProgress();
-    return await work(
-      progress.onProgress,
-      () => void display({ "text/markdown": waits, "text/plain": waits }),
-    );
+    const say = (line: string) =>
+      void display({ "text/markdown": escapeHtml(line), "text/plain": line });
+    return await work(progress.onProgress, () => say(waits), say);
   }
   using terminal = new ProgressDisplay();
-  return await work(terminal.onProgress, () => terminal.say(waits));
+  const say = (line: string) => terminal.say(line);
+  return await work(terminal.onProgress, () => say(waits), say);
 }

@@ -111,7 +111,7 @@ export class Session<Name extends string = string> implements AsyncDisposable {
       const { scored } = shown;
       const own = scored ? { ...shown, scored: scored.filter(({ row }) => where(row)) } : shown;
       return showingReport(
-        underConditions(reportOf(section, own), setup, section.paper),
+        underConditions(reportOf(section, own), setup, section.paper, records),
         setup.theme,
       );
     });
@@ -138,8 +138,8 @@ export class Session<Name extends string = string> implements AsyncDisposable {
    * be any that have been imported into the folder of the profile's.
    * @param values what is left out is as in the grid's best head
    * @returns their rows
-   * @throws {UserError} where a value is out of range, a name is not the profile's, or a backbone has
-   * not been imported
+   * @throws {UserError} where a value is out of range, a name is not the profile's, a backbone has
+   * not been imported, or every training diverged; of several, those that did are told and left out
    */
   sweep(values: Sweep = {}): Promise<readonly RunRow[]> {
     return inOneLine(async () => {
@@ -150,9 +150,16 @@ export class Session<Name extends string = string> implements AsyncDisposable {
       const grid = await status.section("grid");
       const runs = sweepRuns(this.profile, values, setup.seeds, grid.isDone ? grid.own : []);
       const world = await opened.withBackbones(runs.map(({ training }) => training.backbone));
-      const { records } = await showingProgress((onProgress, onWait) =>
-        execute(SWEEP, runs, world, setup, { onProgress, onWait })
-      );
+      const { records } = await showingProgress(async (onProgress, onWait, say) => {
+        const hooks = { onProgress, onWait, onDamage: say };
+        const executed = await execute(SWEEP, runs, world, setup, hooks);
+        for (const { failed } of executed.records) if (failed !== undefined) say(failed);
+        return executed;
+      });
+      const [{ failed } = {}] = records;
+      if (failed !== undefined && records.every((record) => record.failed !== undefined)) {
+        throw new UserError("damaged", failed);
+      }
       return this.#rowsOf(records);
     });
   }

@@ -29,7 +29,7 @@ export async function sweptRecords(opened: OpenedWorld): Promise<RunRecord[]> {
   // a name says all that a record hangs on: other conditions give another
   const { runs } = await planRuns(possible.map(({ config }) => config), world, setup);
   const found = await Promise.all(runs.map((run) => findRecord(store, SWEEP, run, setup)));
-  return [...new Map(found.flatMap((record) => record ? [[record.key, record]] : [])).values()];
+  return [...new Map(found.flatMap((one) => one ? [[one.value.key, one.value]] : [])).values()];
 }
 
 async function recordsIn(store: RecordStore): Promise<RunRecord[]> {
@@ -37,9 +37,12 @@ async function recordsIn(store: RecordStore): Promise<RunRecord[]> {
   if (!await exists(folder)) return [];
   const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
   const keys = names.filter((name) => name.endsWith(".json")).map((name) => name.slice(0, -5));
-  const records = [];
-  for (const key of keys) records.push(await store.find(SWEEP, key));
-  return records.filter((record) => record !== undefined);
+  const records: RunRecord[] = [];
+  for (const key of keys) {
+    const found = await store.find(SWEEP, key, "delete it and run the sweep again");
+    if (found) records.push(found);
+  }
+  return records;
 }
 
 async function isThere(opened: OpenedWorld, name: string): Promise<boolean> {

@@ -4,14 +4,23 @@
  */
 import { join } from "node:path";
 import { Listings } from "../data/listing.ts";
-import { naming, removeIfThere } from "../io/files.ts";
+import { tellingOnce, UserError } from "../io/errors.ts";
+import { assertSpace, exists, naming, removeIfThere } from "../io/files.ts";
 import type { OnProgress } from "../io/progress.ts";
 import { WorkerPool } from "../io/worker_pool.ts";
 import { claim } from "../io/lock.ts";
 import { extractGroup, type GroupContext } from "./group.ts";
 import { describe, type FeatureRequest, type Wanted } from "./request.ts";
-import { type FeatureSet, findFeatures, halfWritten } from "./store.ts";
+import {
+  featurePaths,
+  type FeatureSet,
+  findFeatures,
+  halfWritten,
+  removeFeatures,
+  unfinishedBytes,
+} from "./store.ts";
 import { areUnreadable, readUnreadable, unreadableError } from "./unreadable.ts";
+import { verifyOnce } from "./verify.ts";
 import type { FeatureJob, FeatureResult } from "./worker.ts";
 
 /** Where images come from, where features go, and how hard to work. */
@@ -39,6 +48,10 @@ export interface ExtractOptions {
   readonly onProgress?: OnProgress;
   /** Told, once, that all that is left is made by other processes and waited for. */
   readonly onWait?: (() => void) | undefined;
+  /** Told, in a line for people, of a file that is damaged; its set is made again. */
+  readonly onDamage?: ((line: string) => void) | undefined;
+  /** Called before images are read, with their paths: whoever made them may mend them. */
+  readonly mend?: (images: readonly string[]) => Promise<void>;
 }
 
 /**
@@ -47,11 +60,12 @@ export interface ExtractOptions {
  * and epoch. An image that is replaced by another of the same size is not noticed: delete the set's
  * `.npy` file to have it made again. Killed at any moment, the next call goes on from what was put on
  * disk some seconds before, and ends with the same bytes. Several processes may work in one folder:
- * each takes the sets of one list of crops at a time.
+ * each takes the sets of one list of crops at a time. The content of a set that is found is held to its
+ * checksums, once in a process; one that is damaged is made again.
  *
  * @returns for each request, one set for each of its backbones, in their order
- * @throws {UserError} where an image cannot be decoded and may not be left out, a set's file is
- * damaged, or the disk refuses
+ * @throws {UserError} where an image cannot be decoded and may not be left out, or the disk refuses or
+ * has too little room
  * @throws {UserError} where a backbone's resolution is not the size of the crops, an image is too
  * small for ten crops, or none of a request's images can be decoded
  */
@@ -60,6 +74,7 @@ export async function extractFeatures(
   options: ExtractOptions,
 ): Promise<FeatureSet[][]> {
   const { root, listings = new Listings(root) } = options;
+  options = { ...options, onDamage: tellingOnce(options.onDamage) };
   const wanted: Wanted[][] = [];
   for (const request of requests) wanted.push(await describe(request, listings));
   const missing = await missingOf(wanted.flat(), options, listings);
@@ -93,6 +108,10 @@ async function missingOf(
     if (seen.has(set.key)) continue;
     seen.add(set.key);
     const { images, view } = set;
+    if (!await isWhole(folder, set, options.onDamage)) {
+      groups.set(view, [...groups.get(view) ?? [], set]);
+      continue;
+    }
     const unreadable = await readUnreadable(folder, set.key);
     const isStale = !await areUnreadable(images, unreadable, root);
     if (!isStale && await findFeatures(folder, set.key)) {
@@ -120,6 +139,39 @@ async function makeAlong(
   const along: Wanted[] = [];
   for (const request of later) along.push(...await describe(request, listings));
   return along.filter((set) => passes.has(passOf(set)));
+}
+
+/**
+ * Whether what there is of a set is as it was written and as it is wanted: not where it is damaged,
+ * which is told once.
+ */
+async function isWhole(
+  folder: string,
+  { key, shape, images, source }: Wanted,
+  onDamage: ExtractOptions["onDamage"],
+): Promise<boolean> {
+  try {
+    const set = await findFeatures(folder, key);
+    if (!set) return true;
+    const { index } = set;
+    const isWanted = `${index.shape}` === `${shape}` && index.images === images.length &&
+      index.firstImage === images[0]!.path && index.source.images === source.images;
+    const [problem] = isWanted ? await verifyOnce(set) : [
+      `Cannot use ${set.paths.index}: expected features ${shape.join(" × ")} of ` +
+      `${images.length} images, found ${index.shape.join(" × ")} of ${index.images}`,
+    ];
+    if (problem === undefined) return true;
+    onDamage?.(saysAgain(problem));
+  } catch (error) {
+    if (!(error instanceof UserError && error.kind === "damaged")) throw error;
+    onDamage?.(saysAgain(error.message));
+  }
+  return false;
+}
+
+/** What is damaged, with what is done about it instead of what a person would have to do. */
+function saysAgain(problem: string): string {
+  return `${problem.replace(/; delete it .*$/, "")}; its set is made again`;
 }
 
 async function expectFeatures(folder: string, key: string): Promise<FeatureSet> {
@@ -153,6 +205,10 @@ async function extractMissing(
   const onRows = (rows: number) =>
     options.onProgress?.({ stage: "tokens", unit: "crops", done: done += rows, total });
 
+  const bytesOf = ({ shape: [rows, blocks, width] }: Wanted) => 2 * rows * blocks * width;
+  const bytesToWrite = groups.flat().reduce((sum, set) => sum + bytesOf(set), 0);
+  await assertSpace(folder, bytesToWrite - await unfinishedBytes(folder), "features");
+
   const module = new URL("./worker.ts", import.meta.url);
   await using pool = new WorkerPool<FeatureJob, FeatureResult>(module, workers);
   const context: GroupContext = {
@@ -168,9 +224,12 @@ async function extractMissing(
     const [missing = []] = await missingOf(group, options, listings);
     onRows(rowsOf(group) - rowsOf(missing));
     if (missing.length > 0) {
-      for (const path of missing.flatMap(({ key }) => leftOver.get(key) ?? [])) {
-        await removeIfThere(path);
+      for (const { key } of missing) {
+        for (const path of leftOver.get(key) ?? []) await removeIfThere(path);
+        // damaged, stale, or without one of its files
+        if (await exists(featurePaths(folder, key).features)) await removeFeatures(folder, key);
       }
+      await options.mend?.(missing[0]!.images.map(({ path }) => path));
       await extractGroup(missing, context, onPlanned);
     }
     await claimed.done();

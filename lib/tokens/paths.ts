@@ -9,6 +9,7 @@
  * @module
  */
 import { UserError } from "../io/errors.ts";
+import { sha256 } from "../io/seal.ts";
 
 // deno-lint-ignore no-control-regex -- they are what is looked for
 const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g;
@@ -39,12 +40,12 @@ export function* encodePaths(
 
 /**
  * Reads the paths of a set's images, in the order of their rows.
- * @throws {UserError} where there are more or fewer than its images, or a line is not as written
+ * @throws {UserError} where there are more or fewer than its images, or they are not as written
  */
 export async function readPaths(
-  { paths: { paths: path }, index: { images } }: {
+  { paths: { paths: path }, index: { images, sha256: { paths: expected } } }: {
     readonly paths: { readonly paths: string };
-    readonly index: { readonly images: number };
+    readonly index: { readonly images: number; readonly sha256: { readonly paths: string } };
   },
 ): Promise<string[]> {
   const bad = (found: string) =>
@@ -53,9 +54,11 @@ export async function readPaths(
       `Cannot read ${path}: expected ${images} lines of image paths, found ${found}; ` +
         "delete it to have the set made again",
     );
-  const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(await Deno.readFile(path));
+  const bytes = await Deno.readFile(path);
+  const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
   const lines = text.split("\n");
   if (lines.pop() !== "" || lines.length !== images) throw bad(`${lines.length}`);
+  if (sha256(bytes) !== expected) throw bad("others than were written");
   return lines.map((line, i) => {
     if (!line.startsWith('"')) return line;
     try {

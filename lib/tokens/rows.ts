@@ -4,6 +4,7 @@
  */
 import { UserError } from "../io/errors.ts";
 import { readNpyHeader } from "../io/npy.ts";
+import { sha256 } from "../io/seal.ts";
 import { FeatureReader } from "./reader.ts";
 import type { FeatureSource } from "./set_index.ts";
 import { type FeatureSet, findFeatures, REMEDY } from "./store.ts";
@@ -150,15 +151,24 @@ function featuresOf({ index: { source } }: FeatureSet): FeaturesOf {
 
 /**
  * Reads whether a set's images are real (0) or generated (1).
- * @throws {UserError} where its file says anything else
+ * @throws {UserError} where its file says anything else, or not what was written
  */
 export async function readLabels(
-  { paths: { labels: path }, index: { images } }: Pick<FeatureSet, "paths" | "index">,
+  { paths: { labels: path }, index: { images, sha256: { labels: expected } } }: Pick<
+    FeatureSet,
+    "paths" | "index"
+  >,
 ): Promise<Uint8Array> {
   const { dataOffset } = await readNpyHeader(path, "|u1", REMEDY);
-  const labels = (await Deno.readFile(path)).subarray(dataOffset);
+  const bytes = await Deno.readFile(path), labels = bytes.subarray(dataOffset);
   const other = labels.findIndex((label) => label > 1);
-  if (labels.length === images && other === -1) return labels;
+  if (labels.length === images && other === -1) {
+    if (sha256(bytes) === expected) return labels;
+    throw new UserError(
+      "damaged",
+      `Cannot read ${path}: expected the labels that were written, found others; ${REMEDY}`,
+    );
+  }
   throw new UserError(
     "damaged",
     `Cannot read ${path}: expected ${images} labels of 0 and 1, found ${

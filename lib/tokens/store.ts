@@ -104,6 +104,16 @@ export async function removeFeatures(folder: string, key: string): Promise<void>
   for (const path of [features, partial, ...Object.values(others)]) await removeIfThere(path);
 }
 
+/** Bytes of features that lie unfinished in a folder. */
+export async function unfinishedBytes(folder: string): Promise<number> {
+  let bytes = 0;
+  for await (const { name } of Deno.readDir(folder)) {
+    if (!name.endsWith(".npy.partial")) continue;
+    bytes += await Deno.stat(join(folder, name)).then(({ size }) => size, () => 0);
+  }
+  return bytes;
+}
+
 /** Paths of what killed processes have left half-written in a folder, by the keys of their sets. */
 export async function halfWritten(folder: string): Promise<ReadonlyMap<string, readonly string[]>> {
   const found = new Map<string, string[]>();

@@ -12,6 +12,7 @@ import { encodePaths } from "./paths.ts";
 import { keptRows, readProgress, writeProgress } from "./progress.ts";
 import { type FeatureSource, writeIndex } from "./set_index.ts";
 import { type FeaturePaths, featurePaths } from "./store.ts";
+import { trustFeatures } from "./verify.ts";
 
 /** A set that is to be written. */
 export interface NewSet {
@@ -203,6 +204,7 @@ export class FeatureWriter {
       sha256,
     });
     await naming(paths.features, () => Deno.rename(paths.partial, paths.features));
+    await trustFeatures(paths, sha256.features);
     await removeIfThere(paths.progress);
     this.#close();
   }

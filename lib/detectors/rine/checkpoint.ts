@@ -3,7 +3,7 @@
  * @module
  */
 import { UserError } from "../../io/errors.ts";
-import { readSafetensors, writeSafetensors } from "../../io/safetensors.ts";
+import { readSafetensors, writeSealedSafetensors } from "../../io/safetensors.ts";
 import type { Tensor } from "../../io/tensor.ts";
 import {
   type Ablation,
@@ -13,7 +13,7 @@ import {
   type Parameters,
 } from "./architecture.ts";
 import type { TrainingState } from "./engine.ts";
-import { FIRST_MOMENT, readCheckpointFile, SECOND_MOMENT } from "../checkpoint_file.ts";
+import { FIRST_MOMENT, isMoment, readCheckpointFile, SECOND_MOMENT } from "../checkpoint_file.ts";
 
 /** A head as it lies on disk. */
 export interface Checkpoint {
@@ -42,7 +42,7 @@ export function saveCheckpoint(
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   assertParameters(architecture, parameters, `Cannot save ${path}`);
-  return writeSafetensors(path, parameters, { ...metadata, ablation: architecture.ablation });
+  return writeSealedSafetensors(path, parameters, { ...metadata, ablation: architecture.ablation });
 }
 
 /**
@@ -90,7 +90,7 @@ export function saveTrainingState(
 ): Promise<void> {
   const prefixed = (prefix: string, values: Parameters) =>
     [...values].map(([name, value]): [string, Tensor] => [prefix + name, value]);
-  return writeSafetensors(path, [
+  return writeSealedSafetensors(path, [
     ...parameters,
     ...prefixed(FIRST_MOMENT, firstMoment),
     ...prefixed(SECOND_MOMENT, secondMoment),
@@ -107,7 +107,7 @@ export async function loadTrainingState(
   expected?: HeadArchitecture,
 ): Promise<TrainingCheckpoint> {
   const { tensors, metadata } = await readSafetensors(path);
-  const own = (await readCheckpointFile(path)).tensors;
+  const own = new Map([...tensors].filter(([name]) => !isMoment(name)));
   const checkpoint = checkpointOf(path, own, metadata, expected);
   const steps = Number(metadata["steps"] ?? NaN);
   if (!Number.isSafeInteger(steps) || steps < 0) {

@@ -236,6 +236,7 @@ async function endEpoch(
       const training = JSON.stringify({ epochs, trainingSeconds } satisfies TrainedHead);
       const path = join(folder, checkpointPath(head.key, epoch));
       await saveCheckpoint(path, architecture, parameters, {
+        key: head.key,
         training,
         config: JSON.stringify(head.config),
         features: JSON.stringify(val.source),
@@ -267,6 +268,7 @@ async function validate(
 
 async function saveLane({ head, architecture, trainer, journal }: Lane, folder: string) {
   await saveTrainingState(join(folder, statePath(head.key)), architecture, trainer.state(), {
+    key: head.key,
     journal: JSON.stringify(journal),
   });
 }

@@ -9,6 +9,7 @@ import {
   readSafetensorsHeader,
   type SafetensorsEntry,
   toFloat32,
+  verifySafetensors,
   writeLargeSafetensors,
 } from "../../io/safetensors.ts";
 import { Shared } from "../../io/shared.ts";
@@ -53,6 +54,7 @@ export async function writeBank(
       },
     })),
     metadata,
+    true,
   );
 }
 
@@ -156,6 +158,7 @@ export class Bank {
   /** Reads a bank and opens what searches it. */
   static async open(path: string, { device, threads }: Compute): Promise<Bank> {
     const { width, real, fake } = await readBankHeader(path);
+    await verifySafetensors(path);
     const slabs = [await readSlabs(path, real), await readSlabs(path, fake)] as const;
     const searcher = await Searcher.open(width, {
       ...(device === undefined ? {} : { device }),

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { UserError } from "../../io/errors.ts";
 import { contentKey, exists, removeIfThere } from "../../io/files.ts";
 import { withLock } from "../../io/lock.ts";
-import { writeSafetensors } from "../../io/safetensors.ts";
+import { writeSealedSafetensors } from "../../io/safetensors.ts";
 import { tensor } from "../../io/tensor.ts";
 import { randomStream } from "../../random.ts";
 import { FeatureRows } from "../../tokens/rows.ts";
@@ -115,7 +115,7 @@ async function keepHeads(
     };
     const trained: TrainedHead = { epochs: [log], trainingSeconds: seconds[h]! };
     const { reading, k, block } = readEitherHead(config.head);
-    await writeSafetensors(
+    await writeSealedSafetensors(
       join(folder, checkpointPath(key, 1)),
       [
         [NEIGHBOURS_K, tensor(Float32Array.of(k), [1])],
@@ -126,6 +126,7 @@ async function keepHeads(
       {
         reading,
         bank,
+        key,
         training: JSON.stringify(trained),
         config: JSON.stringify(config),
         features: JSON.stringify(val.source),

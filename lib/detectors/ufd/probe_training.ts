@@ -5,7 +5,7 @@
  */
 import { join } from "node:path";
 import { exists, removeIfThere } from "../../io/files.ts";
-import { readSafetensors, writeSafetensors } from "../../io/safetensors.ts";
+import { readSafetensors, writeSealedSafetensors } from "../../io/safetensors.ts";
 import { type Tensor, tensor } from "../../io/tensor.ts";
 import { type Random, randomStream } from "../../random.ts";
 import { FeatureRows } from "../../tokens/rows.ts";
@@ -212,7 +212,8 @@ async function endEpoch(
   );
   for (const wanted of due) {
     const weights = recipe.keep === "best" ? lane.best : parameters;
-    await writeSafetensors(join(folder, checkpointPath(key, wanted)), layerOf(weights), {
+    await writeSealedSafetensors(join(folder, checkpointPath(key, wanted)), layerOf(weights), {
+      key,
       training: JSON.stringify({ epochs, trainingSeconds } satisfies TrainedHead),
       config: JSON.stringify(config),
       features: JSON.stringify(val.source),
@@ -245,10 +246,10 @@ const STATE = ["parameters", "firstMoment", "secondMoment", "best"] as const;
 
 async function saveLane({ head, trainer, journal, best }: Lane, folder: string): Promise<void> {
   const held = { ...trainer.state, best };
-  await writeSafetensors(
+  await writeSealedSafetensors(
     join(folder, statePath(head.key)),
     STATE.map((name) => [name, tensor(held[name], [held[name].length])]),
-    { journal: JSON.stringify(journal), steps: `${held.steps}` },
+    { key: head.key, journal: JSON.stringify(journal), steps: `${held.steps}` },
   );
 }
 

@@ -6,6 +6,7 @@ import { listImages } from "../../data/dataset.ts";
 import { unlessMissing } from "../../io/errors.ts";
 import type { RunRow } from "../../runs/config.ts";
 import type { Profile } from "../../runs/profile.ts";
+import type { RunRecord } from "../../runs/record.ts";
 import type { PaperName, SectionReport } from "../../runs/section.ts";
 import { reproduceCommand, type Setup } from "../../runs/setup.ts";
 
@@ -25,6 +26,7 @@ export function provenance(setup: Setup, engines: readonly string[]): string {
     `${protocol} protocol`,
     `backbones on ${device} in ${precision} precision`,
     `heads trained by ${engines.join(", ") || engine}`,
+    ...(setup.learningRate === undefined ? [] : [`learning rate ${setup.learningRate}`]),
     `${seeds.length === 1 ? "seed" : "seeds"} ${seeds.join(", ")}`,
     ...(draws === 1 && `${seeds}` !== `${seed}` ? [`images drawn once, with seed ${seed}`] : []),
     ...(skipCorrupt ? ["images that cannot be decoded left out"] : []),
@@ -89,16 +91,19 @@ export function drawsRemark(rows: readonly RunRow[]): string {
 /**
  * A section's tables and figures, whose captions say which conditions are not the usual ones.
  * @param paper that the section is of: protocol and engine are RINE's alone
+ * @param records the section's own; they say how many heads it lacks, whose training diverged
  */
 export function underConditions(
   { tables, figures }: SectionReport,
-  { profile, seeds, engine, precision, protocol }: Pick<
+  { profile, seeds, engine, precision, protocol, learningRate }: Pick<
     Setup,
-    "profile" | "seeds" | "engine" | "precision" | "protocol"
+    "profile" | "seeds" | "engine" | "precision" | "protocol" | "learningRate"
   >,
   paper: PaperName = "rine",
+  records: readonly Pick<RunRecord, "failed">[] = [],
 ): SectionReport {
   const isRine = paper === "rine";
+  const failed = records.filter((record) => record.failed !== undefined).length;
   const says = [
     ...(isRine && protocol !== "released" ? ["images treated as the paper's text says"] : []),
     ...(profile.draws === 1 && seeds.length > 1
@@ -106,6 +111,10 @@ export function underConditions(
       : []),
     ...(precision === "full" ? [] : [`backbones in ${precision}`]),
     ...(isRine && engine !== "onnx" ? [`heads trained by ${engine}`] : []),
+    ...(isRine && learningRate !== undefined ? [`a learning rate of ${learningRate}`] : []),
+    ...(failed > 0
+      ? [`${failed} of ${records.length} runs left out, whose training diverged`]
+      : []),
   ].join("; ");
   if (says === "") return { tables, figures };
   const remark = ` ${says[0]!.toUpperCase()}${says.slice(1)}.`;

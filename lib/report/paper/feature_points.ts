@@ -5,7 +5,8 @@
 import { join } from "node:path";
 import * as v from "valibot";
 import { detectorNamed } from "../../detectors/index.ts";
-import { contentKey, readJson, writeJson } from "../../io/files.ts";
+import { contentKey } from "../../io/files.ts";
+import { readOrForget, writeSealedJson } from "../../io/seal.ts";
 import type { FeaturePoint } from "../../published/points.ts";
 import { randomStream } from "../../random.ts";
 import type { RunRecord } from "../../runs/record.ts";
@@ -29,12 +30,14 @@ interface Features {
  * last block: equally many images of each set, the same in both. They are kept in `points/` of the
  * profile's results and read from there when asked for again.
  * @param record a run on the test sets' centre crops; the grid's best of most classes
+ * @param onDamage told where those that were kept are damaged; they are made again
  */
 export async function featurePoints(
   setup: PointsSetup,
   record: RunRecord,
+  onDamage?: (line: string) => void,
 ): Promise<readonly FeaturePoint[]> {
-  const kept = await keptPoints(setup, record);
+  const kept = await keptPoints(setup, record, onDamage);
   if (kept) return kept;
   const { images, byDetector } = await readFeatures(setup, record);
   const points = [...byDetector].flatMap(([detector, features]) => {
@@ -46,7 +49,7 @@ export async function featurePoints(
       ...image,
     }));
   });
-  await writeJson(keptPath(setup, record), points);
+  await writeSealedJson(keptPath(setup, record), { points });
   return points;
 }
 
@@ -58,15 +61,28 @@ const POINTS = v.array(v.looseObject({
   generator: v.string(),
 }));
 
-/** The points that {@linkcode featurePoints} has made of this run before. */
-export function keptPoints(
+/** A list alone is of before there were seals. */
+const KEPT = v.union([v.looseObject({ points: POINTS }), POINTS]);
+
+/**
+ * The points that {@linkcode featurePoints} has made of this run before.
+ * @param onDamage told where they are damaged; they count as none then
+ */
+export async function keptPoints(
   setup: Pick<PointsSetup, "profile" | "folder">,
   record: RunRecord,
+  onDamage?: (line: string) => void,
 ): Promise<readonly FeaturePoint[] | undefined> {
-  return readJson<readonly FeaturePoint[]>(keptPath(setup, record), {
-    form: POINTS,
-    remedy: "delete it and run again",
-  });
+  const kept = await readOrForget<KeptPoints | readonly FeaturePoint[]>(
+    keptPath(setup, record),
+    onDamage,
+    KEPT,
+  );
+  return kept && ("points" in kept.value ? kept.value.points : kept.value);
+}
+
+interface KeptPoints {
+  readonly points: readonly FeaturePoint[];
 }
 
 function keptPath(

@@ -12,6 +12,7 @@ import { headingOf, reportOf, type Section, type Shown } from "../../runs/sectio
 import { reproduceCommand, type Setup } from "../../runs/setup.ts";
 import type { World } from "../../runs/world.ts";
 import { writeReport } from "../page.ts";
+import { removeChanged, writeChecksums } from "../write/checksums.ts";
 import { writeExhibits } from "../write/files.ts";
 import { provenance, underConditions } from "./captions.ts";
 import { featurePoints, keptPoints } from "./feature_points.ts";
@@ -39,6 +40,8 @@ export interface ShownChoice {
   readonly makePoints: boolean;
   /** What is made of images is named by them: without a world it is not found. */
   readonly world?: World | undefined;
+  /** Told, in a line for people, of points that are damaged and are made again. */
+  readonly onDamage?: ((line: string) => void) | undefined;
 }
 
 /**
@@ -49,13 +52,13 @@ export interface ShownChoice {
 export async function shownOf(
   setup: Setup,
   { section, rows, records }: Pick<FinishedSection, "section" | "rows" | "records">,
-  { pointsOf, makePoints, world }: ShownChoice,
+  { pointsOf, makePoints, world, onDamage }: ShownChoice,
 ): Promise<Shown | undefined> {
   const { profile } = setup;
   const printed = profile.isComparable ? await printedOf(section) : [];
   let points: readonly FeaturePoint[] | undefined = [];
   if (section.showsPoints && pointsOf) {
-    points = makePoints ? await featurePoints(setup, pointsOf) : await keptPoints(setup, pointsOf);
+    points = await (makePoints ? featurePoints : keptPoints)(setup, pointsOf, onDamage);
   }
   if (!points) return undefined;
   const made = world && await keptMade(section, world, setup);
@@ -75,15 +78,21 @@ export async function reportSections(
   finished: readonly FinishedSection[],
   pointsOf?: RunRecord,
   world?: World,
+  onDamage?: ShownChoice["onDamage"],
 ): Promise<FinishedReport[]> {
   const reports: FinishedReport[] = [];
   for (const one of finished) {
     const makePoints = one.line !== undefined;
-    const shown = await shownOf(setup, one, { pointsOf, makePoints, world });
+    const shown = await shownOf(setup, one, { pointsOf, makePoints, world, onDamage });
     if (!shown) continue;
     reports.push({
       ...one,
-      report: underConditions(reportOf(one.section, shown), setup, one.section.paper),
+      report: underConditions(
+        reportOf(one.section, shown),
+        setup,
+        one.section.paper,
+        one.records,
+      ),
     });
   }
   return reports;
@@ -95,18 +104,21 @@ export interface WritingOptions {
   readonly written: Set<string>;
   /** That some test sets are not whole: see `fewerImages`. */
   readonly fewer?: string | undefined;
+  /** Told, in a line for people, of a file that is damaged and is written again. */
+  readonly onDamage?: ((line: string) => void) | undefined;
 }
 
 /**
- * Writes tables, figures and the report into {@linkcode Setup.outputs}.
+ * Writes tables, figures and the report into {@linkcode Setup.outputs}, and their checksums.
  * @returns what to say of the sections that were run just now
  */
 export async function writeSections(
   setup: Setup,
   reports: readonly FinishedReport[],
-  { written, fewer }: WritingOptions,
+  { written, fewer, onDamage }: WritingOptions,
 ): Promise<string[]> {
   const { experiments, profile, outputs, theme } = setup;
+  await removeChanged(outputs, onDamage);
   const said: string[] = [];
   for (const { report, line } of reports) {
     const exhibits = await writeExhibits(outputs, report, { theme });
@@ -133,6 +145,7 @@ export async function writeSections(
     published: (await publishedReport(experiments)).map(withHeading),
     theme,
   });
+  await writeChecksums(outputs);
   return said;
 }
 

@@ -1,0 +1,58 @@
+/**
+ * Checksums of weights that this project has written: `model.safetensors.sha256` beside them, as
+ * `sha256sum -c` reads it. The weights themselves stay as they are: features are named by their hash.
+ * @module
+ */
+import { basename } from "node:path";
+import { UserError } from "../io/errors.ts";
+import { removeIfThere, writeFileAtomic } from "../io/files.ts";
+import { sha256OfFile } from "../io/seal.ts";
+
+/** Where the checksum of weights lies. */
+export function checksumPath(weights: string): string {
+  return `${weights}.sha256`;
+}
+
+/**
+ * Keeps the checksum of weights that were just written.
+ * @param sha256 of the file, where it is known
+ */
+export async function writeChecksum(weights: string, sha256?: string): Promise<void> {
+  const hash = sha256 ?? await sha256OfFile(weights);
+  await writeFileAtomic(checksumPath(weights), `${hash}  ${basename(weights)}\n`);
+}
+
+/** Takes away a checksum, where there is one: other weights are about to be written. */
+export function removeChecksum(weights: string): Promise<void> {
+  return removeIfThere(checksumPath(weights));
+}
+
+/** Whether weights are as they were written: `unknown` where nobody has kept a checksum. */
+export async function checkWeights(
+  weights: string,
+  sha256: string,
+): Promise<"whole" | "changed" | "unknown"> {
+  try {
+    const kept = await Deno.readTextFile(checksumPath(weights));
+    return kept === `${sha256}  ${basename(weights)}\n` ? "whole" : "changed";
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "unknown";
+    throw error;
+  }
+}
+
+/**
+ * Refuses weights that are not as they were written.
+ * @throws {UserError} of kind `damaged`, naming the file
+ */
+export async function assertWhole(weights: string, sha256: string): Promise<void> {
+  if (await checkWeights(weights, sha256) !== "changed") return;
+  throw new UserError(
+    "damaged",
+    `Cannot use ${weights}: expected the weights that were written, as ${checksumPath(weights)} ` +
+      `says, found SHA-256 ${
+        sha256.slice(0, 12)
+      }…; delete both and import them again, or delete that ` +
+      "checksum if you have put other weights there",
+  );
+}

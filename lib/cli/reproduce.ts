@@ -34,12 +34,12 @@ import {
   type DeviceChoice,
   onlyOption,
   PAPER,
-  pathOption,
   PRECISION,
   THEME,
   wholeNumber,
   wholeNumbers,
 } from "./options.ts";
+import { pathOption } from "./paths.ts";
 import { bestLines, skippedLines } from "./summary.ts";
 
 interface ReproduceFlags extends Omit<SetupOptions, "device"> {

@@ -9,6 +9,7 @@
  * @module
  */
 import { UserError } from "../io/errors.ts";
+import { assertFile } from "../io/regular.ts";
 
 // deno-lint-ignore no-control-regex -- they are what is looked for
 const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g;
@@ -53,6 +54,7 @@ export async function readPaths(
       `Cannot read ${path}: expected ${images} lines of image paths, found ${found}; ` +
         "delete it to have the set made again",
     );
+  await assertFile(path);
   const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(await Deno.readFile(path));
   const lines = text.split("\n");
   if (lines.pop() !== "" || lines.length !== images) throw bad(`${lines.length}`);

@@ -2,32 +2,31 @@
  * The command line: `deno task` and the name of a command.
  * @module
  */
-import { registerBackbone } from "../lib/cli/backbone.ts";
-import { registerCheckpoint } from "../lib/cli/checkpoint.ts";
-import { runCommandLine } from "../lib/cli/command_line.ts";
-import { registerDetect } from "../lib/cli/detect.ts";
-import { registerDetector } from "../lib/cli/detector.ts";
-import { registerDoctor } from "../lib/cli/doctor.ts";
-import { registerFeatures } from "../lib/cli/features.ts";
-import { registerKernel } from "../lib/cli/kernel.ts";
-import { registerNotebooks } from "../lib/cli/notebooks.ts";
-import { registerPublished } from "../lib/cli/published.ts";
-import { registerReproduce } from "../lib/cli/reproduce.ts";
-import { registerTensorflow } from "../lib/cli/tensorflow.ts";
-import { EXPERIMENTS } from "./index.ts";
+import type { Command } from "commander";
+import { type Register, runCommandLine } from "../lib/cli/command_line.ts";
+import type { Experiments } from "../lib/runs/section.ts";
+
+/** A command that is told of the papers. */
+async function ofPapers(
+  register: (program: Command, experiments: Experiments) => void,
+): Promise<Register> {
+  const { EXPERIMENTS } = await import("./index.ts");
+  return (program) => register(program, EXPERIMENTS);
+}
 
 if (import.meta.main) {
-  await runCommandLine([
-    registerReproduce,
-    registerDoctor,
-    registerPublished,
-    registerDetect,
-    registerFeatures,
-    registerBackbone,
-    registerCheckpoint,
-    registerDetector,
-    registerTensorflow,
-    registerKernel,
-    registerNotebooks,
-  ], EXPERIMENTS);
+  await runCommandLine({
+    reproduce: async () => ofPapers((await import("../lib/cli/reproduce.ts")).registerReproduce),
+    doctor: async () => ofPapers((await import("../lib/cli/doctor.ts")).registerDoctor),
+    published: async () => ofPapers((await import("../lib/cli/published.ts")).registerPublished),
+    detect: async () => ofPapers((await import("../lib/cli/detect.ts")).registerDetect),
+    features: async () => (await import("../lib/cli/features.ts")).registerFeatures,
+    backbone: async () => (await import("../lib/cli/backbone.ts")).registerBackbone,
+    checkpoint: async () => (await import("../lib/cli/checkpoint.ts")).registerCheckpoint,
+    detector: async () => (await import("../lib/cli/detector.ts")).registerDetector,
+    tensorflow: async () => (await import("../lib/cli/tensorflow.ts")).registerTensorflow,
+    kernel: async () => (await import("../lib/cli/kernel.ts")).registerKernel,
+    notebooks: async () => (await import("../lib/cli/notebooks.ts")).registerNotebooks,
+    "notebooks:check": async () => (await import("../lib/cli/notebooks.ts")).registerNotebooks,
+  });
 }

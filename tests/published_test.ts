@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import * as v from "valibot";
 import { isDeepStrictEqual } from "node:util";
 import { comparePublished, publishedReport } from "../lib/report/paper/published.ts";
 import { publishedRows } from "../lib/report/paper/published_rows.ts";
@@ -8,6 +9,7 @@ import { paper } from "../experiments/profiles/paper.ts";
 import { publishedLogs } from "../lib/published/logs.ts";
 import { publishedPoints } from "../lib/published/points.ts";
 import { printedCells } from "../lib/published/printed.ts";
+import { jsonLines } from "../lib/published/logs.ts";
 import { readReleasedLogs } from "../lib/published/released_pickles.ts";
 import { temporaryFolder } from "./temporary.ts";
 
@@ -141,6 +143,38 @@ Deno.test("readReleasedLogs() refuses what is no clone, and a pickle that calls 
     });
   } finally {
     await Deno.remove(clone, { recursive: true });
+  }
+});
+
+Deno.test("a published file that is cut off is named, with the line", () => {
+  const form = v.looseObject({ a: v.number() });
+  assert.deepEqual(jsonLines('{"a":1}\n{"a":2}\n', "x.jsonl", form), [{ a: 1 }, { a: 2 }]);
+  for (const [text, found] of [['{"a":1}\n{"a"', "its end in line 1"], ['{"a":1}\n{}', "none"]]) {
+    assert.throws(() => jsonLines(text!, "x.jsonl", form), (error: Error) => {
+      assert.equal(error.name, "UserError");
+      assert(error.message.startsWith("Cannot read line 2 of x.jsonl: expected "), error.message);
+      return error.message.includes(`found ${found}`);
+    });
+  }
+});
+
+Deno.test("a pickled log of another form is named, with what was wanted where", async () => {
+  const clone = temporaryFolder();
+  await Deno.mkdir(`${clone}/results/grid`, { recursive: true });
+  const path = `${clone}/results/grid/x.pickle`;
+  for (
+    const [pickle, says] of [
+      // {"epochs": 1}, protocol 0; a list; a number whose length is that of the file
+      ["(S'epochs'\nI1\nd.", "a value at config, found none"],
+      ["(lI1\na.", "a value at epochs, found none"],
+      ["\x80\x02\x8b\xff\xff\xff\x00.", "a pickled log, found a value of 16777215 bytes"],
+    ]
+  ) {
+    await Deno.writeFile(path, Uint8Array.from(pickle!, (char) => char.charCodeAt(0)));
+    await assert.rejects(readReleasedLogs(clone), {
+      name: "UserError",
+      message: `Cannot read ${path}: expected ${says}`,
+    });
   }
 });
 

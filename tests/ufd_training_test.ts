@@ -149,6 +149,25 @@ Deno.test("an interrupted probe ends with the bytes of an uninterrupted one, alo
     /killed/,
   );
   assert.ok(await exists(join(broken, statePath("head0"))));
+  const state = join(broken, statePath("head0"));
+  const saved = await Deno.readFile(state);
+  const { tensors, metadata } = await readSafetensors(state);
+  const { phase: _, ...journal } = JSON.parse(metadata["journal"]!);
+  for (
+    const [other, says] of [
+      [
+        { journal: JSON.stringify(journal) },
+        /journal in .*: expected a value at phase, found none; delete/,
+      ],
+      [{ journal: "{}" }, /journal in .*: expected a value at epochs, found none; delete/],
+      [{ journal: "[" }, /journal in .*: expected JSON, found .*; delete/],
+      [{ steps: "many" }, /steps in .*: expected .*number, found .*; delete/],
+    ] as const
+  ) {
+    await writeSafetensors(state, tensors, { ...metadata, ...other });
+    await assert.rejects(train("ufd_probe", heads, broken, { keep }), says);
+  }
+  await Deno.writeFile(state, saved);
   const before = rows;
   await train("ufd_probe", heads, broken, { keep, onRows: () => rows++ });
   // 8 steps an epoch, 6 epochs, 2 heads: what was made is not made again, but for one step at most

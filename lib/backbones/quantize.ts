@@ -3,7 +3,7 @@
  * own, in a file that holds all that the graph needs.
  * @module
  */
-import { UserError } from "../io/errors.ts";
+import { quoted, UserError } from "../io/errors.ts";
 import { basename, dirname, join } from "node:path";
 import * as v from "valibot";
 import { COUNT, parseJson } from "../io/json.ts";
@@ -130,7 +130,7 @@ export async function readQuantizedWeights(
     throw new UserError(
       "damaged",
       `Cannot read ${path}: expected int8 weights of format ${FORMAT}, found ${
-        found.join(" of ")
+        quoted(found.join(" of "))
       }; ${quantizeAdvice(path)}`,
     );
   }

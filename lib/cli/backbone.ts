@@ -16,7 +16,8 @@ import { assertQuantizable, readWeights } from "../backbones/weights.ts";
 import { UserError } from "../io/errors.ts";
 import { exists } from "../io/files.ts";
 import { openNamed } from "./errors.ts";
-import { backboneName, BACKBONES, choice, userPath } from "./options.ts";
+import { backboneName, BACKBONES, choice } from "./options.ts";
+import { userPath } from "./paths.ts";
 
 interface ImportFlags {
   readonly name: string;

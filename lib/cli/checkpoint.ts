@@ -8,7 +8,7 @@ import { findDetector, readsPixels } from "../detectors/index.ts";
 import { UserError } from "../io/errors.ts";
 import { writePytorchFile } from "../io/pytorch_file.ts";
 import { writeSafetensors } from "../io/safetensors.ts";
-import { userPath } from "./options.ts";
+import { userPath } from "./paths.ts";
 
 /** Adds the command. */
 export function registerCheckpoint(program: Command): void {

@@ -6,24 +6,29 @@
 import { Command, CommanderError } from "commander";
 import process from "node:process";
 import { ProgressDisplay } from "../io/progress_bar.ts";
-import type { Experiments } from "../runs/section.ts";
 import { printable } from "../io/errors.ts";
 import { stopOnSignals } from "./interrupt.ts";
 import { errorText, EXIT_FAILURE, EXIT_USAGE, usageLine } from "./errors.ts";
 
-/** Adds a command to the program: its words, and what it does with the sections and profiles. */
-export type Register = (program: Command, experiments: Experiments) => void;
+/** Adds a command to the program: its words, and what it does. */
+export type Register = (program: Command) => void;
 
-/** Runs the command that was typed. The process ends with it. */
+/**
+ * Runs the command that was typed. The process ends with it.
+ * @param commands by name; what is loaded of them is the one that was typed alone, so that a task needs
+ * no more permissions than its own command
+ */
 export async function runCommandLine(
-  commands: readonly Register[],
-  experiments: Experiments,
+  commands: Readonly<Record<string, () => Promise<Register>>>,
 ): Promise<never> {
   const program = new Command("deno task")
     .description("RINE (Koutlis & Papadopoulos, ECCV 2024): experiments, tables and figures")
     .exitOverride()
     .configureOutput({ writeErr: () => {} });
-  for (const register of commands) register(program, experiments);
+  const [, , name = ""] = process.argv;
+  const loads = Object.hasOwn(commands, name) ? [commands[name]!] : Object.values(commands);
+  // two names may be of one module
+  for (const register of new Set(await Promise.all(loads.map((load) => load())))) register(program);
   refuseRepeated(program);
   stopOnSignals();
   guardTerminal();

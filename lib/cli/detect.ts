@@ -14,14 +14,8 @@ import { resolveDevice } from "../onnx/session.ts";
 import type { Experiments } from "../runs/section.ts";
 import { EXIT_FAILURE, openNamed } from "./errors.ts";
 import { stopOnInterrupt } from "./interrupt.ts";
-import {
-  choice,
-  DEVICE,
-  type DeviceChoice,
-  pathOption,
-  PRECISION_TEXT,
-  userPath,
-} from "./options.ts";
+import { choice, DEVICE, type DeviceChoice, PRECISION_TEXT } from "./options.ts";
+import { pathOption, userPath } from "./paths.ts";
 
 interface DetectFlags {
   readonly head: string;

@@ -11,7 +11,8 @@ import {
   knownDetectors,
 } from "../detectors/import.ts";
 import { RELEASED_KINDS } from "../detectors/index.ts";
-import { choice, pathOption, userPath } from "./options.ts";
+import { choice } from "./options.ts";
+import { pathOption, userPath } from "./paths.ts";
 
 interface ImportFlags {
   readonly as: string;

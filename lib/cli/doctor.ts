@@ -10,7 +10,8 @@ import { makeSetup } from "../runs/setup.ts";
 import type { Experiments } from "../runs/section.ts";
 import { EXIT_FAILURE } from "./errors.ts";
 import { stopOnInterrupt } from "./interrupt.ts";
-import { choice, DATASETS, onlyOption, pathOption } from "./options.ts";
+import { choice, DATASETS, onlyOption } from "./options.ts";
+import { pathOption } from "./paths.ts";
 
 interface DoctorFlags {
   readonly profile: string;

@@ -8,8 +8,7 @@ import { join } from "node:path";
 import process from "node:process";
 import config from "../../deno.json" with { type: "json" };
 import { isForPeople, UserError } from "../io/errors.ts";
-import { ONNX_RUNTIME_VERSION } from "../onnx/session.ts";
-import { PROJECT } from "../runs/setup.ts";
+import { PROJECT } from "../io/project.ts";
 
 /** Exit codes: the user's words were off; the work could not be done. */
 export const EXIT_USAGE = 2, EXIT_FAILURE = 1;
@@ -45,7 +44,8 @@ function faultText(error: unknown): string {
     "This is a fault of the program; please open an issue with these lines in the project's repository:",
     `  command   ${["deno task", ...words].join(" ")}`,
     `  versions  rine ${projectVersion()}, deno ${Deno.version.deno} (${Deno.build.target}), ` +
-    `onnxruntime ${ONNX_RUNTIME_VERSION}`,
+    // not asked of itself: a command may run without it
+    `onnxruntime ${config.imports["onnxruntime-node"].split("@").at(-1)}`,
   ].join("\n");
 }
 

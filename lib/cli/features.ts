@@ -23,7 +23,8 @@ import {
   placeFeatures,
 } from "./features_output.ts";
 import { stopOnInterrupt } from "./interrupt.ts";
-import { BACKBONES, choice, DEVICE, type DeviceChoice, pathOption, PRECISION } from "./options.ts";
+import { BACKBONES, choice, DEVICE, type DeviceChoice, PRECISION } from "./options.ts";
+import { pathOption } from "./paths.ts";
 
 /** Adds the command. */
 export function registerFeatures(program: Command): void {

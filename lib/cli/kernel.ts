@@ -11,7 +11,7 @@ import { join } from "node:path";
 import * as v from "valibot";
 import { UserError } from "../io/errors.ts";
 import { assertWritable, exists, readJson, writeJson } from "../io/files.ts";
-import { PROJECT } from "../runs/setup.ts";
+import { PROJECT } from "../io/project.ts";
 
 /** Adds the command. */
 export function registerKernel(program: Command): void {

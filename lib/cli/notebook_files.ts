@@ -8,7 +8,7 @@ import * as v from "valibot";
 import { readJson, writeFileAtomic } from "../io/files.ts";
 import { checkForm } from "../io/json.ts";
 import { KERNEL_NAME } from "./kernel.ts";
-import { PROJECT } from "../runs/setup.ts";
+import { PROJECT } from "../io/project.ts";
 
 /** A cell as the file has it; text is a list of lines that keep their ends. */
 interface Cell {

@@ -8,7 +8,7 @@ import { basename, join, resolve } from "node:path";
 import { UserError } from "../io/errors.ts";
 import { assertWritable, writeJson } from "../io/files.ts";
 import { duration } from "../io/progress_bar.ts";
-import { PROJECT } from "../runs/setup.ts";
+import { PROJECT } from "../io/project.ts";
 import { KERNEL_NAME, kernelSpec } from "./kernel.ts";
 import {
   cleanNotebook,
@@ -17,7 +17,7 @@ import {
   notebookPaths,
   typeFaults,
 } from "./notebook_files.ts";
-import { pathOption } from "./options.ts";
+import { pathOption } from "./paths.ts";
 
 /** Adds the commands. */
 export function registerNotebooks(program: Command): void {

@@ -3,12 +3,12 @@
  * @module
  */
 import { InvalidArgumentError, Option } from "commander";
-import { relative, resolve } from "node:path";
 import { PRECISIONS } from "../backbones/backbone.ts";
 import { isBackboneName } from "../backbones/open.ts";
 import { DEVICE_CHOICES } from "../onnx/session.ts";
 import { THEMES } from "../report/theme.ts";
 import { type Experiments, PAPERS } from "../runs/section.ts";
+import { pathOption } from "./paths.ts";
 
 /** A value of `--device`; `auto` is resolved to a device before a setup is made. */
 export type DeviceChoice = typeof DEVICE_CHOICES[number];
@@ -21,11 +21,6 @@ export function choice(
   value?: string,
 ): Option {
   return new Option(flags, text).choices(values).default(value);
-}
-
-/** An option that takes a path. */
-export function pathOption(flags: string, text: string, value?: string): Option {
-  return new Option(flags, text).default(value).argParser(userPath);
 }
 
 /** `--device` */
@@ -121,13 +116,6 @@ export function wholeNumbers(text: string): number[] {
     throw new InvalidArgumentError("Expected different whole numbers, with commas between.");
   }
   return numbers;
-}
-
-/** A path as the user typed it: tasks run in the project's folder, wherever they are called. */
-export function userPath(text: string): string {
-  if (text.trim() === "") throw new InvalidArgumentError("Expected a path, found an empty word.");
-  const typedIn = Deno.env.get("INIT_CWD") ?? Deno.cwd();
-  return relative(Deno.cwd(), typedIn) === "" ? text : resolve(typedIn, text);
 }
 
 function parts(text: string): string[] {

@@ -10,7 +10,8 @@ import { comparePublished, type Comparison, publishedReport } from "../report/pa
 import type { ThemeName } from "../report/theme.ts";
 import { writeExhibits } from "../report/write/files.ts";
 import { type Experiments, headingOf } from "../runs/section.ts";
-import { pathOption, THEME } from "./options.ts";
+import { THEME } from "./options.ts";
+import { pathOption } from "./paths.ts";
 
 /** Adds the command. */
 export function registerPublished(program: Command, experiments: Experiments): void {

@@ -33,7 +33,6 @@ import {
   type DeviceChoice,
   onlyOption,
   PAPER,
-  pathOption,
   positiveCount,
   positiveNumber,
   PRECISION,
@@ -41,6 +40,7 @@ import {
   wholeNumber,
   wholeNumbers,
 } from "./options.ts";
+import { pathOption } from "./paths.ts";
 import { Reporting } from "./reporting.ts";
 import { bestLines, failedLines, skippedLines } from "./summary.ts";
 

@@ -4,7 +4,7 @@
  */
 import { type Command, InvalidArgumentError } from "commander";
 import { installTensorflow } from "../detectors/rine/tensorflow/install.ts";
-import { pathOption } from "./options.ts";
+import { pathOption } from "./paths.ts";
 
 function sha256(text: string): string {
   if (/^[0-9a-f]{64}$/i.test(text)) return text;

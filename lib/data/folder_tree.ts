@@ -4,6 +4,7 @@
  * @module
  */
 import { UserError } from "../io/errors.ts";
+import { otherThanFile } from "../io/regular.ts";
 import { resolve } from "node:path";
 
 /** Files and folders that operating systems and archives add: `.DS_Store`, `._0001.png`. */
@@ -83,9 +84,12 @@ export class FolderTree {
   async lines(file: string): Promise<string[]> {
     const path = resolve(this.#root, file);
     try {
+      const other = otherThanFile(await Deno.stat(path));
+      if (other !== undefined) throw this.error(`a list at ${path}`, other);
       const text = await Deno.readTextFile(path);
       return text.split(/\r?\n/).map((line) => line.trim()).filter((line) => line !== "");
     } catch (error) {
+      if (error instanceof UserError) throw error;
       throw this.error(`a list at ${path}`, reasonOf(error));
     }
   }

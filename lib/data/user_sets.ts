@@ -23,6 +23,9 @@ export interface UserSet {
 
 const FIELDS = ["name", "title", "family", "real", "generated"] as const;
 
+/** Longest text of a field: no path and no title is longer. */
+const MAX_TEXT = 1000;
+
 /** What results and columns of tables may be called. */
 const NAME = /^[A-Za-z][\w.-]*$/;
 
@@ -113,6 +116,10 @@ function checkFields(path: string, index: number, entry: unknown): UserSet {
     if (value === undefined && isOptional) continue;
     if (typeof value !== "string" || value.trim() === "") {
       throw cannotUse(path, index, field, "a text", kindOf(value));
+    }
+    if (value.length > MAX_TEXT) {
+      const found = `one of ${value.length}`;
+      throw cannotUse(path, index, field, `a text of at most ${MAX_TEXT} characters`, found);
     }
     // it will stand in tables, pictures and lines on a terminal
     if (printable(value) !== value) {

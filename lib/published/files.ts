@@ -13,11 +13,14 @@ export function readPublished(name: string): Promise<string> {
 
 /**
  * The lines of a CSV file without quotes; cells by the names in its first line.
- * @throws {UserError} where a line has more or fewer cells than the first
+ * @throws {UserError} where there is none, or a line has more or fewer cells than the first
  */
 export async function readPublishedCsv(name: string): Promise<Record<string, string>[]> {
   const text = await readPublished(name);
   const [header, ...lines] = text.trimEnd().split(/\r?\n/).map((line) => line.split(","));
+  if (lines.length === 0) {
+    throw new UserError("damaged", `Cannot read ${name}: expected lines of cells, found none`);
+  }
   return lines.map((cells, i) => {
     if (cells.length !== header!.length) {
       throw new UserError(

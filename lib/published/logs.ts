@@ -2,6 +2,8 @@
  * The authors' logs of their runs, as lines of files that come with the project.
  * @module
  */
+import * as v from "valibot";
+import { COUNT, parseJson } from "../io/json.ts";
 import type { SetScores } from "../metrics.ts";
 import { readPublished } from "./files.ts";
 
@@ -63,9 +65,13 @@ export async function publishedLogs(): Promise<PublishedLogs> {
     readPublished("block_importance.json"),
   ]);
   return {
-    runs: jsonLines(runs) as PublishedRun[],
-    perturbations: jsonLines(perturbations) as PublishedPerturbation[],
-    blockImportance: JSON.parse(importance),
+    runs: jsonLines<PublishedRun>(runs, "runs.jsonl", RUN),
+    perturbations: jsonLines<PublishedPerturbation>(
+      perturbations,
+      "perturbations.jsonl",
+      PERTURBATION,
+    ),
+    blockImportance: parseJson(importance, "block_importance.json", { form: IMPORTANCE }),
   };
 }
 
@@ -74,6 +80,33 @@ export function ownName(name: string): string {
   return name.replace("diffusion_datasets/", "");
 }
 
-function jsonLines(text: string): unknown[] {
-  return text.trimEnd().split("\n").map((line) => JSON.parse(line));
+const SCORES = v.record(v.string(), v.looseObject({ acc: v.number(), ap: v.number() }));
+const RUN = v.looseObject({
+  experiment: v.string(),
+  trainingSet: v.string(),
+  backbone: v.string(),
+  classes: v.nullable(v.array(v.string())),
+  contrastiveWeight: v.number(),
+  projectionLayers: COUNT,
+  projectionDim: COUNT,
+  epochs: COUNT,
+  valLoss: v.array(v.number()),
+  valAcc: v.array(v.number()),
+  test: SCORES,
+});
+const PERTURBATION = v.looseObject({
+  perturbation: v.string(),
+  trainingClasses: COUNT,
+  test: SCORES,
+});
+const IMPORTANCE = v.record(v.string(), v.array(COUNT));
+
+/**
+ * The values of a file that holds one a line.
+ * @throws {UserError} naming the file and the first line that is not of the form
+ */
+export function jsonLines<T>(text: string, name: string, form: v.GenericSchema): T[] {
+  return text.trimEnd().split("\n").map((line, i) =>
+    parseJson<T>(line, `line ${i + 1} of ${name}`, { form })
+  );
 }

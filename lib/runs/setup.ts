@@ -13,11 +13,9 @@ import type { Device } from "../onnx/session.ts";
 import type { ThemeName } from "../report/theme.ts";
 import { withOwnSets } from "./own_sets.ts";
 import type { Profile } from "./profile.ts";
+import { PROJECT } from "../io/project.ts";
 import type { Experiments } from "./section.ts";
 import type { Selection } from "./select.ts";
-
-/** Folder of the project, in which its commands run. */
-export const PROJECT: string = resolve(import.meta.dirname!, "../..");
 
 /** What a person chooses; what is left out is as it is by default. */
 export interface SetupOptions {

@@ -9,6 +9,7 @@
  * @module
  */
 import { UserError } from "../io/errors.ts";
+import { assertFile } from "../io/regular.ts";
 import { sha256 } from "../io/seal.ts";
 
 // deno-lint-ignore no-control-regex -- they are what is looked for
@@ -54,6 +55,7 @@ export async function readPaths(
       `Cannot read ${path}: expected ${images} lines of image paths, found ${found}; ` +
         "delete it to have the set made again",
     );
+  await assertFile(path);
   const bytes = await Deno.readFile(path);
   const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
   const lines = text.split("\n");

@@ -96,7 +96,9 @@ async function batch(from: number, count: number): Promise<number> {
   return next;
 }
 
-async function note({ reader, index, outcome, message, ms, memory, path }: Tried): Promise<void> {
+async function note(
+  { reader, index, outcome, message, ms, memory, path, input }: Tried,
+): Promise<void> {
   const counts = table.get(reader) ??
     { cases: 0, read: 0, refused: 0, failed: 0, slowestMs: 0, mostBytes: 0 };
   table.set(reader, counts);
@@ -112,7 +114,10 @@ async function note({ reader, index, outcome, message, ms, memory, path }: Tried
     : undefined;
   if (fault === undefined) return void counts[outcome === "read" ? "read" : "refused"]++;
   counts.failed++;
-  const bytes = await Deno.readFile(path).catch(() => new Uint8Array());
+  // of a process that is gone it lies where it was read
+  const bytes = input === undefined
+    ? await Deno.readFile(path).catch(() => new Uint8Array())
+    : Uint8Array.fromBase64(input);
   const kept = join(CASES, reader, `${contentKey([bytes], 8)}-${basename(path)}`);
   if (failures.length < 20 && bytes.length < 2 ** 20) {
     await Deno.mkdir(join(CASES, reader), { recursive: true });

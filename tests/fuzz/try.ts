@@ -24,8 +24,10 @@ export interface Tried {
   readonly ms: number;
   /** Most memory that the process has held so far, bytes. */
   readonly memory: number;
-  /** Where the input lies. */
+  /** Where the input lies while it is read. */
   readonly path: string;
+  /** The input itself in base64, where something is wrong. */
+  readonly input?: string;
 }
 
 /** What V8 and Deno say of faults of a program. */
@@ -107,7 +109,11 @@ export async function* trials(
       await Deno.writeFile(path, reader.mend?.(changed, name) ?? changed);
       onStart(reader.name, index, path);
       const tried = await tryReading(reader, folder, name);
-      yield { reader: reader.name, index, ...tried, memory: mostMemory(), path };
+      const input = tried.outcome === "raw" ? (await Deno.readFile(path)).toBase64() : undefined;
+      yield {
+        ...{ reader: reader.name, index, ...tried, memory: mostMemory(), path },
+        ...(input === undefined ? {} : { input }),
+      };
       await Deno.mkdir(dirname(path), { recursive: true });
       await Deno.writeFile(path, original);
     }

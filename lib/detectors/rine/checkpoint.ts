@@ -2,7 +2,7 @@
  * Heads on disk: safetensors under the released checkpoints' names; the released files themselves.
  * @module
  */
-import { UserError } from "../../io/errors.ts";
+import { quoted, UserError } from "../../io/errors.ts";
 import { readSafetensors, writeSealedSafetensors } from "../../io/safetensors.ts";
 import type { Tensor } from "../../io/tensor.ts";
 import {
@@ -113,7 +113,9 @@ export async function loadTrainingState(
   if (!Number.isSafeInteger(steps) || steps < 0) {
     throw new UserError(
       "damaged",
-      `Cannot load ${path}: expected a number of steps, found ${metadata["steps"] ?? "none"}`,
+      `Cannot load ${path}: expected a number of steps, found ${
+        quoted(metadata["steps"] ?? "none")
+      }`,
     );
   }
   const moments = (prefix: string): Parameters => {
@@ -174,7 +176,7 @@ function inferArchitecture(
   if (!ABLATIONS.some((known) => known === ablation)) {
     throw new UserError(
       "damaged",
-      `${action}: expected an ablation of ${ABLATIONS.join(", ")}, found ${ablation}`,
+      `${action}: expected an ablation of ${ABLATIONS.join(", ")}, found ${quoted(ablation)}`,
     );
   }
   return {

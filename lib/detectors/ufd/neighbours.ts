@@ -4,7 +4,7 @@
  * @module
  */
 import { dirname, join } from "node:path";
-import { UserError } from "../../io/errors.ts";
+import { quoted, UserError } from "../../io/errors.ts";
 import { exists } from "../../io/files.ts";
 import { readSafetensors, readSafetensorsHeader } from "../../io/safetensors.ts";
 import { ONNX_RUNTIME_VERSION } from "../../onnx/session.ts";
@@ -82,7 +82,7 @@ export async function loadNeighbours(
       "damaged",
       `Cannot load ${checkpoint}: expected k from 1 and a reading of ${
         READINGS.join(", ")
-      }, found ${k} and ${metadata["reading"]}`,
+      }, found ${k} and ${quoted(metadata["reading"])}`,
     );
   }
   const path = BANK.every((name) => tensors.has(name))
@@ -93,7 +93,9 @@ export async function loadNeighbours(
   if (path !== checkpoint && metadata["bank"] !== `bank-${fingerprint}.safetensors`) {
     throw new UserError(
       "damaged",
-      `Cannot load ${checkpoint}: expected ${path} to be its bank, found bank ${fingerprint}`,
+      `Cannot load ${checkpoint}: expected ${path} to be its bank, found bank ${
+        quoted(fingerprint)
+      }`,
     );
   }
   return { path, reading, k, ...(place ? { place } : {}), bank, metadata };
@@ -110,7 +112,7 @@ async function findBank(checkpoint: string, name: string | undefined): Promise<s
   }
   throw new UserError(
     "missing",
-    `Cannot load ${checkpoint}: expected its bank ${name ?? ""} beside it or in ${
+    `Cannot load ${checkpoint}: expected its bank ${quoted(name ?? "")} beside it or in ${
       join(folder, BANKS)
     }, found none; put it there, or delete the head and run again`,
   );

@@ -5,6 +5,8 @@
  */
 import { join } from "node:path";
 import { exists, removeIfThere } from "../../io/files.ts";
+import * as v from "valibot";
+import { checkForm, COUNT } from "../../io/json.ts";
 import { readSafetensors, writeSealedSafetensors } from "../../io/safetensors.ts";
 import { type Tensor, tensor } from "../../io/tensor.ts";
 import { type Random, randomStream } from "../../random.ts";
@@ -253,14 +255,34 @@ async function saveLane({ head, trainer, journal, best }: Lane, folder: string):
   );
 }
 
+/** What a journal holds besides what was said of each epoch. */
+const JOURNAL = v.looseObject({
+  lossSum: v.number(),
+  phase: v.looseObject({
+    drops: COUNT,
+    best: v.nullable(v.number()),
+    waited: COUNT,
+    gained: v.boolean(),
+    stopped: v.boolean(),
+  }),
+});
+
 /** What an interrupted training has left, where nothing is wanted of the epochs it has behind it. */
 async function savedState({ key, keepEpochs }: HeadToTrain, width: number, folder: string) {
   const path = join(folder, statePath(key));
   if (!await exists(path)) return undefined;
   const { tensors, metadata } = await loadKept(path, (path) => readSafetensors(path, STATE));
   const values = (name: typeof STATE[number]) => tensors.get(name)!.data;
-  if (values("parameters").length !== width + 1) return undefined;
+  if (STATE.some((name) => values(name).length !== width + 1)) return undefined;
   const journal = trainingFacts<Journal>(path, metadata, "journal");
+  const remedy = "delete the file and run again";
+  checkForm(journal, JOURNAL, `Cannot read journal in ${path}`, remedy);
+  const steps = checkForm<number>(
+    Number(metadata["steps"] ?? NaN),
+    COUNT,
+    `Cannot read steps in ${path}`,
+    remedy,
+  );
   for (const epoch of keepEpochs) {
     const isBehind = epoch <= journal.epochs.length || journal.phase.stopped;
     if (isBehind && !await exists(join(folder, checkpointPath(key, epoch)))) return undefined;
@@ -269,7 +291,7 @@ async function savedState({ key, keepEpochs }: HeadToTrain, width: number, folde
     parameters: values("parameters"),
     firstMoment: values("firstMoment"),
     secondMoment: values("secondMoment"),
-    steps: Number(metadata["steps"]),
+    steps,
   };
   return { state, journal, best: values("best") };
 }

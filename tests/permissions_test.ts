@@ -1,0 +1,47 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import config from "../deno.json" with { type: "json" };
+import { runDeno } from "./command_line.ts";
+import { temporaryFolder } from "./temporary.ts";
+
+const READ = ["--allow-env", "--allow-ffi", "--allow-read", "--allow-sys"];
+const WRITE = [...READ, "--allow-write"].sort();
+const FILES = ["--allow-env", "--allow-read", "--allow-write"];
+
+/** What each command may do: native libraries decode and compute, who only reads writes nowhere. */
+const ALLOWED: Readonly<Partial<Record<keyof typeof config.tasks, readonly string[]>>> = {
+  reproduce: WRITE,
+  published: WRITE,
+  detect: READ,
+  features: WRITE,
+  backbone: WRITE,
+  checkpoint: WRITE,
+  tensorflow: ["--allow-net=storage.googleapis.com", "--allow-run=g++,tar", ...WRITE],
+  doctor: READ,
+  kernel: FILES,
+  notebooks: [...FILES, "--allow-run=deno,jupyter"],
+  "notebooks:check": [...FILES, "--allow-run=deno"],
+};
+
+Deno.test("each command may do what it needs to and no more", () => {
+  for (const [name, { command }] of Object.entries(config.tasks)) {
+    if (!command.includes("experiments/main.ts")) continue;
+    const flags = command.match(/--allow-\S+/g)!.sort();
+    const allowed = ALLOWED[name as keyof typeof ALLOWED];
+    assert.deepEqual(flags, [...allowed ?? []].sort(), name);
+  }
+});
+
+Deno.test("commands that compute nothing run without native libraries", async () => {
+  const folder = temporaryFolder();
+  const run = (...words: string[]) =>
+    runDeno(["task", "--quiet", ...words], { env: { JUPYTER_DATA_DIR: folder } });
+  assert.match((await run("kernel")).out, /^Installed the kernel/);
+  assert.equal((await Deno.stat(join(folder, "kernels/rine/kernel.json"))).isFile, true);
+  assert.match((await run("kernel", "--remove")).out, /^Removed the kernel/);
+  for (const name of ["notebooks", "notebooks:check"]) {
+    const { code, out, error } = await run(name, "--help");
+    assert.deepEqual([code, error], [0, ""]);
+    assert.match(out, /^Usage: deno task notebooks/);
+  }
+});

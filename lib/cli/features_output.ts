@@ -7,8 +7,9 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "../io/errors.ts";
-import { exists, readJson, removeIfThere, writeJson } from "../io/files.ts";
+import { exists, naming, removeIfThere } from "../io/files.ts";
 import { withLock } from "../io/lock.ts";
+import { readSealedJson, writeSealedJson } from "../io/seal.ts";
 import type { FeatureSource } from "../tokens/set_index.ts";
 import { keyOfFile } from "../tokens/store.ts";
 
@@ -48,7 +49,7 @@ export async function findWritten(
   out: string,
 ): Promise<{ description: FeaturesDescription; isWhole: boolean } | undefined> {
   const path = descriptionPath(out);
-  const description = await readJson<unknown>(path).catch((error) => {
+  const description = await readSealedJson<unknown>(path).then((found) => found?.value, (error) => {
     if (error instanceof UserError) return null;
     throw error;
   });
@@ -89,8 +90,8 @@ export async function placeFeatures(
   // somebody else's may have come meanwhile
   await findWritten(out);
   await removeIfThere(out);
-  await writeJson(descriptionPath(out), named);
-  await Deno.rename(tokens, out);
+  await writeSealedJson(descriptionPath(out), named);
+  await naming(out, () => Deno.rename(tokens, out));
 }
 
 /**

@@ -21,7 +21,7 @@ import {
   type TrainingContext,
   type TrainingFeatures,
 } from "../detector.ts";
-import { loadKept, trainUnfinished, validationOf } from "../training.ts";
+import { assertNumbers, loadKept, trainUnfinished, validationOf } from "../training.ts";
 import { afterEpoch, dropped, FIRST_PHASE, type Phase } from "./early_stopping.ts";
 import { loadProbeFile, probeLogits } from "./probe.ts";
 import { describeProbeHead, type ProbeHead, readProbeHead } from "./probe_head.ts";
@@ -127,7 +127,10 @@ async function trainTogether(
           const loss = await trainer.step(tokens, labels, rateOf(lane, epoch));
           journal.trainingSeconds += (performance.now() - started) / 1000;
           journal.lossSum += loss;
-          if (!Number.isFinite(loss)) lane.problem = divergence(lane, epoch, loss);
+          if (!Number.isFinite(loss)) {
+            assertNumbers(train);
+            lane.problem = divergence(lane, epoch, loss);
+          }
           onRows(count);
         }
         active = active.filter(({ problem }) => problem === undefined);
@@ -191,6 +194,7 @@ async function endEpoch(
   const { parameters } = trainer.state;
   const validation = validationOf(val.labels, logitsOf(val, parameters));
   if (!Number.isFinite(validation.valLoss)) {
+    assertNumbers(val);
     lane.problem = divergence(lane, epoch, NaN);
     return;
   }
@@ -258,7 +262,9 @@ async function savedState({ key, keepEpochs }: HeadToTrain, width: number, folde
   if (!await exists(path)) return undefined;
   const { tensors, metadata } = await loadKept(path, (path) => readSafetensors(path, STATE));
   const values = (name: typeof STATE[number]) => tensors.get(name)!.data;
-  if (values("parameters").length !== width + 1) return undefined;
+  if (values("parameters").length !== width + 1 || (metadata["key"] ?? key) !== key) {
+    return undefined;
+  }
   const journal: Journal = JSON.parse(metadata["journal"]!);
   for (const epoch of keepEpochs) {
     const isBehind = epoch <= journal.epochs.length || journal.phase.stopped;

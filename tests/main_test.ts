@@ -57,7 +57,7 @@ for (const [what, args, says] of USAGE) {
 /** Commands, and what each offers where an option is unknown. */
 const CHOICES: readonly (readonly [words: string, choices: string])[] = [
   ["", "reproduce, doctor, published, detect, features, backbone, checkpoint"],
-  ["doctor", "--profile, --only, --data, --datasets, --json, --deep"],
+  ["doctor", "--profile, --only, --data, --results, --tokens, --datasets, --json, --deep"],
   ["published", "--out, --from, --theme"],
   [
     "detect x.png",

@@ -86,7 +86,9 @@ export async function writeFeatures(options: FeaturesOptions): Promise<string> {
     backbones: [backbone],
   };
   using display = new ProgressDisplay();
-  const work = (folder: string) => findOrMake(request, root, folder, options, display.onProgress);
+  const onDamage = (line: string) => display.say(line);
+  const work = (folder: string) =>
+    findOrMake(request, root, folder, options, display.onProgress, onDamage);
   const onWait = () => display.say(`Another process writes ${out}; waiting for it`);
   const { shape, images, unreadable } = await inUnfinished(out, work, onWait);
   const crops = cropsPerImage(request.transform) === 1 ? "" : ", ten rows an image";
@@ -102,6 +104,7 @@ async function findOrMake(
   folder: string,
   { out, skipCorrupt }: FeaturesOptions,
   onProgress: OnProgress,
+  onDamage: (line: string) => void,
 ): Promise<Pick<FeaturesDescription, "shape" | "images" | "unreadable">> {
   const found = await findWritten(out);
   const listings = new Listings(root);
@@ -110,7 +113,7 @@ async function findOrMake(
     if (found.description.key === names![0]) return found.description;
   }
   const [sets] = await extractFeatures([request], {
-    ...{ root, listings, folder, skipCorrupt, onProgress },
+    ...{ root, listings, folder, skipCorrupt, onProgress, onDamage },
     batchSize: BATCH_SIZE,
     workers: navigator.hardwareConcurrency,
   });

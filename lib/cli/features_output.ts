@@ -8,9 +8,10 @@ import { createReadStream } from "node:fs";
 import { join } from "node:path";
 import * as v from "valibot";
 import { UserError } from "../io/errors.ts";
-import { exists, readJson, removeIfThere, writeJson } from "../io/files.ts";
+import { exists, naming, removeIfThere } from "../io/files.ts";
 import { COUNT } from "../io/json.ts";
 import { withLock } from "../io/lock.ts";
+import { readSealedJson, writeSealedJson } from "../io/seal.ts";
 import type { FeatureSource } from "../tokens/set_index.ts";
 import { keyOfFile } from "../tokens/store.ts";
 
@@ -50,9 +51,7 @@ export async function findWritten(
   out: string,
 ): Promise<{ description: FeaturesDescription; isWhole: boolean } | undefined> {
   const path = descriptionPath(out);
-  // paths of millions of images stand in it
-  const limits = { bytes: 2 ** 29 - 2 ** 25 };
-  const description = await readJson<unknown>(path, limits).catch((error) => {
+  const description = await readSealedJson<unknown>(path).then((found) => found?.value, (error) => {
     if (error instanceof UserError) return null;
     throw error;
   });
@@ -102,8 +101,8 @@ export async function placeFeatures(
   // somebody else's may have come meanwhile
   await findWritten(out);
   await removeIfThere(out);
-  await writeJson(descriptionPath(out), named);
-  await Deno.rename(tokens, out);
+  await writeSealedJson(descriptionPath(out), named);
+  await naming(out, () => Deno.rename(tokens, out));
 }
 
 /**

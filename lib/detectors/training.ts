@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { UserError } from "../io/errors.ts";
 import { exists, removeIfThere } from "../io/files.ts";
 import { trainingFacts } from "./checkpoint_file.ts";
+import type { FeatureRows } from "../tokens/rows.ts";
 import {
   checkpointPath,
   type EpochLog,
@@ -73,6 +74,15 @@ export async function loadKept<T>(path: string, load: (path: string) => Promise<
     }
     throw error;
   }
+}
+
+/**
+ * Makes sure, where something has come out as no number, that it is not the features' doing.
+ * @throws {UserError} of kind `damaged`, naming the file that holds what is no number
+ */
+export function assertNumbers(rows: FeatureRows): void {
+  const found = rows.notFinite();
+  if (found !== undefined) throw new UserError("damaged", `Cannot use features: ${found}`);
 }
 
 /** Binary cross-entropy and accuracy at threshold .5, both means over validation images. */

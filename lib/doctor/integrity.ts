@@ -150,12 +150,11 @@ async function isFile(path: string): Promise<boolean> {
 }
 
 /** Files in a folder and in those below it, sorted; none where there is no such folder. */
-async function filesBelow(folder: string): Promise<string[]> {
-  const paths: string[] = [];
+async function filesBelow(folder: string, paths: string[] = []): Promise<string[]> {
   try {
     for await (const { name, isDirectory, isFile } of Deno.readDir(folder)) {
       const path = join(folder, name);
-      if (isDirectory) paths.push(...await filesBelow(path));
+      if (isDirectory) await filesBelow(path, paths);
       else if (isFile) paths.push(path);
     }
   } catch (error) {

@@ -6,6 +6,7 @@
 import { join } from "node:path";
 import type { Compute, DetectorKind, Scorer } from "../detectors/detector.ts";
 import { checkpointPath } from "../detectors/detector.ts";
+import { assertNumbers } from "../detectors/training.ts";
 import { UserError } from "../io/errors.ts";
 import { contentKey, exists, removeIfThere } from "../io/files.ts";
 import { readSafetensors, writeSealedSafetensors } from "../io/safetensors.ts";
@@ -201,6 +202,7 @@ async function scoreSet(
     offset += count;
     onRows(count * trials.length);
   }
+  if (logits.some((values) => values.some(Number.isNaN))) assertNumbers(rows);
   trials.forEach(({ scored }, t) => scored.set(key, scoresOf(logits[t]!, rows.cropsPerImage)));
 }
 

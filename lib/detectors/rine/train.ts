@@ -30,7 +30,7 @@ import { type HeadEngine, type HeadTrainer, initialState } from "./engine.ts";
 import { architectureOf, describeRineHead, readRineHead, type RineHead } from "./head.ts";
 import { holdEngine } from "./open_engine.ts";
 import { trainingFacts } from "../checkpoint_file.ts";
-import { loadKept, trainUnfinished, validationOf } from "../training.ts";
+import { assertNumbers, loadKept, trainUnfinished, validationOf } from "../training.ts";
 
 /** Rows that go through heads at once where nothing is learned. */
 const PREDICTION_BATCH = 256;
@@ -133,7 +133,10 @@ async function trainTogether(
           const { total } = await trainer.step(batch, learningRateAt(head.config, epoch));
           journal.trainingSeconds += (performance.now() - started) / 1000;
           journal.lossSum += total;
-          if (!Number.isFinite(total)) lane.problem = divergence(lane, epoch, step, total);
+          if (!Number.isFinite(total)) {
+            assertNumbers(train);
+            lane.problem = divergence(lane, epoch, step, total);
+          }
           onRows(batch.count);
         }
         active = active.filter(({ problem }) => problem === undefined);
@@ -190,6 +193,7 @@ async function savedState(
   const path = join(folder, statePath(key));
   if (!await exists(path)) return undefined;
   const saved = await loadKept(path, (path) => loadTrainingState(path, architecture));
+  if ((saved.metadata["key"] ?? key) !== key) return undefined;
   const { epochs } = trainingFacts<Journal>(path, saved.metadata, "journal");
   for (const epoch of keepEpochs) {
     const isBehind = epoch <= epochs.length;
@@ -221,6 +225,7 @@ async function endEpoch(
     const validation = await validate(val, engine, architecture, parameters);
     const { valLoss } = validation;
     if (!Number.isFinite(valLoss) || notFinite(parameters) !== undefined) {
+      assertNumbers(val);
       lane.problem = divergence(lane, epoch, step, NaN);
       continue;
     }

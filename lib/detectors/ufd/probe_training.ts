@@ -24,7 +24,7 @@ import {
   type TrainingFeatures,
 } from "../detector.ts";
 import { trainingFacts } from "../checkpoint_file.ts";
-import { loadKept, trainUnfinished, validationOf } from "../training.ts";
+import { assertNumbers, loadKept, trainUnfinished, validationOf } from "../training.ts";
 import { afterEpoch, dropped, FIRST_PHASE, type Phase } from "./early_stopping.ts";
 import { loadProbeFile, probeLogits } from "./probe.ts";
 import { describeProbeHead, type ProbeHead, readProbeHead } from "./probe_head.ts";
@@ -130,7 +130,10 @@ async function trainTogether(
           const loss = await trainer.step(tokens, labels, rateOf(lane, epoch));
           journal.trainingSeconds += (performance.now() - started) / 1000;
           journal.lossSum += loss;
-          if (!Number.isFinite(loss)) lane.problem = divergence(lane, epoch, loss);
+          if (!Number.isFinite(loss)) {
+            assertNumbers(train);
+            lane.problem = divergence(lane, epoch, loss);
+          }
           onRows(count);
         }
         active = active.filter(({ problem }) => problem === undefined);
@@ -194,6 +197,7 @@ async function endEpoch(
   const { parameters } = trainer.state;
   const validation = validationOf(val.labels, logitsOf(val, parameters));
   if (!Number.isFinite(validation.valLoss)) {
+    assertNumbers(val);
     lane.problem = divergence(lane, epoch, NaN);
     return;
   }
@@ -274,6 +278,7 @@ async function savedState({ key, keepEpochs }: HeadToTrain, width: number, folde
   const { tensors, metadata } = await loadKept(path, (path) => readSafetensors(path, STATE));
   const values = (name: typeof STATE[number]) => tensors.get(name)!.data;
   if (STATE.some((name) => values(name).length !== width + 1)) return undefined;
+  if ((metadata["key"] ?? key) !== key) return undefined;
   const journal = trainingFacts<Journal>(path, metadata, "journal");
   const remedy = "delete the file and run again";
   checkForm(journal, JOURNAL, `Cannot read journal in ${path}`, remedy);

@@ -10,8 +10,8 @@ import { sha256, sha256OfFile } from "../../io/seal.ts";
 /** Name of the file, in the folder whose files it names. */
 export const CHECKSUMS = "SHA256SUMS";
 
-/** What is named of a folder: these files and folders. */
-const NAMED = /^(?:tables|figures|paper|report\.(?:md|html)|best_.*\.safetensors)$/;
+/** What is named of a folder: these files and folders. Heads have seals of their own. */
+const NAMED = /^(?:tables|figures|paper|report\.(?:md|html))$/;
 
 /** Checksums by path, relative to the folder. */
 type Sums = ReadonlyMap<string, string>;
@@ -67,7 +67,8 @@ export async function compareChecksums(folder: string): Promise<Disagreement> {
 }
 
 /**
- * Takes away files that are damaged, so that they are written again.
+ * Takes away files that are damaged, so that they are written again, and the checksums: files are about
+ * to change, and who is killed meanwhile leaves none that disagree.
  * @param onDamage told of each
  */
 export async function removeChanged(
@@ -76,18 +77,16 @@ export async function removeChanged(
 ): Promise<void> {
   const { problems, paths } = await compareChecksums(folder);
   for (const problem of problems) onDamage(`${problem}; it is made again`);
-  for (const path of paths) await removeIfThere(path);
+  for (const path of [...paths, join(folder, CHECKSUMS)]) await removeIfThere(path);
 }
 
-/** Writes the checksums of a folder's tables, figures, report and best heads, where they have changed. */
+/** Writes the checksums of a folder's tables, figures and report. */
 export async function writeChecksums(folder: string): Promise<void> {
   const sums = new Map<string, string>();
   for (const path of await filesIn(folder, "", NAMED)) {
     sums.set(path, await sha256OfFile(join(folder, path)));
   }
-  const text = encode(sums), path = join(folder, CHECKSUMS);
-  const held = await Deno.readTextFile(path).catch(() => undefined);
-  if (held !== text) await writeFileAtomic(path, text);
+  await writeFileAtomic(join(folder, CHECKSUMS), encode(sums));
 }
 
 async function filesIn(

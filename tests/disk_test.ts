@@ -218,7 +218,8 @@ Deno.test({
         const fewer = Array.from(Deno.readDirSync(join(results))).flatMap(({ name }) =>
           name === "heads" ? left(join(results, name)) : []
         );
-        assert.ok(fewer.length < runs.length, "all was trained");
+        const trained = fewer.filter((name) => /-epoch2\.safetensors$/.test(name));
+        assert.ok(trained.length < runs.length, "all was trained");
         assert.ok(await mount("-o", `remount,size=${kilobytes * 50}k`, results));
         const { records } = await executeSmall(data, runs, results);
         assert.deepEqual(numbers(records), numbers(whole));

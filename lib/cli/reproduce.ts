@@ -246,7 +246,7 @@ async function plannedFeatures(
 }
 
 /** Makes sure, before long work starts, that it can be read from where it must be and written. */
-async function assertFolders({ profile, data, tokens, folder }: Setup): Promise<void> {
+async function assertFolders({ profile, data, tokens, folder, outputs }: Setup): Promise<void> {
   if (!profile.made && !await exists(data)) {
     throw new UserError(
       "missing",
@@ -257,7 +257,11 @@ async function assertFolders({ profile, data, tokens, folder }: Setup): Promise<
   // images that a person has brought may lie where nothing can be written
   for (const path of [...(profile.made ? [data] : []), tokens, folder]) await assertWritable(path);
   await sweepTemporaries(tokens, false);
-  await sweepTemporaries(folder);
+  // those of scores go when the runs that were interrupted are done
+  for (const path of [folder, outputs]) await sweepTemporaries(path, false);
+  for (const name of ["heads", "records", "points", "made", "tables", "figures", "paper"]) {
+    for (const path of new Set([folder, outputs])) await sweepTemporaries(join(path, name));
+  }
 }
 
 function once(action: () => void): () => void {

@@ -30,8 +30,9 @@ export async function findRecord(
   try {
     const found = await store.read(section, key, "the run is done again");
     if (!found) return undefined;
+    // a record that is whole is its key's; the key is a hash of the configuration
     const isOwn = found.value.trainingKey === trainingKey &&
-      contentKey([found.value.config]) === contentKey([config]);
+      (found.isSealed || contentKey([found.value.config]) === contentKey([config]));
     if (isOwn) return found;
     onDamage(
       `Cannot use ${store.path(section, key)}: expected the record of its run, found another ` +

@@ -12,7 +12,7 @@ import { headingOf, reportOf, type Section, type Shown } from "../../runs/sectio
 import { reproduceCommand, type Setup } from "../../runs/setup.ts";
 import type { World } from "../../runs/world.ts";
 import { writeReport } from "../page.ts";
-import { removeChanged, writeChecksums } from "../write/checksums.ts";
+import { keepingChecksums } from "../write/checksums.ts";
 import { writeExhibits } from "../write/files.ts";
 import { provenance, underConditions } from "./captions.ts";
 import { featurePoints, keptPoints } from "./feature_points.ts";
@@ -115,10 +115,21 @@ export interface WritingOptions {
 export async function writeSections(
   setup: Setup,
   reports: readonly FinishedReport[],
-  { written, fewer, onDamage }: WritingOptions,
+  options: WritingOptions,
+): Promise<string[]> {
+  return await keepingChecksums(
+    setup.outputs,
+    () => writeAll(setup, reports, options),
+    options.onDamage,
+  );
+}
+
+async function writeAll(
+  setup: Setup,
+  reports: readonly FinishedReport[],
+  { written, fewer }: WritingOptions,
 ): Promise<string[]> {
   const { experiments, profile, outputs, theme } = setup;
-  await removeChanged(outputs, onDamage);
   const said: string[] = [];
   for (const { report, line } of reports) {
     const exhibits = await writeExhibits(outputs, report, { theme });
@@ -145,7 +156,6 @@ export async function writeSections(
     published: (await publishedReport(experiments)).map(withHeading),
     theme,
   });
-  await writeChecksums(outputs);
   return said;
 }
 

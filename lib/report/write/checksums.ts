@@ -45,8 +45,17 @@ export interface Disagreement {
   readonly files: number;
 }
 
-/** Compares a folder's files with its checksums, where it has some. Files that are gone are passed over. */
-export async function compareChecksums(folder: string): Promise<Disagreement> {
+/** Hashes of files as they were when they were read, by what a file's system says of it. */
+export type KnownHashes = Map<string, string>;
+
+/**
+ * Compares a folder's files with its checksums, where it has some. Files that are gone are passed over.
+ * @param known hashes of what was read are added
+ */
+export async function compareChecksums(
+  folder: string,
+  known: KnownHashes = new Map(),
+): Promise<Disagreement> {
   const list = join(folder, CHECKSUMS);
   const problems: string[] = [], paths: string[] = [];
   if (!await exists(list)) return { problems, paths, files: 0 };
@@ -57,7 +66,7 @@ export async function compareChecksums(folder: string): Promise<Disagreement> {
   }
   for (const [name, expected] of sums) {
     const path = join(folder, name);
-    if (!await exists(path) || await sha256OfFile(path) === expected) continue;
+    if (!await exists(path) || await hashOf(path, known) === expected) continue;
     problems.push(
       `Cannot use ${path}: expected the file that was written, as ${list} says, found another`,
     );
@@ -66,27 +75,44 @@ export async function compareChecksums(folder: string): Promise<Disagreement> {
   return { problems, paths, files: sums.size + 1 };
 }
 
-/**
- * Takes away files that are damaged, so that they are written again, and the checksums: files are about
- * to change, and who is killed meanwhile leaves none that disagree.
- * @param onDamage told of each
- */
-export async function removeChanged(
-  folder: string,
-  onDamage: (line: string) => void = () => {},
-): Promise<void> {
-  const { problems, paths } = await compareChecksums(folder);
-  for (const problem of problems) onDamage(`${problem}; it is made again`);
-  for (const path of [...paths, join(folder, CHECKSUMS)]) await removeIfThere(path);
+async function hashOf(path: string, known: KnownHashes): Promise<string> {
+  const { size, mtime, ino } = await Deno.stat(path);
+  const stamp = JSON.stringify([path, size, mtime?.getTime(), ino]);
+  const hash = known.get(stamp) ?? await sha256OfFile(path);
+  known.set(stamp, hash);
+  return hash;
 }
 
-/** Writes the checksums of a folder's tables, figures and report. */
-export async function writeChecksums(folder: string): Promise<void> {
+/**
+ * Writes files into a folder that has checksums, and the checksums of its tables, figures and report
+ * when they are written. Files that are damaged are taken away first, so that they are written again. Who
+ * is killed meanwhile leaves no checksums that speak of files from before.
+ * @param onDamage told of each file that is damaged
+ */
+export async function keepingChecksums<T>(
+  folder: string,
+  write: () => Promise<T>,
+  onDamage: (line: string) => void = () => {},
+): Promise<T> {
+  const list = join(folder, CHECKSUMS), before = `${list}.before`;
+  const known: KnownHashes = new Map();
+  const { problems, paths } = await compareChecksums(folder, known);
+  for (const problem of problems) onDamage(`${problem}; it is made again`);
+  for (const path of [...paths, before]) await removeIfThere(path);
+  if (await exists(list)) await Deno.rename(list, before);
+  const result = await write();
   const sums = new Map<string, string>();
   for (const path of await filesIn(folder, "", NAMED)) {
-    sums.set(path, await sha256OfFile(join(folder, path)));
+    sums.set(path, await hashOf(join(folder, path), known));
   }
-  await writeFileAtomic(join(folder, CHECKSUMS), encode(sums));
+  const text = encode(sums);
+  if (await Deno.readTextFile(before).catch(() => "") === text) {
+    await Deno.rename(before, list);
+    return result;
+  }
+  await writeFileAtomic(list, text);
+  await removeIfThere(before);
+  return result;
 }
 
 async function filesIn(

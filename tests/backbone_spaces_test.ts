@@ -14,12 +14,8 @@ import { writeFeatures } from "../lib/cli/features.ts";
 import { centerCrop } from "../lib/image/crop.ts";
 import type { RgbImage } from "../lib/image/image.ts";
 import { writePytorchFile } from "../lib/io/pytorch_file.ts";
-import {
-  encodeSafetensors,
-  readSafetensors,
-  readSafetensorsHeader,
-  writeLargeSafetensors,
-} from "../lib/io/safetensors.ts";
+import { readSafetensors, readSafetensorsHeader } from "../lib/io/safetensors.ts";
+import { encodeSafetensors, writeLargeSafetensors } from "../lib/io/safetensors_writer.ts";
 import { type Tensor, tensor } from "../lib/io/tensor.ts";
 import { openSession, ortTensor } from "../lib/onnx/session.ts";
 import { GOLDENS } from "./goldens.ts";

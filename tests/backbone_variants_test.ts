@@ -10,11 +10,8 @@ import { readVitWeights, type VitWeights } from "../lib/backbones/vit/weights.ts
 import type { VitArchitecture } from "../lib/backbones/vit/architecture.ts";
 import { vitNetwork } from "../lib/backbones/vit/network.ts";
 import { writePytorchFile } from "../lib/io/pytorch_file.ts";
-import {
-  encodeSafetensors,
-  readSafetensors,
-  writeLargeSafetensors,
-} from "../lib/io/safetensors.ts";
+import { readSafetensors } from "../lib/io/safetensors.ts";
+import { encodeSafetensors, writeLargeSafetensors } from "../lib/io/safetensors_writer.ts";
 import { sizeOf, type Tensor } from "../lib/io/tensor.ts";
 import { openSession, ortTensor } from "../lib/onnx/session.ts";
 import { randomStream } from "../lib/random.ts";

@@ -18,7 +18,7 @@ import { detectorOf } from "../lib/detectors/index.ts";
 import { loadLinearProbe, probeLogits } from "../lib/detectors/ufd/probe.ts";
 import { readTokens } from "../lib/detectors/rine/token_batch.ts";
 import { writePytorchFile } from "../lib/io/pytorch_file.ts";
-import { writeSafetensors } from "../lib/io/safetensors.ts";
+import { writeSafetensors } from "../lib/io/safetensors_writer.ts";
 import { randomStream } from "../lib/random.ts";
 import { temporaryFolder } from "./temporary.ts";
 

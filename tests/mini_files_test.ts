@@ -6,7 +6,8 @@ import { makeMiniBackbones } from "../lib/mini/backbones.ts";
 import { removeFiles } from "../lib/mini/files.ts";
 import { makeMiniWorld } from "../lib/mini/make.ts";
 import { MINI_WORLD } from "../lib/mini/world.ts";
-import { readSafetensorsHeader, writeSafetensors } from "../lib/io/safetensors.ts";
+import { readSafetensorsHeader } from "../lib/io/safetensors.ts";
+import { writeSafetensors } from "../lib/io/safetensors_writer.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 /** Two images in every folder. */

@@ -2,11 +2,8 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { quantizedPath, quantizeWeights, readQuantizedWeights } from "../lib/backbones/quantize.ts";
 import { readVitWeights } from "../lib/backbones/vit/weights.ts";
-import {
-  encodeSafetensors,
-  readSafetensors,
-  readSafetensorsHeader,
-} from "../lib/io/safetensors.ts";
+import { readSafetensors, readSafetensorsHeader } from "../lib/io/safetensors.ts";
+import { encodeSafetensors } from "../lib/io/safetensors_writer.ts";
 import { GOLDENS } from "./goldens.ts";
 import { temporaryFolder } from "./temporary.ts";
 

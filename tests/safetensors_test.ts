@@ -2,12 +2,12 @@ import { UserError } from "../lib/io/errors.ts";
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import {
-  encodeSafetensors,
   readEntryBytes,
   readSafetensors,
   readSafetensorsHeader,
   toFloat32,
 } from "../lib/io/safetensors.ts";
+import { encodeSafetensors } from "../lib/io/safetensors_writer.ts";
 import { temporaryFile } from "./temporary.ts";
 
 async function fileOf(bytes: Uint8Array): Promise<string> {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { basename, join } from "node:path";
-import { readSafetensors, writeSafetensors } from "../lib/io/safetensors.ts";
+import { readSafetensors } from "../lib/io/safetensors.ts";
+import { writeSafetensors } from "../lib/io/safetensors_writer.ts";
 import { evaluateScores } from "../lib/metrics.ts";
 import {
   BLOCKS,

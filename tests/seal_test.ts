@@ -2,13 +2,12 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { readOrForget, readSealedJson, writeSealedJson } from "../lib/io/seal.ts";
+import { readSafetensors, verifySafetensors } from "../lib/io/safetensors.ts";
 import {
-  readSafetensors,
-  verifySafetensors,
   writeLargeSafetensors,
   writeSafetensors,
   writeSealedSafetensors,
-} from "../lib/io/safetensors.ts";
+} from "../lib/io/safetensors_writer.ts";
 import { tensor } from "../lib/io/tensor.ts";
 import { temporaryFolder } from "./temporary.ts";
 

@@ -8,7 +8,8 @@ import { type Reading, READINGS } from "../lib/detectors/ufd/neighbours_head.ts"
 import { ProbeTrainer } from "../lib/detectors/ufd/probe_step.ts";
 import { Searcher, SLAB_ROWS, slabsOf } from "../lib/detectors/ufd/search.ts";
 import { readPytorchFile } from "../lib/io/pytorch_file.ts";
-import { readSafetensors, writeSafetensors } from "../lib/io/safetensors.ts";
+import { readSafetensors } from "../lib/io/safetensors.ts";
+import { writeSafetensors } from "../lib/io/safetensors_writer.ts";
 import { tensor } from "../lib/io/tensor.ts";
 import { evaluateScores, oracleScores } from "../lib/metrics.ts";
 import { randomStream } from "../lib/random.ts";

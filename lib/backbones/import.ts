@@ -14,7 +14,7 @@ import {
   writeFileAtomic,
 } from "../io/files.ts";
 import { isPytorchFile, readPytorchFile } from "../io/pytorch_file.ts";
-import { writeSafetensors } from "../io/safetensors.ts";
+import { writeSafetensors } from "../io/safetensors_writer.ts";
 import { FAMILIES, RESNET_FAMILIES } from "./families/index.ts";
 import { checksumPath, removeChecksum, writeChecksum } from "./checksum.ts";
 import { weightsPath } from "./open.ts";

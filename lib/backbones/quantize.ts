@@ -7,13 +7,8 @@ import { quoted, UserError } from "../io/errors.ts";
 import { basename, dirname, join } from "node:path";
 import * as v from "valibot";
 import { COUNT, parseJson } from "../io/json.ts";
-import {
-  type LazyTensor,
-  readEntryBytes,
-  readSafetensorsHeader,
-  toFloat32,
-  writeLargeSafetensors,
-} from "../io/safetensors.ts";
+import { readEntryBytes, readSafetensorsHeader, toFloat32 } from "../io/safetensors.ts";
+import { type LazyTensor, writeLargeSafetensors } from "../io/safetensors_writer.ts";
 import { differences, type VitSettings } from "./families/family.ts";
 import { FAMILIES } from "./families/index.ts";
 import { removeChecksum, writeChecksum } from "./checksum.ts";

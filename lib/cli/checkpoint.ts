@@ -7,7 +7,7 @@ import { readCheckpointFile } from "../detectors/checkpoint_file.ts";
 import { findDetector, readsPixels } from "../detectors/index.ts";
 import { UserError } from "../io/errors.ts";
 import { writePytorchFile } from "../io/pytorch_file.ts";
-import { writeSafetensors } from "../io/safetensors.ts";
+import { writeSafetensors } from "../io/safetensors_writer.ts";
 import { userPath } from "./paths.ts";
 
 /** Adds the command. */

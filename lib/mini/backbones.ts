@@ -11,7 +11,8 @@ import { centerCrop } from "../image/crop.ts";
 import { exists } from "../io/files.ts";
 import { withLock } from "../io/lock.ts";
 import { sha256OfFile } from "../io/seal.ts";
-import { readSafetensorsHeader, writeSafetensors } from "../io/safetensors.ts";
+import { readSafetensorsHeader } from "../io/safetensors.ts";
+import { writeSafetensors } from "../io/safetensors_writer.ts";
 import type { Tensor } from "../io/tensor.ts";
 import { randomStream } from "../random.ts";
 import {

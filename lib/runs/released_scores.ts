@@ -13,7 +13,8 @@ import { type Detector, openDetector } from "../detectors/verdict.ts";
 import { describePixels, transformNamed } from "../image/pixels.ts";
 import { UserError } from "../io/errors.ts";
 import { contentKey, exists } from "../io/files.ts";
-import { readSafetensors, readSafetensorsHeader, writeSafetensors } from "../io/safetensors.ts";
+import { readSafetensors, readSafetensorsHeader } from "../io/safetensors.ts";
+import { writeSafetensors } from "../io/safetensors_writer.ts";
 import type { Device } from "../onnx/session.ts";
 
 /** Images of a list whose scores are put on disk at once. */

@@ -6,7 +6,7 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { BANK, Bank } from "../../lib/detectors/ufd/bank.ts";
-import { writeLargeSafetensors } from "../../lib/io/safetensors.ts";
+import { writeLargeSafetensors } from "../../lib/io/safetensors_writer.ts";
 import { GraphBuilder } from "../../lib/onnx/graph.ts";
 import { openSession, ortTensor } from "../../lib/onnx/session.ts";
 

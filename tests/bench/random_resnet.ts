@@ -1,7 +1,7 @@
 /** A full-size ResNet-50 with one logit and random weights, as a file. */
 import { tensorShapes } from "../../lib/backbones/resnet/architecture.ts";
 import { torchvisionResnet } from "../../lib/backbones/families/torchvision_resnet.ts";
-import { writeSafetensors } from "../../lib/io/safetensors.ts";
+import { writeSafetensors } from "../../lib/io/safetensors_writer.ts";
 import { type Tensor, tensor } from "../../lib/io/tensor.ts";
 import { randomStream } from "../../lib/random.ts";
 

@@ -2,7 +2,7 @@
  * Full-size CLIP image encoders with random weights, for timing: the arithmetic does not care.
  * @module
  */
-import { type LazyTensor, writeLargeSafetensors } from "../../lib/io/safetensors.ts";
+import { type LazyTensor, writeLargeSafetensors } from "../../lib/io/safetensors_writer.ts";
 import { sizeOf } from "../../lib/io/tensor.ts";
 import { randomStream } from "../../lib/random.ts";
 

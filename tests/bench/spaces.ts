@@ -14,7 +14,7 @@ import { openaiClipResnet } from "../../lib/backbones/families/openai_clip_resne
 import { torchvisionResnet } from "../../lib/backbones/families/torchvision_resnet.ts";
 import { openBackbone, weightsPath } from "../../lib/backbones/open.ts";
 import { tensorShapes } from "../../lib/backbones/resnet/architecture.ts";
-import { type LazyTensor, writeLargeSafetensors } from "../../lib/io/safetensors.ts";
+import { type LazyTensor, writeLargeSafetensors } from "../../lib/io/safetensors_writer.ts";
 import { sizeOf } from "../../lib/io/tensor.ts";
 import { randomStream } from "../../lib/random.ts";
 import { temporaryFolder } from "../temporary.ts";

@@ -3,7 +3,8 @@
  * @module
  */
 import { quoted, UserError } from "../../io/errors.ts";
-import { readSafetensors, writeSealedSafetensors } from "../../io/safetensors.ts";
+import { readSafetensors } from "../../io/safetensors.ts";
+import { writeSealedSafetensors } from "../../io/safetensors_writer.ts";
 import type { Tensor } from "../../io/tensor.ts";
 import {
   type Ablation,

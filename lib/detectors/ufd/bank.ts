@@ -10,8 +10,8 @@ import {
   type SafetensorsEntry,
   toFloat32,
   verifySafetensors,
-  writeLargeSafetensors,
 } from "../../io/safetensors.ts";
+import { writeLargeSafetensors } from "../../io/safetensors_writer.ts";
 import { Shared } from "../../io/shared.ts";
 import { FeatureRows } from "../../tokens/rows.ts";
 import type { Compute } from "../detector.ts";

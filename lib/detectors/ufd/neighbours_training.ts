@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { UserError } from "../../io/errors.ts";
 import { contentKey, exists, removeIfThere } from "../../io/files.ts";
 import { withLock } from "../../io/lock.ts";
-import { writeSealedSafetensors } from "../../io/safetensors.ts";
+import { writeSealedSafetensors } from "../../io/safetensors_writer.ts";
 import { tensor } from "../../io/tensor.ts";
 import { randomStream } from "../../random.ts";
 import { FeatureRows } from "../../tokens/rows.ts";

@@ -89,7 +89,7 @@ const NAMES = v.array(TEXT);
 const SCORES = v.looseObject({ acc: v.number(), ap: v.number() });
 
 /** What tables, figures and the choice of heads read of a record. */
-const RECORD = v.looseObject({
+const FIELDS = v.looseObject({
   key: TEXT,
   trainingKey: TEXT,
   experiment: TEXT,
@@ -131,6 +131,15 @@ const RECORD = v.looseObject({
   timings: v.looseObject({ trainingSeconds: v.number(), evaluationSeconds: v.number() }),
   date: TEXT,
 });
+
+const RECORD = v.pipe(
+  FIELDS,
+  v.check(
+    ({ epochs, evaluations }) =>
+      evaluations.every((tried) => epochs.some(({ epoch }) => epoch <= tried.epoch)),
+    "an epoch for each evaluation",
+  ),
+);
 
 /** The records of one profile, in `FOLDER/records/SECTION/KEY.json`. */
 export class RecordStore {

@@ -48,8 +48,11 @@ for (let from = 0; from < cases && performance.now() < until;) {
 print();
 Deno.exit(failures.length > 0 ? 1 : 0);
 
-/** Tries some inputs in a process; returns the number of the next. */
-async function batch(from: number, count: number): Promise<number> {
+/**
+ * Tries some inputs in a process; returns the number of the next.
+ * @param isAgain whether it is one that took too long before: others may have had the machine
+ */
+async function batch(from: number, count: number, isAgain = false): Promise<number> {
   const child = new Deno.Command(Deno.execPath(), {
     args: [
       ...["run", "--quiet", "--no-check", "--frozen", "-A", join(import.meta.dirname!, "try.ts")],
@@ -90,6 +93,10 @@ async function batch(from: number, count: number): Promise<number> {
   if (under !== undefined && performance.now() < until + LIMIT_MS) {
     const { reader, index, path } = under;
     next = index + 1;
+    if (killed && !isAgain) {
+      await batch(index, 1, true);
+      return next;
+    }
     const message = killed || `the process ended with ${code}`;
     await note({ reader, index, path, outcome: "raw", message, ms: LIMIT_MS, memory: 0 });
   } else if (next === from) stop("Cannot fuzz: the process did not start");

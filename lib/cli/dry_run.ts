@@ -6,9 +6,10 @@ import { duration } from "../io/progress_bar.ts";
 import { GraphBuilder } from "../onnx/graph.ts";
 import { openSession, ortTensor } from "../onnx/session.ts";
 import { type Cost, Costing, ImageCounts, sum } from "../runs/cost.ts";
+import { RunFiles } from "../runs/damage.ts";
 import type { Section } from "../runs/section.ts";
 import type { Setup } from "../runs/setup.ts";
-import { Status } from "../runs/status.ts";
+import { type RunStatus, Status } from "../runs/status.ts";
 
 /** Fixed cost of a training step beside its matrix products, in seconds. */
 const STEP_OVERHEAD_SECONDS = .5e-3;
@@ -26,7 +27,9 @@ export async function dryRun(setup: Setup, sections: readonly Section[]): Promis
   const works: Work[] = [];
   const unnamed: string[] = [];
   for (const { name } of sections) {
-    const { configs, runs } = await status.section(name);
+    const { configs, runs: found } = await status.section(name);
+    const files = new RunFiles(folder);
+    const runs = found && await Promise.all(found.map((run) => asFilesAre(run, files)));
     if (!runs) unnamed.push(name);
     works.push({
       name,
@@ -55,6 +58,12 @@ export async function dryRun(setup: Setup, sections: readonly Section[]): Promis
     "GFLOP/s that this machine's processor just did",
     ...remarks(status, unnamed, counts),
   ];
+}
+
+/** A run, as not done where its head or scores are gone: they are made again. */
+async function asFilesAre(run: RunStatus, files: RunFiles): Promise<RunStatus> {
+  const { record, ...rest } = run;
+  return record && !await files.areThere(record) ? rest : run;
 }
 
 /** Work of one section. */

@@ -103,4 +103,8 @@ Deno.test("runs, heads and features that are on disk are not counted as work", a
   await Deno.remove(join(records, record!.name));
   const lost = await plan();
   assert.deepEqual(lost["grid"], [2, 1, 0, 0, 0], "the head is there, it is only tried again");
+
+  await Deno.remove(join(results, "heads"), { recursive: true });
+  const gone = await plan();
+  assert.deepEqual(gone["grid"], [2, 0, 2, 0, 0], "heads that are gone are trained again");
 });

@@ -6,9 +6,10 @@ import { duration } from "../io/progress_bar.ts";
 import { GraphBuilder } from "../onnx/graph.ts";
 import { openSession, ortTensor } from "../onnx/session.ts";
 import { type Cost, Costing, ImageCounts, sum } from "../runs/cost.ts";
+import { RunFiles } from "../runs/damage.ts";
 import type { Section } from "../runs/section.ts";
 import type { Setup } from "../runs/setup.ts";
-import { Status } from "../runs/status.ts";
+import { type RunStatus, Status } from "../runs/status.ts";
 
 /** Fixed cost of a training step beside its matrix products, in seconds. */
 const STEP_OVERHEAD_SECONDS = .5e-3;
@@ -26,7 +27,9 @@ export async function dryRun(setup: Setup, sections: readonly Section[]): Promis
   const works: Work[] = [];
   const unnamed: string[] = [];
   for (const { name } of sections) {
-    const { configs, runs } = await status.section(name);
+    const { configs, runs: found } = await status.section(name);
+    const files = new RunFiles(folder);
+    const runs = found && await Promise.all(found.map((run) => asFilesAre(run, files)));
     if (!runs) unnamed.push(name);
     works.push({
       name,
@@ -58,6 +61,7 @@ export async function dryRun(setup: Setup, sections: readonly Section[]): Promis
   ];
 }
 
+<<<<<<< HEAD
 /** Says which sections draw from images what is not counted: how much that is, is known when it is made. */
 function uncounted({ profile }: Setup, sections: readonly Section[]): string[] {
   const making = sections.filter(({ makes }) => makes?.reads(profile)).map(({ name }) => name);
@@ -65,6 +69,12 @@ function uncounted({ profile }: Setup, sections: readonly Section[]): string[] {
   return [
     `Not counted: what figures of ${making.join(", ")} are made of, some images and embeddings`,
   ];
+=======
+/** A run, as not done where its head or scores are gone: they are made again. */
+async function asFilesAre(run: RunStatus, files: RunFiles): Promise<RunStatus> {
+  const { record, ...rest } = run;
+  return record && !await files.areThere(record) ? rest : run;
+>>>>>>> ee69f3efccbf5bed731641422b2049741e5cbefd
 }
 
 /** Work of one section. */

@@ -1,7 +1,7 @@
 /**
  * The library: images to features, features to a verdict, runs to tables and figures.
  *
- * The first five lines to type:
+ * The first lines to type:
  *
  * ```ts ignore
  * import { openDetector } from "rine";
@@ -9,6 +9,7 @@
  * await using detector = await openDetector("best.safetensors"); // or a released .pth
  * const { score } = await detector.detect("photo.jpg"); // the probability that it is generated
  * for await (const found of detector.detectAll(["a.jpg", "b.png"])) console.log(found);
+ * await using wang = await openDetector("blur_jpg_prob0.5.pth", { as: "wang" }); // on pixels
  * ```
  *
  * Its name is `rine` in the project's notebooks, and `rine/notebook` what opens the paper's sections

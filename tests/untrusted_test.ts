@@ -229,7 +229,7 @@ Deno.test("a record of another form is named, with what was wanted where, and wh
       await Deno.writeTextFile(path, JSON.stringify(record));
       await assert.rejects(store.find("grid", "key"), {
         name: "UserError",
-        message: `Cannot read ${path}: expected ${says}; delete it and run again`,
+        message: `Cannot read ${path}: expected ${says}; delete it to have it made again`,
       });
     }
   }));

@@ -61,7 +61,6 @@ export async function dryRun(setup: Setup, sections: readonly Section[]): Promis
   ];
 }
 
-<<<<<<< HEAD
 /** Says which sections draw from images what is not counted: how much that is, is known when it is made. */
 function uncounted({ profile }: Setup, sections: readonly Section[]): string[] {
   const making = sections.filter(({ makes }) => makes?.reads(profile)).map(({ name }) => name);
@@ -69,12 +68,12 @@ function uncounted({ profile }: Setup, sections: readonly Section[]): string[] {
   return [
     `Not counted: what figures of ${making.join(", ")} are made of, some images and embeddings`,
   ];
-=======
+}
+
 /** A run, as not done where its head or scores are gone: they are made again. */
 async function asFilesAre(run: RunStatus, files: RunFiles): Promise<RunStatus> {
   const { record, ...rest } = run;
   return record && !await files.areThere(record) ? rest : run;
->>>>>>> ee69f3efccbf5bed731641422b2049741e5cbefd
 }
 
 /** Work of one section. */

@@ -117,7 +117,10 @@ export async function findDetector(checkpoint: string, as?: string): Promise<Fou
       "usage",
       `${doing}: expected to be told whose it is, found tensors that ${
         together(possible.map(({ title }) => title))
-      } have alike; say --as ${possible.map(({ name }) => name).join(" or --as ")}`,
+      } have alike; say --as ${
+        possible.map(({ name }) => name).join(" or --as ")
+      } to \`deno task detect\`, or ` +
+        "once to `deno task detector import`",
     );
   }
   return { kind: possible[0]!, metadata };

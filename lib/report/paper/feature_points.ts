@@ -6,7 +6,6 @@ import { join } from "node:path";
 import * as v from "valibot";
 import { detectorNamed } from "../../detectors/index.ts";
 import { contentKey } from "../../io/files.ts";
-import { formProblem } from "../../io/json.ts";
 import { readOrForget, writeSealedJson } from "../../io/seal.ts";
 import type { FeaturePoint } from "../../published/points.ts";
 import { randomStream } from "../../random.ts";

@@ -26,6 +26,7 @@ export const EXPECTED_GOLDENS: readonly string[] = [
   "lgrad_classifier.pth",
   "metrics.json",
   "released.safetensors",
+  "resizes.safetensors",
   "resnet.safetensors",
   "torchvision_vit.safetensors",
   "torchvision_vit_new_names.safetensors",

@@ -5,7 +5,12 @@ import { centerCrop, tenCrop } from "../lib/image/crop.ts";
 import { decodeImage, type RgbImage } from "../lib/image/image.ts";
 import { jpegRoundTrip } from "../lib/image/jpeg.ts";
 import { compress, cropAndResize } from "../lib/image/perturb.ts";
-import { resizeBilinear } from "../lib/image/resize.ts";
+import {
+  resizeBicubic,
+  resizeBilinear,
+  resizeLanczos,
+  resizeShortSide,
+} from "../lib/image/resize.ts";
 import { readSafetensors, readSafetensorsHeader } from "../lib/io/safetensors.ts";
 import { GOLDENS, PUBLISHED } from "./goldens.ts";
 import { concat } from "./image_samples.ts";
@@ -107,3 +112,32 @@ for (const golden of names) {
     },
   });
 }
+
+const RESIZES = { bilinear: resizeBilinear, bicubic: resizeBicubic, lanczos: resizeLanczos };
+
+Deno.test("Pillow's filters and torchvision's short side give every pixel of the reference", async () => {
+  const { tensors, metadata } = await readSafetensors(join(GOLDENS, "resizes.safetensors"));
+  const listed = (name: string) => JSON.parse(metadata[name]!) as (string | number)[];
+  const imageOf = (name: string): RgbImage => {
+    const { shape: [height, width], data } = tensors.get(name)!;
+    return { width: width!, height: height!, data: Uint8Array.from(data) };
+  };
+  const held = new Set<string>();
+  for (const name of tensors.keys()) {
+    const parts = /^(image_\d+)\.([a-z]+)_(?:(\d+)x(\d+)|short_(\d+))$/.exec(name);
+    if (!parts) continue;
+    const [, source, filter, height, width, short] = parts;
+    const resize = RESIZES[filter as keyof typeof RESIZES], image = imageOf(source!);
+    const found = short === undefined
+      ? resize(image, Number(width), Number(height))
+      : resizeShortSide(image, Number(short), resize);
+    assert.deepEqual(found, imageOf(name), name);
+    held.add(name);
+  }
+  for (let i = 0; i < Number(metadata["images"]); i++) {
+    for (const filter of listed("filters")) {
+      const sizes = [...listed("sizes"), ...listed("shortSides").map((side) => `short_${side}`)];
+      for (const size of sizes) assert(held.has(`image_${i}.${filter}_${size}`));
+    }
+  }
+});

@@ -21,44 +21,82 @@ const PILLOW_BITS = 22;
 /** Fraction bits of a weight in OpenCV, which rounds once, after both passes. */
 const OPENCV_BITS = 11;
 
-/**
- * Pillow's `Image.resize` with `BILINEAR`: where the image shrinks, the triangle is as wide as the
- * old pixels it covers (antialiasing). Rows, then columns, each rounded to 8 bits.
- * @throws {UserError} where a side is not a positive integer
- *
- * Released: torchvision's `transforms.Resize` of a Pillow image
- */
+/** A filter of Pillow: its weight at a distance from the middle, and the distance where it ends. */
+interface PillowFilter {
+  readonly support: number;
+  readonly weightAt: (x: number) => number;
+}
+
+/** Pillow's filters. Source: Pillow 9.4, src/libImaging/Resample.c */
+const PILLOW_FILTERS = {
+  bilinear: { support: 1, weightAt: (x) => Math.max(1 - Math.abs(x), 0) },
+  bicubic: { support: 2, weightAt: cubicAt },
+  lanczos: { support: 3, weightAt: (x) => -3 <= x && x < 3 ? sinc(x) * sinc(x / 3) : 0 },
+} as const satisfies Readonly<Record<string, PillowFilter>>;
+
+/** Pillow's `Image.resize` with `BILINEAR`; as {@linkcode resizeLanczos} besides. */
 export function resizeBilinear(image: RgbImage, width: number, height: number): RgbImage {
+  return resizePillow(image, width, height, PILLOW_FILTERS.bilinear);
+}
+
+/**
+ * Pillow's `Image.resize` with `BICUBIC`, which is its default; as {@linkcode resizeLanczos}
+ * besides. OpenCV's cubic is another: {@linkcode resizeCubic}.
+ */
+export function resizeBicubic(image: RgbImage, width: number, height: number): RgbImage {
+  return resizePillow(image, width, height, PILLOW_FILTERS.bicubic);
+}
+
+/**
+ * Pillow's `Image.resize` with `LANCZOS`: where the image shrinks, the filter is as wide as the old
+ * pixels it covers (antialiasing). Rows, then columns, each rounded to 8 bits, as up to version 9.4;
+ * later ones take columns first where that costs less.
+ * @throws {UserError} where a side is not a positive integer
+ */
+export function resizeLanczos(image: RgbImage, width: number, height: number): RgbImage {
+  return resizePillow(image, width, height, PILLOW_FILTERS.lanczos);
+}
+
+function resizePillow(
+  image: RgbImage,
+  width: number,
+  height: number,
+  filter: PillowFilter,
+): RgbImage {
   checkSize(width, height);
   let { data } = image;
   if (width !== image.width) {
     const rows = new Uint8ClampedArray(image.height * width * 3);
-    resampleRows(data, image.width, rows, triangleTaps(image.width, width), PILLOW_BITS);
+    resampleRows(data, image.width, rows, pillowTaps(image.width, width, filter), PILLOW_BITS);
     data = new Uint8Array(rows.buffer);
   }
   if (height !== image.height) {
     const columns = new Uint8ClampedArray(height * width * 3);
-    resampleColumns(data, width * 3, columns, triangleTaps(image.height, height), PILLOW_BITS);
+    const taps = pillowTaps(image.height, height, filter);
+    resampleColumns(data, width * 3, columns, taps, PILLOW_BITS);
     data = new Uint8Array(columns.buffer);
   }
   return { width, height, data };
 }
 
 /**
- * An image whose short side has a length, resized as {@linkcode resizeBilinear} does; the long side
- * is cut to a whole number. One that has it already is returned as it is.
+ * An image whose short side has a length; the long side is cut to a whole number. One that has it
+ * already is returned as it is.
+ * @param resize how, default Pillow's bilinear
  * @throws {UserError} where the length is not a positive integer
  *
  * Released: torchvision's `transforms.Resize` with one number
  */
-export function resizeShortSide(image: RgbImage, lengthPx: number): RgbImage {
+export function resizeShortSide(
+  image: RgbImage,
+  lengthPx: number,
+  resize: typeof resizeBilinear = resizeBilinear,
+): RgbImage {
   const { width, height } = image;
   const short = Math.min(width, height);
   if (short === lengthPx) return image;
   const long = Math.floor(lengthPx * Math.max(width, height) / short);
-  return width <= height
-    ? resizeBilinear(image, lengthPx, long)
-    : resizeBilinear(image, long, lengthPx);
+  return width <= height ? resize(image, lengthPx, long) : resize(image, long, lengthPx);
 }
 
 /**
@@ -75,9 +113,10 @@ export function resizeCubic(image: RgbImage, width: number, height: number): Rgb
   return { width, height, data: new Uint8Array(columns.buffer) };
 }
 
-function triangleTaps(from: number, to: number): Taps {
+function pillowTaps(from: number, to: number, filter: PillowFilter): Taps {
   const scale = from / to;
-  const support = Math.max(scale, 1);
+  const widening = Math.max(scale, 1);
+  const support = filter.support * widening;
   const count = 2 * Math.ceil(support) + 1;
   const positions = new Int32Array(to * count);
   const weights = new Int32Array(to * count);
@@ -85,17 +124,30 @@ function triangleTaps(from: number, to: number): Taps {
     const center = (i + 0.5) * scale;
     const first = Math.max(Math.trunc(center - support + 0.5), 0);
     const last = Math.min(Math.trunc(center + support + 0.5), from);
-    const triangle = Array.from(
+    const shares = Array.from(
       { length: last - first },
-      (_, k) => Math.max(1 - Math.abs((first + k - center + 0.5) / support), 0),
+      (_, k) => filter.weightAt((first + k - center + 0.5) * (1 / widening)),
     );
-    const sum = triangle.reduce((total, weight) => total + weight, 0);
-    triangle.forEach((weight, k) => {
+    const sum = shares.reduce((total, weight) => total + weight, 0);
+    shares.forEach((weight, k) => {
+      const share = weight / sum;
       positions[i * count + k] = first + k;
-      weights[i * count + k] = Math.floor(0.5 + weight / sum * 2 ** PILLOW_BITS);
+      // halves away from zero
+      weights[i * count + k] = Math.trunc((share < 0 ? -0.5 : 0.5) + share * 2 ** PILLOW_BITS);
     });
   }
   return { count, positions, weights };
+}
+
+/** Pillow's cubic, Keys' with a = −0.5. */
+function cubicAt(x: number): number {
+  const a = -0.5, t = Math.abs(x);
+  if (t < 1) return ((a + 2) * t - (a + 3)) * t * t + 1;
+  return t < 2 ? (((t - 5) * t + 8) * t - 4) * a : 0;
+}
+
+function sinc(x: number): number {
+  return x === 0 ? 1 : Math.sin(x * Math.PI) / (x * Math.PI);
 }
 
 function cubicTaps(from: number, to: number): Taps {

@@ -230,6 +230,7 @@ Deno.test("a pickle that names anything but tensors is refused by that name", ()
       ["(X\x04\x00\x00\x00trueiposix\nsystem\n.", "posix.system"],
       ["ctorch\nload\n)R.", "torch.load"],
       ["cconstructor\nconstructor\n)R.", "constructor.constructor"],
+      ["cnumpy\nload\n)R.", "numpy.load"],
     ];
     for (const [pickle, name] of pickles) {
       await Deno.writeFile(path, archiveOf(pickle));

@@ -25,6 +25,8 @@ export const EXPECTED_GOLDENS: readonly string[] = [
   "legacy_mixed.safetensors",
   "lgrad_classifier.pth",
   "metrics.json",
+  "patch_forensics.pth",
+  "patch_forensics.safetensors",
   "released.safetensors",
   "resizes.safetensors",
   "resnet.safetensors",

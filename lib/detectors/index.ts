@@ -7,6 +7,7 @@ import { UserError } from "../io/errors.ts";
 import { modelNames, readCheckpointNames } from "./checkpoint_file.ts";
 import type { DetectorKind } from "./detector.ts";
 import dmid from "./dmid.ts";
+import patchForensics from "./patch_forensics/detector.ts";
 import type { PixelDetectorKind, ReleasedKind } from "./pixel_detector.ts";
 import rine from "./rine/detector.ts";
 import ufdBlockNeighbours from "./ufd/block_neighbours_detector.ts";
@@ -26,6 +27,7 @@ export const DETECTORS: readonly DetectorKind[] = [
 export const PIXEL_DETECTORS: readonly PixelDetectorKind[] = [
   wang,
   dmid,
+  patchForensics,
 ];
 
 /** All that released files can be imported of. */

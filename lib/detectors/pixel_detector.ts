@@ -110,10 +110,18 @@ export interface PixelDetectorKind extends ReleasedKind {
   /** What it reads of an image. */
   readonly reads: PixelReading;
   /**
+   * The ways to read an image for one checkpoint, where its network's size decides; absent where
+   * `reads` says it for all.
+   * @throws {UserError} where the file is damaged, or of another detector
+   */
+  transformsOf?(checkpoint: string): Promise<PixelTransforms>;
+  /**
    * Opens a checkpoint: released, or imported.
+   * @param transform name of the way to read an image, default `original`: what the detector does
+   * with the pixels may hang on it too
    * @throws {UserError} where the file is damaged, of another detector, or holds what is no number
    */
-  open(checkpoint: string, compute: Compute): Promise<PixelScorer>;
+  open(checkpoint: string, compute: Compute, transform?: string): Promise<PixelScorer>;
   /**
    * What a checkpoint holds, in lines for people.
    * @throws {UserError} where the file is damaged, or of another detector

@@ -21,10 +21,11 @@ export async function openPixelScorer(
   transform: string,
   compute: Compute,
 ): Promise<ImageScorer> {
-  const { title, reads: { transforms } } = kind;
+  const { title } = kind;
+  const transforms = await kind.transformsOf?.(checkpoint) ?? kind.reads.transforms;
   const steps = transformNamed(transforms, transform, `Cannot detect with ${checkpoint}`);
   const cropPx = squareSizePx(steps);
-  const scorer = await kind.open(checkpoint, compute);
+  const scorer = await kind.open(checkpoint, compute, transform);
   const tiles = scorer.tiles?.bind(scorer);
   return {
     title,

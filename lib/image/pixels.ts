@@ -6,12 +6,13 @@
 import { UserError } from "../io/errors.ts";
 import { centerCrop } from "./crop.ts";
 import type { RgbImage } from "./image.ts";
-import { resizeBilinear } from "./resize.ts";
+import { resizeBicubic, resizeBilinear, resizeLanczos, resizeShortSide } from "./resize.ts";
 
-/** The ways to resize. */
+/** The ways to resize: Pillow's, which smooth where an image shrinks. */
 const FILTERS = {
-  /** Pillow's, which smooths where an image shrinks. */
   bilinear: resizeBilinear,
+  bicubic: resizeBicubic,
+  lanczos: resizeLanczos,
 } as const;
 
 /** Name of a way to resize. */
@@ -50,14 +51,8 @@ function applyStep(image: RgbImage, step: PixelStep): RgbImage {
   switch (step.kind) {
     case "square":
       return FILTERS[step.filter](image, step.sizePx, step.sizePx);
-    case "shortSide": {
-      const { width, height } = image;
-      const short = Math.min(width, height);
-      if (short === step.sizePx) return image;
-      const long = Math.floor(step.sizePx * Math.max(width, height) / short);
-      const size = width <= height ? [step.sizePx, long] as const : [long, step.sizePx] as const;
-      return FILTERS[step.filter](image, ...size);
-    }
+    case "shortSide":
+      return resizeShortSide(image, step.sizePx, FILTERS[step.filter]);
     case "crop":
       return centerCrop(image, step.sizePx);
   }

@@ -2,7 +2,7 @@
  * The pickle in a PyTorch archive: which tensors there are, and where their values lie.
  *
  * A pickle can name any Python callable. Here a few names are known, all of which do nothing but put
- * a tensor together; any other is refused before a single tensor is made. What is read, and for how
+ * a tensor together or pass a number over; any other is refused before a single tensor is made. What is read, and for how
  * long, is bounded by the pickle's length, whatever it says.
  * @module
  */
@@ -64,6 +64,20 @@ class ScriptModule {
     this.attributes = attributes;
   }
 }
+
+/** A number of NumPy's, which training scripts keep beside tensors: it is passed over. */
+class NumpyNumber {
+  /** Called by the parser; nothing of it is kept. */
+  __setstate__(): void {}
+}
+
+/** What NumPy's numbers are put together with, under its old and new names. */
+const NUMPY_CALLABLES: ReadonlySet<string> = new Set([
+  "numpy.core.multiarray.scalar",
+  "numpy._core.multiarray.scalar",
+  "numpy.dtype",
+  "_codecs.encode", // of the number's bytes
+]);
 
 /** Longest name or number: the parser takes time that grows with the square of a number's length. */
 const MAX_VALUE_BYTES = 2 ** 14;
@@ -178,6 +192,7 @@ function knownCallable(name: string): Callable | undefined {
       return (storage, offset, shape, strides) =>
         new TensorReference(storage, offset, shape, strides);
   }
+  if (NUMPY_CALLABLES.has(name)) return () => Object.freeze(new NumpyNumber());
   return name.startsWith("__torch__.") ? ScriptModule as unknown as Callable : undefined;
 }
 

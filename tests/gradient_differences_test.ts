@@ -194,6 +194,7 @@ Deno.test("at kinks and ties gradients are PyTorch's, and a maximum of two gives
   const slopes: [string, (g: GraphBuilder, x: Value) => Value, number[]][] = [
     ["Relu", (g, x) => g.op("Relu", [x]), [0, 0, 1, 1]],
     ["LeakyRelu", (g, x) => g.op("LeakyRelu", [x], { alpha: .25 }), [.25, .25, 1, 1]],
+    ["steep LeakyRelu", (g, x) => g.op("LeakyRelu", [x], { alpha: 1.5 }), [1.5, 1.5, 1, 1]],
     ["Abs", (g, x) => g.op("Abs", [x]), [-1, 0, 1, 1]],
     ["Clip", (g, x) => g.op("Clip", [x, g.float(0), g.float(2)]), [0, 1, 1, 1]],
     ["Max of equal ones", (g, x) => g.op("Max", [x, g.op("Mul", [x, g.float(1)])]), [1, 1, 1, 1]],

@@ -74,7 +74,9 @@ function byPicture(b: Backward, window: Window, dy: Value): Value {
     if (typeof size !== "number") return stride - 1;
     return (size + padded(window, i) - dilations[i]! * (k - 1) - 1) % stride;
   });
-  if (window.group === 1 && strides.every((stride) => stride === 1)) {
+  const [outputs, inputs] = b.shape(b.x(1));
+  const isByChannel = outputs === window.group && inputs === 1;
+  if ((window.group === 1 || isByChannel) && strides.every((stride) => stride === 1)) {
     const direct = byTurnedWeights(b, window, dy);
     if (direct) return direct;
   }
@@ -89,10 +91,13 @@ function byPicture(b: Backward, window: Window, dy: Value): Value {
   return b.op("Slice", [back, b.int(kernel.map(() => 0)), ends, axes]);
 }
 
-/** The gradient by the picture of a convolution of stride 1: one with the weights turned round. */
+/**
+ * The gradient by the picture of a convolution of stride 1, of all channels together or of each by
+ * itself: one with the weights turned round.
+ */
 function byTurnedWeights(
   b: Backward,
-  { kernel, dilations, pads }: Window,
+  { kernel, dilations, pads, group }: Window,
   dy: Value,
 ): Value | undefined {
   const rank = kernel.length, spatial = kernel.map((_, i) => i + 2);
@@ -105,8 +110,8 @@ function byTurnedWeights(
     b.int(spatial),
     b.int(kernel.map(() => -1)),
   ]);
-  const weights = b.op("Transpose", [turned], { perm: [1, 0, ...spatial] });
-  return b.op("Conv", [dy, weights], { kernel_shape: kernel, dilations, pads: back });
+  const weights = group > 1 ? turned : b.op("Transpose", [turned], { perm: [1, 0, ...spatial] });
+  return b.op("Conv", [dy, weights], { kernel_shape: kernel, dilations, pads: back, group });
 }
 
 /** The gradient by the weights of a convolution over `picture`, with `dy` by its result. */

@@ -143,8 +143,14 @@ export const elementwiseRules: Readonly<Record<string, Rule>> = {
   }),
   Relu: relu,
   LeakyRelu: (b) => {
+    const alpha = b.number("alpha", .01);
+    if (alpha > 0 && alpha < 1) {
+      // the result has its input's sign; a convolution before it then needs no result of its own
+      const slopes = b.op("Clip", [b.op("Sign", [b.y]), b.g.float(alpha), b.g.float(1)]);
+      return [b.op("Mul", [b.dy, slopes])];
+    }
     const isOpen = b.op("Greater", [b.x(), b.g.float(0)]);
-    return [b.op("Where", [isOpen, b.dy, b.times(b.dy, b.number("alpha", .01))])];
+    return [b.op("Where", [isOpen, b.dy, b.times(b.dy, alpha)])];
   },
   Sigmoid: unary((b) => b.op("Mul", [b.y, b.op("Sub", [b.g.float(1), b.y])])),
   Tanh: unary((b) => b.op("Sub", [b.g.float(1), b.op("Mul", [b.y, b.y])])),

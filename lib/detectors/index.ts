@@ -7,6 +7,8 @@ import { UserError } from "../io/errors.ts";
 import { modelNames, readCheckpointNames } from "./checkpoint_file.ts";
 import type { DetectorKind } from "./detector.ts";
 import dmid from "./dmid.ts";
+import { discriminatorKind } from "./lgrad/checkpoint.ts";
+import lgrad from "./lgrad/detector.ts";
 import patchForensics from "./patch_forensics/detector.ts";
 import type { PixelDetectorKind, ReleasedKind } from "./pixel_detector.ts";
 import rine from "./rine/detector.ts";
@@ -28,10 +30,11 @@ export const PIXEL_DETECTORS: readonly PixelDetectorKind[] = [
   wang,
   dmid,
   patchForensics,
+  lgrad,
 ];
 
 /** All that released files can be imported of. */
-export const RELEASED_KINDS: readonly ReleasedKind[] = PIXEL_DETECTORS;
+export const RELEASED_KINDS: readonly ReleasedKind[] = [...PIXEL_DETECTORS, discriminatorKind];
 
 /** Whether a detector reads pixels and no backbone's features. */
 export function readsPixels(kind: DetectorKind | PixelDetectorKind): kind is PixelDetectorKind {

@@ -7,12 +7,13 @@ import { formatReport } from "../lib/doctor/text.ts";
 import { importDetector } from "../lib/detectors/import.ts";
 import { openDetector } from "../lib/detectors/verdict.ts";
 import { exists } from "../lib/io/files.ts";
-import { readSafetensors } from "../lib/io/safetensors.ts";
+import { readSafetensors, writeSafetensors } from "../lib/io/safetensors.ts";
 import { evaluateScores } from "../lib/metrics.ts";
 import type { PrintedCell } from "../lib/published/printed.ts";
 import { table2, table3 } from "../lib/report/paper/tables_2_3.ts";
 import { shownOf } from "../lib/report/paper/report.ts";
 import { keptMade, makeOnce } from "../lib/runs/made.ts";
+import { readyDetectors } from "../lib/runs/released_scores.ts";
 import type { Profile } from "../lib/runs/profile.ts";
 import type { Experiments, Section } from "../lib/runs/section.ts";
 import { makeSetup, type Setup } from "../lib/runs/setup.ts";
@@ -156,6 +157,11 @@ Deno.test("the doctor says which rows can be run, and where the others' files ar
     "Wang et al. (.1)": false,
     "DMID (ProGAN)": false,
     "DMID (latent diffusion)": true,
+    "Patch-Forensics": false,
+    "LGrad (1-class)": false,
+    "LGrad (2-class)": false,
+    "LGrad (4-class)": false,
+    "StyleGAN's discriminator, for LGrad": false,
   });
   const text = formatReport(report);
   assert.match(text, /\n {2}Wang et al\. \(\.5\) +can run\n/);
@@ -163,4 +169,37 @@ Deno.test("the doctor says which rows can be run, and where the others' files ar
     text,
     /\(\.1\) +needs blur_jpg_prob0\.1\.pth, from .*; then `deno task detector import/,
   );
+});
+
+Deno.test("scores hang on the way to read, and on every file that a detector needs", async () => {
+  const folder = temporaryFolder("ready_");
+  const keys = async (wanted: Record<string, string>) =>
+    (await readyDetectors(folder, wanted)).map(({ name, reads, key }) => [name, reads, key]);
+  const kept = (file: string, as: string, name: string) =>
+    importDetector(join(GOLDENS, file), { as, name, folder });
+  await kept("patch_forensics.pth", "patch_forensics", "patches");
+  const [mean] = await keys({ patch_forensics: "original" });
+  const [vote] = await keys({ patch_forensics: "vote" });
+  assert.deepEqual(mean!.slice(0, 2), [
+    "patches",
+    "short side 299 (lanczos), centre crop 299 (original)",
+  ]);
+  assert.notEqual(mean![2], vote![2]);
+
+  // without its discriminator there is no LGrad, with another one it has other scores
+  await kept("lgrad_classifier.pth", "lgrad", "lgrad_4class");
+  const wanted = { lgrad: "original" };
+  assert.deepEqual(await keys(wanted), []);
+  const { path } = await kept(
+    "lgrad_discriminator.pth",
+    "stylegan_discriminator",
+    "stylegan_discriminator",
+  );
+  const [first] = await keys(wanted);
+  assert.equal(first![0], "lgrad_4class");
+  const { tensors, metadata } = await readSafetensors(path);
+  tensors.get("layer0.bias")!.data[0]! += 1;
+  await writeSafetensors(path, tensors, metadata);
+  const [second] = await keys(wanted);
+  assert.notEqual(second![2], first![2]);
 });

@@ -36,6 +36,11 @@ export default defineSection({
         },
       }))
     ),
-  makes: triedReleased({ wang: "original", dmid: "original" }),
+  makes: triedReleased({
+    wang: "original",
+    patch_forensics: "original",
+    lgrad: "original",
+    dmid: "original",
+  }),
   shows: [table2, table3, measures],
 });

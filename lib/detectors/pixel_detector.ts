@@ -116,6 +116,11 @@ export interface PixelDetectorKind extends ReleasedKind {
    */
   transformsOf?(checkpoint: string): Promise<PixelTransforms>;
   /**
+   * Paths of other files that a checkpoint's scores hang on; absent where there are none.
+   * @throws {UserError} where one is not there, with how to get it
+   */
+  besides?(checkpoint: string): Promise<readonly string[]>;
+  /**
    * Opens a checkpoint: released, or imported.
    * @param transform name of the way to read an image, default `original`: what the detector does
    * with the pixels may hang on it too

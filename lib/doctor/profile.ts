@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { openBackbone } from "../backbones/open.ts";
 import type { Origin } from "../data/dataset.ts";
 import { knownDetectors } from "../detectors/import.ts";
+import { PIXEL_DETECTORS } from "../detectors/index.ts";
 import { UserError } from "../io/errors.ts";
 import type { OnProgress } from "../io/progress.ts";
 import type { Setup } from "../runs/setup.ts";
@@ -134,16 +135,23 @@ export async function examineProfile(
 
 async function detectorsOf(root: string): Promise<DetectorReport[]> {
   const known = await knownDetectors(join(root, "detectors"));
-  return known.map(({ title, detector, name, files, from, path }) => ({
-    title,
-    canRun: path !== undefined,
-    ...(path === undefined
-      ? {
-        problem: `needs ${files[0]}, from ${from}; then ` +
-          `\`deno task detector import FILE --as ${detector} --name ${name}\``,
-      }
-      : {}),
+  return await Promise.all(known.map(async ({ title, detector, name, files, from, path }) => {
+    const problem = path === undefined
+      ? `needs ${files[0]}, from ${from}; then ` +
+        `\`deno task detector import FILE --as ${detector} --name ${name}\``
+      : await missingBesides(detector, path);
+    return { title, canRun: problem === undefined, ...(problem === undefined ? {} : { problem }) };
   }));
+}
+
+/** What is said of another file that a detector needs, where it is not there. */
+async function missingBesides(detector: string, path: string): Promise<string | undefined> {
+  try {
+    await PIXEL_DETECTORS.find(({ name }) => name === detector)?.besides?.(path);
+  } catch (error) {
+    if (error instanceof UserError) return error.message;
+    throw error;
+  }
 }
 
 async function backbonesOf(backbones: Iterable<string>, root: string) {

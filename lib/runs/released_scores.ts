@@ -8,7 +8,7 @@ import { hashWeights } from "../backbones/network.ts";
 import type { LabelledImage } from "../data/dataset.ts";
 import { knownDetectors } from "../detectors/import.ts";
 import { pixelDetectorNamed } from "../detectors/index.ts";
-import type { ReleasedRow } from "../detectors/pixel_detector.ts";
+import type { PixelDetectorKind, ReleasedRow } from "../detectors/pixel_detector.ts";
 import { type Detector, openDetector } from "../detectors/verdict.ts";
 import { describePixels, transformNamed } from "../image/pixels.ts";
 import { UserError } from "../io/errors.ts";
@@ -38,32 +38,48 @@ export interface ReadyDetector {
 }
 
 /**
- * The released detectors that are there.
+ * The released detectors that are there, with all that they need.
  * @param folder that holds a folder for each detector
- * @param transforms how each kind is to read images, by its name: `{ wang: "original" }`; others are
- * left out
+ * @param wanted how each kind is to read images, by its name: `{ wang: "original" }`; others are left
+ * out
  * @throws {UserError} where a kind has no such transform, or a file is damaged
  */
 export async function readyDetectors(
   folder: string,
-  transforms: Readonly<Record<string, string>>,
+  wanted: Readonly<Record<string, string>>,
 ): Promise<ReadyDetector[]> {
   const ready: ReadyDetector[] = [];
   for (const { detector, name, title, row, path } of await knownDetectors(folder)) {
-    const transform = transforms[detector];
+    const transform = wanted[detector];
     if (path === undefined || transform === undefined) continue;
-    const { reads } = pixelDetectorNamed(detector);
-    const steps = transformNamed(reads.transforms, transform, `Cannot try ${title}`);
+    const kind = pixelDetectorNamed(detector);
+    const besides = await filesBesides(kind, path);
+    if (!besides) continue;
+    const transforms = await kind.transformsOf?.(path) ?? kind.reads.transforms;
+    const steps = transformNamed(transforms, transform, `Cannot try ${title}`);
     const { metadata } = await readSafetensorsHeader(path);
     const weights = metadata["sha256"] ?? await hashWeights(path);
     ready.push({
       ...{ name, title, path, transform },
       ...(row ? { row } : {}),
       reads: `${describePixels(steps)} (${transform})`,
-      key: contentKey([detector, weights, reads.normalisation, steps]),
+      key: contentKey([detector, weights, kind.reads.normalisation, steps, transform, ...besides]),
     });
   }
   return ready;
+}
+
+/** Hashes of what a detector needs besides its checkpoint; `undefined` where that is not there. */
+async function filesBesides(
+  kind: PixelDetectorKind,
+  checkpoint: string,
+): Promise<string[] | undefined> {
+  try {
+    return await Promise.all((await kind.besides?.(checkpoint) ?? []).map(hashWeights));
+  } catch (error) {
+    if (error instanceof UserError && error.kind === "missing") return undefined;
+    throw error;
+  }
 }
 
 /** What a list of images is scored with. */

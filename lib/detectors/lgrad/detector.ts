@@ -49,11 +49,13 @@ export default definePixelDetector({
     name: `lgrad_${name}`,
     title: `${TITLE} (${name.replace("class", "-class")})`,
     from: FROM,
+    row: { method: TITLE, trainingClasses: name.slice(0, 1) },
   })),
   isCheckpoint: isResnetClassifier,
   async transformsOf(checkpoint) {
     return transformsFor(await discriminatorSizePx(await discriminatorFor(checkpoint)));
   },
+  besides: async (checkpoint) => [await discriminatorFor(checkpoint)],
   async open(checkpoint, compute, transform = "original") {
     const { device = "cpu", threads } = compute;
     const path = await discriminatorFor(checkpoint);

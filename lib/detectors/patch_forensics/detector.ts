@@ -56,6 +56,7 @@ export default definePixelDetector({
     name: "patch_forensics",
     title: TITLE,
     from: "the link in the README of github.com/chail/patch-forensics",
+    row: { method: TITLE, trainingClasses: "" },
   }],
   isCheckpoint: isPatchNetwork,
   async transformsOf(checkpoint) {

@@ -5,10 +5,12 @@
  *
  *     RINE_BENCH_PYTHON=/path/to/python deno run -A tests/bench/pixel_networks.ts [patches | gradient]
  *
- * Needs a Python with PyTorch 2; `python3` where nothing else is said.
+ * Needs a Python with PyTorch 2; `python3` where nothing else is said. RINE_BENCH_THREADS=1 compares
+ * on one thread: then time of processors tells something on a machine that is not quiet.
  * @module
  */
 import { join } from "node:path";
+import process from "node:process";
 import { CheckpointTensors } from "../../lib/detectors/checkpoint_tensors.ts";
 import { buildGradientGraph } from "../../lib/detectors/lgrad/discriminator.ts";
 import { buildPatchNetwork } from "../../lib/detectors/patch_forensics/graph.ts";
@@ -17,7 +19,9 @@ import { openSession, ortTensor } from "../../lib/onnx/session.ts";
 import { randomStream } from "../../lib/random.ts";
 import { temporaryFolder } from "../temporary.ts";
 
-const TURNS = 15;
+const TURNS = 9;
+const THREADS = Number(Deno.env.get("RINE_BENCH_THREADS") ?? 2);
+const ORDERS = ["default", "channels_last"] as const;
 
 /** A network: names and shapes of its tensors, what it is built with, and what goes through at once. */
 interface Timed {
@@ -104,6 +108,9 @@ function randomTensors(shapes: Timed["shapes"]): Map<string, Tensor> {
   }));
 }
 
+/** Milliseconds, by the clock and of processors. */
+type Times = Record<"clock" | "processors", number>;
+
 /** A process that computes when it is told to, and says how long it took. */
 class Peer implements AsyncDisposable {
   readonly #process: Deno.ChildProcess;
@@ -121,15 +128,17 @@ class Peer implements AsyncDisposable {
     this.#reader = this.#process.stdout.getReader();
   }
 
-  async milliseconds(): Promise<number> {
-    await this.#writer.write(new TextEncoder().encode("\n"));
+  /** Milliseconds of one computation, by the clock and of processors. */
+  async time(order: typeof ORDERS[number]): Promise<Times> {
+    await this.#writer.write(new TextEncoder().encode(`${order}\n`));
     let line = "";
     while (!line.endsWith("\n")) {
       const { value, done } = await this.#reader.read();
       if (done) throw new Error("the peer ended");
       line += new TextDecoder().decode(value);
     }
-    return 1000 * Number(line);
+    const [clock, processors] = line.split(" ").map((seconds) => 1000 * Number(seconds));
+    return { clock: clock!, processors: processors! };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -140,12 +149,14 @@ class Peer implements AsyncDisposable {
 }
 
 const sorted = (values: readonly number[]) => [...values].sort((a, b) => a - b);
-const median = (values: readonly number[]) => sorted(values)[values.length >> 1]!;
 
 /** Milliseconds by kind of operator, the least of each operator's runs, from ONNX Runtime's profile. */
 async function timeOperators(model: Uint8Array, feeds: Record<string, unknown>): Promise<string> {
   const traces = temporaryFolder();
-  const session = await openSession(model, { profilePrefix: join(traces, "trace") });
+  const session = await openSession(model, {
+    threads: THREADS,
+    profilePrefix: join(traces, "trace"),
+  });
   for (let i = 0; i < 5; i++) await session.run(feeds as never);
   session.endProfiling();
   await session.release();
@@ -172,24 +183,33 @@ for (const name of names) {
   const random = randomStream("images");
   const rgb = Uint8Array.from({ length: count * sizePx ** 2 * 3 }, () => random.integer(256));
   const feeds = { images: ortTensor("uint8", rgb, [count, sizePx, sizePx, 3]) };
-  const session = await openSession(model);
-  await session.run(feeds);
-  await using peer = new Peer(name, count, sizePx);
-  await peer.milliseconds();
-  const ours: number[] = [], theirs: number[] = [];
-  for (let turn = 0; turn < TURNS; turn++) {
-    const started = performance.now();
+  const session = await openSession(model, { threads: THREADS });
+  const timeOurs = async (): Promise<Times> => {
+    const started = performance.now(), before = process.cpuUsage();
     await session.run(feeds);
-    ours.push(performance.now() - started);
-    theirs.push(await peer.milliseconds());
+    const { user, system } = process.cpuUsage(before);
+    return { clock: performance.now() - started, processors: (user + system) / 1000 };
+  };
+  await timeOurs();
+  await using peer = new Peer(name, count, sizePx, THREADS);
+  const ours: Times[] = [], theirs: Times[][] = [];
+  for (let turn = 0; turn < TURNS; turn++) {
+    ours.push(await timeOurs());
+    theirs.push([await peer.time("default"), await peer.time("channels_last")]);
   }
-  const ratios = ours.map((time, i) => theirs[i]! / time);
-  const [our, their] = [ours, theirs].map((times) => sorted(times)[0]! / count);
-  console.log(
-    `${name}: ${our!.toFixed(1)} ms an image, PyTorch ${their!.toFixed(1)}, the best of ${TURNS}: ${
-      (their! / our!).toFixed(2)
-    } times its rate; median of turns ${median(ratios).toFixed(2)}`,
-  );
   await session.release();
+  for (const kind of ["clock", "processors"] as const) {
+    const best = (times: readonly Times[]) => sorted(times.map((one) => one[kind]))[0]! / count;
+    const our = best(ours);
+    const their = ORDERS.map((_, i) => best(theirs.map((turn) => turn[i]!)));
+    const ratios = ours.map((one, i) => Math.min(...theirs[i]!.map((x) => x[kind])) / one[kind]);
+    console.log(
+      `${name}, ${THREADS} threads, time by ${kind}: ${our.toFixed(1)} ms an image, PyTorch ${
+        ORDERS.map((order, i) => `${their[i]!.toFixed(1)} (${order})`).join(", ")
+      }, the best of ${TURNS}: ${
+        (Math.min(...their) / our).toFixed(2)
+      } times its better rate; median of turns ${sorted(ratios)[TURNS >> 1]!.toFixed(2)}`,
+    );
+  }
   console.log(`${name}: ${await timeOperators(model, feeds)} for ${count}`);
 }

@@ -1,8 +1,9 @@
 """Patch-Forensics' Xception and LGrad's gradient in PyTorch with random weights: the peer of
 pixel_networks.ts.
 
-Usage: pixel_networks_torch.py patches|gradient COUNT SIZE
-Computes once for each line that it reads, and prints the seconds that it took.
+Usage: pixel_networks_torch.py patches|gradient COUNT SIZE THREADS
+For each line that it reads it computes once, in the order of memory that the line says, `default` or
+`channels_last`, and prints the seconds that it took, by the clock and of processors.
 """
 import math
 import sys
@@ -12,8 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-network, count, size = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-torch.set_num_threads(2)
+network = sys.argv[1]
+count, size, threads = map(int, sys.argv[2:])
+torch.set_num_threads(threads)
 
 
 class Separable(nn.Module):
@@ -46,11 +48,16 @@ def patches():
         nn.Conv2d(3, 32, 3, 2, bias=False), nn.BatchNorm2d(32), nn.ReLU(inplace=True),
         nn.Conv2d(32, 64, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(inplace=True),
         Block(64, 128, False), Block(128, 256, True), nn.Conv2d(256, 2, 1)).eval()
-    x = torch.randn(count, 3, size, size)
+    images = torch.randn(count, 3, size, size)
 
-    def run():
-        with torch.no_grad():
-            return F.softmax(model(x), 1).mean((2, 3))
+    def run(order):
+        model.to(memory_format=order)
+        x = images.to(memory_format=order)
+
+        def once():
+            with torch.inference_mode():
+                return F.softmax(model(x), 1).mean((2, 3))
+        return once
     return run
 
 
@@ -100,18 +107,22 @@ def gradient():
 
     pixels = torch.rand(count, 3, size, size) * 2 - 1
 
-    def run():
-        x = pixels.clone().requires_grad_()
-        # of the pixels alone: the released code asks for no gradient by the weights either
-        g, = torch.autograd.grad(discriminator(x).sum(), x)
-        g = g - g.min()
-        return (g / g.max() * 255).round().to(torch.uint8)
+    def run(order):
+        def once():
+            x = pixels.clone(memory_format=order).requires_grad_()
+            # of the pixels alone: the released code asks for no gradient by the weights either
+            g, = torch.autograd.grad(discriminator(x).sum(), x)
+            g = g - g.min()
+            return (g / g.max() * 255).round().to(torch.uint8)
+        return once
     return run
 
 
+ORDERS = {"default": torch.contiguous_format, "channels_last": torch.channels_last}
 run = {"patches": patches, "gradient": gradient}[network]()
-run()
-for _ in sys.stdin:
-    started = time.perf_counter()
-    run()
-    print(time.perf_counter() - started, flush=True)
+for line in sys.stdin:
+    once = run(ORDERS[line.strip()])
+    once()
+    clock, processors = time.perf_counter(), time.process_time()
+    once()
+    print(time.perf_counter() - clock, time.process_time() - processors, flush=True)

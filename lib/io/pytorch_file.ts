@@ -161,6 +161,11 @@ function buildTensor(
     bytes.slice(offset * valueBytes, (offset + span) * valueBytes),
     storage.dtype,
   );
+  // as nearly all are
+  const isRowMajor = shape.every((size, axis) =>
+    size === 1 || strides[axis] === sizeOf(shape.slice(axis + 1))
+  );
+  if (isRowMajor && span === length) return tensor(values, shape);
   const data = Float32Array.from({ length }, (_, i) => {
     let at = 0, rest = i;
     for (let axis = shape.length - 1; axis >= 0; axis--) {

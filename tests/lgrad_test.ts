@@ -226,6 +226,7 @@ function smallDiscriminator(lastWeight: number): CheckpointTensors {
   weights.get("layer1.blur.kernel")!.data[4] = 1;
   layer("layer2", [1, 2, 3, 3], 0, 0);
   weights.get("layer2.weight")!.data[4] = 1;
+  weights.get("layer2.weight")!.data[9 + 4] = 1e6; // of the deviation over the batch
   layer("layer3", [1, 16], 0, 0);
   weights.get("layer3.weight")!.data[5] = 1; // the place in row 1, column 1
   layer("layer4", [1, 1], lastWeight, 0);
@@ -241,6 +242,11 @@ Deno.test("a score that hangs on one place of the last map has its four pixels a
   // by hand: weights are scaled by √2 / √fan-in, four pixels are averaged
   const scales = [3, 9, 9, 18, 16].map((fanIn) => Math.SQRT2 / Math.sqrt(fanIn));
   const slope = scales.reduce((product, scale) => product * scale, 1) / 4;
+  const pixel = (100 / 255 - .5) / .5;
+  const [first, second, third, fourth, fifth] = scales as [number, number, number, number, number];
+  const place = second * third * (first * 3 * pixel + 100);
+  const score = fifth * fourth * (place + 1e6 * 1e-4);
+  assertClose([...found["score"] as Float32Array], [score], 1e-5, "score");
   const isIn = (at: number) => [2, 3].includes(Math.floor(at / 8)) && [2, 3].includes(at % 8);
   const expected = Array.from({ length: 3 * 64 }, (_, i) => isIn(i % 64) ? slope : 0);
   assertClose(found["gradient"] as Float32Array, expected, 1e-5, "gradient");

@@ -215,7 +215,10 @@ Deno.test("a record of another form is named, with what was wanted where, and wh
         [[], "a value at key, found none"],
         [null, "an object, found null"],
         [rest, "a value at config, found none"],
-        [{ ...RECORD, evaluations: [] }, "an evaluation at evaluations, found a list"],
+        [
+          { ...RECORD, evaluations: [] },
+          "the record of run key of grid, found evaluations after epochs none",
+        ],
         [
           { ...RECORD, evaluations: [{ ...evaluation, test: { a: { acc: "x", ap: 1 } } }] },
           'a number at evaluations.0.test.a.acc, found "x"',

@@ -88,7 +88,8 @@ export async function readJson<T>(path: string): Promise<T | undefined> {
  */
 export function parseJson<T>(text: string, what: string): T {
   try {
-    return JSON.parse(text) as T;
+    // Notepad and PowerShell write a byte order mark first
+    return JSON.parse(text.replace(/^\ufeff/, "")) as T;
   } catch (error) {
     throw new UserError(
       "damaged",

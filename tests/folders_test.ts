@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { imagesIn } from "../lib/data/image_folder.ts";
 import { lookAtImage, lookBuffer } from "../lib/data/image_file.ts";
 import { listSource } from "../lib/data/dataset.ts";
+import { foundInstead } from "../lib/doctor/instead.ts";
 import { readUserSets } from "../lib/data/user_sets.ts";
 import { decodeImage } from "../lib/image/image.ts";
 import { encodedPng } from "./image_samples.ts";
@@ -70,4 +71,28 @@ Deno.test("a pipe and a folder with an image's name are named, and never waited 
   assert.equal((await lookAtImage(pipe, lookBuffer())).problem, found);
   await assert.rejects(decodeImage(pipe), new RegExp(found));
   assert.equal((await lookAtImage(join(root, "photos"), lookBuffer())).problem, found);
+});
+
+Deno.test("where images are missing, the doctor says what lies there instead and what to do", async () => {
+  const root = await folderOf([
+    "test/biggan/0_Real/x.png",
+    "test/stylegan/0_real/x.png",
+    "test/cyclegan/apple/1_fake/sub/x.png",
+  ]);
+  const instead = (directory: string) => foundInstead(root, { label: 0, directory });
+  assert.equal(
+    await instead("test/biggan/0_real"),
+    `0_Real lies in ${root}/test/biggan, where 0_real is expected; rename it`,
+  );
+  assert.equal(
+    await instead("test/stylegan/*/0_real"),
+    `0_real lies in ${root}/test/stylegan, where a folder for each class is expected; move it ` +
+      `into one: ${root}/test/stylegan/all/0_real`,
+  );
+  assert.equal(
+    await instead("test/cyclegan/*/1_fake"),
+    `${root}/test/cyclegan/apple/1_fake holds the folder sub; move its images up`,
+  );
+  assert.equal(await instead("test/gaugan/0_real"), undefined);
+  assert.equal(await foundInstead("/nowhere", { label: 1, directory: "test" }), undefined);
 });

@@ -65,8 +65,8 @@ Deno.test("own sets have folders relative to their file, or absolute", () =>
       title: "faces",
       family: "Own sets",
       sources: [
-        { label: 0, directory: `${folder}/camera` },
-        { label: 1, directory: `${folder}/made by x` },
+        { label: 0, directory: `${folder}/camera`, isDeep: true },
+        { label: 1, directory: `${folder}/made by x`, isDeep: true },
       ],
       isOwn: true,
     });

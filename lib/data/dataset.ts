@@ -4,7 +4,7 @@
  */
 import { UserError } from "../io/errors.ts";
 import { resolve } from "node:path";
-import { FolderTree, isHidden } from "./folder_tree.ts";
+import { type FileBelow, FolderTree, isHidden } from "./folder_tree.ts";
 
 /** 0 real, 1 generated. */
 export type Label = 0 | 1;
@@ -18,6 +18,8 @@ export type Source =
     readonly label: Label;
     /** A folder; one segment may be `*` and stands for every folder there (the class level). */
     readonly directory: string;
+    /** Whether folders in it are read too, as in users' own sets. */
+    readonly isDeep?: boolean;
   }
   | {
     readonly label: Label;
@@ -90,7 +92,8 @@ export interface SourceListing {
  * too, and refused by name when they are read, rather than missed in silence.
  */
 const IMAGE_EXTENSIONS = new Set(
-  "png jpg jpeg jpe jfif webp bmp gif tif tiff avif heic jp2".split(" "),
+  "png jpg jpeg jpe jfif webp bmp dib gif tif tiff pbm pgm ppm pnm avif heic heif jp2 tga ico"
+    .split(" "),
 );
 
 /** Whether a file's name is an image's. Names that start with a dot are the system's own. */
@@ -124,7 +127,7 @@ export function noImages(root: string, source: Source, name: string): string {
 
 /**
  * Lists one source of a set. Files that are not images by name are passed over, as are hidden files
- * and folders. Links count as what they lead to; an image whose link leads nowhere, or that a list
+ * and folders, and folders in it, unless the source is deep. Links count as what they lead to; an image whose link leads nowhere, or that a list
  * names and the disk does not have, is listed, and reported by whoever reads it.
  *
  * List files of the latent-diffusion training set: `lsun` turns `class_name.png` into
@@ -151,13 +154,17 @@ export async function listSource(
   const paths: string[] = [];
   const passedOver: string[] = [];
   for (const folder of await tree.expand(source.directory)) {
-    for (const { name, kind } of await tree.read(folder)) {
-      const isImage = isImageName(name) && (kind === "file" || kind === "broken link");
-      if (isImage) paths.push(`${folder}/${name}`);
-      else if (kind === "file" && !isHidden(name)) passedOver.push(`${folder}/${name}`);
+    for (const { name, kind, path } of await filesOf(tree, folder, source.isDeep)) {
+      if (isImageName(name) && kind !== "folder") paths.push(path);
+      else if (kind === "file" && !isHidden(name)) passedOver.push(path);
     }
   }
   return { paths: paths.sort(byCodeUnit), passedOver: passedOver.sort(byCodeUnit) };
+}
+
+async function filesOf(tree: FolderTree, folder: string, isDeep = false): Promise<FileBelow[]> {
+  if (isDeep) return await tree.below(folder);
+  return (await tree.read(folder)).map((entry) => ({ ...entry, path: `${folder}/${entry.name}` }));
 }
 
 function byCodeUnit(a: string, b: string): number {

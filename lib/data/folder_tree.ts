@@ -7,9 +7,28 @@ import { UserError } from "../io/errors.ts";
 import { otherThanFile } from "../io/regular.ts";
 import { resolve } from "node:path";
 
-/** Files and folders that operating systems and archives add: `.DS_Store`, `._0001.png`. */
+/** Folders of systems, network disks and archives whose names do not start with a dot. */
+const SYSTEM_FOLDERS = new Set([
+  "__MACOSX",
+  "@eaDir",
+  "#recycle",
+  "$RECYCLE.BIN",
+  "System Volume Information",
+  "lost+found",
+]);
+
+/**
+ * Files and folders that operating systems, archives and notebooks add: `.DS_Store`, `._0001.png`,
+ * `.ipynb_checkpoints`, `.Trash-1000`, `@eaDir`. They are passed over wherever images are listed.
+ */
 export function isHidden(name: string): boolean {
-  return name.startsWith(".") || name === "__MACOSX";
+  return name.startsWith(".") || SYSTEM_FOLDERS.has(name);
+}
+
+/** A file below a folder. */
+export interface FileBelow extends TreeEntry {
+  /** Where it lies, relative to what the tree's root is, with `/` between. */
+  readonly path: string;
 }
 
 /** A folder's entry; what links lead to stands for them. */
@@ -18,6 +37,8 @@ export interface TreeEntry {
   readonly name: string;
   /** What it is, or what its link leads to. */
   readonly kind: "file" | "folder" | "other" | "broken link";
+  /** Whether it is a link. */
+  readonly isLink: boolean;
 }
 
 /** What lies under a data root, with errors that name the set that it is read for. */
@@ -62,12 +83,41 @@ export class FolderTree {
       for await (const entry of Deno.readDir(path)) {
         const { name } = entry;
         const kind = entry.isSymlink ? await kindBehind(resolve(path, name)) : kindOf(entry);
-        entries.push({ name, kind });
+        entries.push({ name, kind, isLink: entry.isSymlink });
       }
     } catch (error) {
       throw this.error(`a folder at ${path}`, reasonOf(error));
     }
     return entries;
+  }
+
+  /**
+   * What is no folder in a folder and in those below it, hidden ones left out. Links to folders are
+   * followed, and each folder is read once however many links lead to it: one that leads back to
+   * where it lies is no way without an end. Folders come before links to them.
+   */
+  async below(folder: string): Promise<FileBelow[]> {
+    const files: FileBelow[] = [];
+    const seen = new Set<string>();
+    let open = [folder];
+    while (open.length > 0) {
+      const links: string[] = [];
+      for (let at = open.shift(); at !== undefined; at = open.shift()) {
+        const entries = await this.read(at);
+        const real = await Deno.realPath(resolve(this.#root, at));
+        if (seen.has(real)) continue;
+        seen.add(real);
+        for (const entry of entries) {
+          const path = at === "" ? entry.name : `${at}/${entry.name}`;
+          if (entry.kind !== "folder") files.push({ ...entry, path });
+          else if (isHidden(entry.name)) continue;
+          else if (entry.isLink) links.push(path);
+          else open.push(path);
+        }
+      }
+      open = links.sort();
+    }
+    return files;
   }
 
   /** Makes sure that there is a folder, without reading it. */

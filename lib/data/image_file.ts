@@ -44,8 +44,8 @@ export async function lookAtImage(path: string, buffer: Uint8Array): Promise<Ima
   let bytes = 0, start = "";
   const problem = (found: string) => ({ bytes, start, problem: found, endsWell: false });
   try {
+    // before it is opened: a pipe would be waited for
     const { size, isFile } = await Deno.stat(path);
-    // a pipe would wait for who writes into it
     if (!isFile) return problem("something that is not a file");
     using file = await Deno.open(path);
     bytes = size;
@@ -71,7 +71,9 @@ async function headerOf(file: Deno.FsFile, start: Uint8Array, size: number): Pro
     return readImageHeader(start);
   } catch (error) {
     if (start.length === size || !(error as Error).message.includes("cut off")) throw error;
-    const more = new Uint8Array(Math.min(size, LONG_HEADER_BYTES) - start.length);
+    // a TIFF's tags may stand behind its pixels
+    const most = (error as Error).message.includes("TIFF") ? MAX_FILE_BYTES : LONG_HEADER_BYTES;
+    const more = new Uint8Array(Math.min(size, most) - start.length);
     return readImageHeader(Buffer.concat([start, await readFrom(file, start.length, more)]));
   }
 }
@@ -86,6 +88,7 @@ async function hasItsEnd(
     const [, content = 0] = new Uint32Array(start.slice(0, 8).buffer);
     return size >= content + 8;
   }
+  if (format !== "png" && format !== "jpeg") return false;
   const expected = format === "png" ? PNG_END : JPEG_END;
   const end = new Uint8Array(expected.length);
   const from = Math.max(0, size - end.length);

@@ -63,8 +63,8 @@ export async function readUserSets(
       title: fields.title ?? name,
       family: fields.family ?? "Own sets",
       sources: [
-        { label: 0, directory: absolute(path, fields.real) },
-        { label: 1, directory: absolute(path, fields.generated) },
+        { label: 0, directory: absolute(path, fields.real), isDeep: true },
+        { label: 1, directory: absolute(path, fields.generated), isDeep: true },
       ],
       isOwn: true,
     } as const;

@@ -13,6 +13,7 @@ import {
   type SourceListing,
 } from "../data/dataset.ts";
 import { type Duplicates, findDuplicates, type Role, type Use } from "./duplicates.ts";
+import { foundInstead } from "./instead.ts";
 import { type ImageFile, lookAtImage, lookBuffer, tryDecode } from "../data/image_file.ts";
 import { reportSet, type SetFiles, type SetReport } from "./set_report.ts";
 
@@ -94,21 +95,24 @@ async function list(root: string, set: SetToExamine): Promise<SetFiles & SetToEx
   const none = { paths: [], passedOver: [] };
   const labels: [SourceListing, SourceListing] = [none, none];
   const problems: string[] = [];
+  const instead: string[] = [];
   for (const source of spec.sources) {
+    const before = problems.length;
     try {
       const { paths, passedOver } = await listSource(root, source, spec.name);
       if (paths.length === 0) problems.push(noImages(root, source, spec.name));
-      const before = labels[source.label];
+      const others = labels[source.label];
       labels[source.label] = {
-        paths: [...before.paths, ...paths],
-        passedOver: [...before.passedOver, ...passedOver],
+        paths: [...others.paths, ...paths],
+        passedOver: [...others.passedOver, ...passedOver],
       };
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       problems.push(error.message);
     }
+    if (problems.length > before) instead.push(await foundInstead(root, source) ?? "");
   }
-  return { ...set, problems, labels };
+  return { ...set, problems, instead: instead.filter((text) => text !== ""), labels };
 }
 
 async function lookAtAll(

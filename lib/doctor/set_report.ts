@@ -64,6 +64,8 @@ export interface SetReport {
   readonly role: Role;
   /** Why it cannot be used, one line each; none where it can. */
   readonly problems: readonly string[];
+  /** What lies there instead, where something like its images does, and what to do. */
+  readonly instead?: readonly string[];
   /** Its real images. */
   readonly real: LabelReport;
   /** Its generated images. */
@@ -80,6 +82,8 @@ export interface SetFiles {
   readonly role: Role;
   /** Why it cannot be used, one line each. */
   readonly problems: readonly string[];
+  /** What lies there instead. */
+  readonly instead?: readonly string[];
   /** Real, then generated. */
   readonly labels: readonly [SourceListing, SourceListing];
 }
@@ -96,7 +100,7 @@ const FORMAT_TOLERANCE = .2, SIZE_TOLERANCE = .5;
  * @param cropPx side of the crops that images are cut to
  */
 export function reportSet(
-  { spec: { name, expected }, role, problems, labels }: SetFiles,
+  { spec: { name, expected }, role, problems, instead = [], labels }: SetFiles,
   files: ReadonlyMap<string, ImageFile>,
   cropPx: number,
 ): SetReport {
@@ -105,6 +109,7 @@ export function reportSet(
     name,
     role,
     problems,
+    ...(instead.length === 0 ? {} : { instead }),
     real: labelReport(real, labels[0], cropPx, expected?.real),
     generated: labelReport(generated, labels[1], cropPx, expected?.generated),
     biases: [...formatBias(real, generated), ...sizeBias(real, generated)],

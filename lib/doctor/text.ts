@@ -10,6 +10,7 @@ import type { DoctorReport, MissingSet } from "./profile.ts";
 export function formatReport(report: DoctorReport): string {
   const present = report.sets.filter(({ real, generated }) => real.found + generated.found > 0);
   const notes = [
+    ...report.sets.flatMap(({ name, instead = [] }) => instead.map((text) => `${name}: ${text}`)),
     ...present.flatMap((set) => notesOf(set, report.cropPx)),
     ...report.duplicates.map(duplicateNote),
   ];

@@ -3,9 +3,13 @@
  * @module
  */
 import { UserError } from "../io/errors.ts";
+import { readBmpHeader } from "./bmp.ts";
+import { readGifFrame } from "./gif.ts";
+import { readPnmHeader } from "./pnm.ts";
+import { readTiffHeader } from "./tiff.ts";
 
 /** Formats that this project decodes. */
-export type ImageFormat = "jpeg" | "png" | "webp";
+export type ImageFormat = "jpeg" | "png" | "webp" | "tiff" | "gif" | "bmp" | "pnm";
 
 /** Size and storage of an image as its header states them. */
 export interface ImageHeader {
@@ -19,18 +23,33 @@ export interface ImageHeader {
   readonly bits: number;
   /** How colour is stored. Whether there is alpha is told only where the decoder has to know. */
   readonly colour: "grey" | "grey+alpha" | "rgb" | "palette" | "cmyk";
+  /** Why it has no 8-bit RGB equal to Pillow's, where its format's reader knows. */
+  readonly refusal?: string;
 }
 
-/** Bytes that {@linkcode readImageHeader} needs at most, but for JPEG files with long metadata. */
+/**
+ * Bytes that {@linkcode readImageHeader} needs at most, but for files with long metadata and TIFFs,
+ * whose header may stand behind the pixels.
+ */
 export const HEADER_BYTES = 65_536;
 
+const ADVICE = "; save it as PNG first";
+
 const SIGNATURES: readonly [name: string, offset: number, text: string][] = [
-  ["a GIF image", 0, "GIF8"],
-  ["a BMP image", 0, "BM"],
-  ["a TIFF image", 0, "II*\0"],
-  ["a TIFF image", 0, "MM\0*"],
-  ["an AVIF or HEIF image", 4, "ftyp"],
-  ["a JPEG 2000 image", 4, "jP  "],
+  [`a BigTIFF image${ADVICE}`, 0, "II+\0"],
+  [`a BigTIFF image${ADVICE}`, 0, "MM\0+"],
+  [`an AVIF image, whose colours differ by decoder${ADVICE}`, 4, "ftypavif"],
+  [`an AVIF image, whose colours differ by decoder${ADVICE}`, 4, "ftypavis"],
+  [`an AVIF or HEIF image${ADVICE}`, 4, "ftyp"],
+  [`a JPEG 2000 image${ADVICE}`, 4, "jP  "],
+  [`a JPEG 2000 image${ADVICE}`, 0, "\xff\x4f\xff\x51"],
+  [`a JPEG XL image${ADVICE}`, 4, "JXL "],
+  [`a JPEG XL image${ADVICE}`, 0, "\xff\x0a"],
+  [`a Photoshop image${ADVICE}`, 0, "8BPS"],
+  [`an icon${ADVICE}`, 0, "\0\0\x01\0"],
+  [`a PAM image${ADVICE}`, 0, "P7\n"],
+  [`a PFM image${ADVICE}`, 0, "Pf\n"],
+  [`a PFM image${ADVICE}`, 0, "PF\n"],
   ["an SVG or XML text", 0, "<?xml"],
   ["an SVG image", 0, "<svg"],
   ["an HTML text", 0, "<!DOCTYPE html"],
@@ -48,6 +67,18 @@ export function readImageHeader(bytes: Uint8Array): ImageHeader {
   if (startsWith(bytes, 0, "\x89PNG\r\n\x1a\n")) return readPng(view);
   if (startsWith(bytes, 0, "\xff\xd8\xff")) return readJpeg(view);
   if (startsWith(bytes, 0, "RIFF") && startsWith(bytes, 8, "WEBP")) return readWebp(view);
+  if (startsWith(bytes, 0, "GIF87a") || startsWith(bytes, 0, "GIF89a")) {
+    return checked({ format: "gif", bits: 8, colour: "palette", ...readGifFrame(view) });
+  }
+  if (startsWith(bytes, 0, "II*\0") || startsWith(bytes, 0, "MM\0*")) {
+    return checked({ format: "tiff", ...readTiffHeader(view) });
+  }
+  if (startsWith(bytes, 0, "BM")) {
+    return checked({ format: "bmp", colour: "rgb", ...readBmpHeader(view) });
+  }
+  if (/^P[1-6][ \t\n\v\f\r]/.test(String.fromCharCode(...bytes.subarray(0, 3)))) {
+    return checked({ format: "pnm", bits: 8, colour: "rgb", ...readPnmHeader(bytes) });
+  }
   const known = SIGNATURES.find(([, offset, text]) => startsWith(bytes, offset, text));
   if (known) throw new UserError("damaged", known[0]);
   if (bytes.length < 16) throw new UserError("damaged", `${bytes.length} bytes`);
@@ -131,12 +162,12 @@ function readWebp(view: DataView): ImageHeader {
   throw new UserError("damaged", "a WebP image with a damaged header");
 }
 
-function checked(header: ImageHeader): ImageHeader {
-  if (header.width === 0 || header.height === 0) {
+function checked({ format, width, height, bits, colour, refusal }: ImageHeader): ImageHeader {
+  if (width === 0 || height === 0) {
     throw new UserError(
       "damaged",
-      `a ${header.format.toUpperCase()} image of ${header.width} × ${header.height} pixels`,
+      `a ${format.toUpperCase()} image of ${width} × ${height} pixels`,
     );
   }
-  return header;
+  return { format, width, height, bits, colour, ...(refusal === undefined ? {} : { refusal }) };
 }

@@ -1,6 +1,6 @@
 /**
- * Decoding of image files to the pixels that Pillow's `convert("RGB")` gives: no rotation by EXIF,
- * no ICC conversion, alpha dropped and not blended, grey and palette expanded, CMYK by Pillow's
+ * Decoding of image files to the pixels that Pillow's `convert("RGB")` gives: no rotation by EXIF
+ * but a TIFF's, no ICC conversion, alpha dropped and not blended, grey and palette expanded, CMYK by Pillow's
  * formula.
  *
  * Released: `Image.open(path).convert("RGB")` in every dataset class.
@@ -9,7 +9,11 @@
 import { UserError } from "../io/errors.ts";
 import { resolve } from "node:path";
 import sharp from "sharp";
+import { decodeBmp, readBmpHeader } from "./bmp.ts";
+import { decodeGif, readGifFrame } from "./gif.ts";
 import { type ImageHeader, readImageHeader } from "./header.ts";
+import { decodePnm, readPnmHeader } from "./pnm.ts";
+import { oriented, readTiffHeader } from "./tiff.ts";
 
 // every image is decoded once: a cache would only grow
 sharp.cache(false);
@@ -27,12 +31,12 @@ export interface RgbImage {
 }
 
 /**
- * Largest image that is decoded, in pixels; Pillow warns of "decompression bombs" beyond the same
- * number (`Image.MAX_IMAGE_PIXELS`).
+ * Largest image that is decoded, in pixels. Pillow warns from half of it on
+ * (`Image.MAX_IMAGE_PIXELS`) and refuses larger ones as "decompression bombs".
  */
-export const MAX_PIXELS = 89_478_485;
+export const MAX_PIXELS = 178_956_970;
 
-/** Largest file that is read, in bytes: no image within {@linkcode MAX_PIXELS} needs more. */
+/** Largest file that is read, in bytes: 6 for each of {@linkcode MAX_PIXELS}, 16-bit colour. */
 export const MAX_FILE_BYTES = 2 ** 30;
 
 /**
@@ -102,7 +106,34 @@ export async function decodeImageBytes(bytes: Uint8Array, name: string): Promise
   }
   const refusal = reasonToRefuse(header);
   if (refusal) throw cannotDecode(name, refusal);
-  const { width, height, colour } = header;
+  try {
+    return await decodeKnown(bytes, header);
+  } catch (error) {
+    const reason = (error as Error).message.trim().split("\n").at(-1);
+    throw cannotDecode(name, `a damaged ${header.format.toUpperCase()} (${reason})`);
+  }
+}
+
+async function decodeKnown(bytes: Uint8Array, header: ImageHeader): Promise<RgbImage> {
+  const { format, width, height } = header;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  switch (format) {
+    case "gif":
+      return { width, height, data: decodeGif(bytes, readGifFrame(view)) };
+    case "bmp":
+      return { width, height, data: decodeBmp(bytes, readBmpHeader(view)) };
+    case "pnm":
+      return { width, height, data: decodePnm(bytes, readPnmHeader(bytes)) };
+    case "tiff":
+      return oriented(await decodeBySharp(bytes, header), readTiffHeader(view).orientation);
+  }
+  return await decodeBySharp(bytes, header);
+}
+
+async function decodeBySharp(
+  bytes: Uint8Array,
+  { width, height, colour }: ImageHeader,
+): Promise<RgbImage> {
   let pixels = sharp(bytes, {
     limitInputPixels: MAX_PIXELS,
     ignoreIcc: true,
@@ -110,32 +141,28 @@ export async function decodeImageBytes(bytes: Uint8Array, name: string): Promise
     sequentialRead: true,
   }).removeAlpha();
   if (colour === "cmyk") pixels = pixels.pipelineColourspace("cmyk").toColourspace("cmyk");
-  try {
-    const { data, info } = await pixels.raw({ depth: "uchar" }).toBuffer({
-      resolveWithObject: true,
-    });
-    const channels = colour === "cmyk" ? 4 : 3;
-    if (info.width !== width || info.height !== height || info.channels !== channels) {
-      throw new Error(
-        `expected [${height}, ${width}, ${channels}] values, ` +
-          `decoded [${info.height}, ${info.width}, ${info.channels}]`,
-      );
-    }
-    const values = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-    return { width, height, data: colour === "cmyk" ? cmykToRgb(values) : values };
-  } catch (error) {
-    const reason = (error as Error).message.trim().split("\n").at(-1);
-    throw cannotDecode(name, `a damaged ${header.format.toUpperCase()} (${reason})`);
+  const { data, info } = await pixels.raw({ depth: "uchar" }).toBuffer({
+    resolveWithObject: true,
+  });
+  const channels = colour === "cmyk" ? 4 : 3;
+  if (info.width !== width || info.height !== height || info.channels !== channels) {
+    throw new Error(
+      `expected [${height}, ${width}, ${channels}] values, ` +
+        `decoded [${info.height}, ${info.width}, ${info.channels}]`,
+    );
   }
+  const values = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  return { width, height, data: colour === "cmyk" ? cmykToRgb(values) : values };
 }
 
 /** Why an image is not decoded whose header can be read, if there is a reason. */
 export function reasonToRefuse(
-  { format, width, height, bits, colour }: ImageHeader,
+  { format, width, height, bits, colour, refusal }: ImageHeader,
 ): string | undefined {
   if (width * height > MAX_PIXELS) {
     return `${width} × ${height} pixels; at most ${MAX_PIXELS} are decoded`;
   }
+  if (refusal !== undefined) return refusal;
   if (format === "png" && colour === "grey" && bits === 16) {
     return 'a 16-bit grey PNG, of which Pillow\'s convert("RGB") keeps nothing above 255; ' +
       "convert it to 8 bits first";

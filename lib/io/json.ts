@@ -70,6 +70,8 @@ export function parseJson<T>(
         remedy === undefined ? "" : `; ${remedy}`
       }`,
     );
+  // Notepad and PowerShell write a byte order mark first
+  text = text.replace(/^\ufeff/, "");
   const tooMuch = excess(text, limits);
   if (tooMuch !== undefined) throw bad("JSON", tooMuch);
   let value: unknown;

@@ -1,0 +1,265 @@
+"""Image files of many kinds, and the pixels that Pillow reads of them.
+
+python3 tests/image_files.py FOLDER [--tools]
+
+Writes files into FOLDER, and expected.json there: for each name, width, height and SHA-256 of the
+bytes of Image.open(name).convert("RGB"), or null where Pillow refuses. --tools makes more of them with
+tiffcp, ImageMagick and netpbm, where they are installed.
+"""
+
+import hashlib
+import itertools
+import json
+import random
+import shutil
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+from PIL import Image, TiffImagePlugin
+
+folder = Path(sys.argv[1])
+folder.mkdir(parents=True, exist_ok=True)
+random.seed(1)
+
+
+def picture(width, height):
+    image = Image.new("RGB", (width, height))
+    image.putdata([
+        ((x * 7 + y * 3) % 256, (x * x // 5 + y) % 256, (x * 3 ^ y * 11) % 256)
+        for y in range(height)
+        for x in range(width)
+    ])
+    return image
+
+
+def as_mode(image, mode):
+    if mode in ("RGBA", "LA", "PA"):
+        alpha = Image.linear_gradient("L").resize(image.size)
+        if mode == "PA":
+            return None
+        made = image.convert(mode)
+        made.putalpha(alpha)
+        return made
+    if mode == "P":
+        return image.quantize(200)
+    if mode == "I;16":
+        return image.convert("L").convert("I").point(lambda v: v * 257).convert("I;16")
+    return image.convert(mode)
+
+
+SIZES = [(37, 23), (64, 40), (1, 9), (130, 5)]
+
+
+def tiffs():
+    for (i, size), mode in itertools.product(
+        enumerate(SIZES), ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "I;16", "F", "LAB"]
+    ):
+        image = as_mode(picture(*size), mode) if mode != "LAB" else Image.new("LAB", size, (50, 9, 9))
+        for compression in [
+            None, "tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg", "group3", "group4", "zstd", "lzma"
+        ]:
+            name = f"pillow_{mode.replace(';', '')}_{compression}_{i}.tif"
+            try:
+                image.save(folder / name, compression=compression)
+            except Exception:
+                (folder / name).unlink(missing_ok=True)
+    for orientation in range(1, 9):
+        picture(37, 23).save(folder / f"turned_{orientation}.tif", tiffinfo={274: orientation})
+        picture(37, 23).save(
+            folder / f"turned_lzw_{orientation}.tif", compression="tiff_lzw", tiffinfo={274: orientation}
+        )
+    pages = [picture(37, 23), picture(20, 30)]
+    pages[0].save(folder / "pages.tif", save_all=True, append_images=pages[1:])
+    picture(37, 23).save(folder / "big.tif", big_tiff=True)
+    for order, depth, photometric, rows in itertools.product("<>", [1, 2, 4, 8, 16], [0, 1, 2, 3, 5], [7, 99]):
+        samples = {2: 3, 5: 4}.get(photometric, 1)
+        if samples > 1 and depth < 8:
+            continue
+        for extra in [None, 0, 1, 2]:
+            count = samples + (extra is not None)
+            raw_tiff(f"raw_{'II' if order == '<' else 'MM'}_{depth}_{photometric}_{rows}_{extra}.tif",
+                     order, 37, 23, depth, photometric, count, rows, extra)
+
+
+def raw_tiff(name, order, width, height, depth, photometric, samples, rows, extra):
+    stride = (width * samples * depth + 7) // 8
+    strips = [
+        random.randbytes(stride * min(rows, height - top)) for top in range(0, height, rows)
+    ]
+    tags = [(256, 3, [width]), (257, 3, [height]), (258, 3, [depth] * samples), (259, 3, [1]),
+            (262, 3, [photometric]), (273, 4, None), (277, 3, [samples]), (278, 3, [rows]),
+            (279, 4, [len(strip) for strip in strips])]
+    if photometric == 3:
+        tags.append((320, 3, [random.randrange(65536) for _ in range(3 << depth)]))
+    if extra is not None:
+        tags.append((338, 3, [extra]))
+    offsets, at = [], 8
+    for strip in strips:
+        offsets.append(at)
+        at += len(strip)
+    at += at % 2
+    data = at + 2 + 12 * len(tags) + 4
+    entries, tail = b"", b""
+    for tag, kind, values in tags:
+        values = offsets if values is None else values
+        packed = struct.pack(f"{order}{len(values)}{'H' if kind == 3 else 'I'}", *values)
+        if len(packed) > 4:
+            where = struct.pack(order + "I", data + len(tail))
+            tail += packed
+        else:
+            where = packed.ljust(4, b"\0")
+        entries += struct.pack(order + "HHI", tag, kind, len(values)) + where
+    body = b"".join(strips)
+    (folder / name).write_bytes(
+        (b"II" if order == "<" else b"MM") + struct.pack(order + "HI", 42, at) + body
+        + b"\0" * (at - 8 - len(body)) + struct.pack(order + "H", len(tags)) + entries + b"\0" * 4 + tail)
+
+
+def gifs():
+    for i, size in enumerate(SIZES + [(300, 200)]):
+        for mode, interlace in itertools.product(["1", "L", "P"], [0, 1]):
+            image = as_mode(picture(*size), mode)
+            image.save(folder / f"pillow_{mode}_{interlace}_{i}.gif", interlace=interlace)
+            image.save(folder / f"clear_{mode}_{interlace}_{i}.gif", interlace=interlace, transparency=3)
+        for colours in [2, 3, 7, 16, 40, 256]:
+            picture(*size).quantize(colours).save(folder / f"colours_{colours}_{i}.gif")
+    frames = [picture(40, 30).quantize(9), picture(40, 30).rotate(90).quantize(9)]
+    frames[0].save(folder / "frames.gif", save_all=True, append_images=frames[1:], disposal=2)
+    # frames that are smaller or larger than their canvas
+    base = bytearray((folder / "pillow_P_0_0.gif").read_bytes())
+    for width, height in [(50, 40), (20, 10), (37, 60)]:
+        changed = bytearray(base)
+        changed[6:10] = struct.pack("<HH", width, height)
+        (folder / f"canvas_{width}_{height}.gif").write_bytes(changed)
+        changed = bytearray((folder / "clear_P_0_0.gif").read_bytes())
+        changed[6:10] = struct.pack("<HH", width, height)
+        (folder / f"clear_canvas_{width}_{height}.gif").write_bytes(changed)
+    # indices beyond the palette
+    few = bytearray(picture(37, 23).quantize(40).tobytes())
+    for cut in [1, 9, 200]:
+        (folder / f"cut_{cut}.gif").write_bytes(base[:-cut])
+
+
+def bmps():
+    for i, size in enumerate(SIZES):
+        for mode in ["1", "L", "P", "RGB", "RGBA"]:
+            as_mode(picture(*size), mode).save(folder / f"pillow_{mode}_{i}.bmp")
+        for bits, top_down, header in itertools.product([1, 4, 8, 16, 24, 32], [0, 1], [12, 40, 108, 124]):
+            if not (top_down and header == 12):
+                raw_bmp(f"raw_{bits}_{top_down}_{header}_{i}.bmp", *size, bits, top_down, header)
+        for bits, masks in [
+            (16, (0xF800, 0x7E0, 0x1F, 0)), (16, (0x7C00, 0x3E0, 0x1F, 0)), (16, (0xF00, 0xF0, 0xF, 0)),
+            (32, (0xFF0000, 0xFF00, 0xFF, 0)), (32, (0xFF000000, 0xFF0000, 0xFF00, 0)),
+            (32, (0xFF000000, 0xFF0000, 0xFF00, 0xFF)), (32, (0xFF, 0xFF00, 0xFF0000, 0xFF000000)),
+            (32, (0xFF0000, 0xFF00, 0xFF, 0xFF000000)), (32, (0, 0, 0, 0)),
+        ]:
+            for header in [40, 108]:
+                raw_bmp(f"masks_{bits}_{masks[0]:x}_{masks[3]:x}_{header}_{i}.bmp", *size, bits, 0, header, masks)
+        for kind in [1, 2]:
+            runs_bmp(f"runs_{kind}_{i}.bmp", *size, kind)
+
+
+def bmp_header(width, height, bits, top_down, header, compression, colours, masks, data, size=0):
+    if header == 12:
+        info = struct.pack("<IHHHH", 12, width, height, 1, bits)
+        palette = b"".join(colour[:3] for colour in colours)
+    else:
+        info = struct.pack("<IiiHHIIiiII", header, width, -height if top_down else height, 1, bits,
+                           compression, len(data), 0, 0, len(colours), 0)
+        if header > 40:
+            info += struct.pack("<4I", *(masks or (0, 0, 0, 0)))
+            info = info.ljust(header, b"\0")
+        elif masks:
+            info += struct.pack("<3I", *masks[:3])
+        palette = b"".join(colours)
+    offset = 14 + len(info) + len(palette)
+    return b"BM" + struct.pack("<IHHI", offset + len(data), 0, 0, offset) + info + palette + data
+
+
+def raw_bmp(name, width, height, bits, top_down, header, masks=None):
+    colours = [random.randbytes(3) + b"\0" for _ in range(1 << bits)] if bits <= 8 else []
+    data = random.randbytes(((width * bits + 31) // 32 * 4) * height)
+    (folder / name).write_bytes(
+        bmp_header(width, height, bits, top_down, header, 3 if masks else 0, colours, masks, data))
+
+
+def runs_bmp(name, width, height, kind):
+    bits = 8 if kind == 1 else 4
+    data = b""
+    for _ in range(height):
+        left = width
+        while left > 0:
+            count = min(left, random.randint(1, 20))
+            if count >= 3 and random.random() < .5:
+                length = count if kind == 1 else (count + 1) // 2
+                data += bytes([0, count]) + random.randbytes(length) + b"\0" * (length % 2)
+            else:
+                data += bytes([count, random.randrange(256)])
+            left -= count
+        data += b"\0\0"
+    data += b"\0\1"
+    colours = [random.randbytes(3) + b"\0" for _ in range(1 << bits)]
+    (folder / name).write_bytes(bmp_header(width, height, bits, 0, 40, kind, colours, None, data))
+
+
+def pnms():
+    for i, size in enumerate(SIZES):
+        width, height = size
+        for mode, ending in [("1", "pbm"), ("L", "pgm"), ("RGB", "ppm"), ("I;16", "pgm")]:
+            as_mode(picture(*size), mode).save(folder / f"pillow_{mode.replace(';', '')}_{i}.{ending}")
+        for kind, white in itertools.product([2, 3, 5, 6], [1, 7, 100, 255, 256, 1023, 65535]):
+            count = width * height * (3 if kind in (3, 6) else 1)
+            values = [random.randint(0, white) for _ in range(count)]
+            head = f"P{kind}\n# a word\n{width} {height}\n{white}\n".encode()
+            if kind < 4:
+                body = "\n".join(map(str, values)).encode()
+            else:
+                body = struct.pack(f">{count}{'B' if white < 256 else 'H'}", *values)
+            (folder / f"raw_{kind}_{white}_{i}.pnm").write_bytes(head + body)
+        bits = "".join(random.choice("01") for _ in range(width * height))
+        (folder / f"raw_1_{i}.pbm").write_bytes(f"P1 {width} {height}\n{bits}".encode())
+        (folder / f"raw_1_spaced_{i}.pbm").write_bytes(f"P1 {width} {height}\n{' '.join(bits)}\n".encode())
+
+
+def tools():
+    source = folder / "tool_source.tif"
+    picture(70, 45).save(source)
+    run = lambda *words: subprocess.run(words, capture_output=True, timeout=60)
+    if shutil.which("tiffcp"):
+        for flags in [["-c", "none"], ["-c", "lzw"], ["-c", "lzw:2"], ["-c", "zip"], ["-c", "zip:2"],
+                      ["-c", "packbits"], ["-c", "jpeg"], ["-c", "jpeg:r"], ["-c", "zip", "-r", "3"],
+                      ["-p", "separate"], ["-p", "separate", "-c", "lzw"], ["-B"], ["-L"], ["-c", "lzma"]]:
+            for tile in [[], ["-t", "-w", "32", "-l", "16"]]:
+                run("tiffcp", *flags, *tile, str(source),
+                    str(folder / f"tiffcp_{'_'.join(flags + tile).replace('-', '').replace(':', '')}.tif"))
+    if shutil.which("convert"):
+        for kind, depth in itertools.product(
+            ["Bilevel", "Grayscale", "Palette", "TrueColor", "TrueColorAlpha", "ColorSeparation"], [1, 8, 16]
+        ):
+            for ending in ["tif", "bmp", "gif", "ppm", "bmp2.bmp", "bmp3.bmp"]:
+                prefix = f"{ending.split('.')[0]}:" if "." in ending else ""
+                run("convert", str(source), "-type", kind, "-depth", str(depth),
+                    f"{prefix}{folder / f'magick_{kind}_{depth}.{ending}'}")
+
+
+tiffs()
+gifs()
+bmps()
+pnms()
+if "--tools" in sys.argv:
+    tools()
+
+expected = {}
+for path in sorted(folder.iterdir()):
+    if path.suffix == ".json":
+        continue
+    try:
+        with Image.open(path) as image:
+            rgb = image.convert("RGB")
+        expected[path.name] = [*rgb.size, hashlib.sha256(rgb.tobytes()).hexdigest()]
+    except Exception:
+        expected[path.name] = None
+(folder / "expected.json").write_text(json.dumps(expected, indent=0))
+print(len(expected), "files")

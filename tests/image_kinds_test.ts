@@ -1,0 +1,70 @@
+/** Kinds of image files beside JPEG, PNG and WebP, each held to what Pillow reads of it. */
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { lookAtImage, lookBuffer, tryDecode } from "../lib/data/image_file.ts";
+import { temporaryFolder } from "./temporary.ts";
+
+const SAMPLES = join(import.meta.dirname!, "cases/images");
+const SCRIPT = join(import.meta.dirname!, "image_files.py");
+
+/** Width, height and SHA-256 of R, G, B; null where Pillow refuses. */
+type Expected = Readonly<Record<string, readonly [number, number, string] | null>>;
+
+/** Holds every file of a folder to Pillow's pixels; what is refused is counted, by its ending. */
+async function compare(folder: string): Promise<Map<string, number>> {
+  const expected: Expected = JSON.parse(await Deno.readTextFile(join(folder, "expected.json")));
+  const exact = new Map<string, number>();
+  for (const [name, pillow] of Object.entries(expected)) {
+    const path = join(folder, name);
+    const decoded = await tryDecode(path);
+    if ("problem" in decoded) {
+      assert(!decoded.problem.includes("\n"), decoded.problem);
+      continue;
+    }
+    const { width, height, data } = decoded.image;
+    const hash = createHash("sha256").update(data).digest("hex");
+    assert.deepEqual([width, height, hash], pillow, name);
+    assert.equal((await lookAtImage(path, lookBuffer())).problem, undefined, name);
+    const ending = name.slice(name.lastIndexOf(".") + 1);
+    exact.set(ending, (exact.get(ending) ?? 0) + 1);
+  }
+  return exact;
+}
+
+Deno.test("samples of TIFF, GIF, BMP and PNM have Pillow's pixels", async () => {
+  assert.deepEqual(
+    [...await compare(SAMPLES)].sort(),
+    Object.entries({ bmp: 8, gif: 6, pbm: 2, pnm: 3, tif: 13 }),
+  );
+});
+
+/** A Python that has Pillow, RINE_PYTHON before others; none where there is none. */
+async function pillow(): Promise<string | undefined> {
+  for (const python of [Deno.env.get("RINE_PYTHON"), "python3"]) {
+    if (python === undefined) continue;
+    const args = ["-c", "import PIL; exit(int(PIL.__version__.split('.')[0]) < 11)"];
+    try {
+      if ((await new Deno.Command(python, { args }).output()).success) return python;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+}
+
+const python = await pillow();
+
+Deno.test({
+  name: "hundreds of files made by Pillow and by hand have Pillow's pixels, or are refused",
+  ignore: python === undefined,
+  fn: async () => {
+    const folder = temporaryFolder();
+    const { success, stderr } = await new Deno.Command(python!, { args: [SCRIPT, folder] })
+      .output();
+    assert(success, new TextDecoder().decode(stderr));
+    const exact = await compare(folder);
+    for (const ending of ["tif", "gif", "bmp", "pnm"]) {
+      assert((exact.get(ending) ?? 0) >= 40, `${exact.get(ending)} of ${ending}`);
+    }
+  },
+});

@@ -71,10 +71,8 @@ export function modelNames(names: Iterable<string>): Map<string, string> {
  * @throws {UserError} as {@linkcode readCheckpointFile}
  */
 export async function readModelFile(path: string): Promise<SafetensorsFile> {
-  const { names } = await readCheckpointNames(path);
-  const own = modelNames(names);
-  const saved = new Set(own.values());
-  const { tensors, metadata } = await readCheckpointFile(path, (name) => saved.has(name));
+  const { tensors, metadata } = await readCheckpointFile(path, (name) => !SAVED_BESIDE.test(name));
+  const own = modelNames(tensors.keys());
   return {
     tensors: new Map([...own].map(([plain, name]) => [plain, tensors.get(name)!])),
     metadata,

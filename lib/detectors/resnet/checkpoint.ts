@@ -56,11 +56,10 @@ export async function readClassifier(path: string): Promise<ResnetWeights> {
 }
 
 async function readBody(path: string): Promise<ResnetWeights> {
-  const { names } = await readCheckpointNames(path);
-  const own = modelNames(names);
-  const isPlain = [...own].every(([plain, saved]) => plain === saved);
-  if (isPlain && !await isPytorchFile(path)) {
-    return await readResnetWeights(path, torchvisionResnet);
+  if (!await isPytorchFile(path)) {
+    const own = modelNames((await readCheckpointNames(path)).names);
+    const isPlain = [...own].every(([plain, saved]) => plain === saved);
+    if (isPlain) return await readResnetWeights(path, torchvisionResnet);
   }
   return resnetOfTensors(path, (await readModelFile(path)).tensors, torchvisionResnet);
 }
@@ -70,8 +69,8 @@ async function readBody(path: string): Promise<ResnetWeights> {
  * @throws {UserError} as {@linkcode readClassifier}, and where a value is no number
  */
 export async function classifierTensors(path: string): Promise<SafetensorsFile> {
-  const { tensors: own } = await readClassifier(path);
-  const { tensors, metadata } = await readModelFile(path);
+  const { tensors: own, values, header: { metadata } } = await readClassifier(path);
+  const tensors = values ?? (await readModelFile(path)).tensors;
   const wanted = new Map<string, Tensor>();
   for (const name of own.keys()) {
     const { data, shape } = tensors.get(name)!;

@@ -6,6 +6,7 @@ import { describePixels, readPixels, squareSizePx, transformNamed } from "../ima
 import type { Compute } from "./detector.ts";
 import type { ImageScorer } from "./image_scorer.ts";
 import { type PixelDetectorKind, scoreImages } from "./pixel_detector.ts";
+import { transformsOf } from "./trained_transforms.ts";
 
 /** Images of one size that go through at once; of others, one. */
 const BATCH_SIZE = 8;
@@ -21,7 +22,8 @@ export async function openPixelScorer(
   transform: string,
   compute: Compute,
 ): Promise<ImageScorer> {
-  const { title, reads: { transforms } } = kind;
+  const { title } = kind;
+  const transforms = await transformsOf(kind, checkpoint);
   const steps = transformNamed(transforms, transform, `Cannot detect with ${checkpoint}`);
   const cropPx = squareSizePx(steps);
   const scorer = await kind.open(checkpoint, compute);

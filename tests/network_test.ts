@@ -36,10 +36,13 @@ async function asked(command: string, env: Readonly<Record<string, string>> = {}
   return { code, error: new TextDecoder().decode(stderr), outside };
 }
 
-/** A task's command as it stands in `deno.json`, on a small world. */
+/** A task's command as it stands in `deno.json`; where it is told of a profile, on a small world. */
 function task(name: keyof typeof config.tasks, words: string): string {
   const { command } = config.tasks[name];
-  return `${command.replace("deno run", "deno run --preload tests/small_paper.ts")} ${words}`;
+  const run = words.includes("--profile")
+    ? command.replace("deno run", "deno run --preload tests/small_paper.ts")
+    : command;
+  return `${run} ${words}`;
 }
 
 const isWatched = await canWatch();

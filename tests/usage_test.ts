@@ -70,7 +70,7 @@ const WORK: readonly (readonly [words: readonly string[], says: RegExp])[] = [
   [["doctor", "--datasets", folder], /expected a file, found a folder$/],
   [
     ["features", "--backbone", FILE, "--images", FILE, "--out", join(folder, "a.npy")],
-    /^Expected a folder at /,
+    /expected a folder at .*, found a file$/,
   ],
   [["backbone", "show", "--backbones", FILE], /^Expected a folder at .*, found a file$/],
   [["reproduce", "--results", FILE], /^Cannot write into /],

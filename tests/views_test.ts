@@ -43,18 +43,18 @@ Deno.test("a dry run counts ten crops, each perturbation and each augmentation o
     line.split(/ {2,}/).slice(0, 6).join(" ")
   );
   // of two test sets 24 images; of the latent set 24 + 24 to learn from in two augmentations, 10 + 10
-  // to validate on, and ten crops of 2 + 2
+  // to validate on, and ten crops of 2 + 2; each perturbation is drawn three times
   assert.deepEqual(counts, [
     "grid 2 0 2 8 68",
     `epochs 2 0 2 2 ${20 + 20}`,
-    `perturbations 5 0 0 ${5 * 4} ${5 * 24}`,
+    `perturbations 15 0 0 ${15 * 4} ${15 * 24}`,
     `synthbuster 2 0 1 ${2 * 3 + 3 + 2} ${2 * 48 + 20 + 10 * 4}`,
   ]);
   const [left, whole] = ["left", "from nothing"].map((name) =>
     out.split("\n").find((line) => line.startsWith(name))!.split(/ {2,}/).filter((cell) => cell)
   );
-  assert.deepEqual(left!.slice(1, 5), ["11", "5", "41", "384"]);
-  assert.deepEqual(whole!.slice(1, 5), ["11", "5", "41", "384"]);
+  assert.deepEqual(left!.slice(1, 5), ["21", "5", "81", "624"]);
+  assert.deepEqual(whole!.slice(1, 5), ["21", "5", "81", "624"]);
 });
 
 Deno.test("training images are augmented as the profile says, anew until augmentations come round", async () => {
@@ -95,12 +95,16 @@ Deno.test("training images are augmented as the profile says, anew until augment
 Deno.test("each perturbation is that of the protocol, on images of its own", async () => {
   const records = await recordsOf("perturbations");
   assert.deepEqual(
-    records.map(({ config }) => config.evaluation.view).sort(),
-    [...PERTURBATIONS].sort(),
+    records.map(({ config: { training: { seed }, evaluation: { view, draw = seed } } }) =>
+      `${view} ${draw - seed}`
+    ).sort(),
+    PERTURBATIONS.flatMap((view) => [0, 1, 2].map((draw) => `${view} ${draw}`)).sort(),
   );
   for (const { features, config } of records) {
     for (const key of Object.values(features.test).flat()) {
-      assert.deepEqual((await sourceOf(key)).transform, {
+      const { transform, seed } = await sourceOf(key);
+      assert.equal(seed, config.evaluation.draw ?? config.training.seed);
+      assert.deepEqual(transform, {
         kind: "perturbed",
         size: 64,
         perturbation: config.evaluation.view,

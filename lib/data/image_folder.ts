@@ -12,8 +12,12 @@ import { FolderTree } from "./folder_tree.ts";
  * @throws {UserError} where there is no such folder, or no image in it
  */
 export async function imagesIn(root: string): Promise<string[]> {
-  if (!await isFolder(root)) {
-    throw new UserError("missing", `Cannot read images: expected a folder at ${root}, found none`);
+  const found = await otherThanFolder(root);
+  if (found !== undefined) {
+    throw new UserError(
+      "missing",
+      `Cannot read images: expected a folder at ${root}, found ${found}`,
+    );
   }
   const paths = (await new FolderTree(root, root).below(""))
     .filter(({ name }) => isImageName(name))
@@ -24,11 +28,12 @@ export async function imagesIn(root: string): Promise<string[]> {
   return paths;
 }
 
-async function isFolder(path: string): Promise<boolean> {
+async function otherThanFolder(path: string): Promise<string | undefined> {
   try {
-    return (await Deno.stat(path)).isDirectory;
+    const { isDirectory, isFile } = await Deno.stat(path);
+    return isDirectory ? undefined : isFile ? "a file" : "something else";
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
+    if (error instanceof Deno.errors.NotFound) return "none";
     throw error;
   }
 }

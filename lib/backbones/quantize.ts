@@ -15,7 +15,7 @@ import {
 import { differences, type VitSettings } from "./families/family.ts";
 import { FAMILIES } from "./families/index.ts";
 import { hashWeights } from "./network.ts";
-import type { VitArchitecture } from "./vit/architecture.ts";
+import { poolingOf, type VitArchitecture } from "./vit/architecture.ts";
 import type { VitWeights } from "./vit/weights.ts";
 
 /** Linear layers of a block, whose matrices are quantised. */
@@ -129,7 +129,8 @@ export async function readQuantizedWeights(
     );
   }
   const architecture = JSON.parse(metadata["architecture"]!) as VitArchitecture;
-  const others = differences(settings, architecture as VitSettings);
+  const own = { ...architecture, pooling: poolingOf(architecture) };
+  const others = differences(settings, own as VitSettings);
   if (Object.keys(others).length > 0) {
     throw new UserError(
       "missing",

@@ -4,8 +4,10 @@
  */
 import { UserError } from "../io/errors.ts";
 import { parseJson } from "../io/files.ts";
-import { isPytorchFile, readPytorchFile, readPytorchNames } from "../io/pytorch_file.ts";
-import { readSafetensors, readSafetensorsHeader, type SafetensorsFile } from "../io/safetensors.ts";
+import type { SafetensorsFile } from "../io/safetensors.ts";
+import { ownNames } from "../io/saved_names.ts";
+import type { Tensor } from "../io/tensor.ts";
+import { openTensorFile, type TensorFile } from "../io/tensor_file.ts";
 import type { TrainingConfig } from "./detector.ts";
 
 /** Before the names of the moments that a head in training keeps. */
@@ -13,6 +15,7 @@ export const FIRST_MOMENT = "firstMoment.", SECOND_MOMENT = "secondMoment.";
 
 /**
  * Reads a checkpoint's tensors, of whichever format and detector; an optimiser's moments stay aside.
+ * What all names were saved under (`model`, `state_dict`, `module`) is taken away.
  * @param isWanted by a tensor's name, whether to read it; all where it is left out
  * @throws {UserError} where the file is truncated, of neither format, or holds more than tensors
  */
@@ -20,11 +23,18 @@ export async function readCheckpointFile(
   path: string,
   isWanted: (name: string) => boolean = () => true,
 ): Promise<SafetensorsFile> {
-  if (await isPytorchFile(path)) {
-    return { tensors: await readPytorchFile(path, isWanted), metadata: {} };
+  using file = await openTensorFile(path);
+  const tensors = new Map<string, Tensor>();
+  for (const [name, saved] of namesOf(file)) {
+    if (isWanted(name)) tensors.set(name, await file.read(saved));
   }
-  const { names } = await readCheckpointNames(path);
-  return await readSafetensors(path, [...names].filter(isWanted));
+  if (file.container !== "safetensors" && tensors.size === 0) {
+    throw new UserError(
+      "damaged",
+      `Cannot load ${path}: expected a head's tensors, found a pickle without a dictionary of tensors`,
+    );
+  }
+  return { tensors, metadata: file.metadata };
 }
 
 /** What a checkpoint says without its values being read: the names of its tensors, and metadata. */
@@ -38,12 +48,17 @@ export interface CheckpointNames {
  * @throws {UserError} as {@linkcode readCheckpointFile}
  */
 export async function readCheckpointNames(path: string): Promise<CheckpointNames> {
-  if (await isPytorchFile(path)) return { names: await readPytorchNames(path), metadata: {} };
-  const { tensors, metadata } = await readSafetensorsHeader(path);
-  const own = [...tensors.keys()].filter((name) =>
-    !name.startsWith(FIRST_MOMENT) && !name.startsWith(SECOND_MOMENT)
+  using file = await openTensorFile(path);
+  return { names: new Set(namesOf(file).keys()), metadata: file.metadata };
+}
+
+/** A head's tensors by their own names, without the moments that it keeps in training. */
+function namesOf({ tensors }: TensorFile): ReadonlyMap<string, string> {
+  return ownNames(
+    [...tensors.keys()].filter((name) =>
+      !name.startsWith(FIRST_MOMENT) && !name.startsWith(SECOND_MOMENT)
+    ),
   );
-  return { names: new Set(own), metadata };
 }
 
 /** The features that a head was trained on, as its checkpoint says. */

@@ -3,6 +3,7 @@
  * the bytes. Source: https://github.com/huggingface/safetensors, format section of the README.
  * @module
  */
+import { openBytes, type OpenedBytes, readRange } from "./byte_ranges.ts";
 import { UserError } from "./errors.ts";
 import { writeFileAtomic } from "./files.ts";
 import { sizeOf, type Tensor, tensor } from "./tensor.ts";
@@ -53,15 +54,16 @@ const MAX_HEADER_BYTES = 100_000_000;
  * leave the file, overlap, or do not fit their shape
  */
 export async function readSafetensorsHeader(path: string): Promise<SafetensorsHeader> {
-  using file = await Deno.open(path);
-  return await headerOf(file, path);
+  using opened = await openBytes(path);
+  return await headerOf(opened, path);
 }
 
-async function headerOf(file: Deno.FsFile, path: string): Promise<SafetensorsHeader> {
+async function headerOf(
+  { file, size: fileBytes }: OpenedBytes,
+  path: string,
+): Promise<SafetensorsHeader> {
   const bad = (found: string) =>
     new UserError("damaged", `Cannot read ${path}: expected a safetensors file, found ${found}`);
-  const { size: fileBytes, isFile } = await file.stat();
-  if (!isFile) throw bad("a folder");
   if (fileBytes < 8) throw bad(`${fileBytes} bytes`);
   const head = await readRange(file, path, 0, 8);
   const headerBytes = Number(new DataView(head.buffer).getBigUint64(0, true));
@@ -135,26 +137,6 @@ function checkEntry(
   };
 }
 
-/** Reads the bytes of a range, whole. */
-async function readRange(file: Deno.FsFile, path: string, offset: number, length: number) {
-  const bytes = new Uint8Array(length);
-  await file.seek(offset, Deno.SeekMode.Start);
-  let filled = 0;
-  while (filled < length) {
-    const count = await file.read(bytes.subarray(filled));
-    if (count === null) {
-      throw new UserError(
-        "damaged",
-        `Cannot read ${path}: expected ${offset + length} bytes, found its end at ${
-          offset + filled
-        }`,
-      );
-    }
-    filled += count;
-  }
-  return bytes;
-}
-
 /**
  * Reads the bytes of one tensor as they are stored.
  * @throws {UserError} where the file ends before them
@@ -184,15 +166,15 @@ export async function readSafetensors(
   names?: Iterable<string>,
 ): Promise<SafetensorsFile> {
   // one open file: another may take its name meanwhile
-  using file = await Deno.open(path);
-  const header = await headerOf(file, path);
+  using opened = await openBytes(path);
+  const header = await headerOf(opened, path);
   const tensors = new Map<string, Tensor>();
   for (const name of names ?? header.tensors.keys()) {
     const entry = header.tensors.get(name);
     if (!entry) {
       throw new UserError("missing", `Cannot read ${path}: expected tensor ${name}, found none`);
     }
-    const bytes = await readRange(file, path, entry.offset, entry.length);
+    const bytes = await readRange(opened.file, path, entry.offset, entry.length);
     tensors.set(name, tensor(toFloat32(bytes, entry.dtype), entry.shape));
   }
   return { metadata: header.metadata, tensors };

@@ -9,6 +9,7 @@ import {
   type SafetensorsHeader,
 } from "../../io/safetensors.ts";
 import { differences, type ResnetFamily, type ResnetSettings } from "../families/family.ts";
+import { networkPrefix, withoutPrefix } from "../families/find.ts";
 import { RESNET_FAMILIES } from "../families/index.ts";
 import {
   lastChannels,
@@ -35,8 +36,9 @@ export interface ResnetWeights {
 }
 
 /** The family of ResNets whose names a file follows; `undefined` where it follows no such one's. */
-export function resnetFamilyOf({ tensors }: SafetensorsHeader): ResnetFamily | undefined {
-  return RESNET_FAMILIES.find(({ mark }) => tensors.has(mark));
+export function resnetFamilyOf({ path, tensors }: SafetensorsHeader): ResnetFamily | undefined {
+  const prefix = networkPrefix(path, tensors.keys());
+  return RESNET_FAMILIES.find(({ mark }) => tensors.has(`${prefix}${mark}`));
 }
 
 /**
@@ -55,8 +57,25 @@ export async function readResnetWeights(
   family: ResnetFamily,
   settings: Partial<ResnetSettings> = {},
 ): Promise<ResnetWeights> {
-  const header = await readSafetensorsHeader(path);
-  const tensors = withoutPrefix(header, family);
+  return resnetWeights(await readSafetensorsHeader(path), family, settings);
+}
+
+/**
+ * Finds a ResNet among a file's tensors.
+ * @throws {UserError} as {@linkcode readResnetWeights}
+ */
+export function resnetWeights(
+  whole: SafetensorsHeader,
+  family: ResnetFamily,
+  settings: Partial<ResnetSettings> = {},
+): ResnetWeights {
+  const { path } = whole;
+  const saved = networkPrefix(path, whole.tensors.keys());
+  const header = { ...whole, tensors: withoutPrefix(whole.tensors, saved) };
+  const tensors = new Map(
+    [...header.tensors].filter(([name]) => name.startsWith(family.prefix))
+      .map(([name, entry]) => [name.slice(family.prefix.length), entry]),
+  );
   const shapeOf = (name: string) => tensors.get(name)?.shape ?? [];
   const sizes = {
     width: shapeOf(`${family.stem.at(-1)!.conv}.weight`)[0] ?? 0,
@@ -87,18 +106,6 @@ export async function readResnetWeights(
     settings: differences<ImpliedSettings>(settings, implied),
     tensors: new Map([...shapes.keys()].map((name) => [name, tensors.get(name)!])),
   };
-}
-
-/** Tensors under the family's prefix, without it. */
-function withoutPrefix(
-  { tensors }: SafetensorsHeader,
-  { prefix }: ResnetFamily,
-): Map<string, SafetensorsEntry> {
-  return new Map(
-    [...tensors].filter(([name]) => name.startsWith(prefix)).map((
-      [name, entry],
-    ) => [name.slice(prefix.length), entry]),
-  );
 }
 
 /** From the first on to a gap; what comes after it shows among the tensors left over. */

@@ -1,0 +1,148 @@
+/**
+ * Files of tensors in whatever container people have them: safetensors, one or in shards, and
+ * PyTorch's. Values are read one tensor at a time.
+ * @module
+ */
+import { basename, dirname, join } from "node:path";
+import { UserError } from "./errors.ts";
+import { exists, readJson } from "./files.ts";
+import { isPytorchFile } from "./pytorch_file.ts";
+import { openPytorchFile } from "./pytorch_tensors.ts";
+import {
+  readEntryBytes,
+  readSafetensorsHeader,
+  type SafetensorsDtype,
+  toFloat32,
+} from "./safetensors.ts";
+import { type Tensor, tensor } from "./tensor.ts";
+
+/** What a container says of a tensor. */
+export interface TensorEntry {
+  readonly dtype: SafetensorsDtype;
+  readonly shape: readonly number[];
+}
+
+/** An open file, or several that are one: names and shapes are known, values are read when asked for. */
+export interface TensorFile extends Disposable {
+  readonly path: string;
+  /** What it is: `script` is TorchScript, `legacy` PyTorch's format before version 1.6. */
+  readonly container: "safetensors" | "shards" | "archive" | "script" | "legacy";
+  /** What a safetensors file says beside its tensors. */
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly tensors: ReadonlyMap<string, TensorEntry>;
+  /** Classes of a TorchScript's modules: `__torch__.QuickGELU`. */
+  readonly classes: ReadonlySet<string>;
+  /**
+   * Reads a tensor as float32.
+   * @throws {UserError} where the file ends before it, or says of it what cannot be
+   */
+  read(name: string): Promise<Tensor>;
+}
+
+const INDEX = ".index.json";
+
+/**
+ * Opens a file of tensors; of an index (`model.safetensors.index.json`) the shards that it names.
+ * @throws {UserError} where it is damaged, or no such file, saying what it is
+ */
+export async function openTensorFile(path: string): Promise<TensorFile> {
+  if (path.endsWith(INDEX)) return await openShards(path);
+  if (await isPytorchFile(path)) {
+    const { kind: container, ...file } = await openPytorchFile(path);
+    return { container, metadata: {}, ...file };
+  }
+  const { tensors, metadata } = await readSafetensorsHeader(path);
+  return {
+    path,
+    container: "safetensors",
+    metadata,
+    tensors,
+    classes: new Set(),
+    async read(name) {
+      const entry = tensors.get(name)!;
+      return tensor(toFloat32(await readEntryBytes(path, entry), entry.dtype), entry.shape);
+    },
+    [Symbol.dispose]() {},
+  };
+}
+
+async function openShards(path: string): Promise<TensorFile> {
+  const index = await readJson<{ weight_map?: Record<string, string> } | null>(path);
+  const map = Object.entries(index?.weight_map ?? {});
+  if (map.length === 0 || map.some(([, shard]) => typeof shard !== "string")) {
+    throw new UserError(
+      "damaged",
+      `Cannot read ${path}: expected \`weight_map\`, from names of tensors to shards, found none`,
+    );
+  }
+  using opened = new DisposableStack();
+  const shards = new Map<string, TensorFile>();
+  for (const shard of new Set(map.map(([, shard]) => shard))) {
+    const file = join(dirname(path), shard);
+    if (!await exists(file)) {
+      throw new UserError("missing", `Cannot read ${path}: expected ${file} beside it, found none`);
+    }
+    shards.set(shard, opened.use(await openTensorFile(file)));
+  }
+  const tensors = new Map<string, TensorEntry>();
+  for (const [name, shard] of map) {
+    const entry = shards.get(shard)!.tensors.get(name);
+    if (!entry) {
+      throw new UserError(
+        "damaged",
+        `Cannot read ${path}: expected ${name} in ${shard}, found none`,
+      );
+    }
+    tensors.set(name, entry);
+  }
+  const where = new Map(map);
+  const held = opened.move();
+  return {
+    path,
+    container: "shards",
+    metadata: {},
+    tensors,
+    classes: new Set(),
+    read: (name) => shards.get(where.get(name)!)!.read(name),
+    [Symbol.dispose]: () => held.dispose(),
+  };
+}
+
+/** Names under which makers of models put the weights into a folder, the best first. */
+const IN_FOLDERS = [
+  "model.safetensors",
+  `model.safetensors${INDEX}`,
+  "open_clip_model.safetensors",
+  "open_clip_pytorch_model.safetensors",
+  "pytorch_model.bin",
+  `pytorch_model.bin${INDEX}`,
+  "open_clip_pytorch_model.bin",
+];
+
+const WEIGHTS = /\.(safetensors|bin|pt|pth)$/;
+
+/** Names that an error lists. */
+const LISTED = 5;
+
+/**
+ * The file of weights in a folder, as a download of a whole model gives it.
+ * @throws {UserError} where it holds none, or several and none by a usual name, with their names
+ */
+export async function weightsInFolder(folder: string): Promise<string> {
+  const names = (await Array.fromAsync(Deno.readDir(folder), ({ name }) => name)).sort();
+  const usual = IN_FOLDERS.find((name) => names.includes(name));
+  if (usual !== undefined) return join(folder, usual);
+  const found = names.filter((name) => WEIGHTS.test(name));
+  if (found.length === 1) return join(folder, found[0]!);
+  const listed = (list: readonly string[]) =>
+    `${list.slice(0, LISTED).join(", ")}${list.length > LISTED ? ", …" : ""}`;
+  const what = found.length > 0
+    ? `several: ${listed(found)}; name one of them`
+    : `none${names.length > 0 ? ` among ${listed(names)}` : ": it is empty"}`;
+  throw new UserError(
+    found.length > 0 ? "usage" : "missing",
+    `Cannot read ${folder}: expected a file of weights in it, as ${basename(IN_FOLDERS[0]!)} or ${
+      IN_FOLDERS[4]
+    }, found ${what}`,
+  );
+}

@@ -7,7 +7,7 @@ import { readSafetensorsHeader, type SafetensorsHeader } from "../io/safetensors
 import type { WeightsSettings } from "./families/family.ts";
 import type { Network } from "./network.ts";
 import { resnetNetwork } from "./resnet/network.ts";
-import { resnetFamilyOf, type ResnetWeights, resnetWeights } from "./resnet/weights.ts";
+import { resnetFamilyOf, resnetIn, type ResnetWeights } from "./resnet/weights.ts";
 import { vitNetwork } from "./vit/network.ts";
 import { findVit, type VitWeights, vitWeights } from "./vit/weights.ts";
 
@@ -30,7 +30,7 @@ export async function readWeights(path: string, settings?: WeightsSettings): Pro
  */
 export function weightsOf(header: SafetensorsHeader, settings?: WeightsSettings): Weights {
   const family = resnetFamilyOf(header);
-  return family ? resnetWeights(header, family, settings) : vitWeights(findVit(header), settings);
+  return family ? resnetIn(header, family, settings) : vitWeights(findVit(header), settings);
 }
 
 /** Whether weights are a ResNet's. */

@@ -189,28 +189,27 @@ export function toFloat32(bytes: Uint8Array<ArrayBuffer>, dtype: SafetensorsDtyp
     case "F32":
       return new Float32Array(buffer, byteOffset, count);
     case "F64":
-      return Float32Array.from(new Float64Array(buffer, byteOffset, count));
+      return new Float32Array(new Float64Array(buffer, byteOffset, count));
     case "F16":
-      return Float32Array.from(new Float16Array(buffer, byteOffset, count));
+      return new Float32Array(new Float16Array(buffer, byteOffset, count));
     case "BF16": {
       // bfloat16 is the upper half of a float32
-      const bits = Uint32Array.from(
-        new Uint16Array(buffer, byteOffset, count),
-        (half) => half << 16,
-      );
+      const halves = new Uint16Array(buffer, byteOffset, count);
+      const bits = new Uint32Array(count);
+      for (let i = 0; i < count; i++) bits[i] = halves[i]! << 16;
       return new Float32Array(bits.buffer);
     }
     case "I64":
       return Float32Array.from(new BigInt64Array(buffer, byteOffset, count), Number);
     case "I32":
-      return Float32Array.from(new Int32Array(buffer, byteOffset, count));
+      return new Float32Array(new Int32Array(buffer, byteOffset, count));
     case "I16":
-      return Float32Array.from(new Int16Array(buffer, byteOffset, count));
+      return new Float32Array(new Int16Array(buffer, byteOffset, count));
     case "I8":
-      return Float32Array.from(new Int8Array(buffer, byteOffset, count));
+      return new Float32Array(new Int8Array(buffer, byteOffset, count));
     case "U8":
     case "BOOL":
-      return Float32Array.from(aligned);
+      return new Float32Array(aligned);
   }
 }
 

@@ -57,14 +57,14 @@ export async function readResnetWeights(
   family: ResnetFamily,
   settings: Partial<ResnetSettings> = {},
 ): Promise<ResnetWeights> {
-  return resnetWeights(await readSafetensorsHeader(path), family, settings);
+  return resnetIn(await readSafetensorsHeader(path), family, settings);
 }
 
 /**
  * Finds a ResNet among a file's tensors.
  * @throws {UserError} as {@linkcode readResnetWeights}
  */
-export function resnetWeights(
+export function resnetIn(
   whole: SafetensorsHeader,
   family: ResnetFamily,
   settings: Partial<ResnetSettings> = {},

@@ -13,12 +13,7 @@ import {
   writeLargeSafetensors,
 } from "../io/safetensors.ts";
 import { sizeOf } from "../io/tensor.ts";
-import {
-  openTensorFile,
-  type TensorEntry,
-  type TensorFile,
-  weightsInFolder,
-} from "../io/tensor_file.ts";
+import { openTensorFile, type TensorEntry, type TensorFile, weightsAt } from "../io/tensor_file.ts";
 import { networkPrefix, withoutPrefix } from "./families/find.ts";
 import type { WeightsSettings } from "./families/family.ts";
 import { weightsPath } from "./open.ts";
@@ -85,7 +80,7 @@ export async function importBackbone(file: string, options: ImportOptions): Prom
       `Cannot import ${name}: expected a new name, found weights at ${target}; remove that folder first or choose another name`,
     );
   }
-  const path = (await Deno.stat(file)).isDirectory ? await weightsInFolder(file) : file;
+  const path = await weightsAt(file);
   using source = await openTensorFile(path);
   const header = headerOf(source);
   const said = await settingsFor(header, {
@@ -100,10 +95,11 @@ export async function importBackbone(file: string, options: ImportOptions): Prom
   try {
     // before the weights: without it they would be opened as their family's usual ones
     await keepSettings(target, said);
+    const wanted = wantedOf(source, found);
     const stays = source.container === "safetensors" &&
-      [...found.tensors.values()].every(({ dtype }) => IN_PLACE.includes(dtype));
+      wanted.every(({ dtype }) => IN_PLACE.includes(dtype));
     if (stays) await take(path, target, mode);
-    else await convert(source, found, target);
+    else await convert(source, wanted, target);
   } catch (error) {
     await Deno.remove(settingsPath(target)).catch(() => {});
     // goes only where nothing is in it
@@ -146,21 +142,35 @@ async function take(file: string, target: string, mode: ImportMode): Promise<voi
   }
 }
 
-/** Writes a network's tensors as float32, in the order and under the names of their file. */
-async function convert(source: TensorFile, found: Weights, target: string): Promise<void> {
-  const prefix = networkPrefix(source.path, source.tensors.keys());
-  const { family } = found;
-  const tensors = [...withoutPrefix(source.tensors, prefix)]
+/** A tensor of a network, and its name in the file. */
+interface WantedTensor extends TensorEntry {
+  readonly name: string;
+  readonly saved: string;
+}
+
+/** A network's tensors, in the order of their file. */
+function wantedOf({ path, tensors }: TensorFile, { family }: Weights): WantedTensor[] {
+  const prefix = networkPrefix(path, tensors.keys());
+  return [...withoutPrefix(tensors, prefix)]
     .filter(([name]) => !family.ignored.test(name))
-    .map(([name, { shape }]): LazyTensor => ({
-      name,
-      dtype: "F32",
-      shape,
-      async bytes() {
-        const { data } = await source.read(`${prefix}${name}`);
-        return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-      },
-    }));
+    .map(([name, entry]) => ({ name, saved: `${prefix}${name}`, ...entry }));
+}
+
+/** Writes tensors as float32, in their order. */
+async function convert(
+  source: TensorFile,
+  wanted: readonly WantedTensor[],
+  target: string,
+): Promise<void> {
+  const tensors = wanted.map(({ name, saved, shape }): LazyTensor => ({
+    name,
+    dtype: "F32",
+    shape,
+    async bytes() {
+      const { data } = await source.read(saved);
+      return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    },
+  }));
   await writeLargeSafetensors(target, tensors, source.metadata);
 }
 

@@ -127,20 +127,26 @@ function question(
 ): UserError {
   const what = missing.map((part) => ASKED[part][0]).join(" and ");
   const say = missing.map((part) => ASKED[part][1]).join(" ");
-  const file = family.configuration && FILES[family.configuration];
-  const found = beside
-    ? `${beside.from} beside it, which does not say`
-    : file
-    ? `no ${file} beside it`
-    : "nothing beside it";
+  const needed =
+    beside && family.configuration === "Hugging Face" && !missing.includes("activation")
+      ? "preprocessor_config.json"
+      : family.configuration && FILES[family.configuration];
+  const found = [
+    beside ? `${beside.from}, which does not say,` : "",
+    needed && needed !== beside?.from ? `no ${needed}` : "",
+  ].filter((part) => part !== "").join(" and ");
   const hints = [
     family.choices && missing.some((part) => part !== "heads") ? family.choices : undefined,
     missing.includes("heads") ? `a tower ${width} wide is made with different heads` : undefined,
   ].filter((hint) => hint !== undefined);
   return new UserError(
     "usage",
-    `${doing}: expected to be told ${what}, which tensors of ${family.name} do not tell, found ${found}; ` +
-      `put it beside ${header.path}, or tell \`deno task backbone import\` ${say}${
+    `${doing}: expected to be told ${what}, which tensors of ${family.name} do not tell, found ${
+      found || "nothing"
+    } beside it; ` +
+      `${
+        needed ? `put that beside ${header.path}, or ` : ""
+      }tell \`deno task backbone import\` ${say}${
         hints.length > 0 ? ` (${hints.join("; ")})` : ""
       }`,
   );

@@ -21,16 +21,20 @@ const BESIDE =
 
 /**
  * A network's tensors by their own names: what stands before all of them is taken away, what was saved
- * beside them left out.
+ * beside them left out: an optimiser's tensors, and single ones such as the number of steps.
  * @returns own name → name in the file
  */
 export function ownNames(saved: Iterable<string>): Map<string, string> {
-  const names = [...saved].filter((name) => !BESIDE.test(name));
+  let names = [...saved].filter((name) => !BESIDE.test(name));
   let before = "";
-  const next = () =>
-    WRAPPERS.find((wrapper) =>
-      names.length > 0 && names.every((name) => name.startsWith(`${before}${wrapper}.`))
+  for (;;) {
+    const own = (name: string) => name.slice(before.length);
+    const wrapper = WRAPPERS.find((wrapper) =>
+      names.some((name) => own(name).startsWith(`${wrapper}.`)) &&
+      names.every((name) => own(name).startsWith(`${wrapper}.`) || !own(name).includes("."))
     );
-  for (let wrapper = next(); wrapper !== undefined; wrapper = next()) before += `${wrapper}.`;
-  return new Map(names.map((name) => [name.slice(before.length), name]));
+    if (wrapper === undefined) return new Map(names.map((name) => [own(name), name]));
+    before += `${wrapper}.`;
+    names = names.filter((name) => name.startsWith(before));
+  }
 }

@@ -121,19 +121,42 @@ const IN_FOLDERS = [
 
 const WEIGHTS = /\.(safetensors|bin|pt|pth)$/;
 
+/** One of several: `model-00001-of-00002.safetensors`. */
+const SHARD = /^(.*)-\d+-of-\d+\.(safetensors|bin)$/;
+
 /** Names that an error lists. */
 const LISTED = 5;
 
 /**
- * The file of weights in a folder, as a download of a whole model gives it.
- * @throws {UserError} where it holds none, or several and none by a usual name, with their names
+ * The file of weights that a path means: itself, that in a folder, as a download of a whole model or
+ * Hugging Face's cache gives it, or the index of a shard.
+ * @throws {UserError} where a folder holds none, or several and none by a usual name, with their names
  */
-export async function weightsInFolder(folder: string): Promise<string> {
+export async function weightsAt(path: string): Promise<string> {
+  if ((await Deno.stat(path)).isDirectory) return await weightsInFolder(path);
+  const [, before, ending] = SHARD.exec(basename(path)) ?? [];
+  if (before === undefined) return path;
+  const index = join(dirname(path), `${before}.${ending}${INDEX}`);
+  if (await exists(index)) return index;
+  throw new UserError(
+    "missing",
+    `Cannot read ${path}: expected ${index}, which names all shards of its model, found none`,
+  );
+}
+
+async function weightsInFolder(folder: string): Promise<string> {
   const names = (await Array.fromAsync(Deno.readDir(folder), ({ name }) => name)).sort();
   const usual = IN_FOLDERS.find((name) => names.includes(name));
   if (usual !== undefined) return join(folder, usual);
+  if (names.includes("snapshots")) {
+    const snapshots = join(folder, "snapshots");
+    const [only, ...more] = await Array.fromAsync(Deno.readDir(snapshots), ({ name }) => name);
+    if (only !== undefined && more.length === 0) {
+      return await weightsInFolder(join(snapshots, only));
+    }
+  }
   const found = names.filter((name) => WEIGHTS.test(name));
-  if (found.length === 1) return join(folder, found[0]!);
+  if (found.length === 1) return await weightsAt(join(folder, found[0]!));
   const listed = (list: readonly string[]) =>
     `${list.slice(0, LISTED).join(", ")}${list.length > LISTED ? ", …" : ""}`;
   const what = found.length > 0
@@ -141,8 +164,6 @@ export async function weightsInFolder(folder: string): Promise<string> {
     : `none${names.length > 0 ? ` among ${listed(names)}` : ": it is empty"}`;
   throw new UserError(
     found.length > 0 ? "usage" : "missing",
-    `Cannot read ${folder}: expected a file of weights in it, as ${basename(IN_FOLDERS[0]!)} or ${
-      IN_FOLDERS[4]
-    }, found ${what}`,
+    `Cannot read ${folder}: expected a file of weights in it, as model.safetensors or pytorch_model.bin, found ${what}`,
   );
 }

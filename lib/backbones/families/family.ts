@@ -129,7 +129,7 @@ export interface ResnetFamily extends Omit<ResnetSettings, "heads"> {
 
 /** What OpenAI's and open_clip's files hold beside the image tower. */
 export const CLIP_TEXT_TOWER =
-  /^(text\.|transformer\.|token_embedding\.|positional_embedding$|ln_final\.|text_projection$|logit_scale$|logit_bias$|input_resolution$|context_length$|vocab_size$|attn_mask$)/;
+  /^(text\.|text_decoder\.|transformer\.|token_embedding\.|positional_embedding$|ln_final\.|text_projection$|logit_scale$|logit_bias$|input_resolution$|context_length$|vocab_size$|attn_mask$)/;
 
 /** OpenAI's pixel normalisation, which most CLIPs share; by channel, on values in [0, 1]. */
 export const CLIP_PIXELS: Pick<VitSettings, "pixelMean" | "pixelStd"> = {

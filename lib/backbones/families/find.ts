@@ -8,6 +8,12 @@ import { FAMILIES, RESNET_FAMILIES } from "./index.ts";
 /** Names that an error lists. */
 const LISTED = 5;
 
+/** The first of some names, and how many there are. */
+export function listed(names: readonly string[]): string {
+  const more = names.length > LISTED ? `, … (${names.length} in all)` : "";
+  return `${names.slice(0, LISTED).join(", ")}${more}`;
+}
+
 /** All marks, in the order in which a file's names are held against them. */
 const MARKS: readonly string[] = [...FAMILIES, ...RESNET_FAMILIES].map(({ mark }) => mark);
 
@@ -54,13 +60,11 @@ export function noNetwork(path: string, names: Iterable<string>): UserError {
   const list = (families: readonly { name: string; mark: string }[]) =>
     families.map(({ name, mark }) => `${name} (${mark})`).join(", ");
   const all = [...names];
-  const found = all.slice(0, LISTED).join(", ") || "no tensor";
+  const found = listed(all) || "no tensor";
   return new UserError(
     "damaged",
     `Cannot read ${path}: expected a vision transformer named as ${
       list(FAMILIES)
-    }, or a ResNet named as ${list(RESNET_FAMILIES)}; found ${found}${
-      all.length > LISTED ? `, … (${all.length} in all)` : ""
-    }`,
+    }, or a ResNet named as ${list(RESNET_FAMILIES)}; found ${found}`,
   );
 }

@@ -9,7 +9,7 @@ import {
   type SafetensorsHeader,
 } from "../../io/safetensors.ts";
 import { differences, type Family, type VitSettings } from "../families/family.ts";
-import { networkPrefix, noNetwork, withoutPrefix } from "../families/find.ts";
+import { listed, networkPrefix, noNetwork, withoutPrefix } from "../families/find.ts";
 import { FAMILIES } from "../families/index.ts";
 import {
   architectureOf,
@@ -79,8 +79,8 @@ export function findVit(whole: SafetensorsHeader): FoundVit {
   const missing = missingNames(tensors, family);
   if (missing.length > 0 || leftOver.length > 0) {
     const parts = [
-      missing.length > 0 ? `missing ${missing.join(", ")}` : "",
-      leftOver.length > 0 ? `unexpected ${leftOver.join(", ")}` : "",
+      missing.length > 0 ? `missing ${listed(missing)}` : "",
+      leftOver.length > 0 ? `unexpected ${listed(leftOver)}` : "",
     ].filter((part) => part !== "");
     throw new UserError(
       "damaged",

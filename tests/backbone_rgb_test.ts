@@ -201,6 +201,8 @@ Deno.test("every family normalises pixels as its own code does", () => {
     "OpenAI CLIP": clip,
     "Hugging Face SigLIP": { ...timm, activation: "gelu_tanh" },
     "Hugging Face SigLIP tower": { ...timm, activation: "gelu_tanh" },
+    "Hugging Face ViT": { ...timm, epsilon: 1e-12 },
+    "Hugging Face DINOv2": torchvision,
     "open_clip with timm CLIP": clip,
     "open_clip with timm ViT": timm,
     "open_clip with timm ViT without class token": timm,

@@ -7,7 +7,7 @@ configuration beside them where their maker writes one, and `expected.safetensor
 float32) [2, R, R, 3], `ln2` and `block` [2, blocks, width], the class token or the mean over patches of the
 second normalisation and of the block's output, and `embedding` [2, E] where there is one.
 """
-import json, os, sys
+import copy, json, os, sys
 import torch, timm, open_clip, transformers
 import numpy as np
 from safetensors.torch import save_file
@@ -205,3 +205,15 @@ write("open_clip_trunk_projection", {"open_clip_model.safetensors": half(sd), "o
     "preprocess_cfg": {"mean": OPENAI[0], "std": OPENAI[1]}}},
     hooked([b.norm2 for b in m.blocks], m.blocks, m.forward_features), 12, OPENAI, 1, False,
     lambda x: m.forward_features(x)[:, 0] @ proj.T)
+
+# Hugging Face's plain ViT, below the name of what it classifies with, and DINOv2 with registers
+small = dict(hidden_size=64, num_hidden_layers=2, num_attention_heads=2, patch_size=4)
+def hf_vit(name, m, tower, norm, before, layers, second, size):
+    write(name, {"preprocessor_config.json": processor(norm)},
+          hooked([second(l) for l in layers], layers, lambda x: tower(pixel_values=x)), size, norm, before, False,
+          lambda x: tower(pixel_values=x).last_hidden_state[:, 0])
+    copy.deepcopy(m).half().save_pretrained(f"{out}/{name}")  # under other names than it has in memory
+m = shake(transformers.ViTForImageClassification(transformers.ViTConfig(**small, intermediate_size=48, image_size=12)))
+hf_vit("hf_vit", m, m.vit, HALF, 1, m.vit.layers, lambda l: l.layernorm_after, 12)
+m = shake(transformers.Dinov2WithRegistersModel(transformers.Dinov2WithRegistersConfig(**small, mlp_ratio=1, image_size=16)))
+hf_vit("hf_dinov2_registers", m, m, IMAGENET, 5, m.encoder.layer, lambda l: l.norm2, 16)

@@ -4,6 +4,7 @@
  */
 import type { Family, ResnetFamily } from "./family.ts";
 import { huggingfaceClip, huggingfaceClipTower } from "./huggingface_clip.ts";
+import { huggingfaceDinov2, huggingfaceVit } from "./huggingface_vit.ts";
 import { openaiClip } from "./openai_clip.ts";
 import { openaiClipResnet } from "./openai_clip_resnet.ts";
 import { siglip, siglipTower } from "./siglip.ts";
@@ -27,6 +28,8 @@ export const FAMILIES: readonly Family[] = [
   openaiClip,
   siglip,
   siglipTower,
+  huggingfaceVit,
+  huggingfaceDinov2,
   trunkClip,
   trunkPlain,
   trunkPatches,

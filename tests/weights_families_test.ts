@@ -53,6 +53,24 @@ for (const name of names) {
   });
 }
 
+function distance(a: Float32Array, b: Float32Array): number {
+  return b.reduce((max, value, i) => Math.max(max, Math.abs(value - a[i]!)), 0);
+}
+
+Deno.test("SigLIP's activation is the approximation, which is nearer to its tokens than GELU", async () => {
+  const folder = temporaryFolder(), path = join(FAMILIES, "hf_siglip");
+  const { tensors: expected } = await readSafetensors(join(path, "expected.safetensors"));
+  await importBackbone(path, { name: "X", folder });
+  const off = async (activation: "gelu" | "gelu_tanh") => {
+    const settings = { activation };
+    await using backbone = await openBackbone("X", { folder, tap: "block", settings });
+    const { data } = await backbone.featuresOfCrops(Uint8Array.from(expected.get("rgb")!.data), 2);
+    return distance(data, expected.get("block")!.data);
+  };
+  const [tanh, gelu] = [await off("gelu_tanh"), await off("gelu")];
+  assert(tanh < .05 * gelu, `${tanh}, ${gelu}`);
+});
+
 /** The folder, where its files have the names that libraries look for. */
 async function weightsIn(folder: string): Promise<string> {
   const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);

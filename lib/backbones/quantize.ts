@@ -13,7 +13,7 @@ import { differences, type VitSettings } from "./families/family.ts";
 import { FAMILIES } from "./families/index.ts";
 import { removeChecksum, writeChecksum } from "./checksum.ts";
 import { hashWeights } from "./network.ts";
-import type { VitArchitecture } from "./vit/architecture.ts";
+import { poolingOf, type VitArchitecture } from "./vit/architecture.ts";
 import type { VitWeights } from "./vit/weights.ts";
 
 /** Linear layers of a block, whose matrices are quantised. */
@@ -142,7 +142,8 @@ export async function readQuantizedWeights(
     `architecture in ${path}`,
     { form: ARCHITECTURE, bytes: 2 ** 14, remedy: quantizeAdvice(path) },
   );
-  const others = differences(settings, architecture as VitSettings);
+  const own = { ...architecture, pooling: poolingOf(architecture) };
+  const others = differences(settings, own as VitSettings);
   if (Object.keys(others).length > 0) {
     throw new UserError(
       "missing",

@@ -101,7 +101,7 @@ Deno.test("a folder that holds no weights, or several, is told by what it holds"
   await assert.rejects(imported(), /found several: a\.pt, b\.pth; name one of them$/);
 });
 
-Deno.test("a shard that is missing, and a tensor that its shard lacks, are named", async () => {
+Deno.test("a shard that is missing or lies elsewhere, and a tensor that its shard lacks, are named", async () => {
   const folder = temporaryFolder(), index = join(folder, "model.safetensors.index.json");
   const weight = { data: new Float32Array(1), shape: [1] };
   await writeSafetensors(join(folder, "1.safetensors"), [["a", weight]]);
@@ -111,8 +111,10 @@ Deno.test("a shard that is missing, and a tensor that its shard lacks, are named
   await assert.rejects(imported(), /expected .*2\.safetensors beside it, found none$/);
   await write({ b: "1.safetensors" });
   await assert.rejects(imported(), /expected b in 1\.safetensors, found none$/);
-  await write({});
-  await assert.rejects(imported(), /expected `weight_map`/);
+  for (const map of [{}, { a: "../1.safetensors" }, { a: "/etc/passwd" }, { a: 1 }, "a", null]) {
+    await write(map);
+    await assert.rejects(imported(), /expected `weight_map`/);
+  }
 });
 
 Deno.test("a file without any known network lists what is in it", async () => {

@@ -9,7 +9,7 @@ import * as v from "valibot";
 import { COUNT, parseJson } from "../io/json.ts";
 import { readEntryBytes, readSafetensorsHeader, toFloat32 } from "../io/safetensors.ts";
 import { type LazyTensor, writeLargeSafetensors } from "../io/safetensors_writer.ts";
-import { differences, type VitSettings } from "./families/family.ts";
+import { ACTIVATIONS, CHANNELS, differences, type VitSettings } from "./families/family.ts";
 import { FAMILIES } from "./families/index.ts";
 import { removeChecksum, writeChecksum } from "./checksum.ts";
 import { hashWeights } from "./network.ts";
@@ -34,6 +34,11 @@ const ARCHITECTURE = v.looseObject({
   patchPx: COUNT,
   resolutionPx: COUNT,
   mlpWidth: COUNT,
+  activation: v.picklist(ACTIVATIONS),
+  epsilon: v.number(),
+  pixelMean: CHANNELS,
+  pixelStd: CHANNELS,
+  pooling: v.optional(v.literal("mean")),
 });
 
 /** Where the int8 version of a weights file lies: beside it. */

@@ -11,6 +11,7 @@ import { COUNT } from "../io/json.ts";
 import { type Configuration, readConfiguration } from "./families/configuration.ts";
 import {
   ACTIVATIONS,
+  CHANNELS,
   type Unsaid,
   type VitSettings,
   type WeightsSettings,
@@ -158,8 +159,6 @@ function question(
       }`,
   );
 }
-
-const CHANNELS = v.strictTuple([v.number(), v.number(), v.number()]);
 
 /** Settings and who said them, as they are kept. */
 const SAID = v.looseObject({

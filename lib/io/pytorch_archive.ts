@@ -4,7 +4,7 @@
  */
 import { configure, type Entry, Reader, ZipReader } from "@zip.js/zip.js";
 import { type OpenedBytes, readRange } from "./byte_ranges.ts";
-import type { UserError } from "./errors.ts";
+import { listed, quoted, type UserError } from "./errors.ts";
 
 // its threads are for compressed files
 configure({ useWebWorkers: false });
@@ -26,9 +26,6 @@ export interface PytorchArchive {
 
 /** Before the name of an entry comes a head of so many bytes. */
 const LOCAL_HEADER_BYTES = 30;
-
-/** Names that an error lists. */
-const LISTED = 5;
 
 /** Reads the file as zip.js asks for it. */
 class RangeReader extends Reader<OpenedBytes> {
@@ -66,13 +63,13 @@ export async function readArchive(
   ) {
     // PyTorch stores; an archive that says otherwise may unpack to any size
     if (compressionMethod !== 0 || compressedSize !== uncompressedSize) {
-      throw bad(`a file that does not unpack: ${filename} is compressed`);
+      throw bad(`a file that does not unpack: ${quoted(filename)} is compressed`);
     }
   }
   const pickleName = [...entries.keys()].find((name) => /(^|\/)data\.pkl$/.test(name));
   if (pickleName === undefined) {
-    const names = all.slice(0, LISTED).map(({ filename }) => filename).join(", ") || "no file";
-    throw bad(`no data.pkl in it; it holds ${names}${all.length > LISTED ? ", …" : ""}`);
+    const names = listed(all.map(({ filename }) => filename)) || "no file";
+    throw bad(`no data.pkl in it; it holds ${names}`);
   }
   const folder = pickleName.slice(0, -"data.pkl".length);
   const locate = async (
@@ -81,7 +78,7 @@ export async function readArchive(
     const head = await readRange(opened.file, path, offset, LOCAL_HEADER_BYTES);
     const view = new DataView(head.buffer);
     const start = offset + LOCAL_HEADER_BYTES + view.getUint16(26, true) + view.getUint16(28, true);
-    if (start + length > opened.size) throw bad(`a file cut off in ${filename}`);
+    if (start + length > opened.size) throw bad(`a file cut off in ${quoted(filename)}`);
     return { offset: start, length };
   };
   return {
@@ -104,13 +101,16 @@ async function entriesOf(
     entries = await new ZipReader(new RangeReader(opened, path)).getEntries();
   } catch (error) {
     const { message } = error as Error;
-    const reason = /end of central directory/i.test(message)
+    const reason = error instanceof TypeError || error instanceof RangeError
+      ? "its list of files does not fit together"
+      : /end of central directory/i.test(message)
       ? "its end is not there, as where a download broke off"
-      : message;
+      : quoted(message);
     throw bad(`a file that does not unpack: ${reason}`);
   }
   const ordered = entries.toSorted((a, b) => a.offset - b.offset);
   const overlaps = ordered.some(({ offset, compressedSize }, i) =>
+    offset < 0 ||
     offset + LOCAL_HEADER_BYTES + compressedSize > (ordered[i + 1]?.offset ?? opened.size)
   );
   if (overlaps) throw bad("a file that does not unpack: its files overlap");

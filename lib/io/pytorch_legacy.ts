@@ -7,7 +7,7 @@ import { type OpenedBytes, readRange } from "./byte_ranges.ts";
 import { isCount, pickleAt, type TensorReference, tensorsOf } from "./pytorch_pickle.ts";
 import type { ByteRange } from "./pytorch_archive.ts";
 import { bytesPerValue } from "./safetensors.ts";
-import type { UserError } from "./errors.ts";
+import { quoted, type UserError } from "./errors.ts";
 
 /** The pickle of 0x1950a86a20f9469cfc6c, with which every such file begins. */
 const MAGIC = [0x80, 0x02, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
@@ -46,16 +46,16 @@ export async function readLegacy(
   const storages = new Map<string, ByteRange>();
   let at = end;
   for (const name of names) {
-    if (at + 8 > opened.size) throw bad(`a file cut off before storage ${name}`);
+    if (at + 8 > opened.size) throw bad(`a file cut off before storage ${quoted(name)}`);
     const count = Number(
       new DataView((await readRange(opened.file, path, at, 8)).buffer).getBigInt64(0, true),
     );
     const bytes = valueBytes.get(name);
     // without a type nothing says how long its values are
-    if (bytes === undefined) throw bad(`storage ${name}, of which no tensor is`);
+    if (bytes === undefined) throw bad(`storage ${quoted(name)}, of which no tensor is`);
     const length = count * bytes;
     if (!isCount(count) || at + 8 + length > opened.size) {
-      throw bad(`a file cut off in storage ${name}`);
+      throw bad(`a file cut off in storage ${quoted(name)}`);
     }
     storages.set(name, { offset: at + 8, length });
     at += 8 + length;

@@ -6,7 +6,7 @@
  * long, is bounded by the pickle's length, whatever it says.
  * @module
  */
-import { printable, UserError } from "./errors.ts";
+import { printable, quoted, UserError } from "./errors.ts";
 import { BufferReader, Parser } from "pickleparser";
 import type { SafetensorsDtype } from "./safetensors.ts";
 
@@ -219,7 +219,9 @@ function parse(
         if (build) return build;
         const known = ["torch._utils._rebuild_tensor_v2", "collections.OrderedDict"];
         throw bad(
-          `a pickle that calls ${module}.${name}; allowed are ${known.join(", ")} and storages`,
+          `a pickle that calls ${quoted(`${module}.${name}`)}; allowed are ${
+            known.join(", ")
+          } and storages`,
         );
       },
     },

@@ -3,7 +3,7 @@
  * raw storages; before version 1.6 the same one after another.
  * @module
  */
-import { UserError } from "./errors.ts";
+import { quoted, UserError } from "./errors.ts";
 import { openBytes, type OpenedBytes, readRange } from "./byte_ranges.ts";
 import { type ByteRange, readArchive } from "./pytorch_archive.ts";
 import {
@@ -94,7 +94,7 @@ async function readNames(opened: OpenedBytes, path: string): Promise<PytorchFile
         (offset, length) => readRange(opened.file, path, range.offset + offset, length),
         mayRead,
       );
-      if (!found) throw bad(`${name}, whose values do not fit its shape`);
+      if (!found) throw bad(`${quoted(name)}, whose values do not fit its shape`);
       return found;
     },
     [Symbol.dispose]: () => opened[Symbol.dispose](),

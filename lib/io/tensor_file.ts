@@ -70,7 +70,7 @@ async function openShards(path: string): Promise<TensorFile> {
   const index = await readJson<{ weight_map?: Record<string, unknown> } | null>(path);
   const map = Object.entries(index?.weight_map ?? {})
     // a shard lies beside its index, nowhere else
-    .filter((pair): pair is [string, string] => isPlainName(pair[1]));
+    .filter((pair): pair is [string, string] => isShardName(pair[1]));
   if (map.length === 0 || map.length < Object.keys(index?.weight_map ?? {}).length) {
     throw new UserError(
       "damaged",
@@ -110,9 +110,9 @@ async function openShards(path: string): Promise<TensorFile> {
   };
 }
 
-function isPlainName(shard: unknown): boolean {
-  return typeof shard === "string" && !shard.endsWith(INDEX) && basename(shard) === shard &&
-    ![".", ".."].includes(shard);
+function isShardName(name: unknown): boolean {
+  return typeof name === "string" && name.length < 256 && WEIGHTS.test(name) &&
+    basename(name) === name;
 }
 
 /** Names under which makers of models put the weights into a folder, the best first. */

@@ -5,6 +5,7 @@
  * @module
  */
 import { join } from "node:path";
+import * as v from "valibot";
 import { quoted, UserError } from "../../io/errors.ts";
 import { readJson } from "../../io/files.ts";
 import { type Activation, CLIP_PIXELS, type Family, type WeightsSettings } from "./family.ts";
@@ -33,7 +34,7 @@ export async function readConfiguration(
   family: Family,
   sizes: TowerSizes,
 ): Promise<Configuration | undefined> {
-  const read = (name: string) => readJson<Json | null>(join(folder, name));
+  const read = (name: string) => readJson<Json>(join(folder, name), { form: v.looseObject({}) });
   switch (family.configuration) {
     case "Hugging Face": {
       const config = await read("config.json");

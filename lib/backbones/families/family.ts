@@ -3,6 +3,7 @@
  * tell. A family is a file of such data in this folder and a line in `index.ts`.
  * @module
  */
+import * as v from "valibot";
 
 /** What can stand between the two layers of a transformer's MLP. */
 export const ACTIVATIONS = ["quick_gelu", "gelu", "gelu_tanh"] as const;
@@ -12,6 +13,13 @@ export const ACTIVATIONS = ["quick_gelu", "gelu", "gelu_tanh"] as const;
  * `gelu_tanh`: approximated by tanh, as SigLIP has it.
  */
 export type Activation = typeof ACTIVATIONS[number];
+
+/** A value for each of red, green and blue, as files keep it. */
+export const CHANNELS: v.GenericSchema<[number, number, number]> = v.strictTuple([
+  v.number(),
+  v.number(),
+  v.number(),
+]);
 
 /** What stands for an image in a sequence: its class token, or the mean over its patches. */
 export type Pooling = "class" | "mean";

@@ -44,12 +44,10 @@ export function withoutPrefix<T>(
   );
 }
 
-/**
- * The error of a file without any network that is known.
- */
+/** The error of a file without any network that is known. */
 export function noNetwork(path: string, names: Iterable<string>): UserError {
-  const list = (families: readonly { name: string; mark: string }[]) =>
-    families.map(({ name, mark }) => `${name} (${mark})`).join(", ");
+  const list = (families: readonly { name: string }[]) =>
+    families.map(({ name }) => name).join(", ");
   const all = [...names];
   const found = listed(all) || "no tensor";
   return new UserError(

@@ -127,6 +127,36 @@ Deno.test("features that are damaged in any file are told of and made again befo
   assert.deepEqual((await executeSmall(data, [CONFIG], results)).reused, 1);
 });
 
+Deno.test("scores that are shown have to be there with their images' labels and paths", async () => {
+  const results = temporaryFolder("shown_");
+  const { records } = await executeSmall(data, [CONFIG], results, { scoresAreShown: true });
+  const again = (scoresAreShown: boolean, lines: string[] = []) =>
+    executeSmall(data, [CONFIG], results, {
+      scoresAreShown,
+      onDamage: (line) => lines.push(line),
+    });
+  assert.equal((await again(true)).reused, 1);
+  const { features, evaluations: [evaluation] } = records[0]!;
+  const [key] = Object.values(features.test)[0]!;
+  const { tokens } = smallSetup(data, results);
+  flip(featurePaths(tokens, key!).labels, -1);
+  assert.equal((await again(false)).reused, 1, "nobody reads them");
+  const lines: string[] = [];
+  const mended = await again(true, lines);
+  assert.deepEqual(
+    [mended.reused, lines.length],
+    [1, 1],
+    "the set is made again, nothing is scored",
+  );
+  assert.deepEqual(lasting(mended.records), lasting(records));
+  const folder = join(results, evaluation!.scores);
+  for (const { name } of Deno.readDirSync(folder)) flip(join(folder, name));
+  const remade = await again(true);
+  assert.equal(remade.reused, 0);
+  assert.deepEqual(lasting(remade.records), lasting(records));
+  assert.equal((await again(true)).reused, 1);
+});
+
 Deno.test("what is written for people is held to SHA256SUMS, which is held to itself", async () => {
   const folder = temporaryFolder("sums_"), list = join(folder, "SHA256SUMS");
   for (

@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { lookAtImage, lookBuffer, tryDecode } from "../lib/data/image_file.ts";
+import { decodeImageBytes } from "../lib/image/image.ts";
+import { noiseImage, pngFile } from "./image_samples.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 const SAMPLES = join(import.meta.dirname!, "cases/images");
@@ -37,6 +39,28 @@ Deno.test("samples of TIFF, GIF, BMP and PNM have Pillow's pixels", async () => 
     [...await compare(SAMPLES)].sort(),
     Object.entries({ bmp: 8, gif: 6, pbm: 2, pnm: 3, tif: 13 }),
   );
+});
+
+Deno.test("a PNG that is damaged behind its pixels alone is read as Pillow reads it", async () => {
+  const image = noiseImage(30, 20);
+  const rows = Array.from({ length: 20 }, (_, y) => [...image.data.subarray(90 * y, 90 * y + 90)]);
+  const png = pngFile({ width: 30, bits: 8, type: "rgb", rows });
+  const checksum = png.slice();
+  checksum[png.length - 13]! ^= 1; // of IDAT
+  const unknown = pngFile({
+    width: 30,
+    bits: 8,
+    type: "rgb",
+    rows,
+    chunks: [["ABCD", Uint8Array.of(1)]],
+  });
+  for (const bytes of [checksum, unknown, ...[12, 13, 16, 20].map((cut) => png.slice(0, -cut))]) {
+    assert.deepEqual(await decodeImageBytes(bytes, "damaged"), image);
+  }
+  await assert.rejects(decodeImageBytes(png.slice(0, -200), "cut"), /a damaged PNG/);
+  const header = checksum.slice();
+  header[29]! ^= 1; // the checksum of IHDR
+  await assert.rejects(decodeImageBytes(header, "header"), /a damaged PNG/);
 });
 
 /** A Python that has Pillow, RINE_PYTHON before others; none where there is none. */

@@ -224,6 +224,10 @@ Deno.test("a record of another form is named, with what was wanted where, and wh
           'a number at evaluations.0.test.a.acc, found "x"',
         ],
         [
+          { ...RECORD, epochs: [{ ...RECORD.epochs[0], epoch: 2 }] },
+          "an epoch for each evaluation, found an object",
+        ],
+        [
           { ...RECORD, config: { ...config, training: 7 } },
           "an object at config.training, found 7",
         ],

@@ -61,13 +61,11 @@ export async function dryRun(setup: Setup, sections: readonly Section[]): Promis
   ];
 }
 
-/** Says which sections draw from images what is not counted: how much that is, is known when it is made. */
+/** Says which sections make what is not counted: figures of images, scores of released detectors. */
 function uncounted({ profile }: Setup, sections: readonly Section[]): string[] {
   const making = sections.filter(({ makes }) => makes?.reads(profile)).map(({ name }) => name);
   if (making.length === 0) return [];
-  return [
-    `Not counted: what figures of ${making.join(", ")} are made of, some images and embeddings`,
-  ];
+  return [`Not counted: what ${making.join(", ")} make of images besides runs, where they can`];
 }
 
 /** A run, as not done where its head or scores are gone: they are made again. */

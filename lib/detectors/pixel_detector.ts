@@ -7,7 +7,8 @@
 import type { PixelTransform } from "../image/pixels.ts";
 import type { RgbImage } from "../image/image.ts";
 import type { SafetensorsFile } from "../io/safetensors.ts";
-import type { Compute } from "./detector.ts";
+import type { Compute, FailedHead, TrainedHead } from "./detector.ts";
+import type { PixelTraining, PixelTrainingContext } from "./pixel_training.ts";
 
 /** By channel, on values in [0, 1]: the mean is taken off, then the deviation divides. */
 export interface PixelNormalisation {
@@ -132,6 +133,15 @@ export interface PixelDetectorKind extends ReleasedKind {
    * @throws {UserError} where the file is damaged, or of another detector
    */
   describeCheckpoint(checkpoint: string): Promise<string[]>;
+  /**
+   * Trains one, to a checkpoint at {@linkcode trainedPath} that `open` reads; absent where it cannot be
+   * trained here. What was trained before is found; what was interrupted goes on and ends with the
+   * numbers of an uninterrupted run.
+   * @returns what training said, or why it came to nothing
+   * @throws {UserError} where an image cannot be decoded, what it starts from is not there, or the disk
+   * refuses
+   */
+  train?(training: PixelTraining, context: PixelTrainingContext): Promise<TrainedHead | FailedHead>;
 }
 
 /** The released checkpoint that a file is, as far as its name tells. */

@@ -6,6 +6,7 @@ import { describePixels, readPixels, squareSizePx, transformNamed } from "../ima
 import type { Compute } from "./detector.ts";
 import type { ImageScorer } from "./image_scorer.ts";
 import { type PixelDetectorKind, scoreImages } from "./pixel_detector.ts";
+import { transformsOf } from "./trained_transforms.ts";
 
 /** Images of one size that go through at once; of others, one. */
 const BATCH_SIZE = 8;
@@ -22,7 +23,7 @@ export async function openPixelScorer(
   compute: Compute,
 ): Promise<ImageScorer> {
   const { title } = kind;
-  const transforms = await kind.transformsOf?.(checkpoint) ?? kind.reads.transforms;
+  const transforms = await kind.transformsOf?.(checkpoint) ?? await transformsOf(kind, checkpoint);
   const steps = transformNamed(transforms, transform, `Cannot detect with ${checkpoint}`);
   const cropPx = squareSizePx(steps);
   const scorer = await kind.open(checkpoint, compute, transform);

@@ -6,6 +6,7 @@
  */
 import type { PixelTransform } from "../image/pixels.ts";
 import { definePixelDetector } from "./pixel_detector.ts";
+import type { PixelRecipe } from "./pixel_training.ts";
 import {
   classifierTensors,
   describeClassifier,
@@ -13,6 +14,7 @@ import {
   isResnetClassifier,
 } from "./resnet/checkpoint.ts";
 import { openClassifier } from "./resnet/scorer.ts";
+import { trainClassifier } from "./resnet/train.ts";
 
 /** As SIDBench's evaluation reads, and as far as its numbers tell RINE's. */
 const RESIZED: PixelTransform = [
@@ -25,9 +27,47 @@ const LIMIT_PX = 2 ** 23;
 
 const TITLE = "Wang et al.";
 
+/**
+ * How Wang et al. train: from ImageNet's weights, to an end that validation decides on.
+ * Released: CNNDetection, `train.py`, `options/`, `networks/trainer.py`, `earlystop.py`.
+ * @param probability of blur, and of compression: .5 or .1
+ */
+export function wangRecipe(probability: number): PixelRecipe {
+  return {
+    start: { kind: "backbone", name: "ResNet-50" },
+    lastDeviation: .02,
+    shortSidePx: 256,
+    cropPx: 224,
+    augmentation: {
+      blurProbability: probability,
+      blurSigmaPx: [0, 3],
+      jpegProbability: probability,
+      jpegQualities: [30, 100],
+      flipProbability: .5,
+      // any quality of the range
+      protocol: "paper",
+    },
+    batchSize: 64,
+    learningRate: 1e-4,
+    beta1: .9,
+    beta2: .999,
+    epsilon: 1e-8,
+    epochs: 10_000,
+    schedule: {
+      kind: "stopping",
+      patience: 5,
+      deltaFirst: .001,
+      deltaLater: .002,
+      smallestRate: 1e-6,
+    },
+  };
+}
+
+const TRAINED = { name: "wang", normalisation: IMAGENET_NORMALISATION, stemStride: 2 } as const;
+
 /** Wang et al.'s detector as the rest of the library knows it. */
 export default definePixelDetector({
-  name: "wang",
+  name: TRAINED.name,
   title: TITLE,
   reads: {
     transforms: {
@@ -55,4 +95,5 @@ export default definePixelDetector({
     ),
   ownTensors: classifierTensors,
   describeCheckpoint: (checkpoint) => describeClassifier(checkpoint, TITLE),
+  train: (training, context) => trainClassifier(training, TRAINED, context),
 });

@@ -12,6 +12,7 @@ import sharp from "sharp";
 import { decodeBmp, readBmpHeader } from "./bmp.ts";
 import { decodeGif, readGifFrame } from "./gif.ts";
 import { type ImageHeader, readImageHeader } from "./header.ts";
+import { mendPng } from "./mend_png.ts";
 import { decodePnm, readPnmHeader } from "./pnm.ts";
 import { oriented, readTiffHeader } from "./tiff.ts";
 
@@ -127,7 +128,13 @@ async function decodeKnown(bytes: Uint8Array, header: ImageHeader): Promise<RgbI
     case "tiff":
       return oriented(await decodeBySharp(bytes, header), readTiffHeader(view).orientation);
   }
-  return await decodeBySharp(bytes, header);
+  try {
+    return await decodeBySharp(bytes, header);
+  } catch (error) {
+    const mended = format === "png" ? mendPng(bytes) : undefined;
+    if (mended === undefined) throw error;
+    return await decodeBySharp(mended, header);
+  }
 }
 
 async function decodeBySharp(

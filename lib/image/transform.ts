@@ -27,6 +27,8 @@ export type Transform =
     readonly size: number;
     readonly augmentation: Augmentation;
     readonly shortSidePx?: number;
+    /** `center`: the crop is from the middle, as validation images of CNNDetection's code are. */
+    readonly crop?: "center";
   }
   /** Compression or blur of the whole image, then one crop from the middle. Paper: UFD, §6.7 */
   | { readonly kind: "degraded"; readonly size: number; readonly jpegQuality: number }
@@ -83,10 +85,12 @@ export async function applyTransform(
     case "ten":
       return tenCrop(image, size).map(({ data }) => data);
     case "train": {
-      const { augmentation, shortSidePx } = transform;
+      const { augmentation, shortSidePx, crop: place } = transform;
       const whole = shortSidePx === undefined ? image : resizeShortSide(image, shortSidePx);
       const augmented = await augment(whole, augmentation, stream("augment"));
-      const crop = randomCrop(augmented, size, stream("crop"));
+      const crop = place === "center"
+        ? centerCrop(augmented, size)
+        : randomCrop(augmented, size, stream("crop"));
       const flip = stream("flip").chance(augmentation.flipProbability);
       return [(flip ? flipHorizontal(crop) : crop).data];
     }

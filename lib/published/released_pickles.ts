@@ -8,7 +8,7 @@
 import { join } from "node:path";
 import { Parser } from "pickleparser";
 import * as v from "valibot";
-import { UserError } from "../io/errors.ts";
+import { quoted, UserError } from "../io/errors.ts";
 import { checkForm, COUNT } from "../io/json.ts";
 import { ForwardReader, pickleProblem } from "../io/pytorch_pickle.ts";
 import { assertFile } from "../io/regular.ts";
@@ -182,7 +182,7 @@ function unpickle(bytes: Uint8Array, path: string): unknown {
       resolve(module, name) {
         const full = `${module.replace("numpy._core", "numpy.core")}.${name}`;
         const known = Object.hasOwn(CALLABLES, full) ? CALLABLES[full] : undefined;
-        if (known === undefined) throw new Error(`a call of ${module}.${name}`);
+        if (known === undefined) throw new Error(`a call of ${quoted(`${module}.${name}`)}`);
         return known as (...args: unknown[]) => unknown;
       },
     },

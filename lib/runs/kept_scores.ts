@@ -93,21 +93,36 @@ async function readableImages(
 /**
  * Whether all scores of a record can be shown: they are on disk and whole, and so are their images'
  * paths and labels.
+ * @param images how many images sets of features have, as far as it is known; what is looked up is added
  */
-export async function hasScores(record: RunRecord, setup: Setup): Promise<boolean> {
-  for (const { epoch } of record.evaluations) {
+export async function hasScores(
+  record: RunRecord,
+  setup: Setup,
+  images: Map<string, number | undefined>,
+): Promise<boolean> {
+  for (const { epoch, sets } of record.evaluations) {
+    const scores = await readScores(setup.folder, record.trainingKey, epoch);
     for (const testSet of record.config.evaluation.testSets) {
-      try {
-        await keptScores({ record, epoch }, testSet, setup);
-      } catch (error) {
-        const isLacking = error instanceof UserError &&
-          (error.kind === "missing" || error.kind === "damaged");
-        if (!isLacking) throw error;
-        return false;
+      let count = 0;
+      for (const features of record.features.test[testSet] ?? []) {
+        if (!images.has(features)) images.set(features, await imageCount(setup, features, testSet));
+        count += images.get(features) ?? NaN;
       }
+      if (scores.get(sets[testSet]!)?.length !== count) return false;
     }
   }
   return true;
+}
+
+async function imageCount(...of: Parameters<typeof readableImages>): Promise<number | undefined> {
+  try {
+    return (await readableImages(...of)).length;
+  } catch (error) {
+    const isLacking = error instanceof UserError &&
+      (error.kind === "missing" || error.kind === "damaged");
+    if (!isLacking) throw error;
+    return undefined;
+  }
 }
 
 /**

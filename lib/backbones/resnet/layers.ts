@@ -8,7 +8,7 @@ import { type Arithmetic, STORED_TYPES } from "../network.ts";
 import type { ResnetWeights } from "./weights.ts";
 
 /** Side of a kernel and step between the places that it is laid on, in pixels. */
-interface Window {
+export interface Window {
   readonly kernelPx: number;
   readonly stride: number;
 }

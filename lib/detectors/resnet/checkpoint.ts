@@ -39,7 +39,22 @@ export const IMAGENET_NORMALISATION: PixelNormalisation = {
  * the file is damaged
  */
 export async function readClassifier(path: string): Promise<ResnetWeights> {
-  const weights = await readBody(path);
+  return withLastLayer(path, await readBody(path));
+}
+
+/**
+ * Finds the network in tensors that are in memory.
+ * @param path what to call them in errors
+ * @throws {UserError} as {@linkcode readClassifier}
+ */
+export function classifierOfTensors(
+  path: string,
+  tensors: ReadonlyMap<string, Tensor>,
+): ResnetWeights {
+  return withLastLayer(path, resnetOfTensors(path, tensors, torchvisionResnet));
+}
+
+function withLastLayer(path: string, weights: ResnetWeights): ResnetWeights {
   const { header: { tensors }, architecture: { embeddingWidth: width } } = weights;
   const found = [LAST_WEIGHT, LAST_BIAS].map((name) => tensors.get(name)?.shape);
   if (`${found[0]}` !== `1,${width}` || `${found[1]}` !== "1") {

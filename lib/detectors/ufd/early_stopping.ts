@@ -1,5 +1,5 @@
 /**
- * When UFD's training divides its rate, and when it ends: by the accuracy on validation images.
+ * When UFD's and Wang et al.'s trainings divide their rate, and when they end: by the accuracy on validation images.
  * Released: CNNDetection and UniversalFakeDetect, `train.py`, `earlystop.py`.
  * @module
  */

@@ -1,0 +1,117 @@
+/**
+ * How a detector on pixels is trained, as plain data: from images to crops, by which steps, and when it
+ * ends.
+ * @module
+ */
+import { join } from "node:path";
+import type { LabelledImage } from "../data/dataset.ts";
+import type { Augmentation } from "../image/augment.ts";
+import type { Transform } from "../image/transform.ts";
+import type { Compute, Json } from "./detector.ts";
+import type { Stopping } from "./ufd/early_stopping.ts";
+
+/** What a network is before the first step. */
+export type Start =
+  /** A backbone's weights, by its name: ImageNet's `ResNet-50`. The last layer is drawn. */
+  | { readonly kind: "backbone"; readonly name: string }
+  /** Random weights in a network of these sizes: channels at first, and bottlenecks of each stage. */
+  | { readonly kind: "random"; readonly width: number; readonly stages: readonly number[] };
+
+/** When the rate falls, when training ends, and which epoch's weights are kept. */
+export type Schedule =
+  /** By the accuracy on validation images; the last epoch that was a gain is kept. */
+  | { readonly kind: "stopping" } & Stopping
+  /** Times a factor after so many epochs each; the last epoch is kept. */
+  | { readonly kind: "steps"; readonly everyEpochs: number; readonly factor: number };
+
+/** A recipe. Equal recipes on equal images give equal detectors; every field counts. */
+export type PixelRecipe = {
+  readonly start: Start;
+  /** Standard deviation of the last layer's weights before the first step. */
+  readonly lastDeviation: number;
+  /** Short side that images are resized to first, in pixels. */
+  readonly shortSidePx: number;
+  /** Side of the crops, in pixels. */
+  readonly cropPx: number;
+  /** How training images are varied, anew in each epoch. */
+  readonly augmentation: Augmentation;
+  /** Images in a step. */
+  readonly batchSize: number;
+  /** The optimiser's, in the first epoch. */
+  readonly learningRate: number;
+  /** Adam's. */
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly epsilon: number;
+  /** The most that there may be. */
+  readonly epochs: number;
+  readonly schedule: Schedule;
+};
+
+/** One detector to train. */
+export interface PixelTraining {
+  /** Names its files. */
+  readonly key: string;
+  readonly recipe: PixelRecipe;
+  /** Of parameters, order and augmentation. */
+  readonly seed: number;
+  /** Data root that image paths are relative to. */
+  readonly root: string;
+  readonly train: readonly LabelledImage[];
+  readonly val: readonly LabelledImage[];
+  /** On what it is trained, in a few fields for people and records; it goes into the checkpoint. */
+  readonly trainedOn: { readonly [field: string]: Json };
+}
+
+/** How it is trained besides. */
+export interface PixelTrainingContext {
+  readonly compute: Compute;
+  /** Results folder of the profile. */
+  readonly folder: string;
+  /** Folder of backbones. */
+  readonly backbones: string;
+  /** Threads that decode and augment images ahead. */
+  readonly workers: number;
+  /** Told of images that it has learned from. */
+  readonly onImages: (images: number) => void;
+  /** How often an unfinished training is put on disk, besides at epochs' ends. */
+  readonly saveIntervalMs?: number;
+}
+
+/** File of a detector that was trained here, in the profile's results folder. */
+export function trainedPath(key: string): string {
+  return join("detectors", `${key}.safetensors`);
+}
+
+/** File of one in training. */
+export function trainingStatePath(key: string): string {
+  return join("detectors", `${key}.state.safetensors`);
+}
+
+/** What training images go through. */
+export function trainingTransform(recipe: PixelRecipe): Transform {
+  const { cropPx, shortSidePx, augmentation } = recipe;
+  return { kind: "train", size: cropPx, shortSidePx, augmentation };
+}
+
+/**
+ * What validation images go through, once for all epochs: as many are blurred and compressed as of the
+ * training images, by the middle of the range; the crop is from the middle, and none is mirrored.
+ * Released: CNNDetection, `train.py`, `get_val_opt`.
+ */
+export function validationTransform(recipe: PixelRecipe): Transform {
+  const { augmentation } = recipe;
+  const sigmaPx = (augmentation.blurSigmaPx[0] + augmentation.blurSigmaPx[1]) / 2;
+  const [low, high] = augmentation.jpegQualities;
+  const quality = Math.floor((low + high) / 2);
+  return {
+    ...trainingTransform(recipe),
+    crop: "center",
+    augmentation: {
+      ...augmentation,
+      blurSigmaPx: [sigmaPx, sigmaPx],
+      jpegQualities: [quality, quality],
+      flipProbability: 0,
+    },
+  } as Transform;
+}

@@ -1,0 +1,243 @@
+/**
+ * Trains a ResNet with one logit by a recipe: images augmented anew in each epoch, a rate that falls,
+ * an end. Killed at any moment, the next call goes on from what was put on disk before.
+ * @module
+ */
+import { join } from "node:path";
+import { exists, removeIfThere } from "../../io/files.ts";
+import { readSafetensors } from "../../io/safetensors.ts";
+import { writeSafetensors } from "../../io/safetensors_writer.ts";
+import type { Tensor } from "../../io/tensor.ts";
+import { randomStream } from "../../random.ts";
+import { FIRST_MOMENT, SECOND_MOMENT, trainingFacts } from "../checkpoint_file.ts";
+import type { EpochLog, FailedHead, TrainedHead } from "../detector.ts";
+import type { PixelNormalisation } from "../pixel_detector.ts";
+import {
+  type PixelRecipe,
+  type PixelTraining,
+  type PixelTrainingContext,
+  trainedPath,
+  trainingStatePath,
+  trainingTransform,
+  validationTransform,
+} from "../pixel_training.ts";
+import { loadKept, validationOf } from "../training.ts";
+import { TrainingCrops } from "../training_crops.ts";
+import { afterEpoch, dropped, FIRST_PHASE, type Phase } from "../ufd/early_stopping.ts";
+import { classifierOfTensors, classifierTensors } from "./checkpoint.ts";
+import { initialClassifier } from "./initial.ts";
+import { type ResnetState, ResnetTrainer, stateBefore } from "./trainer.ts";
+
+/** What is trained. */
+export interface TrainedClassifier {
+  /** Name of the detector, which the checkpoint says. */
+  readonly name: string;
+  readonly normalisation: PixelNormalisation;
+  readonly stemStride: 1 | 2;
+}
+
+/** An unfinished training is put on disk this often. */
+const SAVE_INTERVAL_MS = 60_000;
+
+/** What is kept of a training under way, besides the network's state. */
+interface Journal {
+  epochs: EpochLog[];
+  trainingSeconds: number;
+  /** Of the epoch under way. */
+  lossSum: number;
+  phase: Phase;
+}
+
+/** A training under way. */
+interface Lane {
+  readonly training: PixelTraining;
+  readonly trainer: ResnetTrainer;
+  readonly journal: Journal;
+  /** What is kept of it so far: after the last epoch that was a gain. */
+  best: ReadonlyMap<string, Tensor>;
+}
+
+/** Trains a classifier, as the seam has it. */
+export async function trainClassifier(
+  training: PixelTraining,
+  { name, normalisation, stemStride }: TrainedClassifier,
+  context: PixelTrainingContext,
+): Promise<TrainedHead | FailedHead> {
+  const { key, recipe, seed, root, trainedOn } = training;
+  const { folder, backbones, workers, compute: { device, threads } } = context;
+  const path = join(folder, trainedPath(key)), state = join(folder, trainingStatePath(key));
+  if (await exists(path)) {
+    const { metadata } = await loadKept(path, classifierTensors);
+    await removeIfThere(state);
+    return trainingFacts<TrainedHead>(path, metadata, "training");
+  }
+  const saved = await savedState(state);
+  const before = saved?.state ?? stateBefore(
+    await initialClassifier(recipe, backbones, randomStream(seed, "parameters")),
+  );
+  const { beta1, beta2, epsilon } = recipe;
+  const trainer = new ResnetTrainer(
+    {
+      weights: classifierOfTensors(state, before.tensors),
+      ...{ normalisation, stemStride, adam: { beta1, beta2, epsilon } },
+    },
+    before,
+    { ...(device ? { device } : {}), ...(threads === undefined ? {} : { threads }) },
+  );
+  const journal = saved?.journal ??
+    { epochs: [], trainingSeconds: 0, lossSum: 0, phase: FIRST_PHASE };
+  const lane: Lane = { training, trainer, journal, best: saved?.best ?? before.tensors };
+  await using crops = new TrainingCrops(root, workers);
+  try {
+    const problem = await trainEpochs(lane, crops, context);
+    if (problem !== undefined) {
+      await removeIfThere(state);
+      return { problem };
+    }
+    const { epochs, trainingSeconds } = journal;
+    const trained: TrainedHead = { epochs, trainingSeconds };
+    await writeSafetensors(path, [...lane.best], {
+      detector: name,
+      training: JSON.stringify(trained),
+      recipe: JSON.stringify({ ...recipe, seed }),
+      trainedOn: JSON.stringify(trainedOn),
+    });
+    await removeIfThere(state);
+    return trained;
+  } finally {
+    await trainer.dispose();
+  }
+}
+
+/** Epochs until training ends; why it came to nothing, where it did. */
+async function trainEpochs(
+  lane: Lane,
+  crops: TrainingCrops,
+  { folder, onImages, saveIntervalMs = SAVE_INTERVAL_MS }: PixelTrainingContext,
+): Promise<string | undefined> {
+  const { training: { key, recipe, seed, train }, trainer, journal } = lane;
+  const { epochs, batchSize, cropPx: height, cropPx: width } = recipe;
+  const state = join(folder, trainingStatePath(key));
+  const steps = stepsOf(train.length, batchSize);
+  let lastSave = performance.now();
+  for (let epoch = journal.epochs.length + 1; epoch <= epochs; epoch++) {
+    if (journal.phase.stopped) return;
+    const order = randomStream(seed, "order", epoch).permutation(train.length);
+    const skip = trainer.steps - (epoch - 1) * steps;
+    const rate = rateOf(recipe, epoch, journal.phase);
+    const pass = { images: train, order: order.subarray(0, steps * batchSize), seed, epoch };
+    for await (
+      const { crops: images, labels, count } of crops.batches({
+        ...{ ...pass, transform: trainingTransform(recipe), batchSize, skip },
+      })
+    ) {
+      const started = performance.now();
+      const loss = await trainer.step({ images, count, height, width }, labels, rate);
+      journal.trainingSeconds += (performance.now() - started) / 1000;
+      journal.lossSum += loss;
+      if (!Number.isFinite(loss)) return divergence(lane, epoch, loss);
+      onImages(count);
+      if (performance.now() - lastSave > saveIntervalMs) {
+        await saveState(lane, state);
+        lastSave = performance.now();
+      }
+    }
+    const validation = await validate(lane, crops);
+    if (!Number.isFinite(validation.valLoss)) return divergence(lane, epoch, NaN);
+    endEpoch(lane, {
+      epoch,
+      learningRate: rate,
+      trainLoss: journal.lossSum / steps,
+      ...validation,
+    });
+    if (epoch < epochs && !journal.phase.stopped) await saveState(lane, state);
+  }
+}
+
+/**
+ * Steps of an epoch. A last batch of one image is left out: its last map may have a single place, which
+ * has no variance. Source: PyTorch, which stops at such a batch.
+ */
+function stepsOf(images: number, batchSize: number): number {
+  return images % batchSize === 1 ? Math.floor(images / batchSize) : Math.ceil(images / batchSize);
+}
+
+/** Rate of the steps of an epoch. */
+function rateOf({ learningRate, schedule }: PixelRecipe, epoch: number, { drops }: Phase): number {
+  if (schedule.kind === "stopping") return dropped(learningRate, drops);
+  return learningRate * schedule.factor ** Math.floor((epoch - 1) / schedule.everyEpochs);
+}
+
+/** Decides on the rate, on the end, and on what is kept. */
+function endEpoch(lane: Lane, log: EpochLog): void {
+  const { training: { recipe: { schedule, learningRate } }, trainer, journal } = lane;
+  const before = journal.epochs.at(-1);
+  if (schedule.kind === "stopping") {
+    journal.phase = afterEpoch(journal.phase, log.valAcc, learningRate, schedule);
+  }
+  const isKept = schedule.kind === "steps" || journal.phase.gained;
+  if (isKept) lane.best = trainer.state().tensors;
+  // a training's first epoch is a gain
+  const kept = isKept || !before ? {} : { keptEpoch: before.keptEpoch ?? before.epoch };
+  journal.epochs.push({ ...log, ...kept });
+  journal.lossSum = 0;
+}
+
+async function validate({ training, trainer }: Lane, crops: TrainingCrops) {
+  const { recipe, seed, val } = training;
+  const { cropPx: height, cropPx: width, batchSize } = recipe;
+  const labels = Uint8Array.from(val, ({ label }) => label);
+  const logits = new Float32Array(val.length);
+  const transform = validationTransform(recipe);
+  let offset = 0;
+  for await (
+    const { crops: images, count } of crops.batches({
+      ...{ images: val, transform, seed, epoch: 0, batchSize },
+    })
+  ) {
+    logits.set(await trainer.logits({ images, count, height, width }), offset);
+    offset += count;
+  }
+  return validationOf(labels, logits);
+}
+
+function divergence({ training: { seed, trainedOn }, trainer }: Lane, epoch: number, loss: number) {
+  const on = Object.entries(trainedOn).map(([field, value]) => `${field} ${value}`).join(", ");
+  return `Cannot train a detector on ${on}, seed ${seed}: its loss is ${loss} at step ` +
+    `${trainer.steps}, in epoch ${epoch}; try a lower learning rate`;
+}
+
+const BEST = "best.";
+
+async function saveState({ trainer, journal, best }: Lane, path: string): Promise<void> {
+  const { tensors, firstMoment, secondMoment, steps } = trainer.state();
+  const under = (prefix: string, held: ReadonlyMap<string, Tensor>) =>
+    [...held].map(([name, value]) => [`${prefix}${name}`, value] as const);
+  await writeSafetensors(path, [
+    ...tensors,
+    ...under(FIRST_MOMENT, firstMoment),
+    ...under(SECOND_MOMENT, secondMoment),
+    ...under(BEST, best),
+  ], { journal: JSON.stringify(journal), steps: `${steps}` });
+}
+
+/** What an interrupted training has left. */
+async function savedState(path: string) {
+  if (!await exists(path)) return undefined;
+  const { tensors, metadata } = await loadKept(path, readSafetensors);
+  const journal = trainingFacts<Journal>(path, metadata, "journal");
+  const groups = [FIRST_MOMENT, SECOND_MOMENT, BEST];
+  const under = (prefix: string) =>
+    new Map(
+      [...tensors].filter(([name]) => name.startsWith(prefix))
+        .map(([name, value]) => [name.slice(prefix.length), value]),
+    );
+  const own = [...tensors].filter(([name]) => !groups.some((prefix) => name.startsWith(prefix)));
+  const state: ResnetState = {
+    tensors: new Map(own),
+    firstMoment: under(FIRST_MOMENT),
+    secondMoment: under(SECOND_MOMENT),
+    steps: Number(metadata["steps"]),
+  };
+  return { state, journal, best: under(BEST) };
+}

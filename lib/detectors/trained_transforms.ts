@@ -1,0 +1,32 @@
+/**
+ * Which pixels a detector reads that was trained here: as its kind does, by crops of the size that it was
+ * trained on.
+ * @module
+ */
+import * as v from "valibot";
+import { COUNT, parseJson } from "../io/json.ts";
+import { readCheckpointNames } from "./checkpoint_file.ts";
+import type { PixelDetectorKind, PixelTransforms } from "./pixel_detector.ts";
+
+const RECIPE = v.looseObject({ cropPx: COUNT });
+
+/**
+ * A checkpoint's ways to read an image: of a released one the detector's own.
+ * @throws {UserError} where the file is damaged, or says what this project does not write
+ */
+export async function transformsOf(
+  { reads: { transforms } }: PixelDetectorKind,
+  checkpoint: string,
+): Promise<PixelTransforms> {
+  const { metadata: { recipe } } = await readCheckpointNames(checkpoint);
+  if (recipe === undefined) return transforms;
+  const { cropPx } = parseJson<{ cropPx: number }>(
+    recipe,
+    `how the detector in ${checkpoint} was trained`,
+    { form: RECIPE },
+  );
+  const original = transforms.original.map((step) =>
+    step.kind === "crop" ? { ...step, sizePx: cropPx } : step
+  );
+  return { ...transforms, original };
+}

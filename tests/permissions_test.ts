@@ -16,6 +16,7 @@ const ALLOWED: Readonly<Partial<Record<keyof typeof config.tasks, readonly strin
   features: WRITE,
   backbone: WRITE,
   checkpoint: WRITE,
+  detector: WRITE,
   tensorflow: ["--allow-net=storage.googleapis.com", "--allow-run=g++,tar", ...WRITE],
   doctor: READ,
   kernel: FILES,

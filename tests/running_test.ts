@@ -124,12 +124,15 @@ Deno.test("of heads run together each has its own results, and of each epoch its
 Deno.test("what killed processes left half-written is swept, and nothing else", async () => {
   const results = temporaryFolder("swept_");
   const stale = ["heads", "scores", "records/grid"].map((folder) =>
-    join(folder, "x.json.1-2-3.tmp")
+    join(folder, `x.json.${crypto.randomUUID()}.tmp`)
   );
-  const kept = ["heads/x.safetensors", "records/grid/x.json", "tables/x.md.1-2-3.tmp"];
+  const kept = ["heads/x.safetensors", "heads/mine.tmp", "records/grid/x.json"];
   for (const path of [...stale, ...kept]) {
     await Deno.mkdir(join(results, path, ".."), { recursive: true });
     await Deno.writeTextFile(join(results, path), "half");
+    // older than a file whose writer has not locked it yet
+    const then = Date.now() / 1000 - 5;
+    await Deno.utime(join(results, path), then, then);
   }
   await recordsOf([run()], results);
   const isThere = (path: string) => Deno.stat(join(results, path)).then(() => true, () => false);

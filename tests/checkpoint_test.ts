@@ -361,7 +361,7 @@ const HOSTILE: Readonly<Record<string, readonly [pickle: string, says: RegExp]>>
   ],
   "a name of two lines": [
     dictionary("w\nv", tensorOf({ shape: [VALUES + 1] })),
-    /found w v, whose values do not fit its shape$/,
+    /found w\ufffdv, whose values do not fit its shape$/,
   ],
 };
 

@@ -66,9 +66,9 @@ async function readNames(opened: OpenedBytes, path: string): Promise<PytorchFile
   const bad = (found: string) =>
     new UserError(
       "damaged",
-      `Cannot load ${path}: expected a ${legacy ? "file" : "zip archive"} of PyTorch, found ${
-        found.replace(/\p{Cc}+/gu, " ") // names are the file's
-      }`,
+      `Cannot load ${path}: expected a ${
+        legacy ? "file" : "zip archive"
+      } of PyTorch, found ${found}`,
     );
   const { references, ...rest } = legacy
     ? await openLegacy(opened, path, bad)

@@ -35,7 +35,12 @@ export {
   type Tap,
   TAPS,
 } from "./backbones/backbone.ts";
-export type { WeightsSettings } from "./backbones/families/family.ts";
+export {
+  type Activation,
+  ACTIVATIONS,
+  type Pooling,
+  type WeightsSettings,
+} from "./backbones/families/family.ts";
 export { openBackbone } from "./backbones/open.ts";
 export { GAN_SETS, PROGAN_CLASSES, SYNTHBUSTER_SETS, TEST_SETS_20 } from "./data/catalog.ts";
 export {

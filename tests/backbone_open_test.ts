@@ -117,6 +117,7 @@ Deno.test("the bytes of the weights that tokens are computed with are counted, a
     [
       `${weights.header.path}: Hugging Face CLIP names, F32, ${(4 * values / 1e6).toFixed(1)} MB`,
       `${blocks} blocks of width ${width}, ${heads} heads, quick_gelu; patches of ${patchPx} px in ${resolutionPx} px; image embedding of ${embeddingWidth}`,
+      "pixels less 0.48145466, 0.4578275, 0.40821073 by 0.26862954, 0.26130258, 0.27577711; ε 0.00001; the class token stands for an image",
     ].join("\n"),
   );
 });
@@ -127,7 +128,7 @@ Deno.test("what else is in the files that people have is passed over: text tower
       "logit_scale vision_model.embeddings.position_ids",
     "OpenAI CLIP": "transformer.resblocks.0.ln_1.weight token_embedding.weight " +
       "positional_embedding ln_final.bias text_projection logit_scale logit_bias input_resolution " +
-      "context_length vocab_size attn_mask",
+      "context_length vocab_size attn_mask text.transformer.resblocks.0.ln_1.weight",
     "timm ViT": "head.weight head.bias fc_norm.weight mask_token",
   };
   for (const [family, names] of Object.entries(others)) {

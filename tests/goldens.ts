@@ -50,3 +50,8 @@ export const EXPECTED_GOLDENS: readonly string[] = [
     "head_q4_d8.safetensors",
   ],
 ];
+
+/** Folder of small inputs as people have them, each with the right values. */
+export const CASES: string = resolve(
+  Deno.env.get("RINE_CASES") ?? join(import.meta.dirname!, "cases"),
+);

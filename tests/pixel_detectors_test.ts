@@ -12,11 +12,14 @@ import { sightOf, tilesOf } from "../lib/detectors/resnet/tiles.ts";
 import { RESNET_50 } from "./bench/random_resnet.ts";
 import type { RgbImage } from "../lib/image/image.ts";
 import { type PixelTransform, readPixels } from "../lib/image/pixels.ts";
+import { readPytorchFile } from "../lib/io/pytorch_file.ts";
 import { readSafetensors } from "../lib/io/safetensors.ts";
+import { writeSafetensors } from "../lib/io/safetensors_writer.ts";
 import { openSession, ortTensor } from "../lib/onnx/session.ts";
 import { GOLDENS } from "./goldens.ts";
 import { assertClose } from "./head_golden.ts";
 import { noiseImage } from "./image_samples.ts";
+import { inFolder } from "./temporary.ts";
 
 /** Of the largest absolute value in a tensor, and of logits. */
 const TOLERANCE = 1e-4;
@@ -69,6 +72,24 @@ for (const file of FILES) {
     await scorer.dispose();
   });
 }
+
+Deno.test("safetensors of Wang's network have its logits, whatever they were saved under", async () => {
+  const network = await readPytorchFile(join(GOLDENS, FILES[1]));
+  const views = images.map((image) => readPixels(image, WAYS["crop"]!));
+  for (const saved of ["", "model.", "state_dict.module."]) {
+    await inFolder(async (folder) => {
+      const path = join(folder, "wang.safetensors");
+      await writeSafetensors(
+        path,
+        [...network].filter(([name]) => !name.includes("optimizer"))
+          .map(([name, value]) => [saved + name.replace(/^model\./, ""), value] as const),
+      );
+      const scorer = await pixelDetectorNamed("wang").open(path, { engine: "onnx" });
+      assertLogits(await scoreImages(scorer, views), values("crop.logits"));
+      await scorer.dispose();
+    });
+  }
+});
 
 for (const way of ["crop", "dmid"] as const) {
   Deno.test(`a classifier's graph has the released code's features and the means of every map (${way})`, async () => {

@@ -2,9 +2,9 @@
  * Takes weights that people have and puts them where backbones are opened by name.
  * @module
  */
-import { UserError } from "../io/errors.ts";
 import { createHash } from "node:crypto";
 import { dirname, resolve } from "node:path";
+import { UserError } from "../io/errors.ts";
 import {
   assertSpace,
   exists,
@@ -13,15 +13,27 @@ import {
   sweepTemporaries,
   writeFileAtomic,
 } from "../io/files.ts";
-import { isPytorchFile, readPytorchFile } from "../io/pytorch_file.ts";
-import { writeSafetensors } from "../io/safetensors_writer.ts";
-import { FAMILIES, RESNET_FAMILIES } from "./families/index.ts";
+import type { SafetensorsDtype, SafetensorsEntry, SafetensorsHeader } from "../io/safetensors.ts";
+import { type LazyTensor, writeLargeSafetensors } from "../io/safetensors_writer.ts";
+import { sizeOf } from "../io/tensor.ts";
+import { openTensorFile, type TensorEntry, type TensorFile, weightsAt } from "../io/tensor_file.ts";
 import { checksumPath, removeChecksum, writeChecksum } from "./checksum.ts";
+import { networkPrefix, withoutPrefix } from "./families/find.ts";
+import type { WeightsSettings } from "./families/family.ts";
 import { weightsPath } from "./open.ts";
 import { quantizedPath } from "./quantize.ts";
 import type { ResnetArchitecture } from "./resnet/architecture.ts";
-import type { VitArchitecture } from "./vit/architecture.ts";
-import { isResnet, networkOf, readWeights, type Weights } from "./weights.ts";
+import { resnetFamilyOf } from "./resnet/weights.ts";
+import {
+  type Evidence,
+  keepSettings,
+  type SaidSettings,
+  settingsPath,
+  settle,
+} from "./settings.ts";
+import { poolingOf, type VitArchitecture } from "./vit/architecture.ts";
+import { findVit } from "./vit/weights.ts";
+import { isResnet, networkOf, readWeights, type Weights, weightsOf } from "./weights.ts";
 
 /** What becomes of the file that is imported. */
 export const IMPORT_MODES = ["link", "copy"] as const;
@@ -35,28 +47,30 @@ export interface ImportOptions {
   readonly name: string;
   /** Folder that holds a folder for each backbone; default `data/backbones`. */
   readonly folder?: string;
-  /** Default `link`. PyTorch's archives are converted, so copied, in any case. */
+  /** Default `link`. What is no single safetensors file is converted, so copied, in any case. */
   readonly mode?: ImportMode;
+  /** What the file's tensors do not tell, where neither a configuration beside it does. */
+  readonly settings?: WeightsSettings;
 }
 
-/** What training scripts put before a network's names when they save it with other things. */
-const SAVED_UNDER = /^(?:(?:model|state_dict|net|module)\.)+/;
-
-/** What they save beside it. */
-const SAVED_BESIDE = /^(?:optimizer|scheduler)\./;
+/** Types that a graph reads where they lie. */
+const IN_PLACE: readonly SafetensorsDtype[] = ["F32", "F16", "BF16"];
 
 /**
- * Imports a backbone: a `.safetensors` file, or a PyTorch archive (`ViT-L-14.pt`,
- * `resnet50-0676ba61.pth`), whose tensors are read and whose code is not; under the names of any
- * family, in an archive also below `model`, `state_dict`, `net` or `module`. Int8 weights of that
- * name, made of weights that were there before, are removed.
+ * Imports a backbone: safetensors, one file or shards, or PyTorch's (`ViT-L-14.pt`,
+ * `pytorch_model.bin`), whose tensors are read and whose code is not, or the folder of a whole model;
+ * under the names of any family, whatever they were saved under (`state_dict`, `module`). What no
+ * tensor tells is taken from the configuration beside the file, and kept beside the imported weights.
+ * Int8 weights of that name, made of weights that were there before, are removed. Whatever the size
+ * of the file, one tensor is in memory at a time.
  * @returns the weights as they will be opened
  * @throws {UserError} where the name is taken, or the tensors' names are no family's
- * @throws {UserError} where the file is not whole
+ * @throws {UserError} where the file is not whole, or something else
  * @throws {UserError} where tensors do not fit one another
+ * @throws {UserError} where somebody has to say what files of its names differ in
  */
 export async function importBackbone(file: string, options: ImportOptions): Promise<Weights> {
-  const { name, folder = "data/backbones", mode = "link" } = options;
+  const { name, folder = "data/backbones", mode = "link", settings: given = {} } = options;
   const target = weightsPath(folder, name);
   if (!await exists(file)) {
     throw new UserError(
@@ -70,27 +84,62 @@ export async function importBackbone(file: string, options: ImportOptions): Prom
       `Cannot import ${name}: expected a new name, found weights at ${target}; remove that folder first or choose another name`,
     );
   }
+  const path = await weightsAt(file);
+  using source = await openTensorFile(path);
+  const header = headerOf(source);
+  const said = await settingsFor(header, {
+    doing: `Cannot import ${name}`,
+    given,
+    folder: dirname(path),
+    classes: source.classes,
+  });
+  const found = weightsOf(header, said.settings);
   const own = dirname(target);
   await naming(target, () => Deno.mkdir(own, { recursive: true }));
   await sweepTemporaries(own, false);
   // of weights that somebody has taken away by hand
   await removeChecksum(target);
   try {
-    if (await isPytorchFile(file)) await convert(file, target);
-    else await take(file, target, mode);
+    // before the weights: without it they would be opened as their family's usual ones
+    await keepSettings(target, said);
+    const wanted = wantedOf(source, found);
+    const stays = source.container === "safetensors" &&
+      wanted.every(({ dtype }) => IN_PLACE.includes(dtype));
+    if (stays) await take(path, target, mode);
+    else await convert(source, wanted, target);
   } catch (error) {
+    await Deno.remove(settingsPath(target)).catch(() => {});
     // goes only where nothing is in it
     await Deno.remove(own).catch(() => {});
     throw error;
   }
-  for (const path of [quantizedPath(target), checksumPath(quantizedPath(target))]) {
-    await removeIfThere(path);
+  for (const made of [quantizedPath(target), checksumPath(quantizedPath(target))]) {
+    await removeIfThere(made);
   }
-  return await readWeights(target);
+  return await readWeights(target, said.settings);
+}
+
+/** What is known of a file besides its tensors; of a ResNet nothing has to be asked. */
+async function settingsFor(header: SafetensorsHeader, evidence: Evidence): Promise<SaidSettings> {
+  if (!resnetFamilyOf(header)) return await settle(findVit(header), evidence);
+  const from = Object.keys(evidence.given).map((name) => [name, "as given"]);
+  return { settings: evidence.given, from: Object.fromEntries(from) };
+}
+
+/** A file as the header that it would have as safetensors of types that a graph reads. */
+function headerOf({ path, container, metadata, tensors }: TensorFile): SafetensorsHeader {
+  const entry = ({ dtype, shape }: TensorEntry): SafetensorsEntry => {
+    const stays = container === "safetensors" && IN_PLACE.includes(dtype);
+    return { dtype: stays ? dtype : "F32", shape, offset: 0, length: 4 * sizeOf(shape) };
+  };
+  return {
+    path,
+    metadata,
+    tensors: new Map([...tensors].map(([name, found]) => [name, entry(found)])),
+  };
 }
 
 async function take(file: string, target: string, mode: ImportMode): Promise<void> {
-  await readWeights(file);
   // a link that leads nowhere is in the way of a new one
   await Deno.remove(target).catch(() => {});
   if (mode === "link") {
@@ -111,26 +160,38 @@ async function take(file: string, target: string, mode: ImportMode): Promise<voi
   await writeChecksum(target, hash.digest("hex"));
 }
 
-async function convert(file: string, target: string): Promise<void> {
-  const families = [...FAMILIES, ...RESNET_FAMILIES];
-  const found = await readPytorchFile(file, (saved) => {
-    const name = saved.replace(SAVED_UNDER, "");
-    return !SAVED_BESIDE.test(saved) && !families.some(({ ignored }) => ignored.test(name));
-  });
-  const tensors = new Map(
-    [...found].map(([name, values]) => [name.replace(SAVED_UNDER, ""), values]),
-  );
-  const unchecked = `${target}.unchecked`;
-  await writeSafetensors(unchecked, tensors);
-  try {
-    await readWeights(unchecked);
-  } catch (error) {
-    await Deno.remove(unchecked);
-    // what was wrong lies in the file that was given; the other is gone
-    if (error instanceof Error) error.message = error.message.replace(unchecked, file);
-    throw error;
-  }
-  await Deno.rename(unchecked, target);
+/** A tensor of a network, and its name in the file. */
+interface WantedTensor extends TensorEntry {
+  readonly name: string;
+  readonly saved: string;
+}
+
+/** A network's tensors, in the order of their file. */
+function wantedOf({ path, tensors }: TensorFile, { family }: Weights): WantedTensor[] {
+  const prefix = networkPrefix(path, tensors.keys());
+  return [...withoutPrefix(tensors, prefix)]
+    .filter(([name]) => !family.ignored.test(name))
+    .map(([name, entry]) => ({ name, saved: `${prefix}${name}`, ...entry }));
+}
+
+/** Writes tensors as float32, in their order. */
+async function convert(
+  source: TensorFile,
+  wanted: readonly WantedTensor[],
+  target: string,
+): Promise<void> {
+  const tensors = wanted.map(({ name, saved, shape }): LazyTensor => ({
+    name,
+    dtype: "F32",
+    shape,
+    async bytes() {
+      const { data } = await source.read(saved);
+      return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    },
+  }));
+  const bytes = wanted.reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0);
+  await assertSpace(dirname(target), bytes, "weights");
+  await writeLargeSafetensors(target, tensors, source.metadata);
   await writeChecksum(target);
 }
 
@@ -149,14 +210,26 @@ export function describeBackbone(weights: Weights): string {
 
 function describeVit(architecture: VitArchitecture): string {
   const { blocks, width, heads, patchPx, resolutionPx, embeddingWidth, activation } = architecture;
-  return `${blocks} blocks of width ${width}, ${heads} heads, ${activation}; patches of ${patchPx} px in ${resolutionPx} px` +
-    (embeddingWidth === undefined ? "" : `; image embedding of ${embeddingWidth}`);
+  const { epsilon, registers } = architecture;
+  return [
+    `${blocks} blocks of width ${width}, ${heads} heads, ${activation}; patches of ${patchPx} px in ${resolutionPx} px` +
+    (registers === undefined ? "" : ` and ${registers} registers`) +
+    (embeddingWidth === undefined ? "" : `; image embedding of ${embeddingWidth}`),
+    `${describePixels(architecture)}; ε ${epsilon}; ${
+      poolingOf(architecture) === "class" ? "the class token" : "the mean over patches"
+    } stands for an image`,
+  ].join("\n");
+}
+
+function describePixels({ pixelMean, pixelStd }: VitArchitecture | ResnetArchitecture): string {
+  return `pixels less ${pixelMean.join(", ")} by ${pixelStd.join(", ")}`;
 }
 
 function describeResnet(architecture: ResnetArchitecture): string {
-  const { stages, width, heads, resolutionPx, embeddingWidth } = architecture;
+  const { stages, width, heads, resolutionPx, embeddingWidth, epsilon } = architecture;
   const pool = heads === undefined ? "mean of the last map" : `attention pool of ${heads} heads`;
   return `stages of ${
     stages.join(", ")
-  } bottlenecks, ${width} channels at first, ${pool}; ${resolutionPx} px; image embedding of ${embeddingWidth}`;
+  } bottlenecks, ${width} channels at first, ${pool}; ${resolutionPx} px; image embedding of ${embeddingWidth}\n` +
+    `${describePixels(architecture)}; ε ${epsilon}`;
 }

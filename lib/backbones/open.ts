@@ -8,12 +8,17 @@
  * ```
  * @module
  */
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { quoted, refuseUnknown, UserError } from "../io/errors.ts";
 import { exists } from "../io/files.ts";
+import { readSafetensorsHeader } from "../io/safetensors.ts";
 import type { Backbone, BackboneOptions } from "./backbone.ts";
 import { type Network, NetworkBackbone } from "./network.ts";
 import { quantizedPath, readQuantizedWeights } from "./quantize.ts";
+import type { WeightsSettings } from "./families/family.ts";
+import { resnetFamilyOf } from "./resnet/weights.ts";
+import { keptSettings, knownSettings, settle } from "./settings.ts";
+import { findVit } from "./vit/weights.ts";
 import { assertQuantizable, networkOf, readWeights } from "./weights.ts";
 
 /** Where backbones are looked for, in this order. */
@@ -29,6 +34,7 @@ const OPTIONS = ["folder", "tap", "precision", "device", "threads", "settings"];
  * weights were made of other weights
  * @throws {UserError} where its file is not whole, or its tensors do not fit one another
  * @throws {UserError} where it cannot be read at the tap
+ * @throws {UserError} where a file that was not imported leaves open what files of its names differ in
  */
 export async function openBackbone(
   name: string,
@@ -44,10 +50,23 @@ export async function openBackbone(
   const found = there.indexOf(true);
   if (found === -1) throw new UserError("missing", await notFound(paths, folders, isFile));
   const path = paths[found]!;
+  const known = isFile
+    ? await settleFile(path, settings)
+    : { ...await knownSettings(path), ...settings };
   const network = precision === "full"
-    ? networkOf(await readWeights(path, settings))
-    : await openQuantized(name, path, folders[found]!, options);
+    ? networkOf(await readWeights(path, known))
+    : await openQuantized(name, path, folders[found]!, { ...options, settings: known });
   return new NetworkBackbone(name, network, options);
+}
+
+/** What is known of a file that was not imported, which is asked for as an import does. */
+async function settleFile(path: string, given: WeightsSettings = {}): Promise<WeightsSettings> {
+  const kept = await keptSettings(path);
+  if (kept) return { ...kept.settings, ...given };
+  const header = await readSafetensorsHeader(path);
+  if (resnetFamilyOf(header)) return given;
+  const evidence = { doing: `Cannot open ${path}`, given, folder: dirname(path) };
+  return (await settle(findVit(header), evidence)).settings;
 }
 
 async function openQuantized(

@@ -9,11 +9,11 @@ import * as v from "valibot";
 import { COUNT, parseJson } from "../io/json.ts";
 import { readEntryBytes, readSafetensorsHeader, toFloat32 } from "../io/safetensors.ts";
 import { type LazyTensor, writeLargeSafetensors } from "../io/safetensors_writer.ts";
-import { differences, type VitSettings } from "./families/family.ts";
+import { ACTIVATIONS, CHANNELS, differences, type VitSettings } from "./families/family.ts";
 import { FAMILIES } from "./families/index.ts";
 import { removeChecksum, writeChecksum } from "./checksum.ts";
 import { hashWeights } from "./network.ts";
-import type { VitArchitecture } from "./vit/architecture.ts";
+import { poolingOf, type VitArchitecture } from "./vit/architecture.ts";
 import type { VitWeights } from "./vit/weights.ts";
 
 /** Linear layers of a block, whose matrices are quantised. */
@@ -34,6 +34,11 @@ const ARCHITECTURE = v.looseObject({
   patchPx: COUNT,
   resolutionPx: COUNT,
   mlpWidth: COUNT,
+  activation: v.picklist(ACTIVATIONS),
+  epsilon: v.number(),
+  pixelMean: CHANNELS,
+  pixelStd: CHANNELS,
+  pooling: v.optional(v.literal("mean")),
 });
 
 /** Where the int8 version of a weights file lies: beside it. */
@@ -142,7 +147,8 @@ export async function readQuantizedWeights(
     `architecture in ${path}`,
     { form: ARCHITECTURE, bytes: 2 ** 14, remedy: quantizeAdvice(path) },
   );
-  const others = differences(settings, architecture as VitSettings);
+  const own = { ...architecture, pooling: poolingOf(architecture) };
+  const others = differences(settings, own as VitSettings);
   if (Object.keys(others).length > 0) {
     throw new UserError(
       "missing",

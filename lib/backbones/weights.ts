@@ -3,13 +3,13 @@
  * @module
  */
 import { UserError } from "../io/errors.ts";
-import { readSafetensorsHeader } from "../io/safetensors.ts";
+import { readSafetensorsHeader, type SafetensorsHeader } from "../io/safetensors.ts";
 import type { WeightsSettings } from "./families/family.ts";
 import type { Network } from "./network.ts";
 import { resnetNetwork } from "./resnet/network.ts";
-import { readResnetWeights, resnetFamilyOf, type ResnetWeights } from "./resnet/weights.ts";
+import { resnetFamilyOf, resnetIn, type ResnetWeights } from "./resnet/weights.ts";
 import { vitNetwork } from "./vit/network.ts";
-import { readVitWeights, type VitWeights } from "./vit/weights.ts";
+import { findVit, type VitWeights, vitWeights } from "./vit/weights.ts";
 
 /** A network's weights in a file. */
 export type Weights = VitWeights | ResnetWeights;
@@ -21,10 +21,16 @@ export type Weights = VitWeights | ResnetWeights;
  * one another, or a setting is none of the network's
  */
 export async function readWeights(path: string, settings?: WeightsSettings): Promise<Weights> {
-  const family = resnetFamilyOf(await readSafetensorsHeader(path));
-  return family
-    ? await readResnetWeights(path, family, settings)
-    : await readVitWeights(path, settings);
+  return weightsOf(await readSafetensorsHeader(path), settings);
+}
+
+/**
+ * Finds the network among a file's tensors.
+ * @throws {UserError} as {@linkcode readWeights}
+ */
+export function weightsOf(header: SafetensorsHeader, settings?: WeightsSettings): Weights {
+  const family = resnetFamilyOf(header);
+  return family ? resnetIn(header, family, settings) : vitWeights(findVit(header), settings);
 }
 
 /** Whether weights are a ResNet's. */

@@ -5,9 +5,12 @@
 import * as v from "valibot";
 import { PRECISIONS } from "../backbones/backbone.ts";
 import { isBackboneName } from "../backbones/open.ts";
+import { UserError } from "../io/errors.ts";
 import { COUNT, parseJson } from "../io/json.ts";
-import { isPytorchFile, readPytorchFile, readPytorchNames } from "../io/pytorch_file.ts";
-import { readSafetensors, readSafetensorsHeader, type SafetensorsFile } from "../io/safetensors.ts";
+import { readSafetensors, type SafetensorsFile } from "../io/safetensors.ts";
+import { ownNames } from "../io/saved_names.ts";
+import type { Tensor } from "../io/tensor.ts";
+import { openTensorFile, type TensorFile } from "../io/tensor_file.ts";
 import type { TrainedHead, TrainingConfig } from "./detector.ts";
 
 /** Before the names of the moments that a head in training keeps. */
@@ -20,6 +23,7 @@ export function isMoment(name: string): boolean {
 
 /**
  * Reads a checkpoint's tensors, of whichever format and detector; an optimiser's moments stay aside.
+ * What all names were saved under (`model`, `state_dict`, `module`) is taken away.
  * @param isWanted by a tensor's name, whether to read it; all where it is left out
  * @throws {UserError} where the file is truncated, of neither format, or holds more than tensors
  */
@@ -27,11 +31,23 @@ export async function readCheckpointFile(
   path: string,
   isWanted: (name: string) => boolean = () => true,
 ): Promise<SafetensorsFile> {
-  if (await isPytorchFile(path)) {
-    return { tensors: await readPytorchFile(path, isWanted), metadata: {} };
+  using file = await openTensorFile(path);
+  const wanted = [...namesOf(file)].filter(([name]) => isWanted(name));
+  if (file.container === "safetensors") {
+    // which holds it to its seal
+    const read = await readSafetensors(path, wanted.map(([, saved]) => saved));
+    const own = wanted.map(([name, saved]) => [name, read.tensors.get(saved)!] as const);
+    return { tensors: new Map(own), metadata: read.metadata };
   }
-  const { names } = await readCheckpointNames(path);
-  return await readSafetensors(path, [...names].filter(isWanted));
+  const tensors = new Map<string, Tensor>();
+  for (const [name, saved] of wanted) tensors.set(name, await file.read(saved));
+  if (tensors.size === 0) {
+    throw new UserError(
+      "damaged",
+      `Cannot load ${path}: expected a head's tensors, found a pickle without a dictionary of tensors`,
+    );
+  }
+  return { tensors, metadata: file.metadata };
 }
 
 /** What a checkpoint says without its values being read: the names of its tensors, and metadata. */
@@ -45,27 +61,24 @@ export interface CheckpointNames {
  * @throws {UserError} as {@linkcode readCheckpointFile}
  */
 export async function readCheckpointNames(path: string): Promise<CheckpointNames> {
-  if (await isPytorchFile(path)) return { names: await readPytorchNames(path), metadata: {} };
-  const { tensors, metadata } = await readSafetensorsHeader(path);
-  const own = [...tensors.keys()].filter((name) => !isMoment(name));
-  return { names: new Set(own), metadata };
+  using file = await openTensorFile(path);
+  return { names: new Set(namesOf(file).keys()), metadata: file.metadata };
 }
 
-/** What training scripts put before a model's names when they save it with other things. */
-const SAVED_UNDER = /^(?:(?:model|state_dict|net|module)\.)+/;
+/** A head's tensors by their own names, without the moments that it keeps in training. */
+function namesOf({ tensors }: TensorFile): ReadonlyMap<string, string> {
+  return ownNames([...tensors.keys()].filter((name) => !isMoment(name)));
+}
 
-/** What they save beside it, and what no network is computed with. */
-const SAVED_BESIDE = /^(?:optimizer|scheduler)\.|\.num_batches_tracked$/;
+/** What no network is computed with. */
+const UNUSED = /\.num_batches_tracked$/;
 
 /**
  * The names of a model's own tensors in a file that may be a whole training's: plain, as the model has
  * them, each with the name that it has in the file.
  */
 export function modelNames(names: Iterable<string>): Map<string, string> {
-  return new Map(
-    [...names].filter((name) => !SAVED_BESIDE.test(name))
-      .map((name) => [name.replace(SAVED_UNDER, ""), name]),
-  );
+  return new Map([...ownNames(names)].filter(([plain]) => !UNUSED.test(plain)));
 }
 
 /**
@@ -74,12 +87,7 @@ export function modelNames(names: Iterable<string>): Map<string, string> {
  * @throws {UserError} as {@linkcode readCheckpointFile}
  */
 export async function readModelFile(path: string): Promise<SafetensorsFile> {
-  const { tensors, metadata } = await readCheckpointFile(path, (name) => !SAVED_BESIDE.test(name));
-  const own = modelNames(tensors.keys());
-  return {
-    tensors: new Map([...own].map(([plain, name]) => [plain, tensors.get(name)!])),
-    metadata,
-  };
+  return await readCheckpointFile(path, (name) => !UNUSED.test(name));
 }
 
 /** The features that a head was trained on, as its checkpoint says. */

@@ -1,77 +1,27 @@
 /**
- * PyTorch's `.pth` files: a zip archive of a pickle, which names tensors, and of their raw storages;
- * before version 1.6 the same one after another.
+ * PyTorch's `.pt`, `.pth` and `.bin` files, read and written whole.
  * @module
  */
-import { UserError } from "./errors.ts";
-import { unzipSync, zipSync } from "fflate";
+import { zipSync } from "fflate";
+import { openBytes, readRange } from "./byte_ranges.ts";
+import { listed, UserError } from "./errors.ts";
 import { writeFileAtomic } from "./files.ts";
-import {
-  isCount,
-  StorageReference,
-  type TensorReference,
-  tensorsOfPickle,
-} from "./pytorch_pickle.ts";
-import { isLegacy, LEGACY_START, readLegacy } from "./pytorch_legacy.ts";
-import { assertFile } from "./regular.ts";
-import { bytesPerValue, toFloat32 } from "./safetensors.ts";
-import { sizeOf, type Tensor, tensor } from "./tensor.ts";
+import { isLegacy, LEGACY_START } from "./pytorch_legacy.ts";
+import { openPytorchFile } from "./pytorch_tensors.ts";
+import { sizeOf, type Tensor } from "./tensor.ts";
 
-/** PyTorch allows more, no model has them; each costs time for each value of a tensor. */
-const MAX_RANK = 16;
-
-/** A file's entry in a zip archive takes at least so much of it. */
-const MIN_ENTRY_BYTES = 46;
-
-/** Whether a file begins as a zip archive does, or as PyTorch's before version 1.6. */
+/**
+ * Whether a file begins as a zip archive does, or as PyTorch's before version 1.6.
+ * @throws {UserError} where it is no file, or one that cannot hold tensors, saying what it is
+ */
 export async function isPytorchFile(path: string): Promise<boolean> {
-  await assertFile(path);
-  using file = await Deno.open(path);
-  const start = new Uint8Array(LEGACY_START);
-  const length = await file.read(start) ?? 0;
-  return length >= 4 && new DataView(start.buffer).getUint32(0) === 0x504b0304 || isLegacy(start);
+  using opened = await openBytes(path);
+  const start = await readRange(opened.file, path, 0, Math.min(opened.size, LEGACY_START));
+  return isZip(start) || isLegacy(start);
 }
 
-/** What a file of either kind says of its tensors, and their storages. */
-interface OpenedFile {
-  readonly bytes: Uint8Array;
-  readonly references: ReadonlyMap<string, TensorReference>;
-  readonly bad: (found: string) => UserError;
-  /** Storages by the names that tensors have them under. */
-  storages(wanted: ReadonlySet<string>): ReadonlyMap<string, Uint8Array>;
-}
-
-async function openPytorchFile(path: string): Promise<OpenedFile> {
-  const bytes = await Deno.readFile(path);
-  const legacy = isLegacy(bytes);
-  const bad = (found: string) =>
-    new UserError(
-      "damaged",
-      `Cannot load ${path}: expected a ${legacy ? "file" : "zip archive"} of PyTorch, found ${
-        found.replace(/\p{Cc}+/gu, " ") // names are the file's
-      }`,
-    );
-  if (legacy) {
-    const { tensors, storages } = readLegacy(bytes, bad);
-    return { bytes, references: tensors, bad, storages: () => storages };
-  }
-  const isPickle = (name: string) => /(^|\/)data\.pkl$/.test(name);
-  const [[pickleName, pickle] = []] = unpack(bytes, isPickle, bad);
-  if (pickleName === undefined || pickle === undefined) throw bad("no data.pkl in it");
-  const folder = `${pickleName.slice(0, -"data.pkl".length)}data/`;
-  return {
-    bytes,
-    references: tensorsOfPickle(pickle, bad),
-    bad,
-    storages: (wanted) =>
-      new Map(
-        unpack(
-          bytes,
-          (name) => name.startsWith(folder) && wanted.has(name.slice(folder.length)),
-          bad,
-        ).map(([name, values]) => [name.slice(folder.length), values]),
-      ),
-  };
+function isZip(start: Uint8Array): boolean {
+  return [0x50, 0x4b, 0x03, 0x04].every((byte, i) => start[i] === byte);
 }
 
 /**
@@ -79,7 +29,8 @@ async function openPytorchFile(path: string): Promise<OpenedFile> {
  * @throws {UserError} as there
  */
 export async function readPytorchNames(path: string): Promise<Set<string>> {
-  return new Set((await openPytorchFile(path)).references.keys());
+  using file = await openPytorchFile(path);
+  return new Set(file.tensors.keys());
 }
 
 /**
@@ -87,100 +38,26 @@ export async function readPytorchNames(path: string): Promise<Set<string>> {
  * by dots. Files from before PyTorch 1.6 and TorchScript archives, as OpenAI publishes CLIP, are read
  * too.
  * @param isWanted by a tensor's name, whether to read it; all where it is left out
- * @throws {UserError} where the file is of neither kind, is damaged, names what is not a tensor, or
- * says of its tensors what cannot be; time and memory are bounded by the file's size
+ * @throws {UserError} as {@linkcode openPytorchFile}, and where no tensor is wanted, with the names
+ * that there are
  */
 export async function readPytorchFile(
   path: string,
   isWanted: (name: string) => boolean = () => true,
 ): Promise<Map<string, Tensor>> {
-  const { bytes, references, bad, storages } = await openPytorchFile(path);
-  const wanted = [...references].filter(([name]) => isWanted(name));
-  const files = storages(
-    new Set(
-      wanted.flatMap(([, { storage }]) => storage instanceof StorageReference ? storage.file : []),
-    ),
-  );
-  // tensors may share a storage, but not so that they outgrow the file: unshared, each value has two
-  // bytes of it or more
-  let left = bytes.length;
-  const mayRead = (count: number) => (left -= count) >= 0;
+  using file = await openPytorchFile(path);
   const tensors = new Map<string, Tensor>();
-  for (const [name, reference] of wanted) {
-    const found = buildTensor(reference, (file) => files.get(file), mayRead);
-    if (!found) throw bad(`${name}, whose values do not fit its shape`);
-    tensors.set(name, found);
+  for (const name of file.tensors.keys()) {
+    if (isWanted(name)) tensors.set(name, await file.read(name));
   }
-  if (tensors.size === 0) throw bad("a pickle without a dictionary of tensors");
-  return tensors;
-}
-
-/** Those of an archive's pickle and storages that are wanted; all of them are checked. */
-function unpack(
-  bytes: Uint8Array,
-  isWanted: (name: string) => boolean,
-  bad: (found: string) => UserError,
-): [string, Uint8Array][] {
-  let entries = 0, unpacked = 0;
-  try {
-    return Object.entries(unzipSync(bytes, {
-      filter: ({ name, compression, size, originalSize }) => {
-        if (++entries * MIN_ENTRY_BYTES > bytes.length) throw new Error("it lists too many files");
-        if (!/(^|\/)data(\.pkl|\/[^/]+)$/.test(name)) return false; // TorchScript's code among them
-        // PyTorch stores; an archive that says otherwise may unpack to any size
-        if (compression !== 0 || size !== originalSize) throw new Error(`${name} is compressed`);
-        if ((unpacked += size) > bytes.length) throw new Error("its files overlap");
-        return isWanted(name);
-      },
-    }));
-  } catch (error) {
-    throw bad(`a file that does not unpack: ${(error as Error).message}`);
-  }
-}
-
-/**
- * Copies a tensor's values out of its storage; `undefined` where they do not lie in it.
- * @param mayRead asked before so many values are looked at
- */
-function buildTensor(
-  { storage, offset, shape, strides }: TensorReference,
-  fileOf: (name: string) => Uint8Array | undefined,
-  mayRead: (count: number) => boolean,
-): Tensor | undefined {
-  if (!(storage instanceof StorageReference)) return undefined;
-  if (!isCount(offset) || !areCounts(shape) || !areCounts(strides)) return undefined;
-  if (shape.length > MAX_RANK || shape.length !== strides.length) return undefined;
-  const bytes = fileOf(storage.file);
-  const valueBytes = bytesPerValue(storage.dtype);
-  if (bytes?.length !== storage.length * valueBytes) return undefined;
-  const length = sizeOf(shape);
-  // from the first value to the last one; without strides a tensor is longer than that
-  const span = length === 0
-    ? 0
-    : shape.reduce((sum, size, axis) => sum + (size - 1) * strides[axis]!, 1);
-  if (!mayRead(Math.max(length, span)) || offset + span > storage.length) return undefined;
-  const values = toFloat32(
-    bytes.slice(offset * valueBytes, (offset + span) * valueBytes),
-    storage.dtype,
+  if (tensors.size > 0) return tensors;
+  const names = [...file.tensors.keys()];
+  throw new UserError(
+    "damaged",
+    `Cannot load ${path}: expected tensors that are wanted here, found ${
+      names.length === 0 ? "a pickle without a dictionary of tensors" : listed(names)
+    }`,
   );
-  // as nearly all are
-  const isRowMajor = shape.every((size, axis) =>
-    size === 1 || strides[axis] === sizeOf(shape.slice(axis + 1))
-  );
-  if (isRowMajor && span === length) return tensor(values, shape);
-  const data = Float32Array.from({ length }, (_, i) => {
-    let at = 0, rest = i;
-    for (let axis = shape.length - 1; axis >= 0; axis--) {
-      at += rest % shape[axis]! * strides[axis]!;
-      rest = Math.floor(rest / shape[axis]!);
-    }
-    return values[at]!;
-  });
-  return tensor(data, shape);
-}
-
-function areCounts(values: unknown): values is number[] {
-  return Array.isArray(values) && values.every(isCount);
 }
 
 /** Writes tensors so that `torch.load` gives a dictionary of them, atomically. */

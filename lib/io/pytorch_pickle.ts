@@ -139,31 +139,33 @@ export function pickleProblem(error: unknown): string {
   return isParsers ? "one that does not fit together" : printable((error as Error).message);
 }
 
-/**
- * Reads a dictionary of tensors; names of dictionaries and modules inside it are joined by dots.
- * @param bad the error, from what was found
- */
-export function tensorsOfPickle(
-  pickle: Uint8Array,
-  bad: (found: string) => UserError,
-): Map<string, TensorReference> {
-  return tensorsOf(pickleAt(pickle, 0, bad).value, pickle.length, bad);
+/** What one pickle says. */
+export interface Pickled {
+  readonly value: unknown;
+  /** First byte after it. */
+  readonly end: number;
+  /** Storages that it names, by their names. */
+  readonly storages: ReadonlyMap<string, StorageReference>;
+  /** Classes of a TorchScript archive's modules: `__torch__.QuickGELU`. */
+  readonly classes: ReadonlySet<string>;
 }
 
 /**
- * Reads one pickle of several that follow one another.
+ * Reads one pickle, of several that may follow one another.
  * @param at its first byte
- * @returns what it says, and where the next begins
+ * @param bad the error, from what was found
  */
 export function pickleAt(
   bytes: Uint8Array,
   at: number,
   bad: (found: string) => UserError,
-): { value: unknown; end: number } {
+): Pickled {
   const reader = new ForwardReader(bytes.subarray(at));
+  const storages = new Map<string, StorageReference>();
+  const classes = new Set<string>();
   try {
-    const value = parse(reader, bad);
-    return { value, end: at + reader.position };
+    const value = parse(reader, bad, storages, classes);
+    return { value, end: at + reader.position, storages, classes };
   } catch (error) {
     if (error instanceof UserError) throw error;
     throw bad(`a pickle that does not parse: ${pickleProblem(error)}`);
@@ -202,12 +204,18 @@ export function tensorsOf(
   return tensors;
 }
 
-function parse(reader: ForwardReader, bad: (found: string) => UserError): unknown {
+function parse(
+  reader: ForwardReader,
+  bad: (found: string) => UserError,
+  storages: Map<string, StorageReference>,
+  classes: Set<string>,
+): unknown {
   const parser = new Parser({
     unpicklingTypeOfDictionary: "Map",
     nameResolver: {
       resolve(module, name) {
         const build = knownCallable(`${module}.${name}`);
+        if (module.startsWith("__torch__")) classes.add(`${module}.${name}`);
         if (build) return build;
         const known = ["torch._utils._rebuild_tensor_v2", "collections.OrderedDict"];
         throw bad(
@@ -217,7 +225,13 @@ function parse(reader: ForwardReader, bad: (found: string) => UserError): unknow
         );
       },
     },
-    persistentResolver: { resolve: (id) => storageReference(id, bad) },
+    persistentResolver: {
+      resolve(id) {
+        const storage = storageReference(id, bad);
+        storages.set(storage.file, storage);
+        return storage;
+      },
+    },
   });
   return parser.read(reader);
 }
@@ -230,10 +244,20 @@ function knownCallable(name: string): Callable | undefined {
     case "collections.OrderedDict":
       return () => new Map();
     case "torch._utils._rebuild_parameter":
+    case "torch._utils._rebuild_parameter_with_state":
       return (data) => data;
+    case "torch._utils._rebuild_tensor":
     case "torch._utils._rebuild_tensor_v2":
       return (storage, offset, shape, strides) =>
         new TensorReference(storage, offset, shape, strides);
+    case "torch.Size":
+    case "torch.device":
+      return () => undefined;
+    case "argparse.Namespace":
+      // what a training was called with: passed over
+      return class {
+        __setstate__(): void {}
+      } as unknown as Callable;
   }
   if (NUMPY_CALLABLES.has(name)) return () => Object.freeze(new NumpyNumber());
   return name.startsWith("__torch__.") ? ScriptModule as unknown as Callable : undefined;

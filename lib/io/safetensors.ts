@@ -3,9 +3,9 @@
  * the bytes. Source: https://github.com/huggingface/safetensors, format section of the README.
  * @module
  */
+import { openBytes, type OpenedBytes, readRange } from "./byte_ranges.ts";
 import { quoted, UserError } from "./errors.ts";
 import { parseJson } from "./json.ts";
-import { otherThanFile } from "./regular.ts";
 import { checkSafetensorsSeal, SEAL_NAME } from "./seal.ts";
 import { sizeOf, type Tensor, tensor } from "./tensor.ts";
 
@@ -60,23 +60,16 @@ const MAX_RANK = 16;
  * leave the file, overlap, or do not fit their shape
  */
 export async function readSafetensorsHeader(path: string): Promise<SafetensorsHeader> {
-  using file = await openFile(path);
-  return await headerOf(file, path);
+  using opened = await openBytes(path);
+  return await headerOf(opened, path);
 }
 
-async function openFile(path: string): Promise<Deno.FsFile> {
-  const other = otherThanFile(await Deno.stat(path));
-  if (other === undefined) return await Deno.open(path);
-  throw new UserError(
-    "damaged",
-    `Cannot read ${path}: expected a safetensors file, found ${other}`,
-  );
-}
-
-async function headerOf(file: Deno.FsFile, path: string): Promise<SafetensorsHeader> {
+async function headerOf(
+  { file, size: fileBytes }: OpenedBytes,
+  path: string,
+): Promise<SafetensorsHeader> {
   const bad = (found: string) =>
     new UserError("damaged", `Cannot read ${path}: expected a safetensors file, found ${found}`);
-  const { size: fileBytes } = await file.stat();
   if (fileBytes < 8) throw bad(`${fileBytes} bytes`);
   const head = await readRange(file, path, 0, 8);
   const headerBytes = Number(new DataView(head.buffer).getBigUint64(0, true));
@@ -157,26 +150,6 @@ function checkEntry(
   };
 }
 
-/** Reads the bytes of a range, whole. */
-async function readRange(file: Deno.FsFile, path: string, offset: number, length: number) {
-  const bytes = new Uint8Array(length);
-  await file.seek(offset, Deno.SeekMode.Start);
-  let filled = 0;
-  while (filled < length) {
-    const count = await file.read(bytes.subarray(filled));
-    if (count === null) {
-      throw new UserError(
-        "damaged",
-        `Cannot read ${path}: expected ${offset + length} bytes, found its end at ${
-          offset + filled
-        }`,
-      );
-    }
-    filled += count;
-  }
-  return bytes;
-}
-
 /**
  * Reads the bytes of one tensor as they are stored.
  * @throws {UserError} where the file ends before them
@@ -185,8 +158,8 @@ export async function readEntryBytes(
   path: string,
   { offset, length }: SafetensorsEntry,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  using file = await openFile(path);
-  return await readRange(file, path, offset, length);
+  using opened = await openBytes(path);
+  return await readRange(opened.file, path, offset, length);
 }
 
 /**
@@ -195,9 +168,9 @@ export async function readEntryBytes(
  * @throws {UserError} as {@linkcode readSafetensorsHeader}, or where a bit has changed since
  */
 export async function verifySafetensors(path: string): Promise<boolean> {
-  using file = await Deno.open(path);
-  await headerOf(file, path);
-  return await checkSafetensorsSeal(file, path);
+  using opened = await openBytes(path);
+  await headerOf(opened, path);
+  return await checkSafetensorsSeal(opened.file, path);
 }
 
 /** Tensors of a file, all as float32, with the file's metadata. */
@@ -218,16 +191,16 @@ export async function readSafetensors(
   names?: Iterable<string>,
 ): Promise<SafetensorsFile> {
   // one open file: another may take its name meanwhile
-  using file = await openFile(path);
-  const header = await headerOf(file, path);
-  await checkSafetensorsSeal(file, path);
+  using opened = await openBytes(path);
+  const header = await headerOf(opened, path);
+  await checkSafetensorsSeal(opened.file, path);
   const tensors = new Map<string, Tensor>();
   for (const name of names ?? header.tensors.keys()) {
     const entry = header.tensors.get(name);
     if (!entry) {
       throw new UserError("missing", `Cannot read ${path}: expected tensor ${name}, found none`);
     }
-    const bytes = await readRange(file, path, entry.offset, entry.length);
+    const bytes = await readRange(opened.file, path, entry.offset, entry.length);
     tensors.set(name, tensor(toFloat32(bytes, entry.dtype), entry.shape));
   }
   return { metadata: header.metadata, tensors };
@@ -242,27 +215,26 @@ export function toFloat32(bytes: Uint8Array<ArrayBuffer>, dtype: SafetensorsDtyp
     case "F32":
       return new Float32Array(buffer, byteOffset, count);
     case "F64":
-      return Float32Array.from(new Float64Array(buffer, byteOffset, count));
+      return new Float32Array(new Float64Array(buffer, byteOffset, count));
     case "F16":
-      return Float32Array.from(new Float16Array(buffer, byteOffset, count));
+      return new Float32Array(new Float16Array(buffer, byteOffset, count));
     case "BF16": {
       // bfloat16 is the upper half of a float32
-      const bits = Uint32Array.from(
-        new Uint16Array(buffer, byteOffset, count),
-        (half) => half << 16,
-      );
+      const halves = new Uint16Array(buffer, byteOffset, count);
+      const bits = new Uint32Array(count);
+      for (let i = 0; i < count; i++) bits[i] = halves[i]! << 16;
       return new Float32Array(bits.buffer);
     }
     case "I64":
       return Float32Array.from(new BigInt64Array(buffer, byteOffset, count), Number);
     case "I32":
-      return Float32Array.from(new Int32Array(buffer, byteOffset, count));
+      return new Float32Array(new Int32Array(buffer, byteOffset, count));
     case "I16":
-      return Float32Array.from(new Int16Array(buffer, byteOffset, count));
+      return new Float32Array(new Int16Array(buffer, byteOffset, count));
     case "I8":
-      return Float32Array.from(new Int8Array(buffer, byteOffset, count));
+      return new Float32Array(new Int8Array(buffer, byteOffset, count));
     case "U8":
     case "BOOL":
-      return Float32Array.from(aligned);
+      return new Float32Array(aligned);
   }
 }

@@ -101,7 +101,7 @@ async function make({ root, seed }: MiniBackboneOptions): Promise<void> {
       random,
     );
     const draft = join(dirname(path), "draft.safetensors");
-    await writeSafetensors(draft, weights);
+    await writeSafetensors(draft, weights, { seed: `${seed}` });
     standardizeTokens(weights, await tokensOf(draft, images));
     await Deno.remove(draft);
     await writeSafetensors(path, weights, { version: VERSION, seed: `${seed}` });

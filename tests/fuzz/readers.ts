@@ -37,6 +37,7 @@ import { readReleasedLogs } from "../../lib/published/released_pickles.ts";
 import { randomStream } from "../../lib/random.ts";
 import { keptPoints } from "../../lib/report/paper/feature_points.ts";
 import { publishedRows } from "../../lib/report/paper/published_rows.ts";
+import { showBackbones } from "../../lib/cli/backbone.ts";
 import { drawnSets } from "../../lib/report/paper/figure_1.ts";
 import { RecordStore, rowsOf } from "../../lib/runs/record.ts";
 import { readScores } from "../../lib/runs/scores.ts";
@@ -285,6 +286,32 @@ export const READERS: readonly Reader[] = [
       const made = join(folder, "made");
       await Deno.remove(made, { recursive: true }).catch(() => {});
       return await importBackbone(path, { name: "x", folder: made });
+    },
+  },
+  {
+    name: "models",
+    share: 8,
+    async prepare(folder) {
+      const family = "golden/families/hf_gelu_heads_of_32_shards";
+      const own = await copied(
+        folder,
+        [
+          "model-00001-of-00002.safetensors",
+          "model-00002-of-00002.safetensors",
+          "model.safetensors.index.json",
+          "config.json",
+          "preprocessor_config.json",
+        ].map((name) => join(family, name)),
+      );
+      await importBackbone(folder, { name: "x", folder: join(folder, "made") });
+      return [...own, "made/x/settings.json"];
+    },
+    async read(folder, name) {
+      const isMade = name.startsWith("made/");
+      const made = join(folder, isMade ? "made" : "again");
+      await Deno.remove(join(folder, "again"), { recursive: true }).catch(() => {});
+      if (!isMade) await importBackbone(folder, { name: "x", folder: made });
+      await showBackbones(made);
     },
   },
   {

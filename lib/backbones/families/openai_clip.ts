@@ -2,7 +2,7 @@
  * CLIP under OpenAI's own names, as its `.pt` archives and open_clip have it.
  * @module
  */
-import { affine, CLIP_PIXELS, CLIP_TEXT_TOWER, type Family } from "./family.ts";
+import { affine, CLIP_CHOICES, CLIP_PIXELS, CLIP_TEXT_TOWER, type Family } from "./family.ts";
 
 const BLOCK = "visual.transformer.resblocks.{}";
 
@@ -24,6 +24,8 @@ export const openaiClip: Family = {
     ...affine("norm2", `${BLOCK}.ln_2`),
     ...affine("fc1", `${BLOCK}.mlp.c_fc`),
     ...affine("fc2", `${BLOCK}.mlp.c_proj`),
+    "scale1": `${BLOCK}.ls_1.gamma`,
+    "scale2": `${BLOCK}.ls_2.gamma`,
   },
   fusedQkv: {
     weight: `${BLOCK}.attn.in_proj_weight`,
@@ -34,5 +36,11 @@ export const openaiClip: Family = {
   headWidth: 64,
   pooling: "class",
   ...CLIP_PIXELS,
+  unsaid: ["activation", "pixels"],
+  // of numbers, which OpenAI's archives hold and open_clip's files do not
+  ownMark: "input_resolution",
+  choices: CLIP_CHOICES,
+  configuration: "open_clip",
+  otherPool: /^visual\.(?:attn_pool|attn_pool_contrastive|ln_attn_pool)\./,
   ignored: CLIP_TEXT_TOWER,
 };

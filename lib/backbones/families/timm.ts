@@ -1,34 +1,146 @@
 /**
- * Vision transformers as timm names them, with LayerScale or without.
+ * Vision transformers as timm names them, and Meta's DINO, MAE and DINOv2: with LayerScale, registers
+ * or a distillation token, or without; as open_clip has them in its own files too.
+ * Source: pytorch-image-models, `timm/models/vision_transformer.py`; open_clip, `timm_model.py`.
  * @module
  */
-import { affine, type Family } from "./family.ts";
+import {
+  affine,
+  CLIP_CHOICES,
+  CLIP_PIXELS,
+  CLIP_TEXT_TOWER,
+  type Family,
+  HALF_PIXELS,
+} from "./family.ts";
 
-/** `model.safetensors` of `vit_base_patch16_224.augreg_in21k` and its kin. */
-export const timm: Family = {
-  name: "timm ViT",
-  mark: "cls_token",
-  stem: {
-    ...affine("patch", "patch_embed.proj"),
-    "class": "cls_token",
-    "positions": "pos_embed",
-    ...affine("post_norm", "norm"),
-  },
-  block: {
-    ...affine("norm1", "blocks.{}.norm1"),
-    ...affine("out", "blocks.{}.attn.proj"),
-    ...affine("norm2", "blocks.{}.norm2"),
-    ...affine("fc1", "blocks.{}.mlp.fc1"),
-    ...affine("fc2", "blocks.{}.mlp.fc2"),
-    "scale1": "blocks.{}.ls1.gamma",
-    "scale2": "blocks.{}.ls2.gamma",
-  },
-  fusedQkv: { weight: "blocks.{}.attn.qkv.weight", bias: "blocks.{}.attn.qkv.bias" },
+const CHOICES = "--family augreg has mean and std .5, deit, mae, dino and dinov2 have ImageNet's";
+
+/**
+ * What heads are there: of classes, of distillation; what MAE's decoder, DINO's training and a pool
+ * by attention have.
+ */
+const BESIDE = [
+  "head\\.",
+  "head_dist\\.",
+  "fc_norm\\.",
+  "mask_token$",
+  "decoder_",
+  "decoder\\.",
+];
+
+/** @param prefix before all names of the transformer */
+function named(prefix: string) {
+  const block = `${prefix}blocks.{}`;
+  return {
+    stem: {
+      ...affine("patch", `${prefix}patch_embed.proj`),
+      "class": `${prefix}cls_token`,
+      "registers": `${prefix}reg_token`,
+      "positions": `${prefix}pos_embed`,
+      ...affine("pre_norm", `${prefix}norm_pre`),
+      ...affine("post_norm", `${prefix}norm`),
+    },
+    block: {
+      ...affine("norm1", `${block}.norm1`),
+      ...affine("out", `${block}.attn.proj`),
+      ...affine("norm2", `${block}.norm2`),
+      ...affine("fc1", `${block}.mlp.fc1`),
+      ...affine("fc2", `${block}.mlp.fc2`),
+      "scale1": `${block}.ls1.gamma`,
+      "scale2": `${block}.ls2.gamma`,
+    },
+    fusedQkv: { weight: `${block}.attn.qkv.weight`, bias: `${block}.attn.qkv.bias` },
+    otherPool: new RegExp(`^${prefix.replaceAll(".", "\\.")}attn_pool\\.`),
+    headWidth: 64,
+    configuration: "timm",
+  } as const;
+}
+
+const PLAIN = {
+  ...named(""),
   activation: "gelu",
   epsilon: 1e-6,
-  headWidth: 64,
   pooling: "class",
-  pixelMean: [.5, .5, .5],
-  pixelStd: [.5, .5, .5],
-  ignored: /^(head\.|fc_norm\.|mask_token$)/,
+  ...HALF_PIXELS,
+  unsaid: ["pixels"],
+  choices: CHOICES,
+  ignored: new RegExp(`^(?:${BESIDE.join("|")})`),
+} as const;
+
+/** `model.safetensors` of `vit_base_patch16_224.augreg_in21k`, and its kin. */
+export const timm: Family = { ...PLAIN, name: "timm ViT", mark: "cls_token" };
+
+/** DINOv2 with registers as Meta publishes it, and DeiT's second token, which is one more. */
+export const timmRegisters: Family = {
+  ...PLAIN,
+  name: "Meta ViT with registers",
+  mark: "register_tokens",
+  stem: { ...PLAIN.stem, "registers": "register_tokens" },
 };
+
+/** DeiT that was distilled: its second token is read by nobody, and goes along. */
+export const timmDistilled: Family = {
+  ...PLAIN,
+  name: "DeiT with distillation",
+  mark: "dist_token",
+  stem: { ...PLAIN.stem, "registers": "dist_token" },
+};
+
+/** Without a class token: SigLIP, and those that average over patches. */
+export const timmPatches: Family = {
+  ...PLAIN,
+  name: "timm ViT without class token",
+  mark: "patch_embed.proj.weight",
+  pooling: "mean",
+  unsaid: ["activation", "pixels", "heads"],
+  choices: "SigLIP's have gelu or gelu_tanh, and mean and std .5",
+};
+
+const CLIP = {
+  activation: "quick_gelu",
+  epsilon: 1e-5,
+  pooling: "class",
+  ...CLIP_PIXELS,
+  unsaid: ["activation", "pixels"],
+  choices: CLIP_CHOICES,
+} as const;
+
+/** `vit_*_clip_*`: CLIP's tower under timm's names. */
+export const timmClip: Family = {
+  ...PLAIN,
+  ...CLIP,
+  name: "timm CLIP",
+  mark: "norm_pre.weight",
+  stem: { ...PLAIN.stem, "projection": "head.weight" },
+  classifier: "head.bias",
+};
+
+/** In open_clip's files: `visual.trunk.*` is timm's, `visual.head.*` open_clip's. */
+function trunk(family: Family, name: string, mark: string): Family {
+  const own = named("visual.trunk.");
+  return {
+    ...family,
+    ...own,
+    name: `open_clip with ${name}`,
+    mark: `visual.trunk.${mark}`,
+    stem: { ...own.stem, "projection": "visual.head.proj.weight" },
+    configuration: "open_clip",
+    otherPool: new RegExp(`${own.otherPool.source}|^visual\\.head\\.(?:mlp|proj\\.bias)`),
+    ignored: new RegExp(
+      `${CLIP_TEXT_TOWER.source}|^visual\\.trunk\\.(?:${BESIDE.join("|")})`,
+    ),
+  };
+}
+
+/** A CLIP of timm's in open_clip's file. */
+export const trunkClip: Family = trunk(timmClip, "timm CLIP", "norm_pre.weight");
+
+/** A plain ViT in open_clip's file: BiomedCLIP, CLIPA and others. */
+export const trunkPlain: Family = trunk(timm, "timm ViT", "cls_token");
+
+/** SigLIP in open_clip's file. */
+export const trunkPatches: Family = trunk(
+  timmPatches,
+  "timm ViT without class token",
+  "patch_embed.proj.weight",
+);

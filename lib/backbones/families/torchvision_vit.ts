@@ -34,6 +34,7 @@ function torchvisionFamily(name: string, [fc1, fc2]: readonly [string, string]):
     headWidth: 64,
     pooling: "class",
     ...IMAGENET_PIXELS,
+    unsaid: [],
     ignored: /^heads\./,
   };
 }

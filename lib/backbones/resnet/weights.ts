@@ -10,6 +10,7 @@ import {
 } from "../../io/safetensors.ts";
 import type { Tensor } from "../../io/tensor.ts";
 import { differences, type ResnetFamily, type ResnetSettings } from "../families/family.ts";
+import { networkPrefix, withoutPrefix } from "../families/find.ts";
 import { RESNET_FAMILIES } from "../families/index.ts";
 import {
   lastChannels,
@@ -38,8 +39,9 @@ export interface ResnetWeights {
 }
 
 /** The family of ResNets whose names a file follows; `undefined` where it follows no such one's. */
-export function resnetFamilyOf({ tensors }: SafetensorsHeader): ResnetFamily | undefined {
-  return RESNET_FAMILIES.find(({ mark }) => tensors.has(mark));
+export function resnetFamilyOf({ path, tensors }: SafetensorsHeader): ResnetFamily | undefined {
+  const prefix = networkPrefix(path, tensors.keys());
+  return RESNET_FAMILIES.find(({ mark }) => tensors.has(`${prefix}${mark}`));
 }
 
 /**
@@ -78,13 +80,22 @@ export function resnetOfTensors(
   return { ...resnetIn(header, family, settings), values };
 }
 
-function resnetIn(
-  header: SafetensorsHeader,
+/**
+ * Finds a ResNet among a file's tensors.
+ * @throws {UserError} as {@linkcode readResnetWeights}
+ */
+export function resnetIn(
+  whole: SafetensorsHeader,
   family: ResnetFamily,
-  settings: Partial<ResnetSettings>,
+  settings: Partial<ResnetSettings> = {},
 ): ResnetWeights {
-  const { path } = header;
-  const tensors = withoutPrefix(header, family);
+  const { path } = whole;
+  const saved = networkPrefix(path, whole.tensors.keys());
+  const header = { ...whole, tensors: withoutPrefix(whole.tensors, saved) };
+  const tensors = new Map(
+    [...header.tensors].filter(([name]) => name.startsWith(family.prefix))
+      .map(([name, entry]) => [name.slice(family.prefix.length), entry]),
+  );
   const shapeOf = (name: string) => tensors.get(name)?.shape ?? [];
   const sizes = {
     width: shapeOf(`${family.stem.at(-1)!.conv}.weight`)[0] ?? 0,
@@ -115,18 +126,6 @@ function resnetIn(
     settings: differences<ImpliedSettings>(settings, implied),
     tensors: new Map([...shapes.keys()].map((name) => [name, tensors.get(name)!])),
   };
-}
-
-/** Tensors under the family's prefix, without it. */
-function withoutPrefix(
-  { tensors }: SafetensorsHeader,
-  { prefix }: ResnetFamily,
-): Map<string, SafetensorsEntry> {
-  return new Map(
-    [...tensors].filter(([name]) => name.startsWith(prefix)).map((
-      [name, entry],
-    ) => [name.slice(prefix.length), entry]),
-  );
 }
 
 /** From the first on to a gap; what comes after it shows among the tensors left over. */

@@ -8,7 +8,7 @@ import type { Architecture } from "../backbone.ts";
 import type { Family, Pooling, VitSettings } from "../families/family.ts";
 
 /** Sizes and variants of a vision transformer. */
-export interface VitArchitecture extends Architecture, VitSettings {
+export interface VitArchitecture extends Architecture, Omit<VitSettings, "pooling"> {
   /** Number of its blocks (n). */
   readonly blocks: number;
   /** Width of a block's vectors (d). */
@@ -27,6 +27,12 @@ export interface VitArchitecture extends Architecture, VitSettings {
   readonly layerScale: boolean;
   /** Whether a sequence begins with a class token; SigLIP has none. */
   readonly classToken: boolean;
+  /** Number of tokens besides, after the class token, that are read by nobody (DINOv2); absent: 0. */
+  readonly registers?: number;
+  /** Tokens that positions are added to; absent: all. `classed`: those of the class and of patches. */
+  readonly placed?: "classed" | "patches";
+  /** Present where another pool than the class token makes the image embedding. */
+  readonly otherPool?: true;
   /** Present where the mean over patches stands for an image though there is a class token. */
   readonly pooling?: "mean";
 }
@@ -37,6 +43,11 @@ export type VitTensors = ReadonlyMap<string, SafetensorsEntry>;
 /** What stands for an image; without a class token it is the mean over patches. */
 export function poolingOf({ classToken, pooling }: VitArchitecture): Pooling {
   return classToken ? pooling ?? "class" : "mean";
+}
+
+/** Number of tokens before those of patches: of the class, and registers. */
+export function tokensBefore({ classToken, registers = 0 }: VitArchitecture): number {
+  return (classToken ? 1 : 0) + registers;
 }
 
 /** Number of patches in an image. */
@@ -63,11 +74,11 @@ export function blockCount(tensors: VitTensors): number {
 export function impliedSettings(
   { metadata }: SafetensorsHeader,
   tensors: VitTensors,
-  { headWidth, activation, epsilon, pixelMean, pixelStd }: Family,
+  { headWidth, activation, epsilon, pixelMean, pixelStd, pooling }: Family,
 ): VitSettings {
   const width = tensors.get("patch.weight")?.shape[0] ?? 0;
   const heads = Number(metadata["heads"] ?? width / headWidth);
-  return { heads, activation, epsilon, pixelMean, pixelStd };
+  return { heads, activation, epsilon, pixelMean, pixelStd, pooling };
 }
 
 /**
@@ -75,28 +86,24 @@ export function impliedSettings(
  * @throws {UserError} where positions are no square grid, or the heads do not divide the width
  */
 export function architectureOf(
-  { path }: SafetensorsHeader,
+  { path, tensors: all }: SafetensorsHeader,
   tensors: VitTensors,
   family: Family,
-  { heads, activation, epsilon, pixelMean, pixelStd }: VitSettings,
+  { heads, activation, epsilon, pixelMean, pixelStd, pooling }: VitSettings,
 ): VitArchitecture {
   const shapeOf = (name: string) => tensors.get(name)?.shape ?? [];
   const [width = 0, , patchPx = 0] = shapeOf("patch.weight");
   const classToken = tensors.has("class");
+  const registers = tensors.has("registers") ? shapeOf("registers").at(-2) ?? 1 : 0;
   const positions = shapeOf("positions").at(-2) ?? 0;
-  const grid = Math.sqrt(positions - (classToken ? 1 : 0));
-  if (!Number.isInteger(grid) || grid < 1) {
-    throw new UserError(
-      "damaged",
-      `Cannot read ${path}: expected a square grid of positions, found ${positions} positions`,
-    );
-  }
+  const { grid, placed } = placeTokens(path, positions, classToken, registers);
   if (!Number.isInteger(heads) || heads < 1 || width % heads !== 0) {
     throw new UserError(
       "damaged",
       `Cannot read ${path}: expected heads that divide a width of ${width}, found ${heads}; metadata \`heads\` tells where they are not ${family.headWidth} wide`,
     );
   }
+  const otherPool = [...all.keys()].some((name) => family.otherPool?.test(name));
   const embeddingWidth = shapeOf("projection")[0] ?? shapeOf("projection.transposed")[1];
   return {
     resolutionPx: grid * patchPx,
@@ -110,12 +117,41 @@ export function architectureOf(
     patchBias: tensors.has("patch.bias"),
     layerScale: tensors.has("blocks.0.scale1"),
     classToken,
-    ...(classToken && family.pooling === "mean" ? { pooling: "mean" as const } : {}),
+    ...(registers > 0 ? { registers } : {}),
+    ...(placed ? { placed } : {}),
+    ...(otherPool ? { otherPool: true as const } : {}),
+    ...(classToken && pooling === "mean" ? { pooling: "mean" as const } : {}),
     activation,
     epsilon,
     pixelMean,
     pixelStd,
   };
+}
+
+/**
+ * Which tokens positions are added to, by their number: the patches are a square of them.
+ * @throws {UserError} where they are none
+ */
+function placeTokens(
+  path: string,
+  positions: number,
+  classToken: boolean,
+  registers: number,
+): { grid: number; placed?: "classed" | "patches" } {
+  const first = classToken ? 1 : 0;
+  const ways = [
+    { before: first + registers },
+    { before: first, placed: "classed" as const },
+    { before: 0, placed: "patches" as const },
+  ];
+  for (const { before, ...placed } of ways) {
+    const grid = Math.sqrt(positions - before);
+    if (Number.isInteger(grid) && grid >= 1) return { grid, ...placed };
+  }
+  throw new UserError(
+    "damaged",
+    `Cannot read ${path}: expected a square grid of positions, found ${positions} positions`,
+  );
 }
 
 /**
@@ -127,12 +163,15 @@ export function assertShapes(
   tensors: VitTensors,
   architecture: VitArchitecture,
 ): void {
-  const { width, mlpWidth, patchPx, classToken, embeddingWidth = 0 } = architecture;
-  const positions = patchCount(architecture) + (classToken ? 1 : 0);
+  const { width, mlpWidth, patchPx, classToken, embeddingWidth = 0, placed } = architecture;
+  const { registers = 0 } = architecture;
+  const before = { all: tokensBefore(architecture), classed: classToken ? 1 : 0, patches: 0 };
+  const positions = patchCount(architecture) + before[placed ?? "all"];
   const expectedShape = (name: string): number[] => {
     const part = name.replace(/^blocks\.\d+\./, "");
     if (part === "patch.weight") return [width, 3, patchPx, patchPx];
     if (part === "positions") return [positions, width];
+    if (part === "registers") return registers > 1 ? [registers, width] : [width];
     if (part === "projection") return [embeddingWidth, width];
     if (part === "projection.transposed") return [width, embeddingWidth];
     if (part === "fc1.weight") return [mlpWidth, width];

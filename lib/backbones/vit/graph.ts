@@ -9,7 +9,7 @@ import { GraphBuilder } from "../../onnx/graph.ts";
 import type { Value } from "../../onnx/values.ts";
 import type { Tap } from "../backbone.ts";
 import type { Arithmetic } from "../network.ts";
-import { patchCount, poolingOf, type VitArchitecture } from "./architecture.ts";
+import { patchCount, poolingOf, tokensBefore, type VitArchitecture } from "./architecture.ts";
 import { VitLayers } from "./layers.ts";
 import type { VitWeights } from "./weights.ts";
 
@@ -43,9 +43,9 @@ export function buildVitGraph(
   { taps, input, compute, weightsFile = basename(weights.header.path) }: VitGraphOptions,
 ): Uint8Array<ArrayBuffer> {
   const { architecture } = weights;
-  const { width, blocks, classToken } = architecture;
+  const { width, blocks } = architecture;
   const patches = patchCount(architecture);
-  const length = patches + (classToken ? 1 : 0); // tokens of an image, S
+  const length = patches + tokensBefore(architecture); // tokens of an image, S
   const g = new GraphBuilder();
   const layers = new VitLayers(g, weights, compute, weightsFile);
 
@@ -98,7 +98,7 @@ function embedPatches(
   input: VitGraphOptions["input"],
   compute: Arithmetic,
 ): Value {
-  const { width, patchBias, classToken, preNorm } = architecture;
+  const { patchBias, classToken, registers, placed, preNorm, width } = architecture;
   const patches = patchCount(architecture);
   const pixels = input === "rgb"
     ? patchesFromRgb(g, architecture)
@@ -108,14 +108,20 @@ function embedPatches(
   const bias = patchBias ? layers.weight("patch.bias") : undefined; // [W]
   const embedded = g.op("Gemm", [inputs, kernel, bias], { transB: 1 }); // [N·patches, W]
   let x = layers.sequences(embedded, patches); // [N, patches, W]
-  if (classToken) {
-    const count = g.op("Shape", [x], { start: 0, end: 1 }); // [1]: N
-    const shape = g.op("Concat", [count, g.int([1, width])], { axis: 0 }); // [3]: N, 1, W
-    const token = g.op("Expand", [layers.weight("class"), shape]); // [N, 1, W]
-    x = g.op("Concat", [token, x], { axis: 1 }); // [N, S, W]
+  const place = (tokens: Value) => g.op("Add", [tokens, layers.weight("positions")]);
+  const token = classToken ? [layers.repeated("class", 1, x)] : []; // [N, 1, W]
+  const others = registers ? [layers.repeated("registers", registers, x)] : []; // [N, registers, W]
+  const join = (parts: Value[]) =>
+    parts.length > 1 ? g.op("Concat", parts, { axis: 1 }) : parts[0]!;
+  if (placed === "patches") {
+    x = join([...token, ...others, place(x)]); // [N, S, W]
+  } else if (placed === "classed") {
+    x = place(join([...token, x])); // [N, S - registers, W]
+    x = join([...(classToken ? [layers.first(x)] : []), ...others, layers.after(x, token.length)]);
+  } else {
+    x = place(join([...token, ...others, x])); // [N, S, W]
   }
-  x = g.op("Add", [x, layers.weight("positions")]); // [N, S, W]
-  return preNorm ? layers.normalise(x, patches + (classToken ? 1 : 0), "pre_norm") : x;
+  return preNorm ? layers.normalise(x, patches + tokensBefore(architecture), "pre_norm") : x;
 }
 
 function patchesFromRgb(
@@ -161,12 +167,13 @@ function embedImage(g: GraphBuilder, layers: VitLayers, weights: VitWeights, las
 
 /**
  * Width of the image embedding; none where the weights lack the last normalisation, or the
- * projection that their family has, or where a mean stands for the image.
+ * projection that their family has, or where something else than the class token stands for the image.
  */
 export function embeddingWidthOf(
   { architecture, tensors, family }: VitWeights,
 ): number | undefined {
   if (poolingOf(architecture) !== "class" || !tensors.has("post_norm.weight")) return undefined;
+  if (architecture.otherPool) return undefined;
   const projects = ["projection", "projection.transposed"].some((name) => name in family.stem);
   return architecture.embeddingWidth ?? (projects ? undefined : architecture.width);
 }

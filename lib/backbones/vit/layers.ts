@@ -5,7 +5,7 @@
 import type { GraphBuilder } from "../../onnx/graph.ts";
 import type { Value } from "../../onnx/values.ts";
 import { type Arithmetic, STORED_TYPES } from "../network.ts";
-import { poolingOf, trimmedShape, type VitArchitecture } from "./architecture.ts";
+import { poolingOf, tokensBefore, trimmedShape, type VitArchitecture } from "./architecture.ts";
 import type { VitWeights } from "./weights.ts";
 
 /** Adds a transformer's layers to a graph. A layer is named as its weights are: `blocks.0.fc1`. */
@@ -123,26 +123,51 @@ export class VitLayers {
   /** The block's second branch; [N, size, W]. */
   mlp(x: Value, size: number, block: string): Value {
     const hidden = this.linear(this.rows(x), `${block}.fc1`); // [N·size, mlpWidth]
-    const active = this.#architecture.activation === "quick_gelu"
-      ? this.#g.op("QuickGelu", [hidden], { alpha: { float: 1.702 } }, { domain: "com.microsoft" })
-      : this.#g.op("Gelu", [hidden]);
+    const active = this.#activate(hidden);
     const out = this.linear(active, `${block}.fc2`); // [N·size, W]
     return this.sequences(this.scaled(out, `${block}.scale2`), size);
+  }
+
+  #activate(x: Value): Value {
+    const g = this.#g, { activation } = this.#architecture;
+    if (activation === "quick_gelu") {
+      return g.op("QuickGelu", [x], { alpha: { float: 1.702 } }, { domain: "com.microsoft" });
+    }
+    return g.op("Gelu", [x], activation === "gelu_tanh" ? { approximate: "tanh" } : {});
   }
 
   /** What stands for the image: its class token, or the mean over its patches; [N, 1, W]. */
   pool(x: Value): Value {
     const g = this.#g;
     if (poolingOf(this.#architecture) === "class") {
-      return g.op("Slice", [x, g.int([0]), g.int([1]), g.int([1])]);
+      return this.first(x);
     }
     return g.op("ReduceMean", [this.patches(x), g.int([1])], { keepdims: 1 });
   }
 
-  /** A sequence without its class token; [N, patches, W]. */
+  /** A sequence without its class token and registers; [N, patches, W]. */
   patches(x: Value): Value {
+    return this.after(x, tokensBefore(this.#architecture));
+  }
+
+  /** The first token; [N, 1, W]. */
+  first(x: Value): Value {
     const g = this.#g;
-    if (!this.#architecture.classToken) return x;
-    return g.op("Slice", [x, g.int([1]), g.int([Number.MAX_SAFE_INTEGER]), g.int([1])]);
+    return g.op("Slice", [x, g.int([0]), g.int([1]), g.int([1])]);
+  }
+
+  /** A sequence without its first tokens. */
+  after(x: Value, count: number): Value {
+    if (count === 0) return x;
+    const g = this.#g;
+    return g.op("Slice", [x, g.int([count]), g.int([Number.MAX_SAFE_INTEGER]), g.int([1])]);
+  }
+
+  /** Tokens that are the same for all images of `like` [N, ·, W]; [N, count, W]. */
+  repeated(name: string, count: number, like: Value): Value {
+    const g = this.#g;
+    const images = g.op("Shape", [like], { start: 0, end: 1 }); // [1]: N
+    const shape = g.op("Concat", [images, g.int([count, this.#architecture.width])], { axis: 0 });
+    return g.op("Expand", [this.weight(name), shape]); // [N, count, W]
   }
 }

@@ -9,7 +9,8 @@ import {
   type SafetensorsHeader,
 } from "../../io/safetensors.ts";
 import { differences, type Family, type VitSettings } from "../families/family.ts";
-import { FAMILIES, RESNET_FAMILIES } from "../families/index.ts";
+import { networkPrefix, noNetwork, withoutPrefix } from "../families/find.ts";
+import { FAMILIES } from "../families/index.ts";
 import {
   architectureOf,
   assertShapes,
@@ -37,7 +38,17 @@ export interface VitWeights {
 const BLOCK_LAYERS = ["norm1", "q", "k", "v", "out", "norm2", "fc1", "fc2"] as const;
 
 /** Names that a file may lack; what they stand for is then left out of the graph. */
-const OPTIONAL = /^(pre_norm\.|post_norm\.|projection|patch\.bias$|class$|blocks\.\d+\.scale[12]$)/;
+const OPTIONAL =
+  /^(pre_norm\.|post_norm\.|projection|patch\.bias$|class$|registers$|blocks\.\d+\.scale[12]$)/;
+
+/** A vision transformer that was found in a file, before what its tensors do not tell is known. */
+export interface FoundVit {
+  readonly header: SafetensorsHeader;
+  readonly family: Family;
+  readonly tensors: VitTensors;
+  /** What the file's bytes and its family's rules say where nobody says otherwise. */
+  readonly implied: VitSettings;
+}
 
 /**
  * Reads a weights file's header and finds the vision transformer in it. The architecture comes from
@@ -51,20 +62,19 @@ export async function readVitWeights(
   path: string,
   settings: Partial<VitSettings> = {},
 ): Promise<VitWeights> {
-  const header = await readSafetensorsHeader(path);
+  return vitWeights(findVit(await readSafetensorsHeader(path)), settings);
+}
+
+/**
+ * Finds the vision transformer among a file's tensors.
+ * @throws {UserError} where their names are no family's, or some are missing or left over
+ */
+export function findVit(whole: SafetensorsHeader): FoundVit {
+  const { path } = whole;
+  const prefix = networkPrefix(path, whole.tensors.keys());
+  const header = { ...whole, tensors: withoutPrefix(whole.tensors, prefix) };
   const family = FAMILIES.find(({ mark }) => header.tensors.has(mark));
-  if (!family) {
-    const list = (families: readonly Pick<Family, "name" | "mark">[]) =>
-      families.map(({ name, mark }) => `${name} (${mark})`).join(", ");
-    throw new UserError(
-      "damaged",
-      `Cannot read ${path}: expected a vision transformer named as ${
-        list(FAMILIES)
-      }, or a ResNet named as ${list(RESNET_FAMILIES)}; found ${
-        listed([...header.tensors.keys()].slice(0, 3)) || "no tensor"
-      }`,
-    );
-  }
+  if (!family) throw noNetwork(path, whole.tensors.keys());
   const { tensors, leftOver } = rename(header, family);
   const missing = missingNames(tensors, family);
   if (missing.length > 0 || leftOver.length > 0) {
@@ -77,17 +87,21 @@ export async function readVitWeights(
       `Cannot read ${path}: expected the weights of ${family.name}, found ${parts.join("; ")}`,
     );
   }
-  const implied = impliedSettings(header, tensors, family);
-  refuseUnknown(`Cannot read ${path}`, settings, Object.keys(implied));
+  return { header, family, tensors, implied: impliedSettings(header, tensors, family) };
+}
+
+/**
+ * A vision transformer that was found, with what is known of it.
+ * @throws {UserError} where its tensors do not fit one another, or a setting is none of its
+ */
+export function vitWeights(
+  { header, family, tensors, implied }: FoundVit,
+  settings: Partial<VitSettings> = {},
+): VitWeights {
+  refuseUnknown(`Cannot read ${header.path}`, settings, Object.keys(implied));
   const architecture = architectureOf(header, tensors, family, { ...implied, ...settings });
-  assertShapes(path, tensors, architecture);
-  return {
-    header,
-    family,
-    architecture,
-    settings: differences(settings, implied),
-    tensors,
-  };
+  assertShapes(header.path, tensors, architecture);
+  return { header, family, architecture, settings: differences(settings, implied), tensors };
 }
 
 function rename(header: SafetensorsHeader, family: Family) {
@@ -114,8 +128,11 @@ function rename(header: SafetensorsHeader, family: Family) {
       );
     }
   }
+  if (family.classifier !== undefined && header.tensors.has(family.classifier)) {
+    tensors.delete("projection");
+  }
   const leftOver = [...header.tensors.keys()].filter((name) =>
-    !used.has(name) && !family.ignored.test(name)
+    !used.has(name) && !family.ignored.test(name) && !family.otherPool?.test(name)
   );
   return { tensors, leftOver };
 }

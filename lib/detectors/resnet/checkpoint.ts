@@ -13,7 +13,7 @@ import { UserError } from "../../io/errors.ts";
 import type { SafetensorsFile } from "../../io/safetensors.ts";
 import { type Tensor, tensor } from "../../io/tensor.ts";
 import { isPytorchFile } from "../../io/pytorch_file.ts";
-import { modelNames, readCheckpointNames, readModelFile } from "../checkpoint_file.ts";
+import { readCheckpointNames, readModelFile } from "../checkpoint_file.ts";
 import { metadataRows, row } from "../description.ts";
 import type { PixelNormalisation } from "../pixel_detector.ts";
 
@@ -71,11 +71,7 @@ function withLastLayer(path: string, weights: ResnetWeights): ResnetWeights {
 }
 
 async function readBody(path: string): Promise<ResnetWeights> {
-  if (!await isPytorchFile(path)) {
-    const own = modelNames((await readCheckpointNames(path)).names);
-    const isPlain = [...own].every(([plain, saved]) => plain === saved);
-    if (isPlain) return await readResnetWeights(path, torchvisionResnet);
-  }
+  if (!await isPytorchFile(path)) return await readResnetWeights(path, torchvisionResnet);
   return resnetOfTensors(path, (await readModelFile(path)).tensors, torchvisionResnet);
 }
 

@@ -16,6 +16,9 @@ import {
 import type { TrainingState } from "./engine.ts";
 import { FIRST_MOMENT, isMoment, readCheckpointFile, SECOND_MOMENT } from "../checkpoint_file.ts";
 
+/** A whole model's frozen backbone, which lies beside its head. Released: src/models.py, `Model`. */
+const BACKBONE = /^clip\./;
+
 /** A head as it lies on disk. */
 export interface Checkpoint {
   /** Its sizes, from the shapes; the ablation from the metadata, `none` where it is not there. */
@@ -56,7 +59,7 @@ export async function loadCheckpoint(
   path: string,
   expected?: HeadArchitecture,
 ): Promise<Checkpoint> {
-  const { tensors, metadata } = await readCheckpointFile(path);
+  const { tensors, metadata } = await readCheckpointFile(path, (name) => !BACKBONE.test(name));
   return checkpointOf(path, tensors, metadata, expected);
 }
 

@@ -121,6 +121,7 @@ Deno.test({
       assert.deepEqual(left(join(folder, "Tiny")), [
         "model.safetensors",
         "model.safetensors.sha256",
+        "settings.json",
       ]);
       assert.deepEqual(
         await Deno.readFile(join(folder, "Tiny", "model.safetensors")),

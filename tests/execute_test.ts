@@ -316,7 +316,7 @@ Deno.test("a head that is damaged or gone is made again, which is said, and cost
   const unsealed = encodeSafetensors(tensors, metadata);
   const damages: [what: string, bytes: Uint8Array | undefined, says?: RegExp][] = [
     ["cut off", whole.subarray(0, 1000), /: expected .*, found .*; it is made again$/],
-    ["empty", new Uint8Array(), /found 0 bytes; it is made again$/],
+    ["empty", new Uint8Array(), /found 0 bytes, an empty file; it is made again$/],
     ["a flipped bit", flipped, /found a file that was changed since; it is made again$/],
     ["another's", other, /expected a head of the run's configuration, found another's/],
     ["no number", unsealed, /expected numbers in alpha, found others; it is made again$/],

@@ -3,7 +3,6 @@ import { join } from "node:path";
 import { imagesIn } from "../lib/data/image_folder.ts";
 import { statePath } from "../lib/detectors/detector.ts";
 import { UserError } from "../lib/io/errors.ts";
-import type { RunConfig } from "../lib/runs/config.ts";
 import { planRuns } from "../lib/runs/plan.ts";
 import type { RunRecord } from "../lib/runs/record.ts";
 import { compareChecksums, keepingChecksums } from "../lib/report/write/checksums.ts";
@@ -13,8 +12,7 @@ import {
   executeSmall,
   makeSmallWorld,
   openSmallWorld,
-  SMALL_BACKBONE,
-  smallProfile,
+  smallRun,
   smallSetup,
 } from "./small_world.ts";
 import { temporaryFolder } from "./temporary.ts";
@@ -22,26 +20,7 @@ import { temporaryFolder } from "./temporary.ts";
 const data = temporaryFolder("damage_");
 await makeSmallWorld(data);
 
-const CONFIG: RunConfig = {
-  training: {
-    detector: "rine",
-    trainingSet: smallProfile.trainedOn.main.name,
-    classes: smallProfile.classSets[0]!.classes,
-    fraction: 1,
-    backbone: SMALL_BACKBONE,
-    head: { contrastiveWeight: .2, projectionLayers: 1, projectionDim: 8, variant: "full" },
-    batchSize: 8,
-    learningRate: .003,
-    epochs: 2,
-    decayEpochs: [],
-    seed: 0,
-  },
-  evaluation: {
-    testSets: smallProfile.testSets.map(({ name }) => name),
-    view: "center",
-    atEpochs: [2],
-  },
-};
+const CONFIG = smallRun();
 
 /** A record without what differs from one execution to the next. */
 function lasting([record]: readonly RunRecord[]) {

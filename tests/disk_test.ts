@@ -7,7 +7,7 @@ import { assertSpace, naming, sweepTemporaries, writeFileAtomic } from "../lib/i
 import { extractFeatures } from "../lib/tokens/extract.ts";
 import { openBackbone } from "../lib/backbones/open.ts";
 import { GOLDENS } from "./goldens.ts";
-import { executeSmall, makeSmallWorld, SMALL_BACKBONE, smallProfile } from "./small_world.ts";
+import { executeSmall, makeSmallWorld, smallProfile, smallRun } from "./small_world.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 const CLIP = join(GOLDENS, "clip_hf.safetensors");
@@ -185,26 +185,7 @@ Deno.test({
     const root = temporaryFolder("disk_world_");
     await makeSmallWorld(root);
     const data = root;
-    const runs = [8, 12, 16, 24].map((projectionDim) => ({
-      training: {
-        detector: "rine",
-        trainingSet: smallProfile.trainedOn.main.name,
-        classes: smallProfile.classSets[0]!.classes,
-        fraction: 1,
-        backbone: SMALL_BACKBONE,
-        head: { contrastiveWeight: .2, projectionLayers: 1, projectionDim, variant: "full" },
-        batchSize: 8,
-        learningRate: .003,
-        epochs: 2,
-        decayEpochs: [],
-        seed: 0,
-      },
-      evaluation: {
-        testSets: smallProfile.testSets.map(({ name }) => name),
-        view: "center",
-        atEpochs: [2],
-      },
-    }));
+    const runs = [8, 12, 16, 24].map((projectionDim) => smallRun({ projectionDim }));
     const { records: whole } = await executeSmall(data, runs, temporaryFolder("whole_"));
     const bytes = whole.reduce((sum, { parameterCount }) => sum + 4 * parameterCount, 0);
     const numbers = (records: typeof whole) =>

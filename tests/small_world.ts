@@ -6,6 +6,7 @@ import { EXPERIMENTS } from "../experiments/index.ts";
 import { mini } from "../experiments/profiles/mini.ts";
 import type { Backbone } from "../lib/backbones/backbone.ts";
 import { openBackbone } from "../lib/backbones/open.ts";
+import type { HeadConfig } from "../lib/detectors/detector.ts";
 import type { Perturbation } from "../lib/image/perturb.ts";
 import { makeMiniBackbones } from "../lib/mini/backbones.ts";
 import { makeMiniWorld } from "../lib/mini/make.ts";
@@ -90,6 +91,33 @@ export async function openSmallWorld(
       },
   };
   return { world, backbone };
+}
+
+/** A run of two epochs on the small world's first class set, with fields of its head changed. */
+export function smallRun(head: Partial<HeadConfig> = {}): RunConfig {
+  return {
+    training: {
+      detector: "rine",
+      trainingSet: smallProfile.trainedOn.main.name,
+      classes: smallProfile.classSets[0]!.classes,
+      fraction: 1,
+      backbone: SMALL_BACKBONE,
+      head: {
+        ...{ contrastiveWeight: .2, projectionLayers: 1, projectionDim: 8, variant: "full" },
+        ...head,
+      },
+      batchSize: 8,
+      learningRate: .003,
+      epochs: 2,
+      decayEpochs: [],
+      seed: 0,
+    },
+    evaluation: {
+      testSets: smallProfile.testSets.map(({ name }) => name),
+      view: "center",
+      atEpochs: [2],
+    },
+  };
 }
 
 /** What is done otherwise than `executeSmall` does by itself. */

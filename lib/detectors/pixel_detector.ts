@@ -6,6 +6,7 @@
  */
 import type { PixelTransform } from "../image/pixels.ts";
 import type { RgbImage } from "../image/image.ts";
+import { UserError } from "../io/errors.ts";
 import type { SafetensorsFile } from "../io/safetensors.ts";
 import type { Compute, FailedHead, TrainedHead } from "./detector.ts";
 import type { PixelTraining, PixelTrainingContext } from "./pixel_training.ts";
@@ -152,6 +153,20 @@ export function releasedAs({ released }: ReleasedKind, file: string): ReleasedFi
 /** Types a detector on pixels; returns it as it is. */
 export function definePixelDetector(detector: PixelDetectorKind): PixelDetectorKind {
   return detector;
+}
+
+/**
+ * Makes sure that a network's logits are numbers.
+ * @param checkpoint its file, for the error
+ * @throws {UserError} of kind `damaged`, where one is not
+ */
+export function assertLogits(logits: Float32Array, checkpoint: string): void {
+  const other = logits.find((logit) => !Number.isFinite(logit));
+  if (other === undefined) return;
+  throw new UserError(
+    "damaged",
+    `Cannot score images with ${checkpoint}: expected numbers, found ${other}; get the file again`,
+  );
 }
 
 /**

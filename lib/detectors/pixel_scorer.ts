@@ -23,7 +23,7 @@ export async function openPixelScorer(
   compute: Compute,
 ): Promise<ImageScorer> {
   const { title } = kind;
-  const transforms = await kind.transformsOf?.(checkpoint) ?? await transformsOf(kind, checkpoint);
+  const transforms = await transformsOf(kind, checkpoint);
   const steps = transformNamed(transforms, transform, `Cannot detect with ${checkpoint}`);
   const cropPx = squareSizePx(steps);
   const scorer = await kind.open(checkpoint, compute, transform);

@@ -1,6 +1,6 @@
 /**
- * Which pixels a detector reads that was trained here: as its kind does, by crops of the size that it was
- * trained on.
+ * Which pixels a detector reads of an image, by its checkpoint: as its kind does; where it was trained
+ * here, by crops of the size that it was trained on.
  * @module
  */
 import * as v from "valibot";
@@ -11,13 +11,16 @@ import type { PixelDetectorKind, PixelTransforms } from "./pixel_detector.ts";
 const RECIPE = v.looseObject({ cropPx: COUNT });
 
 /**
- * A checkpoint's ways to read an image: of a released one the detector's own.
+ * A checkpoint's ways to read an image: what its network's size decides, where the kind says so; of a
+ * released one else the detector's own.
  * @throws {UserError} where the file is damaged, or says what this project does not write
  */
 export async function transformsOf(
-  { reads: { transforms } }: PixelDetectorKind,
+  kind: PixelDetectorKind,
   checkpoint: string,
 ): Promise<PixelTransforms> {
+  if (kind.transformsOf) return await kind.transformsOf(checkpoint);
+  const { transforms } = kind.reads;
   const { metadata: { recipe } } = await readCheckpointNames(checkpoint);
   if (recipe === undefined) return transforms;
   const { cropPx } = parseJson<{ cropPx: number }>(

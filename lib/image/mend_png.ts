@@ -5,6 +5,7 @@
  */
 import { Buffer } from "node:buffer";
 import { constants, crc32, deflateSync, inflateSync } from "node:zlib";
+import { pngChunk } from "./png_chunk.ts";
 
 const SIGNATURE_BYTES = 8;
 
@@ -45,8 +46,8 @@ export function mendPng(bytes: Uint8Array): Uint8Array | undefined {
   return Buffer.concat([
     png.subarray(0, SIGNATURE_BYTES),
     ...kept,
-    chunk("IDAT", deflateSync(lines, { level: 0 })),
-    chunk("IEND", Buffer.alloc(0)),
+    pngChunk("IDAT", deflateSync(lines, { level: 0 })),
+    pngChunk("IEND", Buffer.alloc(0)),
   ]);
 }
 
@@ -61,13 +62,4 @@ function inflated(stream: Buffer, wanted: number): Buffer | undefined {
   } catch {
     return undefined;
   }
-}
-
-function chunk(type: string, data: Uint8Array): Buffer {
-  const whole = Buffer.alloc(12 + data.length);
-  whole.writeUInt32BE(data.length, 0);
-  whole.write(type, 4, "latin1");
-  whole.set(data, 8);
-  whole.writeUInt32BE(crc32(whole.subarray(4, 8 + data.length)), 8 + data.length);
-  return whole;
 }

@@ -4,11 +4,10 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import { crc32, deflateSync } from "node:zlib";
+import { deflateSync } from "node:zlib";
 import { UserError } from "../io/errors.ts";
 import type { RgbImage } from "./image.ts";
-
-const SIGNATURE = Buffer.from("89504e470d0a1a0a", "hex");
+import { PNG_SIGNATURE, pngChunk } from "./png_chunk.ts";
 
 /** Bits a channel, colour type RGB, and the only compression and filter method; not interlaced. */
 const RGB8 = [8, 2, 0, 0, 0] as const;
@@ -41,20 +40,11 @@ export function encodePng({ width, height, data }: RgbImage): Uint8Array {
     }
   }
   return Buffer.concat([
-    SIGNATURE,
-    chunk("IHDR", header),
-    chunk("IDAT", deflateSync(lines, { level: 9 })),
-    chunk("IEND", new Uint8Array()),
+    PNG_SIGNATURE,
+    pngChunk("IHDR", header),
+    pngChunk("IDAT", deflateSync(lines, { level: 9 })),
+    pngChunk("IEND", new Uint8Array()),
   ]);
-}
-
-function chunk(type: string, data: Uint8Array): Uint8Array {
-  const whole = Buffer.alloc(12 + data.length);
-  whole.writeUInt32BE(data.length, 0);
-  whole.write(type, 4, "latin1");
-  whole.set(data, 8);
-  whole.writeUInt32BE(crc32(whole.subarray(4, 8 + data.length)), 8 + data.length);
-  return whole;
 }
 
 /** A PNG's parts, as other formats take them. */
@@ -73,7 +63,7 @@ export interface PngParts {
  */
 export function readPngParts(png: Uint8Array): PngParts {
   const bytes = Buffer.from(png.buffer, png.byteOffset, png.byteLength);
-  const isRgb = bytes.subarray(0, 8).equals(SIGNATURE) &&
+  const isRgb = bytes.subarray(0, 8).equals(PNG_SIGNATURE) &&
     bytes.subarray(24, 29).equals(Uint8Array.from(RGB8));
   if (!isRgb) {
     throw new UserError("damaged", "Cannot read a PNG: expected 8-bit colour, found another image");

@@ -9,6 +9,7 @@ import type { LabelledImage } from "../data/dataset.ts";
 import { knownDetectors } from "../detectors/import.ts";
 import { pixelDetectorNamed } from "../detectors/index.ts";
 import type { PixelDetectorKind, ReleasedRow } from "../detectors/pixel_detector.ts";
+import { transformsOf } from "../detectors/trained_transforms.ts";
 import { type Detector, openDetector } from "../detectors/verdict.ts";
 import { describePixels, transformNamed } from "../image/pixels.ts";
 import { UserError } from "../io/errors.ts";
@@ -56,7 +57,7 @@ export async function readyDetectors(
     const kind = pixelDetectorNamed(detector);
     const besides = await filesBesides(kind, path);
     if (!besides) continue;
-    const transforms = await kind.transformsOf?.(path) ?? kind.reads.transforms;
+    const transforms = await transformsOf(kind, path);
     const steps = transformNamed(transforms, transform, `Cannot try ${title}`);
     const { metadata } = await readSafetensorsHeader(path);
     const weights = metadata["sha256"] ?? await hashWeights(path);

@@ -3,14 +3,13 @@
  * Paper: Chai et al., ECCV 2020. Released: chail/patch-forensics.
  * @module
  */
-import { UserError } from "../../io/errors.ts";
 import { sizeOf } from "../../io/tensor.ts";
 import type { PixelTransform } from "../../image/pixels.ts";
 import { ONNX_RUNTIME_VERSION, openSession, ortTensor } from "../../onnx/session.ts";
 import { modelNames, readCheckpointNames, readModelFile } from "../checkpoint_file.ts";
 import { CheckpointTensors } from "../checkpoint_tensors.ts";
 import { metadataRows, row } from "../description.ts";
-import { definePixelDetector, type PixelTransforms } from "../pixel_detector.ts";
+import { assertLogits, definePixelDetector, type PixelTransforms } from "../pixel_detector.ts";
 import { buildPatchNetwork, HALF, isPatchNetwork, type PatchBody, patchBodyOf } from "./graph.ts";
 import { type Average, imageLogits } from "./score.ts";
 
@@ -81,13 +80,8 @@ export default definePixelDetector({
         const { map } = await session.run({ images });
         const logits = imageLogits(map!.data as Float32Array, count, AVERAGE_OF[transform]!);
         map!.dispose();
-        if (logits.every(Number.isFinite)) return logits;
-        throw new UserError(
-          "damaged",
-          `Cannot score images with ${checkpoint}: expected numbers, found ${
-            logits.find((logit) => !Number.isFinite(logit))
-          }; get the file again`,
-        );
+        assertLogits(logits, checkpoint);
+        return logits;
       },
       dispose: () => session.release(),
     };

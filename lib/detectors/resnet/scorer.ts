@@ -3,10 +3,14 @@
  * @module
  */
 import { basename, dirname } from "node:path";
-import { UserError } from "../../io/errors.ts";
 import { ONNX_RUNTIME_VERSION, openSession, ortTensor, type Session } from "../../onnx/session.ts";
 import type { Compute } from "../detector.ts";
-import type { PixelBatch, PixelNormalisation, PixelScorer } from "../pixel_detector.ts";
+import {
+  assertLogits,
+  type PixelBatch,
+  type PixelNormalisation,
+  type PixelScorer,
+} from "../pixel_detector.ts";
 import { readClassifier } from "./checkpoint.ts";
 import { buildClassifierGraph } from "./graph.ts";
 import { sightOf, type Tile, tilesOf, type Tiling } from "./tiles.ts";
@@ -75,13 +79,8 @@ function scorer(
         map!.dispose();
       }
       const logits = Float32Array.from(sums, (sum) => sum / places);
-      if (logits.every(Number.isFinite)) return logits;
-      throw new UserError(
-        "damaged",
-        `Cannot score images with ${checkpoint}: expected numbers, found ${
-          logits.find((logit) => !Number.isFinite(logit))
-        }; get the file again`,
-      );
+      assertLogits(logits, checkpoint);
+      return logits;
     },
     dispose: () => session.release(),
   };

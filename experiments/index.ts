@@ -8,6 +8,7 @@ import { mini } from "./profiles/mini.ts";
 import { paper } from "./profiles/paper.ts";
 import ablations from "./rine/ablations.ts";
 import appendix from "./rine/appendix.ts";
+import bias from "./rine/bias.ts";
 import comparison from "./rine/comparison.ts";
 import datasetSize from "./rine/dataset_size.ts";
 import epochs from "./rine/epochs.ts";
@@ -36,6 +37,7 @@ export const EXPERIMENTS = {
     epochs,
     datasetSize,
     perturbations,
+    bias,
     importance,
     synthbuster,
     featureSpace,

@@ -233,6 +233,7 @@ Deno.test("columns stand in the paper's order, own sets after the paper's, the m
     table_4: "variant method acc_1 ap_1 acc_4 ap_4 acc_AVG ap_AVG",
     dataset_size: "training fraction acc ap",
     table_5: `measure training perturbation ${sets}`,
+    bias: `measure method variant ${sets}`,
     table_6: "measure training head epochs s t AVG",
     table_7: `measure method ${sets}`,
   };

@@ -136,7 +136,7 @@ export interface Shown {
   readonly figures: ReadonlyMap<string, Figure>;
 }
 
-/** Every table and figure of the played world. */
+/** Every table and figure of the played world, of RINE's own heads. */
 export async function played(
   selection: "test" | "val",
   seeds: readonly number[] = SEEDS,
@@ -145,7 +145,9 @@ export async function played(
   const sections = EXPERIMENTS.sections.filter(({ paper }) => paper === "rine");
   const rows: RunRow[] = [];
   for (const { name, runs } of sections) {
-    const own = runs(profile, seeds, rows).flatMap((config) => rowsOf(name, config));
+    const own = runs(profile, seeds, rows)
+      .filter(({ training }) => training.detector === "rine")
+      .flatMap((config) => rowsOf(name, config));
     rows.push(...averagedRows(profile, own));
   }
   const printed = await printedCells();

@@ -175,7 +175,7 @@ Deno.test("what a cell gives amiss is named, with what was wanted", () => {
   says({ batchSizes: [.5] }, "batchSizes of whole numbers from 1; found 0.5");
   says(
     { view: "five" },
-    'view, one of center, ten, blur, crop, compress, noise, combined; found "five"',
+    'view, one of center, ten, alike, blur, crop, compress, noise, combined; found "five"',
   );
   says(
     { projectionDim: [16] },

@@ -61,6 +61,7 @@ export const mini: Profile = {
     augmentations: 5,
   },
   perturbation: { probability: .5, resizePx: 73 },
+  alike: { sidePx: 76, jpegQuality: 96 },
   draws: 3,
   epochs: { atEpochs: [3, 5, 10, 15], decayEpochs: [6, 11] },
   fractions: [.2, .5, .8, 1],

@@ -79,6 +79,7 @@ export const paper: Profile = {
     augmentations: 15,
   },
   perturbation: { probability: .5, resizePx: 256 },
+  alike: { sidePx: 256, jpegQuality: 96 },
   draws: 3,
   epochs: { atEpochs: [3, 5, 10, 15], decayEpochs: [6, 11] },
   fractions: [.2, .5, .8, 1],

@@ -4,6 +4,7 @@
  * @module
  */
 import { randomStream } from "../random.ts";
+import { type Alike, makeAlike } from "./alike.ts";
 import { augment, type Augmentation } from "./augment.ts";
 import { centerCrop, flipHorizontal, randomCrop, TEN_CROP_COUNT, tenCrop } from "./crop.ts";
 import { gaussianFilter } from "./blur.ts";
@@ -33,6 +34,8 @@ export type Transform =
   /** Compression or blur of the whole image, then one crop from the middle. Paper: UFD, §6.7 */
   | { readonly kind: "degraded"; readonly size: number; readonly jpegQuality: number }
   | { readonly kind: "degraded"; readonly size: number; readonly blurSigmaPx: number }
+  /** Every image brought to one size and one format, then one crop from the middle. */
+  | { readonly kind: "alike"; readonly size: number } & Alike
   /** Some images perturbed, then one crop from the middle. Paper: §5.6 */
   | { readonly kind: "perturbed"; readonly size: number } & Perturbing;
 
@@ -100,6 +103,8 @@ export async function applyTransform(
         : gaussianFilter(image, transform.blurSigmaPx);
       return [centerCrop(degraded, size).data];
     }
+    case "alike":
+      return [centerCrop(await makeAlike(image, transform), size).data];
     case "perturbed": {
       const perturbed = await perturb(
         image,

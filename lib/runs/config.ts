@@ -10,7 +10,7 @@ import type { ScoreSample } from "./sample.ts";
 export interface EvaluationConfig {
   /** Names of test sets in the profile. */
   readonly testSets: readonly string[];
-  /** `center`, `ten`, or a perturbation: how test images are cropped. */
+  /** `center`, `ten`, `alike`, or a perturbation: how test images are cropped. */
   readonly view: string;
   /** Seed of what the view draws at random; by default that of the head's training images. */
   readonly draw?: number;

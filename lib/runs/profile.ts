@@ -3,6 +3,7 @@
  * @module
  */
 import type { DatasetSpec, Source } from "../data/dataset.ts";
+import type { Alike } from "../image/alike.ts";
 import type { Augmentation } from "../image/augment.ts";
 import type { OnProgress } from "../io/progress.ts";
 import type { ScoreSample } from "./sample.ts";
@@ -170,6 +171,8 @@ export interface Profile {
   };
   /** §5.6: the share of images perturbed, and the side that perturbed ones are resized to. */
   readonly perturbation: { readonly probability: number; readonly resizePx: number };
+  /** The one size and the one format that images of both classes are brought to, to see what a detector owes to either. */
+  readonly alike: Alike;
   /**
    * Draws of everything random: the heads of each seed learn from images augmented for them and are
    * tried on images perturbed for them, and those of a single seed on so many perturbations. With 1,

@@ -45,8 +45,8 @@ export interface World extends AsyncDisposable {
   /** What training images go through, for a backbone of some resolution. */
   trainingView(images: TrainingImages, sizePx: number): TrainingView;
   /**
-   * What test images go through, by the name of a view: `center`, `ten`, a perturbation, `jpeg 90`,
-   * `blur 1.5`.
+   * What test images go through, by the name of a view: `center`, `ten`, a perturbation, `alike`,
+   * `jpeg 90`, `blur 1.5`.
    */
   viewTransform(view: string, sizePx: number): Transform;
 }
@@ -113,11 +113,13 @@ export async function openMadeWorld(
         const perturbation = view as Perturbation;
         return { kind: "perturbed", size, perturbation, ...profile.perturbation, protocol };
       }
+      if (view === ALIKE_VIEW) return { kind: "alike", size, ...profile.alike };
       const degraded = degradedView(view, size);
       if (degraded) return degraded;
       throw new UserError(
         "usage",
         `Cannot crop images: expected center, ten, ${PERTURBATIONS.join(", ")}, ` +
+          `${ALIKE_VIEW}, ` +
           `${jpegView(90)} or ${blurView(1.5)} with other numbers; found ${view}`,
       );
     },
@@ -187,6 +189,9 @@ function trainingView(
     augmentations: rounds,
   };
 }
+
+/** Name of the view of images that are all of one size and one format. */
+export const ALIKE_VIEW = "alike";
 
 /** Name of the view of images compressed by JPEG before they are cropped. */
 export function jpegView(quality: number): string {

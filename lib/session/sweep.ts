@@ -8,6 +8,7 @@ import { UserError } from "../io/errors.ts";
 import { bestHeads, testSetNames, trainingConfig } from "../runs/choices.ts";
 import { product, type RunConfig, type RunRow } from "../runs/config.ts";
 import type { Profile } from "../runs/profile.ts";
+import { ALIKE_VIEW } from "../runs/world.ts";
 
 /**
  * Values that are combined, each with each. What is left out is as in the grid's best head of most
@@ -36,7 +37,7 @@ export interface Sweep {
   readonly learningRates?: readonly number[];
   /** Images in a step, at least 1; default the profile's. */
   readonly batchSizes?: readonly number[];
-  /** How test images are cropped: `center`, `ten`, or a perturbation; default `center`. */
+  /** How test images are cropped: `center`, `ten`, `alike`, or a perturbation; default `center`. */
   readonly view?: string;
 }
 
@@ -45,7 +46,7 @@ type Wanted = readonly [words: string, fits: (value: unknown) => boolean];
 
 const COUNTS: Wanted = ["whole numbers from 1", (value) => Number.isInteger(value) && +value! >= 1];
 
-const VIEWS: readonly string[] = ["center", "ten", ...PERTURBATIONS];
+const VIEWS: readonly string[] = ["center", "ten", ALIKE_VIEW, ...PERTURBATIONS];
 
 /**
  * The runs of a sweep.

@@ -14,7 +14,7 @@ import { having, nominal, percentAxis, quantitative } from "../marks.ts";
 import { seedsRemark } from "../paper/captions.ts";
 import { noticeOf, printedRows, scoreCells, scoreColumns } from "../paper/columns.ts";
 import { type Cell, meanOf, spread, type Table } from "../table.ts";
-import { byMethod, methodOf } from "./methods.ts";
+import { byMethod, methodOf } from "../paper/methods.ts";
 
 const isOwn = ({ experiment }: RunRow) => experiment === "ufd_classifiers";
 

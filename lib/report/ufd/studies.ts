@@ -13,7 +13,7 @@ import { lines, nominal, ordinal, panels, points, quantitative, scores } from ".
 import { seedsRemark } from "../paper/captions.ts";
 import { MEASURE_ENCODING, MEASURES, noticeOf } from "../paper/columns.ts";
 import { meanOf } from "../table.ts";
-import { methodOf } from "./methods.ts";
+import { methodOf } from "../paper/methods.ts";
 
 /** Kinds of test sets that a mean is taken over: what was trained on is a GAN. */
 const KINDS = ["GANs", "others"] as const;

@@ -64,6 +64,7 @@ export {
   type Verdict,
   verdictText,
 } from "./detectors/verdict.ts";
+export type { Alike } from "./image/alike.ts";
 export type { Augmentation, Protocol } from "./image/augment.ts";
 export { decodeImage, decodeImageBytes, type RgbImage } from "./image/image.ts";
 export { perturb, type Perturbation, PERTURBATIONS, type Perturbing } from "./image/perturb.ts";

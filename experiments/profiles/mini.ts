@@ -97,4 +97,11 @@ export const mini: Profile = {
     blurSigmasPx: [.5, 1],
     sample: { most: 100, fewer: 50, seed: 0 },
   },
+  appendix: {
+    // a network that knows less of images than the one that stands for CLIP
+    vit: {
+      backbone: "Mini-B/16 random",
+      title: "Mini-B/16 with random weights, which stands for ImageNet's ViT",
+    },
+  },
 };

@@ -115,4 +115,8 @@ export const paper: Profile = {
     blurSigmasPx: [0, 1, 2, 3, 4],
     sample: { most: 1000, fewer: 100, seed: 0 },
   },
+  appendix: {
+    // UFD's choice of an ImageNet transformer, in the same paper's comparison
+    vit: { backbone: "ViT-B/16", title: "torchvision's ViT-B/16 of ImageNet" },
+  },
 };

@@ -128,6 +128,12 @@ export interface UfdProtocol {
   readonly sample: ScoreSample;
 }
 
+/** What RINE's appendix runs over besides the grid. Paper: Table 7. */
+export interface AppendixProtocol {
+  /** The vision transformer that is no CLIP, of "RINE w/ ViT": which one was not published. */
+  readonly vit: FeatureSpace;
+}
+
 /** Everything an experiment needs to know of the world it runs in. */
 export interface Profile {
   readonly name: string;
@@ -188,6 +194,8 @@ export interface Profile {
   readonly fractions: readonly number[];
   /** What UFD's sections run over; without it they have no runs. */
   readonly ufd?: UfdProtocol;
+  /** What RINE's appendix runs over; without it, or without UFD's, it has no runs. */
+  readonly appendix?: AppendixProtocol;
   /** By what the best runs are chosen that other sections start from; default `test`. */
   readonly selection?: Selection;
 }

@@ -131,11 +131,12 @@ export async function openMadeWorld(
 
 /** Names of all backbones of a profile, and some more, each once. */
 export function backboneNames(
-  { backbones, ufd }: Pick<Profile, "backbones" | "ufd">,
+  { backbones, ufd, appendix }: Pick<Profile, "backbones" | "ufd" | "appendix">,
   further: readonly string[] = [],
 ): readonly string[] {
   const spaces = ufd?.featureSpaces.map(({ backbone }) => backbone) ?? [];
-  return [...new Set([...backbones, ...further, ...spaces])];
+  const others = appendix ? [appendix.vit.backbone] : [];
+  return [...new Set([...backbones, ...further, ...spaces, ...others])];
 }
 
 /** Why a name is none of those that there are. */

@@ -3,10 +3,11 @@ import { join } from "node:path";
 import sharp from "sharp";
 import { listDetectors } from "../lib/cli/detector.ts";
 import { detectorPath, importDetector, knownDetectors } from "../lib/detectors/import.ts";
+import { examineIntegrity } from "../lib/doctor/integrity.ts";
 import { openDetector } from "../lib/detectors/verdict.ts";
 import type { RgbImage } from "../lib/image/image.ts";
 import { readSafetensors } from "../lib/io/safetensors.ts";
-import { writeSafetensors } from "../lib/io/safetensors_writer.ts";
+import { writeSafetensors, writeSealedSafetensors } from "../lib/io/safetensors_writer.ts";
 import { tensor } from "../lib/io/tensor.ts";
 import { commandLine } from "./command_line.ts";
 import { GOLDENS } from "./goldens.ts";
@@ -71,6 +72,33 @@ Deno.test("a checkpoint as people have it is kept with its own tensors and whose
     await listDetectors(kept),
     /\(\.5\) +not there: blur_jpg_prob0\.5\.pth, from .*--as/,
   );
+});
+
+Deno.test("what a file says of how it was trained is kept, for it says what is read", async () => {
+  const kept = join(folder, "trained"), file = join(folder, "trained here.safetensors");
+  const own = [...tensors].filter(([name]) => name.startsWith("weights."))
+    .map(([name, value]) => [name.slice("weights.".length), value] as const);
+  await writeSealedSafetensors(file, own, { recipe: JSON.stringify({ cropPx: 48 }) });
+  const { path } = await importDetector(file, { as: "wang", name: "small", folder: kept });
+  await using detector = await openDetector(path);
+  assert.equal(detector.cropPx, 48);
+});
+
+Deno.test("one bit that changes after the import is found before anything is scored, and by the doctor", async () => {
+  const data = temporaryFolder("detectors_damaged_"), kept = join(data, "detectors");
+  const { path } = await importDetector(golden("wang.pth"), {
+    ...{ as: "wang", name: "mine", folder: kept },
+  });
+  const bytes = await Deno.readFile(path);
+  bytes[bytes.length - 9]! ^= 4;
+  await Deno.writeFile(path, bytes);
+  const message =
+    `Cannot read ${path}: expected what was written, found a file that was changed since`;
+  await assert.rejects(openDetector(path), { name: "UserError", message });
+  const { damaged } = await examineIntegrity({
+    ...{ experiments: { profiles: {}, sections: [] }, data, results: data, tokens: data },
+  });
+  assert.deepEqual(damaged, [message]);
 });
 
 Deno.test("the command imports, lists and shows; nothing is written where a file is refused", async () => {

@@ -7,7 +7,7 @@ import { hashWeights } from "../backbones/network.ts";
 import { UserError } from "../io/errors.ts";
 import { exists } from "../io/files.ts";
 import { readSafetensorsHeader } from "../io/safetensors.ts";
-import { writeSafetensors } from "../io/safetensors_writer.ts";
+import { writeSealedSafetensors } from "../io/safetensors_writer.ts";
 import { readCheckpointNames } from "./checkpoint_file.ts";
 import { assertOf, RELEASED_KINDS } from "./index.ts";
 import { releasedAs, type ReleasedFile, type ReleasedKind } from "./pixel_detector.ts";
@@ -72,9 +72,11 @@ export async function importDetector(
     );
   }
   assertOf(kind, file, (await readCheckpointNames(file)).names);
-  const { tensors } = await kind.ownTensors(file);
+  // how it was trained says what it reads
+  const { tensors, metadata } = await kind.ownTensors(file);
   const title = titleOf(kind, own, released);
-  await writeSafetensors(path, tensors, {
+  await writeSealedSafetensors(path, tensors, {
+    ...metadata,
     detector: kind.name,
     title,
     file: basename(file),

@@ -3,6 +3,7 @@
  * @module
  */
 import { describePixels, readPixels, squareSizePx, transformNamed } from "../image/pixels.ts";
+import { verifySafetensors } from "../io/safetensors.ts";
 import type { Compute } from "./detector.ts";
 import type { ImageScorer } from "./image_scorer.ts";
 import { type PixelDetectorKind, scoreImages } from "./pixel_detector.ts";
@@ -14,7 +15,8 @@ const BATCH_SIZE = 8;
 /**
  * Opens a checkpoint of a detector on pixels.
  * @param transform name of the way to read an image: `original`, or one that the detector says besides
- * @throws {UserError} where there is no such transform, or the checkpoint is damaged
+ * @throws {UserError} where there is no such transform, or the checkpoint is damaged: one that this
+ * project wrote is held to its seal
  */
 export async function openPixelScorer(
   kind: PixelDetectorKind,
@@ -26,6 +28,8 @@ export async function openPixelScorer(
   const transforms = await transformsOf(kind, checkpoint);
   const steps = transformNamed(transforms, transform, `Cannot detect with ${checkpoint}`);
   const cropPx = squareSizePx(steps);
+  // its values are read by the engine, which knows of no seal
+  if (checkpoint.endsWith(".safetensors")) await verifySafetensors(checkpoint);
   const scorer = await kind.open(checkpoint, compute, transform);
   const tiles = scorer.tiles?.bind(scorer);
   return {

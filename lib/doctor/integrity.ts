@@ -71,6 +71,7 @@ export async function examineIntegrity(
       if (path.endsWith(".sha256") && path.includes(".safetensors")) paths.push(path);
     }
   }
+  for (const root of roots) paths.push(...await filesBelow(join(root, "detectors")));
   paths.push(
     ...await filesBelow(results),
     ...(await filesBelow(join(data, "published"))).filter((path) => basename(path) === CHECKSUMS),

@@ -2,12 +2,12 @@
  * Which of a profile's sets and backbones are on disk, and which sections can run with them.
  * @module
  */
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { openBackbone } from "../backbones/open.ts";
 import type { Origin } from "../data/dataset.ts";
-import { knownDetectors } from "../detectors/import.ts";
+import { DETECTORS_FOLDER, knownDetectors } from "../detectors/import.ts";
 import { PIXEL_DETECTORS } from "../detectors/index.ts";
-import { UserError } from "../io/errors.ts";
+import { quoted, UserError } from "../io/errors.ts";
 import type { OnProgress } from "../io/progress.ts";
 import type { Setup } from "../runs/setup.ts";
 import { type Examination, examine, type SetToExamine } from "./examine.ts";
@@ -139,11 +139,14 @@ export async function examineProfile(
 }
 
 async function detectorsOf(root: string): Promise<DetectorReport[]> {
-  const known = await knownDetectors(join(root, "detectors"));
+  const folder = join(root, "detectors");
+  const isUsual = resolve(folder) === resolve(DETECTORS_FOLDER);
+  const where = isUsual ? "" : ` --detectors ${quoted(folder)}`;
+  const known = await knownDetectors(folder);
   return await Promise.all(known.map(async ({ title, detector, name, files, from, path }) => {
     const problem = path === undefined
       ? `needs ${files[0]}, from ${from}; then ` +
-        `\`deno task detector import FILE --as ${detector} --name ${name}\``
+        `\`deno task detector import FILE --as ${detector} --name ${name}${where}\``
       : await missingBesides(detector, path);
     return { title, canRun: problem === undefined, ...(problem === undefined ? {} : { problem }) };
   }));

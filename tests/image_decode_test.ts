@@ -169,12 +169,17 @@ Deno.test("what is not an image is reported in one line with the file's name", a
   const jpeg = await encoder(waveImage(64, 64)).jpeg().toBuffer();
   const png = await encoder(waveImage(64, 64)).png().toBuffer();
   const webp = await encoder(waveImage(64, 64)).webp().toBuffer();
-  const avif = await encoder(waveImage(8, 8)).avif().toBuffer();
+  const avif = await encoder(waveImage(64, 64)).avif().toBuffer();
+  const film = avif.map((byte, at) => at >= 8 && at < 32 && byte > 32 ? 120 : byte);
+  const heic = new TextEncoder().encode("\0\0\0\x18ftypheic\0\0\0\0mif1heic");
   for (
     const [content, found] of [
       [new Uint8Array(), "0 bytes"],
       [new TextEncoder().encode("just a line of text"), "bytes that start with 6a 75 73 74"],
-      [avif, "an AVIF image, whose colours differ by decoder; save it as PNG first"],
+      [avif.subarray(0, avif.length - 100), "a damaged AVIF (pixels that end too early)"],
+      [avif.subarray(0, 40), "an AVIF image cut off in its header"],
+      [film, "a film or a part of one (ISO media)"],
+      [heic, "a HEIC image, as phones make them; save it as PNG first: `heif-convert"],
       [new TextEncoder().encode("<svg xmlns='x'></svg>"), "an SVG image"],
       [jpeg.subarray(0, jpeg.length / 2), "a damaged JPEG"],
       [png.subarray(0, png.length / 2), "a damaged PNG"],

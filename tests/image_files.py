@@ -4,7 +4,7 @@ python3 tests/image_files.py FOLDER [--tools]
 
 Writes files into FOLDER, and expected.json there: for each name, width, height and SHA-256 of the
 bytes of Image.open(name).convert("RGB"), or null where Pillow refuses. --tools makes more of them with
-tiffcp, ImageMagick and netpbm, where they are installed.
+tiffcp, ImageMagick and avifenc, where they are installed.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from PIL import Image, TiffImagePlugin
+from PIL import Image, TiffImagePlugin, features
 
 folder = Path(sys.argv[1])
 folder.mkdir(parents=True, exist_ok=True)
@@ -223,6 +223,49 @@ def pnms():
         (folder / f"raw_1_spaced_{i}.pbm").write_bytes(f"P1 {width} {height}\n{' '.join(bits)}\n".encode())
 
 
+def avifs():
+    if not features.check("avif"):
+        return
+    for (i, size), subsampling, range in itertools.product(
+        enumerate(SIZES), ["4:2:0", "4:2:2", "4:4:4", "4:0:0"], ["full", "limited"]
+    ):
+        for mode in ["RGB", "RGBA"]:
+            as_mode(picture(*size), mode).save(
+                folder / f"pillow_{mode}_{subsampling.replace(':', '')}_{range}_{i}.avif",
+                subsampling=subsampling, range=range, quality=60, speed=8)
+    pages = [picture(37, 23), picture(37, 23).rotate(180)]
+    pages[0].save(folder / "sequence.avif", save_all=True, append_images=pages[1:], quality=60)
+    exif = Image.Exif()
+    exif[274] = 6
+    pages[0].save(folder / "turned.avif", exif=exif, quality=60)
+    # nothing says how colours are coded but the stream
+    for name in ["pillow_RGB_420_limited_0", "pillow_RGBA_444_full_0", "sequence"]:
+        unsaid = (folder / f"{name}.avif").read_bytes().replace(b"colrnclx", b"freenclx")
+        (folder / f"unsaid_{name}.avif").write_bytes(unsaid)
+
+
+def avif_tools():
+    source, clear = folder / "avif_source.png", folder / "avif_clear.png"
+    picture(129, 75).save(source)
+    as_mode(picture(129, 75), "RGBA").save(clear)
+    square = folder / "avif_square.png"
+    picture(160, 144).save(square)
+    made = lambda name, *words: subprocess.run(
+        ["avifenc", "-s", "8", *words, str(folder / f"avifenc_{name}.avif")], capture_output=True, timeout=60)
+    for depth, range, subsampling in itertools.product(["8", "10", "12"], "fl", ["420", "422", "444", "400"]):
+        for name, image in [("colour", source), ("alpha", clear)]:
+            made(f"{depth}_{range}_{subsampling}_{name}", "-d", depth, "-r", range, "-y", subsampling, str(image))
+    for cicp in ["1/13/1", "9/16/9", "5/6/5", "2/2/2", "1/13/8", "1/13/12", "9/13/12", "12/13/12", "1/13/4"]:
+        for range in "fl":
+            made(f"cicp_{cicp.replace('/', '_')}_{range}", "-r", range, "--cicp", cicp, str(source))
+    for subsampling in ["420", "422", "444", "400"]:
+        made(f"grid_{subsampling}", "-g", "2x2", "-y", subsampling, str(square))
+    made("lossless", "--lossless", str(source))
+    made("turned", "--irot", "1", "--imir", "0", str(source))
+    made("cropped", "--clap", "50,1,50,1,0,1,0,1", str(source))
+    made("multiplied", "-p", str(clear))
+
+
 def tools():
     source = folder / "tool_source.tif"
     picture(70, 45).save(source)
@@ -234,13 +277,14 @@ def tools():
             for tile in [[], ["-t", "-w", "32", "-l", "16"]]:
                 run("tiffcp", *flags, *tile, str(source),
                     str(folder / f"tiffcp_{'_'.join(flags + tile).replace('-', '').replace(':', '')}.tif"))
-    if shutil.which("convert"):
+    convert = next((name for name in ["magick", "convert-im6.q16", "convert"] if shutil.which(name)), None)
+    if convert:
         for kind, depth in itertools.product(
             ["Bilevel", "Grayscale", "Palette", "TrueColor", "TrueColorAlpha", "ColorSeparation"], [1, 8, 16]
         ):
             for ending in ["tif", "bmp", "gif", "ppm", "bmp2.bmp", "bmp3.bmp"]:
                 prefix = f"{ending.split('.')[0]}:" if "." in ending else ""
-                run("convert", str(source), "-type", kind, "-depth", str(depth),
+                run(convert, str(source), "-type", kind, "-depth", str(depth),
                     f"{prefix}{folder / f'magick_{kind}_{depth}.{ending}'}")
 
 
@@ -248,8 +292,11 @@ tiffs()
 gifs()
 bmps()
 pnms()
+avifs()
 if "--tools" in sys.argv:
     tools()
+    if shutil.which("avifenc"):
+        avif_tools()
 
 expected = {}
 for path in sorted(folder.iterdir()):

@@ -34,10 +34,10 @@ async function compare(folder: string): Promise<Map<string, number>> {
   return exact;
 }
 
-Deno.test("samples of TIFF, GIF, BMP and PNM have Pillow's pixels", async () => {
+Deno.test("samples of TIFF, GIF, BMP, PNM and AVIF have Pillow's pixels", async () => {
   assert.deepEqual(
     [...await compare(SAMPLES)].sort(),
-    Object.entries({ bmp: 8, gif: 6, pbm: 2, pnm: 3, tif: 13 }),
+    Object.entries({ avif: 10, bmp: 8, gif: 6, pbm: 2, pnm: 3, tif: 13 }),
   );
 });
 
@@ -87,7 +87,7 @@ Deno.test({
       .output();
     assert(success, new TextDecoder().decode(stderr));
     const exact = await compare(folder);
-    for (const ending of ["tif", "gif", "bmp", "pnm"]) {
+    for (const ending of ["tif", "gif", "bmp", "pnm", "avif"]) {
       assert((exact.get(ending) ?? 0) >= 40, `${exact.get(ending)} of ${ending}`);
     }
   },

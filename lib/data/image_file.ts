@@ -71,8 +71,9 @@ async function headerOf(file: Deno.FsFile, start: Uint8Array, size: number): Pro
     return readImageHeader(start);
   } catch (error) {
     if (start.length === size || !(error as Error).message.includes("cut off")) throw error;
-    // a TIFF's tags may stand behind its pixels
-    const most = (error as Error).message.includes("TIFF") ? MAX_FILE_BYTES : LONG_HEADER_BYTES;
+    // tags of a TIFF and lists of an AVIF may stand behind its pixels
+    const isBehind = /TIFF|AVIF/.test((error as Error).message);
+    const most = isBehind ? MAX_FILE_BYTES : LONG_HEADER_BYTES;
     const more = new Uint8Array(Math.min(size, most) - start.length);
     return readImageHeader(Buffer.concat([start, await readFrom(file, start.length, more)]));
   }

@@ -3,13 +3,14 @@
  * @module
  */
 import { UserError } from "../io/errors.ts";
+import { readAvifHeader } from "./avif.ts";
 import { readBmpHeader } from "./bmp.ts";
 import { readGifFrame } from "./gif.ts";
 import { readPnmHeader } from "./pnm.ts";
 import { readTiffHeader } from "./tiff.ts";
 
 /** Formats that this project decodes. */
-export type ImageFormat = "jpeg" | "png" | "webp" | "tiff" | "gif" | "bmp" | "pnm";
+export type ImageFormat = "jpeg" | "png" | "webp" | "tiff" | "gif" | "bmp" | "pnm" | "avif";
 
 /** Size and storage of an image as its header states them. */
 export interface ImageHeader {
@@ -38,9 +39,14 @@ const ADVICE = "; save it as PNG first";
 const SIGNATURES: readonly [name: string, offset: number, text: string][] = [
   [`a BigTIFF image${ADVICE}`, 0, "II+\0"],
   [`a BigTIFF image${ADVICE}`, 0, "MM\0+"],
-  [`an AVIF image, whose colours differ by decoder${ADVICE}`, 4, "ftypavif"],
-  [`an AVIF image, whose colours differ by decoder${ADVICE}`, 4, "ftypavis"],
-  [`an AVIF or HEIF image${ADVICE}`, 4, "ftyp"],
+  ...["heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1"].map((brand) =>
+    [
+      `a HEIC image, as phones make them; save it as PNG first: \`heif-convert IN.heic OUT.png\``,
+      4,
+      `ftyp${brand}`,
+    ] as [string, number, string]
+  ),
+  ["a film or a part of one (ISO media)", 4, "ftyp"],
   [`a JPEG 2000 image${ADVICE}`, 4, "jP  "],
   [`a JPEG 2000 image${ADVICE}`, 0, "\xff\x4f\xff\x51"],
   [`a JPEG XL image${ADVICE}`, 4, "JXL "],
@@ -79,11 +85,24 @@ export function readImageHeader(bytes: Uint8Array): ImageHeader {
   if (/^P[1-6][ \t\n\v\f\r]/.test(String.fromCharCode(...bytes.subarray(0, 3)))) {
     return checked({ format: "pnm", bits: 8, colour: "rgb", ...readPnmHeader(bytes) });
   }
+  if (isAvif(bytes)) {
+    return checked({ format: "avif", colour: "rgb", ...readAvifHeader(bytes) });
+  }
   const known = SIGNATURES.find(([, offset, text]) => startsWith(bytes, offset, text));
   if (known) throw new UserError("damaged", known[0]);
   if (bytes.length < 16) throw new UserError("damaged", `${bytes.length} bytes`);
   const start = Array.from(bytes.subarray(0, 4), (byte) => byte.toString(16).padStart(2, "0"));
   throw new UserError("damaged", `bytes that start with ${start.join(" ")}`);
+}
+
+/** By its main brand, or by one of those that it is compatible with. */
+function isAvif(bytes: Uint8Array): boolean {
+  if (!startsWith(bytes, 4, "ftyp")) return false;
+  const [, , , length = 0] = bytes;
+  for (let at = 8; at < Math.min(length, bytes.length); at += at === 8 ? 8 : 4) {
+    if (startsWith(bytes, at, "avif") || startsWith(bytes, at, "avis")) return true;
+  }
+  return false;
 }
 
 function startsWith(bytes: Uint8Array, offset: number, text: string): boolean {

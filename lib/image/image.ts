@@ -9,6 +9,7 @@
 import { UserError } from "../io/errors.ts";
 import { resolve } from "node:path";
 import sharp from "sharp";
+import { decodeAvif } from "./avif.ts";
 import { decodeBmp, readBmpHeader } from "./bmp.ts";
 import { decodeGif, readGifFrame } from "./gif.ts";
 import { type ImageHeader, readImageHeader } from "./header.ts";
@@ -110,6 +111,7 @@ export async function decodeImageBytes(bytes: Uint8Array, name: string): Promise
   try {
     return await decodeKnown(bytes, header);
   } catch (error) {
+    if (error instanceof UserError) throw cannotDecode(name, error.message);
     const reason = (error as Error).message.trim().split("\n").at(-1);
     throw cannotDecode(name, `a damaged ${header.format.toUpperCase()} (${reason})`);
   }
@@ -125,6 +127,8 @@ async function decodeKnown(bytes: Uint8Array, header: ImageHeader): Promise<RgbI
       return { width, height, data: decodeBmp(bytes, readBmpHeader(view)) };
     case "pnm":
       return { width, height, data: decodePnm(bytes, readPnmHeader(bytes)) };
+    case "avif":
+      return { width, height, data: await decodeAvif(bytes, decodeTile) };
     case "tiff":
       return oriented(await decodeBySharp(bytes, header), readTiffHeader(view).orientation);
   }
@@ -137,9 +141,13 @@ async function decodeKnown(bytes: Uint8Array, header: ImageHeader): Promise<RgbI
   }
 }
 
+async function decodeTile(bytes: Uint8Array, width: number, height: number): Promise<Uint8Array> {
+  return (await decodeBySharp(bytes, { width, height, colour: "rgb" })).data;
+}
+
 async function decodeBySharp(
   bytes: Uint8Array,
-  { width, height, colour }: ImageHeader,
+  { width, height, colour }: Pick<ImageHeader, "width" | "height" | "colour">,
 ): Promise<RgbImage> {
   let pixels = sharp(bytes, {
     limitInputPixels: MAX_PIXELS,

@@ -23,7 +23,7 @@ if (import.meta.main) {
     features: async () => (await import("../lib/cli/features.ts")).registerFeatures,
     backbone: async () => (await import("../lib/cli/backbone.ts")).registerBackbone,
     checkpoint: async () => (await import("../lib/cli/checkpoint.ts")).registerCheckpoint,
-    detector: async () => (await import("../lib/cli/detector.ts")).registerDetector,
+    detector: async () => ofPapers((await import("../lib/cli/detector.ts")).registerDetector),
     tensorflow: async () => (await import("../lib/cli/tensorflow.ts")).registerTensorflow,
     kernel: async () => (await import("../lib/cli/kernel.ts")).registerKernel,
     notebooks: async () => (await import("../lib/cli/notebooks.ts")).registerNotebooks,

@@ -25,7 +25,8 @@ import { makeSmallWorld } from "./small_world.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 const section = EXPERIMENTS.sections.find(({ name }) => name === "comparison") as Section;
-const profile: Profile = { ...mini, testSets: mini.testSets.slice(0, 2) };
+const { detectors: _, ...plain } = mini;
+const profile: Profile = { ...plain, testSets: mini.testSets.slice(0, 2) };
 const SMALL = { sections: [section], profiles: { mini: profile } } satisfies Experiments;
 
 const data = temporaryFolder("released_");

@@ -4,6 +4,7 @@
  */
 
 import { EXPERIMENTS } from "../experiments/index.ts";
+import { mini } from "../experiments/profiles/mini.ts";
 import { paper } from "../experiments/profiles/paper.ts";
 import type { Profile } from "../lib/runs/profile.ts";
 import { smallProfile } from "./small_world.ts";
@@ -31,6 +32,7 @@ export const smallPaper: Profile = {
     augmentations: 2,
   },
   perturbation: { probability: .55, resizePx: 71 },
+  detectors: { trainings: mini.detectors!.trainings, areTrained: false },
 };
 
 // the published numbers are still the paper's own

@@ -12,6 +12,7 @@ import {
   MINI_TRAINING_SETS,
 } from "../../lib/mini/sets.ts";
 import { MINI_BACKBONE_SIZES, MINI_WORLD } from "../../lib/mini/world.ts";
+import { wangRecipe } from "../../lib/detectors/wang.ts";
 import type { Profile } from "../../lib/runs/profile.ts";
 
 const [first, second, third, fourth] = MINI_CLASSES;
@@ -96,6 +97,26 @@ export const mini: Profile = {
     jpegQualities: [90, 50],
     blurSigmasPx: [.5, 1],
     sample: { most: 100, fewer: 50, seed: 0 },
+  },
+  detectors: {
+    areTrained: true,
+    trainings: [{
+      detector: "wang",
+      classes: [third, fourth, second, first],
+      recipe: {
+        ...wangRecipe(.1),
+        start: { kind: "random", width: 8, stages: [1, 1, 1, 1] },
+        shortSidePx: 76,
+        cropPx: 40,
+        augmentation: {
+          ...wangRecipe(.1).augmentation,
+          blurSigmaPx: [0, 1],
+          jpegQualities: [60, 100],
+        },
+        learningRate: 3e-3,
+        epochs: 4,
+      },
+    }],
   },
   appendix: {
     // a network that knows less of images than the one that stands for CLIP

@@ -13,6 +13,7 @@ import {
   SYNTHBUSTER_SETS,
   TEST_SETS_20,
 } from "../../lib/data/catalog.ts";
+import { wangRecipe } from "../../lib/detectors/wang.ts";
 import type { Profile } from "../../lib/runs/profile.ts";
 
 const PROGAN = Object.fromEntries(
@@ -114,6 +115,16 @@ export const paper: Profile = {
     jpegQualities: [100, 90, 80, 70, 60, 50, 40, 30],
     blurSigmasPx: [0, 1, 2, 3, 4],
     sample: { most: 1000, fewer: 100, seed: 0 },
+  },
+  // weeks on a processor: `deno task detector train` trains them where somebody wants it
+  detectors: {
+    areTrained: false,
+    trainings: [.5, .1].map((probability) => ({
+      detector: "wang",
+      like: `wang_${probability}`,
+      classes: PROGAN_CLASSES,
+      recipe: wangRecipe(probability),
+    })),
   },
   appendix: {
     // UFD's choice of an ImageNet transformer, in the same paper's comparison

@@ -1,6 +1,6 @@
 /**
- * `deno task detector`: takes released checkpoints of other detectors in, and says which there are and
- * where the others are to be had.
+ * `deno task detector`: takes released checkpoints of other detectors in, says which there are and where
+ * the others are to be had, and trains detectors.
  * @module
  */
 import type { Command } from "commander";
@@ -11,6 +11,8 @@ import {
   knownDetectors,
 } from "../detectors/import.ts";
 import { RELEASED_KINDS } from "../detectors/index.ts";
+import type { Experiments } from "../runs/section.ts";
+import { registerTraining } from "./detector_training.ts";
 import { choice } from "./options.ts";
 import { pathOption, userPath } from "./paths.ts";
 
@@ -21,7 +23,7 @@ interface ImportFlags {
 }
 
 /** Adds the command. */
-export function registerDetector(program: Command): void {
+export function registerDetector(program: Command, experiments: Experiments): void {
   const detector = program.command("detector").description("detectors that RINE is compared with");
   const folder = () =>
     pathOption("--detectors <folder>", "holds a folder for each detector", DETECTORS_FOLDER);
@@ -44,6 +46,7 @@ export function registerDetector(program: Command): void {
     .action(async ({ detectors }: { detectors: string }) => {
       console.log(await listDetectors(detectors));
     });
+  registerTraining(detector, experiments);
 }
 
 /** What there is of released checkpoints, a line each. */

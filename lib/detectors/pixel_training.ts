@@ -72,8 +72,11 @@ export interface PixelTrainingContext {
   readonly backbones: string;
   /** Threads that decode and augment images ahead. */
   readonly workers: number;
-  /** Told of images that it has learned from. */
-  readonly onImages: (images: number) => void;
+  /** Told of images that it has learned from, and of all that it has in this epoch by now. */
+  readonly onImages: (
+    images: number,
+    by: { readonly epoch: number; readonly learned: number },
+  ) => void;
   /** How often an unfinished training is put on disk, besides at epochs' ends. */
   readonly saveIntervalMs?: number;
 }

@@ -20,14 +20,21 @@ export async function transformsOf(
   checkpoint: string,
 ): Promise<PixelTransforms> {
   if (kind.transformsOf) return await kind.transformsOf(checkpoint);
-  const { transforms } = kind.reads;
   const { metadata: { recipe } } = await readCheckpointNames(checkpoint);
-  if (recipe === undefined) return transforms;
-  const { cropPx } = parseJson<{ cropPx: number }>(
+  if (recipe === undefined) return kind.reads.transforms;
+  const trained = parseJson<{ cropPx: number }>(
     recipe,
     `how the detector in ${checkpoint} was trained`,
     { form: RECIPE },
   );
+  return trainedTransforms(kind, trained);
+}
+
+/** A detector's ways to read an image where it was trained here by a recipe. */
+export function trainedTransforms(
+  { reads: { transforms } }: PixelDetectorKind,
+  { cropPx }: { readonly cropPx: number },
+): PixelTransforms {
   const original = transforms.original.map((step) =>
     step.kind === "crop" ? { ...step, sizePx: cropPx } : step
   );

@@ -16,6 +16,7 @@ import { extractInWorld, type WorkHooks } from "./extraction.ts";
 import type { Making, Materials } from "./making.ts";
 import type { Section } from "./section.ts";
 import { type ReadyDetector, readyDetectors, ReleasedScorer } from "./released_scores.ts";
+import { planDetector, type PlannedDetector, trainDetector } from "./trained_detectors.ts";
 import { reproduceCommand, type Setup } from "./setup.ts";
 import type { World } from "./world.ts";
 
@@ -107,7 +108,8 @@ class Collected implements Materials, AsyncDisposable {
   readonly #world: World;
   readonly #setup: Setup;
   readonly #hooks: WorkHooks;
-  #ready: readonly ReadyDetector[] = [];
+  readonly #ready: ReadyDetector[] = [];
+  readonly #planned = new Map<string, PlannedDetector>();
   /** The detector that scores, by its key. */
   #scorer: { readonly key: string; readonly value: ReleasedScorer } | undefined;
   /** Keys of lists of images and of sets of features, in the order in which they were asked for. */
@@ -143,9 +145,31 @@ class Collected implements Materials, AsyncDisposable {
   }
 
   async detectors(transforms: Parameters<Materials["detectors"]>[0]) {
-    this.#ready = await readyDetectors(join(this.#setup.root, "detectors"), transforms);
-    this.#lists.push(...this.#ready.map(({ key }) => key));
-    return this.#ready;
+    const ready = await readyDetectors(join(this.#setup.root, "detectors"), transforms);
+    this.#add(ready);
+    return ready;
+  }
+
+  async trainedDetectors() {
+    const { profile: { detectors }, seeds } = this.#setup;
+    const ready: ReadyDetector[] = [];
+    for (const choice of detectors?.trainings ?? []) {
+      const planned = await planDetector(choice, seeds[0]!, this.#world, this.#setup);
+      if (!detectors?.areTrained && !await exists(planned.ready.path)) continue;
+      this.#planned.set(planned.ready.key, planned);
+      ready.push(planned.ready);
+    }
+    this.#add(ready);
+    return ready;
+  }
+
+  train(key: string) {
+    return trainDetector(this.#planned.get(key)!, this.#setup, this.#hooks);
+  }
+
+  #add(ready: readonly ReadyDetector[]): void {
+    this.#ready.push(...ready);
+    this.#lists.push(...ready.map(({ key }) => key));
   }
 
   async scores(...[key, lists]: Parameters<Materials["scores"]>) {

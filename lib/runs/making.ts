@@ -5,6 +5,7 @@
  * @module
  */
 import type { DatasetSpec, Label, LabelledImage } from "../data/dataset.ts";
+import type { FailedHead, TrainedHead } from "../detectors/detector.ts";
 import type { RgbImage } from "../image/image.ts";
 import { randomStream } from "../random.ts";
 import type { Profile } from "./profile.ts";
@@ -64,6 +65,17 @@ export interface Materials {
    * @param transforms how each kind is to read images, by its name
    */
   detectors(transforms: Readonly<Record<string, string>>): Promise<readonly ReadyDetector[]>;
+  /**
+   * The detectors that the profile trains, or those of them that somebody has trained; they become part
+   * of the name.
+   */
+  trainedDetectors(): Promise<readonly ReadyDetector[]>;
+  /**
+   * Trains one of these, or finds it trained.
+   * @param key of the detector
+   * @returns what training said, or why it came to nothing: it has no scores then
+   */
+  train(key: string): Promise<TrainedHead | FailedHead>;
   /**
    * Scores of lists of images by one of these detectors, one list after the other: made once, and kept.
    * @param key of the detector

@@ -3,6 +3,7 @@
  * @module
  */
 import type { DatasetSpec, Source } from "../data/dataset.ts";
+import type { PixelRecipe } from "../detectors/pixel_training.ts";
 import type { Alike } from "../image/alike.ts";
 import type { Augmentation } from "../image/augment.ts";
 import type { OnProgress } from "../io/progress.ts";
@@ -134,6 +135,24 @@ export interface AppendixProtocol {
   readonly vit: FeatureSpace;
 }
 
+/** A detector on pixels that is trained on a profile's images, for the comparison. */
+export interface DetectorTraining {
+  /** Name of the detector: `wang`. */
+  readonly detector: string;
+  /** Name of the released checkpoint that it is trained like: then it stands behind that one's row. */
+  readonly like?: string;
+  /** Classes of the main training set. */
+  readonly classes: readonly string[];
+  readonly recipe: PixelRecipe;
+}
+
+/** The compared detectors that can be trained on a profile's images. */
+export interface ComparedDetectors {
+  readonly trainings: readonly DetectorTraining[];
+  /** Whether `reproduce` trains them; where it does not, those are shown that somebody has trained. */
+  readonly areTrained: boolean;
+}
+
 /** Everything an experiment needs to know of the world it runs in. */
 export interface Profile {
   readonly name: string;
@@ -194,6 +213,8 @@ export interface Profile {
   readonly fractions: readonly number[];
   /** What UFD's sections run over; without it they have no runs. */
   readonly ufd?: UfdProtocol;
+  /** Detectors on pixels that Tables 2 and 3 compare with, trained here. */
+  readonly detectors?: ComparedDetectors;
   /** What RINE's appendix runs over; without it, or without UFD's, it has no runs. */
   readonly appendix?: AppendixProtocol;
   /** By what the best runs are chosen that other sections start from; default `test`. */

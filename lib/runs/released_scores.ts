@@ -21,21 +21,23 @@ import type { Device } from "../onnx/session.ts";
 /** Images of a list whose scores are put on disk at once. */
 const PIECE = 256;
 
-/** A released detector that is on disk, and the way in which it is to read images. */
+/** A detector that is on disk or will be trained, and the way in which it is to read images. */
 export interface ReadyDetector {
-  /** Name that it was imported under. */
+  /** Name that it was imported under; of one that is trained here, another that is none of those. */
   readonly name: string;
   /** Its name in tables. */
   readonly title: string;
   /** The row of the paper's tables that is of this checkpoint. */
   readonly row?: ReleasedRow;
+  /** Classes that it is trained on here; absent where it was released. */
+  readonly trainedOn?: readonly string[];
   /** What it reads, in words: `centre crop 224 (original)`. */
   readonly reads: string;
   /** Its file. */
   readonly path: string;
   /** Name of the way to read images. */
   readonly transform: string;
-  /** Names its scores: a hash of checkpoint and transform. */
+  /** Names its scores: a hash of checkpoint and transform, or of all that its training hangs on. */
   readonly key: string;
 }
 

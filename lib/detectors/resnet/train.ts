@@ -6,7 +6,7 @@
 import { join } from "node:path";
 import { exists, removeIfThere } from "../../io/files.ts";
 import { readSafetensors } from "../../io/safetensors.ts";
-import { writeSafetensors } from "../../io/safetensors_writer.ts";
+import { writeSealedSafetensors } from "../../io/safetensors_writer.ts";
 import type { Tensor } from "../../io/tensor.ts";
 import { randomStream } from "../../random.ts";
 import { FIRST_MOMENT, SECOND_MOMENT, trainingFacts } from "../checkpoint_file.ts";
@@ -96,7 +96,7 @@ export async function trainClassifier(
     }
     const { epochs, trainingSeconds } = journal;
     const trained: TrainedHead = { epochs, trainingSeconds };
-    await writeSafetensors(path, [...lane.best], {
+    await writeSealedSafetensors(path, [...lane.best], {
       detector: name,
       training: JSON.stringify(trained),
       recipe: JSON.stringify({ ...recipe, seed }),
@@ -124,6 +124,7 @@ async function trainEpochs(
     if (journal.phase.stopped) return;
     const order = randomStream(seed, "order", epoch).permutation(train.length);
     const skip = trainer.steps - (epoch - 1) * steps;
+    let learned = skip * batchSize;
     const rate = rateOf(recipe, epoch, journal.phase);
     const pass = { images: train, order: order.subarray(0, steps * batchSize), seed, epoch };
     for await (
@@ -136,7 +137,8 @@ async function trainEpochs(
       journal.trainingSeconds += (performance.now() - started) / 1000;
       journal.lossSum += loss;
       if (!Number.isFinite(loss)) return divergence(lane, epoch, loss);
-      onImages(count);
+      learned += count;
+      onImages(count, { epoch, learned });
       if (performance.now() - lastSave > saveIntervalMs) {
         await saveState(lane, state);
         lastSave = performance.now();
@@ -213,7 +215,7 @@ async function saveState({ trainer, journal, best }: Lane, path: string): Promis
   const { tensors, firstMoment, secondMoment, steps } = trainer.state();
   const under = (prefix: string, held: ReadonlyMap<string, Tensor>) =>
     [...held].map(([name, value]) => [`${prefix}${name}`, value] as const);
-  await writeSafetensors(path, [
+  await writeSealedSafetensors(path, [
     ...tensors,
     ...under(FIRST_MOMENT, firstMoment),
     ...under(SECOND_MOMENT, secondMoment),

@@ -7,7 +7,7 @@ import type { Profile } from "../../runs/profile.ts";
 import type { Shown } from "../../runs/section.ts";
 import type { Cell, Table } from "../table.ts";
 import { chosenRemark, seedsRemark } from "./captions.ts";
-import { triedRemark, type TriedRow, triedRows } from "./released.ts";
+import { triedRemark, type TriedRow, triedRows } from "./compared.ts";
 import { noticeOf, printedRows, scoreCells, scoreColumns } from "./columns.ts";
 
 /** Accuracy. */

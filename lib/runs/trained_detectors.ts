@@ -1,0 +1,158 @@
+/**
+ * Detectors on pixels that are trained on a profile's images: named by all that they hang on, trained
+ * once, and found again.
+ * @module
+ */
+import { join } from "node:path";
+import { weightsPath } from "../backbones/open.ts";
+import { hashWeights } from "../backbones/network.ts";
+import type { LabelledImage } from "../data/dataset.ts";
+import type { FailedHead, TrainedHead } from "../detectors/detector.ts";
+import { pixelDetectorNamed } from "../detectors/index.ts";
+import { type PixelTraining, trainedPath, trainingStatePath } from "../detectors/pixel_training.ts";
+import { trainedTransforms } from "../detectors/trained_transforms.ts";
+import { describePixels } from "../image/pixels.ts";
+import { UserError } from "../io/errors.ts";
+import { contentKey, exists, removeIfThere } from "../io/files.ts";
+import { verifySafetensors } from "../io/safetensors.ts";
+import { withLock } from "../io/lock.ts";
+import type { WorkHooks } from "./extraction.ts";
+import type { DetectorTraining } from "./profile.ts";
+import type { ReadyDetector } from "./released_scores.ts";
+import type { Setup } from "./setup.ts";
+import type { World } from "./world.ts";
+
+/** Counts what a trained detector hangs on besides images, recipe and seed. */
+const VERSION = 1;
+
+/** A detector that is trained here, before it is. */
+export interface PlannedDetector {
+  /** Name of the detector: `wang`. */
+  readonly detector: string;
+  /** What is trained on what. */
+  readonly training: PixelTraining;
+  /** As what scores lists of images once it is trained. */
+  readonly ready: ReadyDetector;
+}
+
+/**
+ * Plans the training of a detector; nothing is trained.
+ * @throws {UserError} where the images or a backbone to start from are not there, or the detector cannot
+ * be trained
+ */
+export async function planDetector(
+  { detector, like, classes, recipe }: DetectorTraining,
+  seed: number,
+  { root, listings, trainingSets }: World,
+  { profile: { trainedOn }, folder }: Setup,
+): Promise<PlannedDetector> {
+  const kind = pixelDetectorNamed(detector, "Cannot train a detector");
+  const sets = trainingSets[trainedOn.main.name] ?? {};
+  const unknown = classes.find((name) => !Object.hasOwn(sets, name));
+  if (unknown !== undefined) {
+    throw new UserError(
+      "usage",
+      `Cannot train ${kind.title}: expected classes of ${Object.keys(sets).join(", ")}; found ` +
+        unknown,
+    );
+  }
+  const lists: string[] = [];
+  const imagesOf = async (part: "train" | "val") => {
+    const images: LabelledImage[] = [];
+    for (const name of classes) {
+      for (const source of sets[name]![part].sources) {
+        const list = await listings.images(source, sets[name]![part].name);
+        lists.push((await listings.look(list)).key);
+        for (const image of list) images.push(image);
+      }
+    }
+    return images;
+  };
+  const train = await imagesOf("train"), val = await imagesOf("val");
+  const { start } = recipe;
+  const weights = start.kind === "backbone"
+    ? await hashWeights(await weightsThere(start.name, root, kind.title))
+    : null;
+  const key = contentKey(["detector", VERSION, detector, recipe, weights, seed, lists]);
+  const { original } = trainedTransforms(kind, recipe);
+  const released = kind.released.find(({ name }) => name === like);
+  return {
+    detector,
+    training: {
+      ...{ key, recipe, seed, root, train, val },
+      trainedOn: { images: trainedOn.main.title, classes: classes.join(", "), seed },
+    },
+    ready: {
+      name: `${detector}_trained`,
+      title: released?.title ?? kind.title,
+      ...(released?.row ? { row: released.row } : {}),
+      trainedOn: classes,
+      reads: `${describePixels(original)} (original)`,
+      path: join(folder, trainedPath(key)),
+      transform: "original",
+      key,
+    },
+  };
+}
+
+async function weightsThere(name: string, root: string, title: string): Promise<string> {
+  const path = weightsPath(join(root, "backbones"), name);
+  if (await exists(path)) return path;
+  throw new UserError(
+    "missing",
+    `Cannot train ${title}: expected the weights of ${name} that it starts from in ${path}, found ` +
+      `none; \`deno task backbone import FILE --name ${name}\` brings them there`,
+  );
+}
+
+/**
+ * Trains a detector, or finds it trained. Killed at any moment, the next call goes on from what was put
+ * on disk before; a second process waits, and then finds it.
+ * @returns what training said, or why it came to nothing
+ * @throws {UserError} where an image cannot be decoded, or the disk is full
+ */
+export async function trainDetector(
+  { detector: name, training, ready: { title, path } }: PlannedDetector,
+  { profile: { made }, root, seed, folder, device, cores, force }: Setup,
+  { onProgress, onWait, onDamage }: WorkHooks = {},
+): Promise<TrainedHead | FailedHead> {
+  const { key, recipe, train, val } = training;
+  const detector = pixelDetectorNamed(name, "Cannot train a detector");
+  if (!detector.train) {
+    throw new UserError("usage", `Cannot train ${title}: it cannot be trained here`);
+  }
+  return await withLock(join(folder, "detectors.lock"), async () => {
+    const state = join(folder, trainingStatePath(key));
+    if (force) { for (const file of [path, state]) await removeIfThere(file); }
+    for (const file of [path, state]) await forgetDamaged(file, onDamage);
+    if (!await exists(path)) {
+      const images = [...new Set([...train, ...val].map(({ path }) => path))];
+      await made?.mend({ root, seed, images, onDamage });
+    }
+    return await detector.train!(training, {
+      compute: { engine: "onnx", device },
+      folder,
+      backbones: join(root, "backbones"),
+      workers: cores,
+      onImages: (_images, { epoch, learned }) =>
+        onProgress?.({
+          stage: `training ${title}, epoch ${epoch} of ${
+            recipe.schedule.kind === "stopping" ? "at most " : ""
+          }${recipe.epochs}`,
+          ...{ unit: "images", done: learned, total: train.length },
+        }),
+    });
+  }, onWait);
+}
+
+/** Removes a file that is not as it was written, and says so. */
+async function forgetDamaged(path: string, onDamage: WorkHooks["onDamage"]): Promise<void> {
+  if (!await exists(path)) return;
+  try {
+    await verifySafetensors(path);
+  } catch (error) {
+    if (!(error instanceof UserError && error.kind === "damaged")) throw error;
+    onDamage?.(`${error.message}; the detector is trained again`);
+    await removeIfThere(path);
+  }
+}

@@ -1,5 +1,5 @@
 /**
- * Trains a ResNet with one logit by a recipe: images augmented anew in each epoch, a rate that falls,
+ * Trains a network with one logit by a recipe: images augmented anew in each epoch, a rate that falls,
  * an end. Killed at any moment, the next call goes on from what was put on disk before.
  * @module
  */
@@ -8,7 +8,8 @@ import { exists, removeIfThere } from "../../io/files.ts";
 import { readSafetensors } from "../../io/safetensors.ts";
 import { writeSealedSafetensors } from "../../io/safetensors_writer.ts";
 import type { Tensor } from "../../io/tensor.ts";
-import { randomStream } from "../../random.ts";
+import type { SessionOptions } from "../../onnx/session.ts";
+import { type Random, randomStream } from "../../random.ts";
 import { FIRST_MOMENT, SECOND_MOMENT, trainingFacts } from "../checkpoint_file.ts";
 import type { EpochLog, FailedHead, TrainedHead } from "../detector.ts";
 import type { PixelNormalisation } from "../pixel_detector.ts";
@@ -26,7 +27,21 @@ import { TrainingCrops } from "../training_crops.ts";
 import { afterEpoch, dropped, FIRST_PHASE, type Phase } from "../ufd/early_stopping.ts";
 import { classifierOfTensors, classifierTensors } from "./checkpoint.ts";
 import { initialClassifier } from "./initial.ts";
-import { type ResnetState, ResnetTrainer, stateBefore } from "./trainer.ts";
+import { type ResnetState, ResnetTrainer, stateBefore, type Trainer } from "./trainer.ts";
+
+/** A network in training. */
+export interface TrainedPixels {
+  /** Name of the detector, which the checkpoint says. */
+  readonly name: string;
+  /** Reads a checkpoint, and so finds what is damaged. */
+  load(path: string): Promise<{ readonly metadata: Readonly<Record<string, string>> }>;
+  /** Its tensors before the first step. */
+  initial(random: Random): Promise<ReadonlyMap<string, Tensor>>;
+  /** Opens it at a state. */
+  open(before: ResnetState): Trainer | Promise<Trainer>;
+  /** What its checkpoint says besides. */
+  readonly metadata?: Readonly<Record<string, string>>;
+}
 
 /** What is trained. */
 export interface TrainedClassifier {
@@ -51,39 +66,60 @@ interface Journal {
 /** A training under way. */
 interface Lane {
   readonly training: PixelTraining;
-  readonly trainer: ResnetTrainer;
+  readonly trainer: Trainer;
   readonly journal: Journal;
   /** What is kept of it so far: after the last epoch that was a gain. */
   best: ReadonlyMap<string, Tensor>;
 }
 
 /** Trains a classifier, as the seam has it. */
-export async function trainClassifier(
+export function trainClassifier(
   training: PixelTraining,
   { name, normalisation, stemStride }: TrainedClassifier,
   context: PixelTrainingContext,
 ): Promise<TrainedHead | FailedHead> {
+  const { key, recipe, recipe: { beta1, beta2, epsilon } } = training;
+  const state = join(context.folder, trainingStatePath(key));
+  return trainOnPixels(training, {
+    name,
+    load: classifierTensors,
+    initial: (random) => initialClassifier(recipe, context.backbones, random),
+    open: (before) =>
+      new ResnetTrainer(
+        {
+          weights: classifierOfTensors(state, before.tensors),
+          ...{ normalisation, stemStride, adam: { beta1, beta2, epsilon } },
+        },
+        before,
+        sessionOptions(context),
+      ),
+  }, context);
+}
+
+/** Where a training computes. */
+export function sessionOptions(
+  { compute: { device, threads } }: Pick<PixelTrainingContext, "compute">,
+): SessionOptions {
+  return { ...(device ? { device } : {}), ...(threads === undefined ? {} : { threads }) };
+}
+
+/** Trains any network on crops of images, as the seam has it. */
+export async function trainOnPixels(
+  training: PixelTraining,
+  { name, load, initial, open, metadata: more = {} }: TrainedPixels,
+  context: PixelTrainingContext,
+): Promise<TrainedHead | FailedHead> {
   const { key, recipe, seed, root, trainedOn } = training;
-  const { folder, backbones, workers, compute: { device, threads } } = context;
+  const { folder, workers } = context;
   const path = join(folder, trainedPath(key)), state = join(folder, trainingStatePath(key));
   if (await exists(path)) {
-    const { metadata } = await loadKept(path, classifierTensors);
+    const { metadata } = await loadKept(path, load);
     await removeIfThere(state);
     return trainingFacts<TrainedHead>(path, metadata, "training");
   }
   const saved = await savedState(state);
-  const before = saved?.state ?? stateBefore(
-    await initialClassifier(recipe, backbones, randomStream(seed, "parameters")),
-  );
-  const { beta1, beta2, epsilon } = recipe;
-  const trainer = new ResnetTrainer(
-    {
-      weights: classifierOfTensors(state, before.tensors),
-      ...{ normalisation, stemStride, adam: { beta1, beta2, epsilon } },
-    },
-    before,
-    { ...(device ? { device } : {}), ...(threads === undefined ? {} : { threads }) },
-  );
+  const before = saved?.state ?? stateBefore(await initial(randomStream(seed, "parameters")));
+  const trainer = await open(before);
   const journal = saved?.journal ??
     { epochs: [], trainingSeconds: 0, lossSum: 0, phase: FIRST_PHASE };
   const lane: Lane = { training, trainer, journal, best: saved?.best ?? before.tensors };
@@ -101,6 +137,7 @@ export async function trainClassifier(
       training: JSON.stringify(trained),
       recipe: JSON.stringify({ ...recipe, seed }),
       trainedOn: JSON.stringify(trainedOn),
+      ...more,
     });
     await removeIfThere(state);
     return trained;

@@ -5,6 +5,7 @@
 import { openSession, type OrtTensor, ortTensor, type Session } from "../../onnx/session.ts";
 import type { SessionOptions } from "../../onnx/session.ts";
 import { sizeOf, type Tensor, tensor } from "../../io/tensor.ts";
+import type { Adam } from "../adam_step.ts";
 import { isStatistic, logitsModel, stepModel, type TrainedNetwork } from "./training_graph.ts";
 
 /** What training moves. */
@@ -38,9 +39,20 @@ export function stateBefore(tensors: ReadonlyMap<string, Tensor>): ResnetState {
   return { tensors, firstMoment: zeros(), secondMoment: zeros(), steps: 0 };
 }
 
+/** What a network in training computes. */
+export interface TrainedGraphs {
+  readonly adam: Adam;
+  /** Graph of a step for images of one size, as `addStep` makes it. */
+  step(sizePx: readonly [height: number, width: number]): Uint8Array;
+  /** Graph of logits [N, 1]: `logits`. */
+  logits(): Uint8Array;
+  /** What both take of a batch, besides their tensors. */
+  inputs(batch: ImageBatch): Record<string, OrtTensor> | Promise<Record<string, OrtTensor>>;
+}
+
 /** A network in training; it holds its tensors once, and each step writes them where it reads them. */
-export class ResnetTrainer {
-  readonly #network: TrainedNetwork;
+export class Trainer {
+  readonly #graphs: TrainedGraphs;
   readonly #options: SessionOptions;
   readonly #tensors: Map<string, Tensor>;
   readonly #first: Map<string, Tensor>;
@@ -54,8 +66,8 @@ export class ResnetTrainer {
   #predicting: Session | undefined;
 
   /** Training begins or goes on at a state, of which it takes a copy. Sessions open when needed. */
-  constructor(network: TrainedNetwork, state: ResnetState, options: SessionOptions = {}) {
-    this.#network = network;
+  constructor(graphs: TrainedGraphs, state: ResnetState, options: SessionOptions = {}) {
+    this.#graphs = graphs;
     this.#options = options;
     this.#tensors = copyOf(state.tensors);
     this.#first = copyOf(state.firstMoment);
@@ -99,13 +111,13 @@ export class ResnetTrainer {
    */
   async step(batch: ImageBatch, labels: Uint8Array, learningRate: number): Promise<number> {
     const session = await this.#sessionOf(batch);
-    const { beta1, beta2, epsilon } = this.#network.adam;
+    const { beta1, beta2, epsilon } = this.#graphs.adam;
     const steps = this.#steps + 1, correction = Math.sqrt(1 - beta2 ** steps);
     const scalar = (value: number) => ortTensor("float32", Float32Array.of(value), []);
     await session.run({
       ...this.#weights,
       ...this.#moments,
-      images: imagesOf(batch),
+      ...await this.#graphs.inputs(batch),
       labels: ortTensor("float32", Float32Array.from(labels), [batch.count, 1]),
       stepSize: scalar(learningRate * correction / (1 - beta1 ** steps)),
       epsilon: scalar(epsilon * correction),
@@ -119,11 +131,14 @@ export class ResnetTrainer {
    * @returns [count]
    */
   async logits(batch: ImageBatch): Promise<Float32Array> {
-    this.#predicting ??= await openSession(logitsModel(this.#network), {
+    this.#predicting ??= await openSession(this.#graphs.logits(), {
       ...this.#options,
       sizesVary: true,
     });
-    const { logits } = await this.#predicting.run({ ...this.#weights, images: imagesOf(batch) });
+    const { logits } = await this.#predicting.run({
+      ...this.#weights,
+      ...await this.#graphs.inputs(batch),
+    });
     return logits!.data as Float32Array;
   }
 
@@ -138,13 +153,27 @@ export class ResnetTrainer {
     const size = `${height} × ${width}`;
     if (this.#stepping?.size !== size) {
       await this.#stepping?.session.release();
-      const session = await openSession(
-        stepModel(this.#network, [height, width]),
-        this.#options,
-      );
+      const session = await openSession(this.#graphs.step([height, width]), this.#options);
       this.#stepping = { size, session };
     }
     return this.#stepping.session;
+  }
+}
+
+/** A ResNet in training, all of whose tensors move. */
+export class ResnetTrainer extends Trainer {
+  /** As {@linkcode Trainer}. */
+  constructor(network: TrainedNetwork, state: ResnetState, options: SessionOptions = {}) {
+    super(
+      {
+        adam: network.adam,
+        step: (sizePx) => stepModel(network, sizePx),
+        logits: () => logitsModel(network),
+        inputs: (batch) => ({ images: imagesOf(batch) }),
+      },
+      state,
+      options,
+    );
   }
 }
 

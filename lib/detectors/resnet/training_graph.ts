@@ -6,18 +6,11 @@
 import { addResnet, pixelsFromRgb } from "../../backbones/resnet/graph.ts";
 import { ResnetLayers, type Window } from "../../backbones/resnet/layers.ts";
 import type { ResnetWeights } from "../../backbones/resnet/weights.ts";
-import { gradient } from "../../onnx/gradient.ts";
 import { GraphBuilder } from "../../onnx/graph.ts";
 import type { Value } from "../../onnx/values.ts";
+import { type Adam, addStep } from "../adam_step.ts";
 import type { PixelNormalisation } from "../pixel_detector.ts";
 import { LAST_BIAS, LAST_WEIGHT } from "./checkpoint.ts";
-
-/** What Adam is told besides the rate. */
-export interface Adam {
-  readonly beta1: number;
-  readonly beta2: number;
-  readonly epsilon: number;
-}
 
 /** What is trained. */
 export interface TrainedNetwork {
@@ -28,6 +21,16 @@ export interface TrainedNetwork {
   /** What becomes of bytes; absent where images come as float32 [N, 3, H, W], normalised. */
   readonly normalisation?: PixelNormalisation;
   readonly adam: Adam;
+  /**
+   * Adds what makes logits [N, 1] of the maps of the stages, [N, C, H′, W′] each; by default the last
+   * layer, on the means of the last map.
+   * @param weight a tensor of `weights` by its name
+   */
+  readonly head?: (
+    g: GraphBuilder,
+    weight: (name: string) => Value,
+    maps: readonly Value[],
+  ) => Value;
 }
 
 /** Share of a batch in the running statistics. Source: torchvision's and PyTorch's default. */
@@ -90,7 +93,7 @@ class InputLayers extends ResnetLayers {
 function addLogits(
   g: GraphBuilder,
   layers: InputLayers,
-  { weights, stemStride, normalisation }: Omit<TrainedNetwork, "adam">,
+  { weights, stemStride, normalisation, head }: Omit<TrainedNetwork, "adam">,
   [height, width]: readonly [number | string, number | string],
 ): Value {
   const pixels = normalisation
@@ -99,7 +102,12 @@ function addLogits(
       pixelStd: normalisation.std,
     })
     : g.input("images", "float32", ["N", 3, height, width]); // [N, 3, H, W]
-  const last = addResnet(g, layers, weights, { pixels, stemStride }); // [N, C, h, w]
+  const maps: Value[] = [];
+  const onMap = (name: string, map: Value) => {
+    if (name !== "stem") maps.push(map);
+  };
+  const last = addResnet(g, layers, weights, { pixels, stemStride, onMap }); // [N, C, h, w]
+  if (head) return head(g, (name) => layers.weight(name), maps);
   const features = layers.mean(last); // [N, C]
   const inputs = [features, layers.weight(LAST_WEIGHT), layers.weight(LAST_BIAS)];
   return g.op("Gemm", inputs, { transB: 1 }); // [N, 1]
@@ -128,51 +136,13 @@ export function stepModel(
   const g = new GraphBuilder();
   const layers = new InputLayers(g, weights, true);
   const logits = addLogits(g, layers, network, sizePx);
-  const labels = g.input("labels", "float32", ["N", 1]);
-  const losses = g.op("Sub", [g.op("Softplus", [logits]), g.op("Mul", [logits, labels])]); // [N, 1]
-  const loss = g.op("ReduceMean", [losses], { keepdims: 0 });
-  g.output("loss", loss, "float32", []);
-
-  const names = [...layers.inputs.keys()].filter((name) => !isStatistic(name));
-  const found = gradient(g, loss, names.map((name) => layers.weight(name)));
-  const gradients = new Map(names.map((name, i) => [name, found[i]!]));
-  const update = updater(g, layers, adam, gradients);
-  for (const name of names) update(name);
+  const parameters = [...layers.inputs].filter(([name]) => !isStatistic(name));
+  // every other parameter is read on the way to the gradient of the first layer
+  const labels = addStep(g, logits, {
+    ...{ parameters: new Map(parameters), adam, last: "conv1.weight" },
+  });
   addStatistics(g, layers, labels);
   return g.build();
-}
-
-/** Adds a step of Adam for a parameter. */
-function updater(
-  g: GraphBuilder,
-  layers: InputLayers,
-  { beta1, beta2 }: Adam,
-  gradients: ReadonlyMap<string, Value>,
-): (name: string) => void {
-  const mul = (a: Value, b: Value) => g.op("Mul", [a, b]);
-  // every other parameter is read on the way to this gradient, and none after it
-  const first = gradients.get("conv1.weight")!;
-  const wait = mul(g.op("ReduceMax", [first], { keepdims: 0 }), g.float(0));
-  const stepSize = g.op("Add", [g.input("stepSize", "float32", []), wait]);
-  const epsilon = g.input("epsilon", "float32", []);
-  return (name) => {
-    const parameter = layers.weight(name), slope = gradients.get(name)!;
-    const shape = g.facts(parameter).shape!;
-    const moment = (order: string) => g.input(`${name}.${order}`, "float32", shape);
-    const output = (of: string, value: Value) => g.output(`${of}.next`, value, "float32", shape);
-    const mean = g.op("Add", [
-      mul(moment("first"), g.float(beta1)),
-      mul(slope, g.float(1 - beta1)),
-    ]);
-    const square = g.op("Add", [
-      mul(moment("second"), g.float(beta2)),
-      mul(mul(slope, slope), g.float(1 - beta2)),
-    ]);
-    const ratio = g.op("Div", [mean, g.op("Add", [g.op("Sqrt", [square]), epsilon])]);
-    output(name, g.op("Sub", [parameter, mul(ratio, stepSize)]));
-    output(`${name}.first`, mean);
-    output(`${name}.second`, square);
-  };
 }
 
 /** Adds the running statistics after a batch; the variance among them is the unbiased one. */

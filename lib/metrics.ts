@@ -13,12 +13,12 @@ export type Scores = Float32Array | Float64Array | readonly number[];
 
 /** Results on one set. Fractions in [0, 1]. */
 export interface SetScores {
-  /** Accuracy at threshold .5. */
+  /** Accuracy at threshold .5; of images of one kind, the share of them that is judged right. */
   readonly acc: number;
-  /** Average precision, scikit-learn's. */
-  readonly ap: number;
+  /** Average precision, scikit-learn's; absent where all images are real or all are generated. */
+  readonly ap?: number | undefined;
   /** Further measures by name: `auc`, `accReal`, … */
-  readonly [measure: string]: number;
+  readonly [measure: string]: number | undefined;
 }
 
 /** How {@linkcode evaluateScores} looks for intervals. */
@@ -47,8 +47,10 @@ const CALIBRATION_BINS = 15;
  * error over 15 bins of equal width, of the probability of being generated). With `bootstrap` also
  * the 95 % percentile interval over images of ACC and AP: `accLow`, `accHigh`, `apLow`, `apHigh`.
  *
- * @throws {UserError} where there is not one score a label
- * @throws {UserError} where a score is not a probability, or one of the two labels is missing
+ * Where all images are real or all are generated, there is nothing to tell apart: then there are `acc`
+ * with its interval and `accReal` or `accGenerated`, which equals it, and no other measure.
+ *
+ * @throws {UserError} where there is not one score a label, none at all, or one is no probability
  *
  * @example
  * ```ts
@@ -65,6 +67,9 @@ export function evaluateScores(
 ): SetScores {
   const ranking = rank(labels, scores);
   const { accReal, accGenerated, acc } = accuracies(labels, scores);
+  const isOneKind = labels.every((label) => label === labels[0]);
+  const further = bootstrap === undefined ? {} : intervals(ranking, bootstrap, isOneKind);
+  if (isOneKind) return { acc, ...(labels[0] === 0 ? { accReal } : { accGenerated }), ...further };
   return {
     acc,
     ap: rankedAveragePrecision(ranking),
@@ -75,26 +80,26 @@ export function evaluateScores(
     tprAt1Fpr: rankedTpr(ranking, 0.01),
     tprAt5Fpr: rankedTpr(ranking, 0.05),
     ece: calibrationError(labels, scores),
-    ...(bootstrap === undefined ? {} : intervals(ranking, bootstrap)),
+    ...further,
   };
 }
 
 /**
  * Average precision, Σ (Rₙ − Rₙ₋₁) Pₙ over distinct scores, as scikit-learn's
  * `average_precision_score` computes it: images of equal score enter together.
- * @throws as {@linkcode evaluateScores}
+ * @throws as {@linkcode evaluateScores}, and where all images are real or all are generated
  */
 export function averagePrecision(labels: Uint8Array, scores: Scores): number {
-  return rankedAveragePrecision(rank(labels, scores));
+  return rankedAveragePrecision(rankBoth(labels, scores));
 }
 
 /**
  * Area under the ROC curve: the probability that a generated image scores above a real one, ties
  * counting half.
- * @throws as {@linkcode evaluateScores}
+ * @throws as {@linkcode averagePrecision}
  */
 export function rocAuc(labels: Uint8Array, scores: Scores): number {
-  return rankedAuc(rank(labels, scores));
+  return rankedAuc(rankBoth(labels, scores));
 }
 
 /** Precision and recall where all images of at least some score are called generated. */
@@ -107,10 +112,10 @@ export interface PrecisionRecall {
 /**
  * Precision and recall at every distinct score, from the highest down, as scikit-learn's
  * `precision_recall_curve` has them, without its last point of recall 0.
- * @throws as {@linkcode evaluateScores}
+ * @throws as {@linkcode averagePrecision}
  */
 export function precisionRecall(labels: Uint8Array, scores: Scores): PrecisionRecall[] {
-  const ranking = rank(labels, scores);
+  const ranking = rankBoth(labels, scores);
   const all = labels.reduce((sum, label) => sum + label, 0);
   const curve: PrecisionRecall[] = [];
   walk(ranking, (real, generated) => {
@@ -142,10 +147,10 @@ export interface OracleScores {
  * Measures with the threshold that suits the set best, which nobody knows beforehand: each image's score
  * is tried, and where the labels do not overlap, the middle between them is taken. Paper: Ojha, Li & Lee,
  * CVPR 2023, §5.3. Released: UniversalFakeDetect, `validate.py`, `find_best_threshold`, `calculate_acc`.
- * @throws as {@linkcode evaluateScores}
+ * @throws as {@linkcode averagePrecision}
  */
 export function oracleScores(labels: Uint8Array, scores: Scores): OracleScores {
-  const ranking = rank(labels, scores);
+  const ranking = rankBoth(labels, scores);
   const threshold = oracleThreshold(labels, scores, ranking);
   let right = 0;
   labels.forEach((label, i) => right += Number(scores[i]! >= threshold === (label === 1)));
@@ -193,38 +198,32 @@ interface Ranking {
   readonly weights: Uint32Array;
 }
 
+const cannotMeasure = (what: string) => new UserError("usage", `Cannot measure scores: ${what}`);
+
+/** As {@linkcode rank}, of images of both kinds. */
+function rankBoth(labels: Uint8Array, scores: Scores): Ranking {
+  const ranking = rank(labels, scores);
+  const generated = labels.reduce((sum, label) => sum + label, 0);
+  if (generated > 0 && generated < labels.length) return ranking;
+  throw cannotMeasure(
+    `expected real and generated images, found ${
+      labels.length - generated
+    } real and ${generated} generated`,
+  );
+}
+
 function rank(labels: Uint8Array, scores: Scores): Ranking {
   const count = labels.length;
   if (scores.length !== count) {
-    throw new UserError(
-      "usage",
-      `Cannot measure scores: expected one for each of ${count} labels, found ${scores.length}`,
-    );
+    throw cannotMeasure(`expected one for each of ${count} labels, found ${scores.length}`);
   }
-  let generated = 0;
+  if (count === 0) throw cannotMeasure("expected some, found none");
   for (let i = 0; i < count; i++) {
     const label = labels[i]!, score = scores[i]!;
-    if (label > 1) {
-      throw new UserError(
-        "usage",
-        `Cannot measure scores: expected labels 0 and 1, found ${label} at ${i}`,
-      );
-    }
+    if (label > 1) throw cannotMeasure(`expected labels 0 and 1, found ${label} at ${i}`);
     if (!(score >= 0 && score <= 1)) {
-      throw new UserError(
-        "usage",
-        `Cannot measure scores: expected probabilities in [0, 1], found ${score} at ${i}`,
-      );
+      throw cannotMeasure(`expected probabilities in [0, 1], found ${score} at ${i}`);
     }
-    generated += label;
-  }
-  if (generated === 0 || generated === count) {
-    throw new UserError(
-      "usage",
-      `Cannot measure scores: expected real and generated images, found ${
-        count - generated
-      } real and ${generated} generated`,
-    );
   }
   const order = Uint32Array.from({ length: count }, (_, i) => i);
   order.sort((a, b) => scores[b]! - scores[a]!);
@@ -307,7 +306,11 @@ function calibrationError(labels: Uint8Array, scores: Scores): number {
   return gap.reduce((sum, value) => sum + Math.abs(value), 0) / labels.length;
 }
 
-function intervals(ranking: Ranking, { resamples, key }: BootstrapOptions) {
+function intervals(
+  ranking: Ranking,
+  { resamples, key }: BootstrapOptions,
+  isOneKind: boolean,
+) {
   const random = randomStream(...key, "bootstrap");
   const { labels, scores } = ranking;
   const count = labels.length;
@@ -316,7 +319,7 @@ function intervals(ranking: Ranking, { resamples, key }: BootstrapOptions) {
     const weights = new Uint32Array(count);
     let right = 0, generated = 0;
     // A resample without one of the labels has no AP: draw again.
-    while (generated === 0 || generated === count) {
+    do {
       weights.fill(0);
       right = generated = 0;
       for (let i = 0; i < count; i++) {
@@ -325,17 +328,16 @@ function intervals(ranking: Ranking, { resamples, key }: BootstrapOptions) {
         if (scores[drawn]! > THRESHOLD === (labels[drawn] === 1)) right++;
         generated += labels[drawn]!;
       }
-    }
+    } while (!isOneKind && (generated === 0 || generated === count));
     acc[b] = right / count;
-    ap[b] = rankedAveragePrecision({ ...ranking, weights });
+    ap[b] = isOneKind ? NaN : rankedAveragePrecision({ ...ranking, weights });
   }
   acc.sort();
   ap.sort();
   return {
     accLow: quantile(acc, 0.025),
     accHigh: quantile(acc, 0.975),
-    apLow: quantile(ap, 0.025),
-    apHigh: quantile(ap, 0.975),
+    ...(isOneKind ? {} : { apLow: quantile(ap, 0.025), apHigh: quantile(ap, 0.975) }),
   };
 }
 

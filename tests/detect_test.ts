@@ -56,6 +56,16 @@ Deno.test("each image of a folder has a verdict or what is wrong with it", async
   assert.match(problem!, /^Cannot decode .*broken\.png: expected an image, found bytes that start/);
 });
 
+Deno.test("a verdict on an image smaller than the crop says that it was padded", async () => {
+  const path = join(folder, "small.png");
+  const { width, height, data } = noiseImage(20, 90);
+  await sharp(data, { raw: { width, height, channels: 3 } }).toFile(path);
+  const { out } = await detect(...OWN, path);
+  assert.match(out, /small\.png: (generated|real) \(score \d\.\d\d, padded from 20 × 90 pixels\)$/);
+  const lines = (await detect(...OWN, "--json", path, join(images, "a.png"))).out.split("\n");
+  assert.deepEqual(lines.map((line) => JSON.parse(line).paddedFromPx), [[20, 90], undefined]);
+});
+
 Deno.test("a path that is not there, and a folder without images, are named", async () => {
   const none = await detect(...OWN, join(folder, "none.png"));
   assert.match(none.error, /expected an image or a folder at .*none.png, found none$/);

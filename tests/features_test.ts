@@ -388,7 +388,7 @@ Deno.test("an image that cannot be decoded stops extraction and leaves nothing t
     await assert.rejects(extract({ kind: "center", size }), {
       name: "UserError",
       message: `Cannot decode ${path}: expected an image, found 12 bytes; ` +
-        "`deno task doctor` lists them, --skip-corrupt leaves them out",
+        "--skip-corrupt leaves them out, and `deno task doctor` lists those of sets",
     });
     for await (const { name } of Deno.readDir(options.folder)) assert(!name.endsWith(".npy"), name);
   }));
@@ -537,11 +537,25 @@ Deno.test("a set of which no image can be decoded is refused even with skipCorru
     });
   }));
 
-Deno.test("an image too small for ten crops is named", () =>
-  withFixture(async ({ size, options: { root }, extract }) => {
+Deno.test("an image too small for ten crops is named, or left out of them and of nothing else", () =>
+  withFixture(async ({ size, options: { root, folder }, extract }) => {
     const raw = { width: 3, height: 2, channels: 3 } as const;
     await sharp(new Uint8Array(18), { raw }).png().toFile(join(root, "tiny/0_real/small.png"));
-    await assert.rejects(extract({ kind: "ten", size }), /found 3 × 2 in .*small\.png$/);
+    const ten = { kind: "ten", size } as const;
+    const says =
+      /small\.png: .*found an image of 3 × 2 pixels, too small for ten crops of .*--skip-c/;
+    await assert.rejects(extract(ten), says);
+    const lacking = await extract(ten, { skipCorrupt: true });
+    const images = await listImages(root, SPEC);
+    assert.equal(lacking.filter(Number.isNaN).length, lacking.length / images.length);
+    // known by now, and not made again
+    const files = () =>
+      Array.from(Deno.readDirSync(folder), ({ name }) => Deno.statSync(join(folder, name)).mtime);
+    const before = files();
+    await extract(ten, { skipCorrupt: true });
+    assert.deepEqual(files(), before);
+    await assert.rejects(extract(ten), says);
+    assert.equal((await extract({ kind: "center", size })).filter(Number.isNaN).length, 0);
   }));
 
 Deno.test("a token file that is damaged is named, and made again with the same bytes", () =>

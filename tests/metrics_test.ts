@@ -26,7 +26,7 @@ Deno.test("evaluateScores() equals scikit-learn's ACC, AP and AUC, ties included
   for (const [i, { labels, scores, ap, acc, auc }] of goldens.entries()) {
     const found = evaluateScores(Uint8Array.from(labels), scores);
     close(found.acc, acc, `acc of ${i}`);
-    close(found.ap, ap, `ap of ${i}`);
+    close(found.ap!, ap, `ap of ${i}`);
     close(found["auc"]!, auc, `auc of ${i}`);
   }
 });
@@ -58,7 +58,7 @@ Deno.test("no measure changes when images change places", () => {
       scores.map((_, i) => scores[at(i)]!),
     );
     for (const [name, value] of Object.entries(evaluateScores(labels, scores))) {
-      close(moved[name]!, value, name);
+      close(moved[name]!, value!, name);
     }
   }));
 });
@@ -116,7 +116,7 @@ Deno.test("bootstrap intervals are seeded, hold the value, and shrink with more 
   assert.notDeepEqual(few, measure(60, "b"));
   for (const found of [few, many]) {
     assert.ok(found["accLow"]! < found.acc && found.acc < found["accHigh"]!);
-    assert.ok(found["apLow"]! < found.ap && found.ap < found["apHigh"]!);
+    assert.ok(found["apLow"]! < found.ap! && found.ap! < found["apHigh"]!);
   }
   const width = (found: typeof few) => found["accHigh"]! - found["accLow"]!;
   assert.ok(width(many) < width(few) / 3);
@@ -125,12 +125,26 @@ Deno.test("bootstrap intervals are seeded, hold the value, and shrink with more 
   assert.ok(Math.abs(width(many) / expected - 1) < 0.2);
 });
 
+Deno.test("of images of one kind the share judged right is measured, and nothing that needs both kinds", () => {
+  const options = { resamples: 200, key: ["one kind"] };
+  const made = evaluateScores(Uint8Array.of(1, 1, 1, 1), [0.9, 0.5, 0.6, 0.1], options);
+  const { accLow, accHigh, ...rest } = made;
+  assert.deepEqual(rest, { acc: 0.5, accGenerated: 0.5 });
+  assert(accLow! < 0.5 && accHigh! > 0.5);
+  const real = evaluateScores(Uint8Array.of(0, 0, 0, 0), [0.9, 0.5, 0.6, 0.1]);
+  assert.deepEqual(real, { acc: 0.5, accReal: 0.5 });
+});
+
 Deno.test("evaluateScores() refuses what it cannot measure, saying what it found", () => {
   assert.throws(() => evaluateScores(Uint8Array.of(0, 1), [0.5]), {
     name: "UserError",
     message: "Cannot measure scores: expected one for each of 2 labels, found 1",
   });
-  assert.throws(() => evaluateScores(Uint8Array.of(1, 1), [0.5, 0.6]), {
+  assert.throws(() => evaluateScores(new Uint8Array(), []), {
+    name: "UserError",
+    message: "Cannot measure scores: expected some, found none",
+  });
+  assert.throws(() => averagePrecision(Uint8Array.of(1, 1), [0.5, 0.6]), {
     name: "UserError",
     message:
       "Cannot measure scores: expected real and generated images, found 0 real and 2 generated",

@@ -11,7 +11,7 @@ import { openClassifier } from "../lib/detectors/resnet/scorer.ts";
 import { sightOf, tilesOf } from "../lib/detectors/resnet/tiles.ts";
 import { RESNET_50 } from "./bench/random_resnet.ts";
 import type { RgbImage } from "../lib/image/image.ts";
-import { type PixelTransform, readPixels } from "../lib/image/pixels.ts";
+import { isPadded, type PixelTransform, readPixels } from "../lib/image/pixels.ts";
 import { readPytorchFile } from "../lib/io/pytorch_file.ts";
 import { readSafetensors } from "../lib/io/safetensors.ts";
 import { writeSafetensors } from "../lib/io/safetensors_writer.ts";
@@ -52,6 +52,23 @@ function assertLogits(found: Float32Array, expected: Float32Array) {
     assert.ok(Math.abs(logit - expected[i]!) <= TOLERANCE, `${logit} is not ${expected[i]}`);
   });
 }
+
+Deno.test("what is padded is told by the steps: a crop of what is resized first is not", () => {
+  const crop = { kind: "crop", sizePx: 8 } as const;
+  const square = { kind: "square", sizePx: 8, filter: "bilinear" } as const;
+  const short = { kind: "shortSide", sizePx: 7, filter: "lanczos" } as const;
+  const small = noiseImage(5, 20), large = noiseImage(9, 8);
+  assert.deepEqual(
+    [[crop], [square, crop], [short, crop], []].map((steps) => isPadded(small, steps)),
+    [
+      true,
+      false,
+      true,
+      false,
+    ],
+  );
+  assert.equal(isPadded(large, [crop]), false);
+});
 
 Deno.test("an image is cropped, or resized to a square and cropped, to the released code's pixels", () => {
   images.forEach((image, i) => {

@@ -86,7 +86,7 @@ Deno.test("an image with ten crops counts once, with its own label", async () =>
     const labels = Uint8Array.of(0, 0, 0, 1, 1, 1, 1);
     const expected = evaluateScores(labels, await scoresByHand(head, TEN));
     for (const [measure, value] of Object.entries(expected)) {
-      assert.ok(Math.abs(evaluations[h]!.test["ten"]![measure]! - value) < 1e-6, measure);
+      assert.ok(Math.abs(evaluations[h]!.test["ten"]![measure]! - value!) < 1e-6, measure);
     }
   }
 });

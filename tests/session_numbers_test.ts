@@ -39,7 +39,7 @@ async function records(section: string): Promise<RunRecord[]> {
 const [best] = (await records("grid")).map((record) => ({
   record,
   xi: record.config.training.head["contrastiveWeight"] as number,
-  sum: Object.values(record.evaluations[0]!.test).reduce((sum, { acc, ap }) => sum + acc + ap, 0),
+  sum: Object.values(record.evaluations[0]!.test).reduce((sum, { acc, ap }) => sum + acc + ap!, 0),
 })).sort((a, b) => b.sum - a.sum || a.xi - b.xi).map(({ record }) => record) as [RunRecord];
 
 Deno.test("a session's rows and tables hold the numbers of the records and of the files", async () => {
@@ -65,7 +65,7 @@ Deno.test("a session's rows and tables hold the numbers of the records and of th
 Deno.test("reproduce says the best head's scores, and keeps the head where it says", async () => {
   const { config: { training }, evaluations: [evaluation] } = best;
   const percent = (measure: "acc" | "ap") => {
-    const values = Object.values(evaluation!.test).map((scores) => scores[measure]);
+    const values = Object.values(evaluation!.test).map((scores) => scores[measure]!);
     return (100 * values.reduce((sum, value) => sum + value, 0) / values.length).toFixed(1);
   };
   const kept = join(results, "paper/best_1-class.safetensors");

@@ -150,7 +150,8 @@ Deno.test("a damaged image is looked at again when another of its size is in its
   const root = temporaryFolder("mended_"), path = "a.png", label = 0 as const;
   const { data, width, height } = noiseImage(20, 20);
   const whole = await sharp(data, { raw: { width, height, channels: 3 } }).png().toBuffer();
-  const isUnreadable = () => areUnreadable([{ path, label }], [0], root);
+  const transform = { kind: "center", size: 20 } as const;
+  const isUnreadable = () => areUnreadable({ images: [{ path, label }], transform }, [0], root);
   await Deno.writeFile(join(root, path), new Uint8Array(whole.length));
   for (let times = 0; times < 2; times++) assert.equal(await isUnreadable(), true);
   await Deno.writeFile(join(root, path), whole);

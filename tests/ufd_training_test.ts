@@ -378,7 +378,7 @@ Deno.test("both are trained, tried above chance, opened, described and used from
   const { rows, records } = await executeSmall(data, configs, results);
   for (const { detector, test, valAcc } of rows) {
     const [scores] = Object.values(test);
-    assert.ok(scores!.acc > .6 && scores!.ap > .6, `${detector}: ${JSON.stringify(scores)}`);
+    assert.ok(scores!.acc > .6 && scores!.ap! > .6, `${detector}: ${JSON.stringify(scores)}`);
     assert.ok(valAcc > .55, `${detector}: ${valAcc}`);
   }
   assert.deepEqual(rows.map(({ parameterCount }) => parameterCount), [65, 0, 0, 0, 0]);

@@ -209,6 +209,14 @@ Deno.test("a record of another form is named, with what was wanted where, and wh
     assert.deepEqual(await store.find("grid", "key"), RECORD);
     const { config, ...rest } = RECORD;
     const evaluation = RECORD.evaluations[0]!;
+    // images of one kind have no AP
+    const a = { acc: .5, accGenerated: .5 };
+    const alone = {
+      ...RECORD,
+      evaluations: [{ ...evaluation, test: { ...evaluation.test, a } }],
+    };
+    await store.write(alone);
+    assert.deepEqual(await store.find("grid", "key"), alone);
     for (
       const [record, says] of [
         [{}, "a value at key, found none"],
@@ -222,6 +230,13 @@ Deno.test("a record of another form is named, with what was wanted where, and wh
         [
           { ...RECORD, evaluations: [{ ...evaluation, test: { a: { acc: "x", ap: 1 } } }] },
           'a number at evaluations.0.test.a.acc, found "x"',
+        ],
+        [
+          {
+            ...RECORD,
+            evaluations: [{ ...evaluation, test: { ...evaluation.test, a: { acc: .5 } } }],
+          },
+          "the record of run key of grid, found undefined for a",
         ],
         [
           { ...RECORD, epochs: [{ ...RECORD.epochs[0], epoch: 2 }] },

@@ -5,7 +5,11 @@ import { mini } from "../experiments/profiles/mini.ts";
 import { paper } from "../experiments/profiles/paper.ts";
 import comparison from "../experiments/rine/comparison.ts";
 import { beside } from "../lib/report/beside.ts";
-import type { Table } from "../lib/report/table.ts";
+import { formatCell, type Table } from "../lib/report/table.ts";
+import { tableToCsv } from "../lib/report/write/csv.ts";
+import { tableToLatex } from "../lib/report/write/latex.ts";
+import { bestConfiguration, meanIfAny, meanScore } from "../lib/runs/select.ts";
+import { runsFigure, setsFigure } from "../lib/session/explore.ts";
 import { averagedRows, withOwnSets } from "../lib/runs/own_sets.ts";
 import { reportNotice } from "../lib/report/paper/report.ts";
 import { listImages } from "../lib/data/dataset.ts";
@@ -88,12 +92,52 @@ const WRONG: readonly (readonly [what: string, content: unknown, says: string])[
   [
     "an unknown field",
     [FACES, { ...FACES, fake: "x" }],
-    "Cannot use entry 2 of FILE: expected the fields name, title, family, real, generated, found fake",
+    "Cannot use entry 2 of FILE: expected the fields name, title, family, real, generated, list, layout, folder, found fake",
   ],
   [
     "a missing field",
-    [{ name: "faces", real: "camera" }],
-    "Cannot use generated of entry 1 of FILE: expected a text, found none",
+    [{ real: "camera", generated: "made by x" }],
+    "Cannot use name of entry 1 of FILE: expected a text, found none",
+  ],
+  [
+    "no images",
+    [{ name: "faces" }],
+    "Cannot use real of entry 1 of FILE: expected a folder of real images, of generated ones, or both; or a list or a layout, found none",
+  ],
+  [
+    "images of an unknown set",
+    [{ ...FACES, real: "set:gan" }],
+    "Cannot use real of entry 1 of FILE: expected the name of a set, or of an entry above, found gan",
+  ],
+  [
+    "images of a set that has none",
+    [{ name: "made", generated: "made by x" }, { ...FACES, real: "set:made" }],
+    "Cannot use real of entry 2 of FILE: expected a set that has real images, found made",
+  ],
+  [
+    "nothing but borrowed images",
+    [FACES, { name: "again", real: "set:faces" }],
+    "Cannot use generated of entry 2 of FILE: expected generated images beside the real ones of another set, found none",
+  ],
+  [
+    "a list and a folder",
+    [{ ...FACES, list: "x.csv" }],
+    "Cannot use list of entry 1 of FILE: expected none beside generated, found x.csv",
+  ],
+  [
+    "a list that is not there",
+    [{ name: "faces", list: "gone.csv" }],
+    "Cannot use list of entry 1 of FILE: expected a list at FOLDER/gone.csv, found none",
+  ],
+  [
+    "an unknown layout",
+    [{ name: "faces", layout: "gan", folder: "." }],
+    "Cannot use layout of entry 1 of FILE: expected one of genimage, aigcdetect, chameleon, wildrf, synthbuster, found gan",
+  ],
+  [
+    "a layout that is not there",
+    [{ name: "faces", layout: "genimage", folder: "." }],
+    "Cannot use folder of entry 1 of FILE: expected folders nature and ai in FOLDER or below it, found the folders camera, empty, made by x",
   ],
   [
     "a field that is no text",
@@ -186,6 +230,64 @@ Deno.test("own sets stand in every table of test sets, and in no mean", () =>
           table!.columns.map(({ key }) => key === "faces" ? undefined : key),
         );
       }
+    }
+  }));
+
+Deno.test("a set of generated images alone has its ACC and a dash for AP, and changes no mean", () =>
+  withFolder(async (folder) => {
+    const { real: _real, ...made } = FACES;
+    const profile = await withOwnSets(paper, await writeSets(folder, [made]));
+    assert.match(
+      profile.notice!,
+      /\(faces\); faces has generated images alone: ACC is the share judged right, and a dash stands for AP$/,
+    );
+    const published = publishedRows(await publishedLogs(), paper.backboneSizes);
+    const tried = (row: RunRow): RunRow =>
+      row.view === "ten" ? row : { ...row, test: { ...row.test, faces: { acc: .25 } } };
+    const rows = averagedRows(profile, published.map(tried));
+    let dashes = 0;
+    for (const experiment of EXPERIMENTS.sections) {
+      const before = report(experiment, paper, published);
+      const { tables, figures } = report(experiment, profile, rows);
+      assert.doesNotMatch(JSON.stringify([tables, figures]), /NaN/);
+      for (const [t, table] of tables.entries()) {
+        for (const [r, { faces, ...row }] of table.rows.entries()) {
+          assert.deepEqual({ ...before.tables[t]!.rows[r], ...row }, before.tables[t]!.rows[r]);
+          if (faces === undefined) continue;
+          const isAp = [table.rows[r]!["metric"], table.rows[r]!["measure"], table.id]
+            .some((name) => /^ap$|^average precision$|table_3$/i.test(String(name)));
+          assert.equal(faces, isAp ? null : .25, `${table.id} ${JSON.stringify(table.rows[r])}`);
+          dashes += Number(isAp);
+          const column = table.columns.find(({ key }) => key === "faces")!;
+          assert.equal(formatCell(faces, column), isAp ? "–" : "25.0");
+        }
+        if (dashes > 0 && table.id === "table_3") {
+          assert.match(tableToCsv(table), /,,/);
+          assert.match(tableToLatex(table), / -- /);
+        }
+      }
+      for (const { rows } of figures) {
+        for (const row of rows) {
+          assert(Object.values(row).every((value) => value !== undefined && value !== null));
+          if (row["set"] === "faces" && "measure" in row) assert.equal(row["measure"], "ACC");
+        }
+      }
+    }
+    assert(dashes > 0);
+    const [row] = rows as [RunRow];
+    assert.equal(meanIfAny(row, "ap", ["faces"]), undefined);
+    assert.equal(meanIfAny(row, "acc", ["faces"]), .25);
+    assert.equal(meanScore(row, "ap", ["progan", "faces"]), row.test["progan"]!.ap);
+    assert.throws(() => meanScore(row, "ap", ["faces"]), {
+      name: "UserError",
+      message: "Cannot average ap: expected test sets with real and generated images, found one " +
+        "kind alone in faces",
+    });
+    const alone = { ...row, averaged: ["faces"] };
+    assert.equal(bestConfiguration([alone], "test")[0], alone);
+    for (const figure of [runsFigure(profile, [alone]), setsFigure(profile, [row])]) {
+      assert.doesNotMatch(JSON.stringify(figure), /NaN|null\}/);
+      assert.equal(figure.rows.at(-1)!["AP"], "–");
     }
   }));
 

@@ -5,6 +5,7 @@
 import { UserError } from "../io/errors.ts";
 import { resolve } from "node:path";
 import { type FileBelow, FolderTree, isHidden } from "./folder_tree.ts";
+import { readLabelList } from "./label_list.ts";
 
 /** 0 real, 1 generated. */
 export type Label = 0 | 1;
@@ -23,10 +24,10 @@ export type Source =
   }
   | {
     readonly label: Label;
-    /** A text file with one image name a line. */
+    /** A text file with one image name a line; `csv`: with labels, of both kinds. */
     readonly list: string;
-    /** How names become files: see {@linkcode listImages}. */
-    readonly resolve: "lsun" | "coco";
+    /** How names become files: see {@linkcode listSource}. */
+    readonly resolve: "lsun" | "coco" | "csv";
   };
 
 /** Where a set is to be had, in names that outlive links. */
@@ -133,7 +134,7 @@ export function noImages(root: string, source: Source, name: string): string {
  * List files of the latent-diffusion training set: `lsun` turns `class_name.png` into
  * `train/class/0_real/name.png`; `coco` turns `name.jpg` into `coco/train2014/COCO_train2014_name.jpg`
  * where that is there, else into `coco/val2014/COCO_val2014_name.jpg`.
- * Released: src/data.py, `TrainingDatasetLDM`.
+ * Released: src/data.py, `TrainingDatasetLDM`. `csv` is {@linkcode readLabelList}'s.
  *
  * @param name what to call the set in errors
  * @throws {UserError} in one line, where a folder or list is missing or may not be read
@@ -144,6 +145,11 @@ export async function listSource(
   name: string,
 ): Promise<SourceListing> {
   const tree = new FolderTree(root, name);
+  if ("list" in source && source.resolve === "csv") {
+    const images = await readLabelList(resolve(root, source.list));
+    const paths = images.filter(({ label }) => label === source.label).map(({ path }) => path);
+    return { paths: paths.sort(byCodeUnit), passedOver: [] };
+  }
   if ("list" in source) {
     const names = await tree.lines(source.list);
     const paths = source.resolve === "lsun"

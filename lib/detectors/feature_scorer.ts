@@ -90,6 +90,7 @@ function scoring(
     sizes: backbone.featureSizes,
     ...(blockImportance ? { blockImportance } : {}),
     view: (image) => centerCrop(image, resolutionPx),
+    pads: ({ width, height }) => Math.min(width, height) < resolutionPx,
     async logits(views: readonly RgbImage[]) {
       const bytes = resolutionPx * resolutionPx * 3;
       const crops = new Uint8Array(views.length * bytes); // [views, R, R, 3]

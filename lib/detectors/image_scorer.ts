@@ -23,6 +23,8 @@ export interface ImageScorer extends AsyncDisposable {
   readonly blockImportance?: readonly number[];
   /** What is read of an image, cut out of it. */
   view(image: RgbImage): RgbImage;
+  /** Whether an image is smaller than what is read of it, and padded with black. */
+  pads(image: RgbImage): boolean;
   /** In how many overlapping tiles a view is read; absent where every one is read whole. */
   tiles?(view: RgbImage): number;
   /**

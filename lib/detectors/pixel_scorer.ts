@@ -2,7 +2,13 @@
  * A detector on pixels as what scores images: its transform, then its network.
  * @module
  */
-import { describePixels, readPixels, squareSizePx, transformNamed } from "../image/pixels.ts";
+import {
+  describePixels,
+  isPadded,
+  readPixels,
+  squareSizePx,
+  transformNamed,
+} from "../image/pixels.ts";
 import { verifySafetensors } from "../io/safetensors.ts";
 import type { Compute } from "./detector.ts";
 import type { ImageScorer } from "./image_scorer.ts";
@@ -38,6 +44,7 @@ export async function openPixelScorer(
     ...(cropPx === undefined ? {} : { cropPx }),
     imagesAtOnce: cropPx === undefined ? 1 : BATCH_SIZE,
     view: (image) => readPixels(image, steps),
+    pads: (image) => isPadded(image, steps),
     ...(tiles ? { tiles: ({ height, width }) => tiles(height, width) } : {}),
     logits: (views) => scoreImages(scorer, views),
     [Symbol.asyncDispose]: () => scorer.dispose(),

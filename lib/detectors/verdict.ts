@@ -24,6 +24,11 @@ export interface Verdict {
   readonly isGenerated: boolean;
   /** In how many overlapping tiles it was read; absent where it was read whole. */
   readonly tiles?: number;
+  /**
+   * Width and height of the image, where it is smaller than what is read of it: around it all was
+   * black, which the score is of too.
+   */
+  readonly paddedFromPx?: readonly [width: number, height: number];
 }
 
 /** What became of one image of many: a verdict, or what was found instead of an image. */
@@ -134,7 +139,14 @@ export class Detector implements AsyncDisposable {
     return Array.from(logits, (logit, i) => {
       const score = Math.fround(sigmoid(logit));
       const tiles = this.#scorer.tiles?.(views[i]!) ?? 1;
-      return { score, logit, isGenerated: score > THRESHOLD, ...(tiles === 1 ? {} : { tiles }) };
+      const { width, height } = images[i]!;
+      return {
+        score,
+        logit,
+        isGenerated: score > THRESHOLD,
+        ...(tiles === 1 ? {} : { tiles }),
+        ...(this.#scorer.pads(images[i]!) ? { paddedFromPx: [width, height] as const } : {}),
+      };
     });
   }
 
@@ -227,7 +239,8 @@ function isHead(detector: Detector): detector is HeadDetector {
 }
 
 /** A verdict for people: `generated (score 0.97)`. */
-export function verdictText({ score, isGenerated, tiles }: Verdict): string {
-  const how = tiles === undefined ? "" : `, read in ${tiles} tiles`;
+export function verdictText({ score, isGenerated, tiles, paddedFromPx }: Verdict): string {
+  const how = (tiles === undefined ? "" : `, read in ${tiles} tiles`) +
+    (paddedFromPx === undefined ? "" : `, padded from ${paddedFromPx.join(" × ")} pixels`);
   return `${isGenerated ? "generated" : "real"} (score ${score.toFixed(2)}${how})`;
 }

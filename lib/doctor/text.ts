@@ -45,6 +45,8 @@ function rowOf(set: SetReport): string[] {
     ...(unreadable > 0 ? ["damaged"] : []),
     ...(isShort ? ["fewer than published"] : []),
     ...biases.map(({ kind }) => `${kind} differ`),
+    ...(problems.length > 0 || real.found > 0 ? [] : ["generated images alone: no AP"]),
+    ...(problems.length > 0 || generated.found > 0 ? [] : ["real images alone: no AP"]),
   ];
   return [
     name,

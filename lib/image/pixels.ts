@@ -58,6 +58,16 @@ function applyStep(image: RgbImage, step: PixelStep): RgbImage {
   }
 }
 
+/** Whether a crop is larger than what it is cut out of, and padded with black. */
+export function isPadded({ width, height }: RgbImage, transform: PixelTransform): boolean {
+  let shortSide = Math.min(width, height);
+  return transform.some(({ kind, sizePx }) => {
+    const isShort = kind === "crop" && shortSide < sizePx;
+    shortSide = sizePx;
+    return isShort;
+  });
+}
+
 /** Side in pixels of the square that is read of every image; `undefined` where sizes differ. */
 export function squareSizePx(transform: PixelTransform): number | undefined {
   const last = transform.at(-1);

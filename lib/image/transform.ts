@@ -60,10 +60,23 @@ export function isRandom(transform: Transform): boolean {
 }
 
 /**
+ * Why a transform can make no crops of an image, as what was found instead: `an image of 8 × 8 pixels,
+ * too small for ten crops of 64 × 64`. Only ten crops ask for a size; all others pad.
+ */
+export function tooSmallFor(
+  { width, height }: RgbImage,
+  { kind, size }: Transform,
+): string | undefined {
+  return kind === "ten" && Math.min(width, height) < size
+    ? `an image of ${width} × ${height} pixels, too small for ten crops of ${size} × ${size}`
+    : undefined;
+}
+
+/**
  * Makes an image's crops. Every random choice hangs on the key alone, so neither order nor worker
  * count nor batch size changes a pixel.
  * @returns {@linkcode cropsPerImage} crops, each uint8 [size, size, 3]
- * @throws {UserError} where the image is smaller than ten crops need
+ * @throws {UserError} where the image is {@linkcode tooSmallFor} it
  *
  * @example
  * ```ts

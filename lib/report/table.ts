@@ -128,9 +128,9 @@ export function columnHeading({ name, unit }: Column): string {
   return unit === undefined ? name : `${name} (${unit})`;
 }
 
-/** Whether a column holds numbers: then it is aligned to the right. */
-export function isNumeric({ rows }: Table, { key }: Column): boolean {
-  return rows.some((row) => cellNumber(row[key]) !== undefined);
+/** Whether a column holds numbers, or would where there were any: then it is aligned to the right. */
+export function isNumeric({ rows }: Table, { key, digits }: Column): boolean {
+  return digits !== undefined || rows.some((row) => cellNumber(row[key]) !== undefined);
 }
 
 /** Neighbouring columns under one heading, or under none. */

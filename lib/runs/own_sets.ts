@@ -3,6 +3,7 @@
  * @module
  */
 import { resolve } from "node:path";
+import type { DatasetSpec } from "../data/dataset.ts";
 import { readUserSets } from "../data/user_sets.ts";
 import type { RunRow } from "./config.ts";
 import { averagedNames } from "./choices.ts";
@@ -36,19 +37,32 @@ export async function withOwnSets(profile: Profile, path: string): Promise<Profi
       .flatMap((classes) => Object.values(classes).flatMap(({ train, val }) => [train, val])),
     ...testSets,
     ...synthbusterSets,
-  ].map(({ name }) => name);
-  const own = await readUserSets(path, [...known, ...COLUMNS]);
+  ];
+  const own = await readUserSets(path, [...known.map(({ name }) => name), ...COLUMNS], known);
   const titles = own.length > MAX_NAMED
     ? `${own.length} sets`
     : own.map(({ title }) => title).join(", ");
   const says = `Means are over the ${averagedNames(testSets).length} test sets of the ` +
-    `${profile.name} profile and leave out added ones (${titles})`;
+    `${profile.name} profile and leave out added ones (${titles})${oneKindWords(own)}`;
   return {
     ...profile,
     testSets: [...testSets, ...own],
     datasets: resolve(path),
     notice: notice === undefined ? says : `${notice}. ${says}`,
   };
+}
+
+/** Says which sets have images of one kind, and so no AP; nothing where none has. */
+function oneKindWords(sets: readonly DatasetSpec[]): string {
+  return ([[1, "generated"], [0, "real"]] as const).map(([label, kind]) => {
+    const alone = sets.filter(({ sources }) => sources.every((source) => source.label === label));
+    if (alone.length === 0) return "";
+    const titles = alone.length > MAX_NAMED
+      ? `${alone.length} sets have`
+      : `${alone.map(({ title }) => title).join(", ")} ${alone.length === 1 ? "has" : "have"}`;
+    return `; ${titles} ${kind} images alone: ACC is the share judged right, and a dash stands ` +
+      "for AP";
+  }).join("");
 }
 
 /** Rows whose means leave a user's own sets out. */

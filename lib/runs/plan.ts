@@ -179,15 +179,15 @@ async function skippedPaths(
   root: string,
 ): Promise<{ skipped: Map<string, readonly string[]>; damaged: string[] }> {
   const skipped = new Map<string, readonly string[]>(), damaged: string[] = [];
-  for (const [key, { images }] of requests) {
+  for (const [key, request] of requests) {
     const positions = await readUnreadable(folder, key).catch((error) => {
       if (!(error instanceof UserError && error.kind === "damaged")) throw error;
       damaged.push(key);
       return [];
     });
     // a set that lacks an image which can be decoded by now will be made again
-    if (positions.length > 0 && await areUnreadable(images, positions, root)) {
-      skipped.set(key, positions.map((position) => images[position]!.path));
+    if (positions.length > 0 && await areUnreadable(request, positions, root)) {
+      skipped.set(key, positions.map((position) => request.images[position]!.path));
     }
   }
   return { skipped, damaged };

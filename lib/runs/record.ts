@@ -86,7 +86,7 @@ const TEXT = v.string();
 const NUMBER = v.nullable(v.number());
 const NAMES = v.array(TEXT);
 
-const SCORES = v.looseObject({ acc: v.number(), ap: v.number() });
+const SCORES = v.looseObject({ acc: v.number(), ap: v.optional(v.number()) });
 
 /** What tables, figures and the choice of heads read of a record. */
 const FIELDS = v.looseObject({
@@ -210,8 +210,12 @@ function problemOf(record: RunRecord, experiment: string, key: string): string |
   for (const { test, sets } of evaluations as readonly Evaluation[]) {
     const lacking = wanted.find((name) => !test?.[name] || sets?.[name] === undefined);
     if (lacking !== undefined) return `none of ${lacking}`;
-    for (const [name, { acc, ap }] of Object.entries(test)) {
-      for (const value of [acc, ap]) {
+    for (const [name, measures] of Object.entries(test)) {
+      const { acc, ap, accReal, accGenerated } = measures;
+      // images of one kind have no AP, and the accuracy of that kind alone
+      const isOneKind = !("ap" in measures) &&
+        (accReal === undefined) !== (accGenerated === undefined);
+      for (const value of isOneKind ? [acc] : [acc, ap]) {
         if (!(typeof value === "number" && value >= 0 && value <= 1)) return `${value} for ${name}`;
       }
     }

@@ -29,7 +29,8 @@ export function sampledImages(
   const byLabel = [0, 1].map((label) =>
     Uint32Array.from(labels.keys()).filter((i) => labels[i] === label)
   );
-  const wanted = byLabel.every(({ length }) => length >= most) ? most : fewer;
+  const isMany = byLabel.every(({ length }) => length >= most || length === 0);
+  const wanted = isMany ? most : fewer;
   const drawn = byLabel.flatMap((images, label) => {
     const order = randomStream(seed, "score sample", name, label).permutation(images.length);
     return Array.from(order.subarray(0, wanted), (place) => images[place]!);

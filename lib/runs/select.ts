@@ -19,27 +19,42 @@ export type Selection = typeof SELECTIONS[number];
 export type Configuration = readonly [RunRow, ...RunRow[]];
 
 /**
- * Mean of a measure over a row's test sets.
+ * Mean of a measure over a row's test sets. Sets of real images alone, or of generated ones, are left
+ * out of measures that tell the two apart: AP, AUC and the like.
  * @param sets names of the sets to average over; by default those that the row's means are over
- * @throws {UserError} where a set or the measure is missing
+ * @throws {UserError} where a set or the measure is missing, or no set has both kinds
  */
 export function meanScore(row: RunRow, measure: string, sets?: readonly string[]): number {
+  const mean = meanIfAny(row, measure, sets);
+  if (mean !== undefined) return mean;
+  throw new UserError(
+    "usage",
+    `Cannot average ${measure}: expected test sets with real and generated images, found one kind ` +
+      `alone in ${(sets ?? Object.keys(row.test)).join(", ") || "none"}`,
+  );
+}
+
+/** As {@linkcode meanScore}; `undefined` where no set has both kinds of images and both are needed. */
+export function meanIfAny(
+  row: RunRow,
+  measure: string,
+  sets?: readonly string[],
+): number | undefined {
   const names = sets ?? row.averaged ?? Object.keys(row.test);
-  let sum = 0;
-  for (const name of names) {
-    const value = row.test[name]?.[measure];
-    if (value === undefined) {
-      const known = row.test[name] ?? row.test;
-      throw new UserError(
-        "usage",
-        `Cannot average ${measure}: expected it for ${name}, found ${
-          Object.keys(known).join(", ") || "no test sets"
-        }`,
-      );
-    }
-    sum += value;
-  }
-  return sum / names.length;
+  const values = names.flatMap((name) => {
+    const found = row.test[name];
+    const value = found?.[measure];
+    if (value !== undefined) return value;
+    if (found !== undefined && found.ap === undefined) return [];
+    throw new UserError(
+      "usage",
+      `Cannot average ${measure}: expected it for ${name}, found ${
+        Object.keys(found ?? row.test).join(", ") || "no test sets"
+      }`,
+    );
+  });
+  if (values.length === 0 && names.length > 0) return undefined;
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 /** The rows of each configuration together, whatever their seed, in order of first appearance. */
@@ -73,7 +88,7 @@ export function rankConfigurations(rows: readonly RunRow[], by: Selection): Conf
   const ranked = configurations(rows).map((group) => ({
     group,
     merits: by === "test"
-      ? [mean(group, (row) => meanScore(row, "acc") + meanScore(row, "ap"))]
+      ? [mean(group, (row) => meanScore(row, "acc") + (meanIfAny(row, "ap") ?? 0))]
       : [mean(group, ({ valAcc }) => valAcc), -mean(group, ({ valLoss }) => valLoss)],
   }));
   ranked.sort((a, b) => {

@@ -11,13 +11,13 @@ import { classSetEncoding, noticeOf } from "../report/paper/columns.ts";
 import { classSetName } from "../runs/choices.ts";
 import type { RunRow } from "../runs/config.ts";
 import type { Profile } from "../runs/profile.ts";
-import { meanScore } from "../runs/select.ts";
+import { meanIfAny, meanScore } from "../runs/select.ts";
 
 /** Fields of a run that its tooltip shows. */
 const TOOLTIP = [
   ...["training", "backbone", "ξ", "q", "d′"].map((field) => ({ field })),
   { field: "value", title: "ACC", format: ".1%" },
-  { field: "AP", format: ".1%" },
+  { field: "AP" },
 ];
 
 /** Cells are not checked for types before they run. */
@@ -41,7 +41,7 @@ export function runsFigure(profile: Profile, rows: readonly RunRow[]): Figure {
     ...named(profile, row),
     parameters: row.parameterCount,
     value: meanScore(row, "acc"),
-    AP: meanScore(row, "ap"),
+    ...apOf(meanIfAny(row, "ap")),
   }));
   const menus = ["training", "backbone", "ξ", "q", "d′"].map((field, i) => ({
     field,
@@ -96,7 +96,7 @@ export function setsFigure(profile: Profile, rows: readonly RunRow[]): Figure {
       set: sets.find((set) => set.name === name)?.title ?? name,
       ...named(profile, row),
       value: acc,
-      AP: ap,
+      ...apOf(ap),
     }))
   );
   const set = nominal("set", { title: null, sort: [...new Set(data.map(({ set }) => set!))] });
@@ -129,6 +129,11 @@ export function setsFigure(profile: Profile, rows: readonly RunRow[]): Figure {
       ],
     },
   };
+}
+
+/** What a tooltip shows as AP: a dash for sets of one kind. */
+function apOf(ap: number | undefined): { AP: string } {
+  return { AP: ap === undefined ? "–" : `${(100 * ap).toFixed(1)}%` };
 }
 
 /** The choices that a run is told apart by; heads of other detectors have no ξ, q and d′. */

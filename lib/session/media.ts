@@ -13,7 +13,7 @@ import { recordsTable } from "../report/records_table.ts";
 import type { Table } from "../report/table.ts";
 import type { ThemeName } from "../report/theme.ts";
 import type { RunRow } from "../runs/config.ts";
-import { meanScore } from "../runs/select.ts";
+import { meanIfAny } from "../runs/select.ts";
 
 /** An image and what stands under it. */
 export interface CaptionedImage {
@@ -79,8 +79,8 @@ export async function mediaBundles(
 /** A row of results with its mean ACC and AP, for which its scores are too many. */
 function withMeans(row: object): object {
   if (!("test" in row && "experiment" in row)) return row;
-  const [acc, ap] = ["acc", "ap"].map((measure) => meanScore(row as RunRow, measure));
-  return { ...row, acc, ap };
+  const [acc, ap] = ["acc", "ap"].map((measure) => meanIfAny(row as RunRow, measure));
+  return { ...row, acc, ap: ap ?? null };
 }
 
 /** Kinds of things to show: the field each is recognised by, and the fields it must have. */

@@ -107,21 +107,21 @@ async function missingOf(
   for (const set of wanted) {
     if (seen.has(set.key)) continue;
     seen.add(set.key);
-    const { images, view } = set;
+    const { images, view, request } = set;
     if (!await isWhole(folder, set, options.onDamage)) {
       groups.set(view, [...groups.get(view) ?? [], set]);
       continue;
     }
     const unreadable = await readUnreadable(folder, set.key);
-    const isStale = !await areUnreadable(images, unreadable, root);
+    const isStale = !await areUnreadable(request, unreadable, root);
     if (!isStale && await findFeatures(folder, set.key)) {
       if (unreadable.length > 0 && !skipCorrupt) {
-        throw await unreadableError(images, unreadable[0]!, root);
+        throw await unreadableError(request, unreadable[0]!, root);
       }
       continue;
     }
     const [known = (await listings.look(images)).missing[0]] = isStale ? [] : unreadable;
-    if (known !== undefined && !skipCorrupt) throw await unreadableError(images, known, root);
+    if (known !== undefined && !skipCorrupt) throw await unreadableError(request, known, root);
     groups.set(view, [...groups.get(view) ?? [], set]);
   }
   return [...groups.values()];

@@ -55,7 +55,7 @@ export async function extractGroup(
   onPlanned: () => void = () => {},
 ): Promise<void> {
   const { pool, folder, root, skipCorrupt, onRows } = context;
-  const { images, cropsPerImage } = sets[0]!;
+  const { request, cropsPerImage } = sets[0]!;
   const batchImages = Math.max(1, Math.floor(context.batchSize / cropsPerImage));
   await using opened = new AsyncDisposableStack();
   const writers: FeatureWriter[] = [];
@@ -77,7 +77,7 @@ export async function extractGroup(
     const unreadable = result.unreadable.map(({ position }) => first + position);
     if (unreadable.length > 0 && !skipCorrupt) {
       const [{ found }] = result.unreadable as [UnreadableImage];
-      throw await unreadableError(images, unreadable[0]!, root, found);
+      throw await unreadableError(request, unreadable[0]!, root, found);
     }
     for (const [p, { backbone, taps, sets }] of passes.entries()) {
       if (sets.every((s) => writers[s]!.rowsDone > item.row)) continue;
@@ -91,7 +91,7 @@ export async function extractGroup(
     }
   }
   for (const writer of writers) {
-    if (writer.unreadable.length === images.length) throw nothingReadable(sets[0]!, root);
+    if (writer.unreadable.length === request.images.length) throw nothingReadable(sets[0]!, root);
     await writer.finish();
   }
 }
@@ -162,9 +162,12 @@ async function featuresHere(
 }
 
 /** A set that lacks an image which can be decoded by now is made again. */
-async function forgetStale({ key, images }: Wanted, { folder, root }: GroupContext): Promise<void> {
+async function forgetStale(
+  { key, request }: Wanted,
+  { folder, root }: GroupContext,
+): Promise<void> {
   const unreadable = await readUnreadable(folder, key);
-  if (!await areUnreadable(images, unreadable, root)) await removeFeatures(folder, key);
+  if (!await areUnreadable(request, unreadable, root)) await removeFeatures(folder, key);
 }
 
 function nothingReadable({ images }: Wanted, root: string): UserError {

@@ -7,6 +7,7 @@ import { UserError } from "../io/errors.ts";
 import { resolve } from "node:path";
 import { lookAtImage, lookBuffer, tryDecode } from "../data/image_file.ts";
 import { cannotDecode } from "../image/image.ts";
+import { tooSmallFor, type Transform } from "../image/transform.ts";
 import { exists } from "../io/files.ts";
 import { readProgress } from "./progress.ts";
 import { readIndex } from "./set_index.ts";
@@ -23,31 +24,47 @@ export async function readUnreadable(folder: string, key: string): Promise<reado
   return (await readProgress(progress))?.unreadable ?? [];
 }
 
-/** Sizes and dates of the files that could not be decoded by this process. */
+/** Sizes and dates of the files that this process could make no crops of, by path and transform. */
 const undecodable = new Map<string, string>();
 
-/** Whether none of these images can be decoded: no longer so where a user has mended one. */
+/**
+ * Whether a transform can make crops of none of these images: no longer so where a user has mended
+ * one.
+ */
 export async function areUnreadable(
-  images: readonly LabelledImage[],
+  { images, transform }: Listed,
   positions: readonly number[],
   root: string,
 ): Promise<boolean> {
   for (const position of positions) {
-    if (await canDecode(resolve(root, images[position]!.path))) return false;
+    if (await canRead(resolve(root, images[position]!.path), transform)) return false;
   }
   return true;
 }
 
+/** Images of a list, and what crops are made with. */
+interface Listed {
+  readonly images: readonly LabelledImage[];
+  readonly transform: Transform;
+}
+
+/** What was found instead of an image that crops can be made of; `undefined` where they can. */
+async function problemOf(path: string, transform: Transform): Promise<string | undefined> {
+  const result = await tryDecode(path);
+  return "problem" in result ? result.problem : tooSmallFor(result.image, transform);
+}
+
 /** Decodes a file once, and again when it has changed: many sets lack the same images. */
-async function canDecode(path: string): Promise<boolean> {
+async function canRead(path: string, transform: Transform): Promise<boolean> {
   const stamp = await Deno.stat(path).then(
     ({ size, mtime, ctime, ino }) => `${size} ${mtime?.getTime()} ${ctime?.getTime()} ${ino}`,
     () => undefined,
   );
   if (stamp === undefined) return false;
-  if (undecodable.get(path) === stamp) return false;
-  if ("image" in await tryDecode(path)) return true;
-  undecodable.set(path, stamp);
+  const key = transform.kind === "ten" ? `${path} ten ${transform.size}` : path;
+  if (undecodable.get(key) === stamp) return false;
+  if (await problemOf(path, transform) === undefined) return true;
+  undecodable.set(key, stamp);
   return false;
 }
 
@@ -61,16 +78,13 @@ const COUNTING_MS = 2000;
  * @param found what was found instead of an image; decoded again where it is left out
  */
 export async function unreadableError(
-  images: readonly LabelledImage[],
+  { images, transform }: Listed,
   first: number,
   root: string,
   found?: string,
 ): Promise<UserError> {
   const path = resolve(root, images[first]!.path);
-  if (found === undefined) {
-    const result = await tryDecode(path);
-    found = "problem" in result ? result.problem : "a file that has changed meanwhile";
-  }
+  found ??= await problemOf(path, transform) ?? "a file that has changed meanwhile";
   const buffer = lookBuffer();
   const until = performance.now() + COUNTING_MS;
   let others = 0, next = first + 1;
@@ -81,7 +95,7 @@ export async function unreadableError(
   const more = others === 0 ? "" : `, and ${others} more like it${among}`;
   return new UserError(
     "damaged",
-    `${cannotDecode(path, found).message}${more}; \`deno task doctor\` lists them, ` +
-      "--skip-corrupt leaves them out",
+    `${cannotDecode(path, found).message}${more}; --skip-corrupt leaves them out, ` +
+      "and `deno task doctor` lists those of sets",
   );
 }

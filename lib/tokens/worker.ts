@@ -3,12 +3,11 @@
  * have one of each in every worker, their tokens.
  * @module
  */
-import { UserError } from "../io/errors.ts";
 import { resolve } from "node:path";
 import type { Backbone, BackboneSource, Tap } from "../backbones/backbone.ts";
 import { openBackbone } from "../backbones/open.ts";
 import { tryDecode } from "../data/image_file.ts";
-import { applyTransform, cropsPerImage, type Transform } from "../image/transform.ts";
+import { applyTransform, cropsPerImage, tooSmallFor, type Transform } from "../image/transform.ts";
 import { serveJobs } from "../io/worker_pool.ts";
 
 /** Some images, and what to make of them. */
@@ -38,11 +37,11 @@ export interface FeatureResult {
   readonly crops: Uint8Array<ArrayBuffer>;
   /** For each pass of the job and each of its taps, [images · crops, blocks, width]. */
   readonly features: readonly (readonly Float32Array[])[];
-  /** Images that cannot be decoded, in the job's order; their crops are black. */
+  /** Images that no crops can be made of, in the job's order; theirs are black. */
   readonly unreadable: readonly UnreadableImage[];
 }
 
-/** An image that cannot be decoded. */
+/** An image that cannot be decoded, or is too small. */
 export interface UnreadableImage {
   /** Position among the job's images. */
   readonly position: number;
@@ -59,17 +58,13 @@ async function makeFeatures({ root, paths, transform, seed, epoch, passes }: Fea
   const unreadable: UnreadableImage[] = [];
   await Promise.all(paths.map(async (path, position) => {
     const decoded = await tryDecode(resolve(root, path));
-    if ("problem" in decoded) {
-      unreadable.push({ position, found: decoded.problem });
+    const found = "problem" in decoded ? decoded.problem : tooSmallFor(decoded.image, transform);
+    if ("problem" in decoded || found !== undefined) {
+      unreadable.push({ position, found: found! });
       return;
     }
-    try {
-      const made = await applyTransform(decoded.image, transform, { seed, epoch, path });
-      made.forEach((crop, c) => crops.set(crop, (position * count + c) * bytes));
-    } catch (error) {
-      if (!(error instanceof UserError)) throw error;
-      throw new UserError("usage", `${error.message} in ${resolve(root, path)}`);
-    }
+    const made = await applyTransform(decoded.image, transform, { seed, epoch, path });
+    made.forEach((crop, c) => crops.set(crop, (position * count + c) * bytes));
   }));
   unreadable.sort((a, b) => a.position - b.position);
   const features: Float32Array[][] = [];

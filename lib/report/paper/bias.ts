@@ -7,7 +7,7 @@ import { averagedNames, bestHeads } from "../../runs/choices.ts";
 import type { RunRow } from "../../runs/config.ts";
 import type { Profile } from "../../runs/profile.ts";
 import type { Shown } from "../../runs/section.ts";
-import { meanScore } from "../../runs/select.ts";
+import { meanIfAny } from "../../runs/select.ts";
 import { ALIKE_VIEW } from "../../runs/world.ts";
 import type { Figure, FigureRow } from "../figure.ts";
 import { nominal, panels, quantitative } from "../marks.ts";
@@ -159,9 +159,10 @@ function changeCells(
   { testSets }: Profile,
 ): Record<string, Cell> {
   const change = (names: readonly string[]) =>
-    spread(
-      plain.map((row, i) => meanScore(alike[i]!, measure, names) - meanScore(row, measure, names)),
-    );
+    spread(plain.flatMap((row, i) => {
+      const before = meanIfAny(row, measure, names), after = meanIfAny(alike[i]!, measure, names);
+      return before === undefined || after === undefined ? [] : after - before;
+    }));
   return {
     ...Object.fromEntries(testSets.map(({ name }) => [name, change([name])])),
     AVG: change(averagedNames(testSets)),

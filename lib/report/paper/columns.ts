@@ -7,7 +7,7 @@ import type { PrintedCell } from "../../published/printed.ts";
 import { averagedNames } from "../../runs/choices.ts";
 import type { RunRow } from "../../runs/config.ts";
 import type { Profile } from "../../runs/profile.ts";
-import { meanScore } from "../../runs/select.ts";
+import { meanIfAny, meanScore } from "../../runs/select.ts";
 import type { FigureRow, Spec } from "../figure.ts";
 import { ordinal } from "../marks.ts";
 import { type Cell, type Column, percentColumn, spread } from "../table.ts";
@@ -32,7 +32,10 @@ export function scoreCells(
   const names = sets.map(({ name }) => name);
   return {
     ...Object.fromEntries(
-      names.map((name) => [name, spread(rows.map((row) => meanScore(row, measure, [name])))]),
+      names.map((name) => [
+        name,
+        spread(rows.flatMap((row) => meanIfAny(row, measure, [name]) ?? [])),
+      ]),
     ),
     AVG: spread(rows.map((row) => meanScore(row, measure, averagedNames(sets)))),
   };

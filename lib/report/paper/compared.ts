@@ -13,7 +13,7 @@ import type { Making } from "../../runs/making.ts";
 import type { ReadyDetector } from "../../runs/released_scores.ts";
 import type { Profile } from "../../runs/profile.ts";
 import type { Shown } from "../../runs/section.ts";
-import type { Cell } from "../table.ts";
+import { type Cell, meanOf } from "../table.ts";
 
 /** Counts what the numbers hang on beside images, checkpoints and transforms. */
 const VERSION = 2;
@@ -126,7 +126,7 @@ export function triedRows(
   metric: "acc" | "ap",
 ): TriedRow[] {
   return triedOf(made).map(({ title, row, trained, test }) => {
-    const value = (name: string) => test[name]![metric];
+    const value = (name: string) => test[name]![metric] ?? null;
     const averaged = averagedNames(testSets);
     return {
       ...(row ? { row } : {}),
@@ -136,7 +136,7 @@ export function triedRows(
         variant: "",
         metric,
         ...Object.fromEntries(testSets.map(({ name }) => [name, value(name)])),
-        AVG: averaged.reduce((sum, name) => sum + value(name), 0) / averaged.length,
+        AVG: averaged.length === 0 ? null : meanOf(averaged.flatMap((name) => value(name) ?? [])),
       },
     };
   });

@@ -4,7 +4,7 @@
  */
 import { byClassSet } from "../../runs/choices.ts";
 import type { Shown } from "../../runs/section.ts";
-import { meanScore } from "../../runs/select.ts";
+import { meanIfAny } from "../../runs/select.ts";
 import type { Figure, FigureRow } from "../figure.ts";
 import { clippedBars, having, nominal, ordinal, percentAxis, quantitative } from "../marks.ts";
 import { meanOf } from "../table.ts";
@@ -19,16 +19,19 @@ export function figure6({ profile, rows }: Shown): Figure {
   const data = heads.flatMap(({ name, rows }) =>
     MEASURES.flatMap((measure) =>
       sets.flatMap((set) =>
-        profile.fractions.map((fraction): FigureRow => ({
-          training: name,
-          measure: measure.toUpperCase(),
-          set: set.fullTitle,
-          fraction: percent(fraction),
-          value: meanOf(
-            rows.filter((row) => row.fraction === fraction)
-              .map((row) => meanScore(row, measure, [set.name])),
-          ),
-        }))
+        profile.fractions.flatMap((fraction): FigureRow[] => {
+          const values = rows.filter((row) => row.fraction === fraction)
+            .flatMap((row) => meanIfAny(row, measure, [set.name]) ?? []);
+          // sets of one kind have no AP
+          if (values.length === 0) return [];
+          return [{
+            training: name,
+            measure: measure.toUpperCase(),
+            set: set.fullTitle,
+            fraction: percent(fraction),
+            value: meanOf(values),
+          }];
+        })
       )
     )
   );

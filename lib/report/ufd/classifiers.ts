@@ -118,7 +118,7 @@ export function ufdOracle({ profile, rows, scored = [] }: Shown): Table | undefi
   const averaged = sets.filter(({ isOwn }) => !isOwn).map(({ name }) => name);
   const oracle = ({ sets }: ScoredRow, name: string) => {
     const { labels, scores } = sets[name]!;
-    return oracleScores(labels, scores).accAtOrAbove;
+    return hasBothKinds(labels) ? oracleScores(labels, scores).accAtOrAbove : undefined;
   };
   return {
     id: "ufd_oracle",
@@ -134,12 +134,16 @@ export function ufdOracle({ profile, rows, scored = [] }: Shown): Table | undefi
       ...Object.fromEntries(
         sets.map(({ name }): [string, Cell] => [
           name,
-          spread(rows.map((row) => oracle(row, name))),
+          spread(rows.flatMap((row) => oracle(row, name) ?? [])),
         ]),
       ),
-      AVG: spread(rows.map((row) => meanOf(averaged.map((name) => oracle(row, name))))),
+      AVG: spread(rows.map((row) => meanOf(averaged.flatMap((name) => oracle(row, name) ?? [])))),
     })),
   };
+}
+
+function hasBothKinds(labels: Uint8Array): boolean {
+  return labels.includes(0) && labels.includes(1);
 }
 
 /** Panels of Figure 15 beside one another. */
@@ -156,6 +160,7 @@ export function ufdFigure15({ profile, rows, scored = [] }: Shown): Figure | und
   const data = methods.flatMap(({ method, rows: [first] }) =>
     sets.flatMap(({ name, fullTitle, title }) => {
       const { labels, scores } = first!.sets[name]!;
+      if (!hasBothKinds(labels)) return [];
       return thinned(precisionRecall(labels, scores)).map((point): FigureRow => ({
         set: fullTitle ?? title,
         method,

@@ -22,6 +22,34 @@ export async function writeChecksum(weights: string, sha256?: string): Promise<v
   await writeFileAtomic(checksumPath(weights), `${hash}  ${basename(weights)}\n`);
 }
 
+/** Hashes of weights that were looked at and have not been asked for since, by what a file is. */
+const looked = new Map<string, { readonly hash: string; readonly at: number }>();
+/** How long what was looked at is believed. */
+const LOOKED_MS = 60_000;
+
+/**
+ * SHA-256 of weights that are looked at before they are opened, hexadecimal. {@linkcode hashOfWeights}
+ * takes it from here, once and soon, where nobody has written into the file since.
+ */
+export async function lookAtWeights(weights: string): Promise<string> {
+  const stamp = stampOf(weights), hash = await sha256OfFile(weights);
+  looked.set(stamp, { hash, at: performance.now() });
+  return hash;
+}
+
+/** SHA-256 of weights, hexadecimal. */
+export async function hashOfWeights(weights: string): Promise<string> {
+  const stamp = stampOf(weights), known = looked.get(stamp);
+  looked.delete(stamp);
+  const isFresh = known !== undefined && performance.now() - known.at < LOOKED_MS;
+  return isFresh ? known.hash : await sha256OfFile(weights);
+}
+
+function stampOf(path: string): string {
+  const { size, mtime, ino } = Deno.statSync(path);
+  return JSON.stringify([path, size, mtime?.getTime(), ino]);
+}
+
 /** Takes away a checksum, where there is one: other weights are about to be written. */
 export function removeChecksum(weights: string): Promise<void> {
   return removeIfThere(checksumPath(weights));

@@ -3,9 +3,7 @@
  * and all else is here.
  * @module
  */
-import { assertWhole } from "./checksum.ts";
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
+import { assertWhole, hashOfWeights } from "./checksum.ts";
 import { basename, dirname } from "node:path";
 import { centerCrop } from "../image/crop.ts";
 import { assertImages, type RgbImage } from "../image/image.ts";
@@ -60,9 +58,7 @@ export interface Network {
  * @throws {UserError} where the file is not what this project wrote there
  */
 export async function hashWeights(path: string): Promise<string> {
-  const hash = createHash("sha256");
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk);
-  const digest = hash.digest("hex");
+  const digest = await hashOfWeights(path);
   await assertWhole(path, digest);
   return digest;
 }

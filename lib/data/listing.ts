@@ -42,13 +42,16 @@ export class Listings {
   readonly #root: string;
   #images = new Map<string, Promise<readonly ImageEntry[]>>();
   #looks = new WeakMap<readonly LabelledImage[], Promise<Listed>>();
+  #sizes: ReadonlyMap<string, number>;
 
   /**
    * Looks at nothing yet.
    * @param root data root that image paths are relative to
+   * @param sizes of files that have just been looked at, in bytes, by path
    */
-  constructor(root: string) {
+  constructor(root: string, sizes: ReadonlyMap<string, number> = new Map()) {
     this.#root = root;
+    this.#sizes = sizes;
   }
 
   /**
@@ -85,6 +88,7 @@ export class Listings {
   forget(): void {
     this.#images = new Map();
     this.#looks = new WeakMap();
+    this.#sizes = new Map();
   }
 
   async #list(source: Source, name: string): Promise<readonly ImageEntry[]> {
@@ -93,7 +97,10 @@ export class Listings {
   }
 
   async #look(images: readonly LabelledImage[]): Promise<Listed> {
-    const bytes = await mapBounded(images, ({ path }) => fileSize(resolve(this.#root, path)));
+    const bytes = images.map(({ path }) => this.#sizes.get(path));
+    const others = [...bytes.keys()].filter((i) => bytes[i] === undefined);
+    const sizes = await mapBounded(others, (i) => fileSize(resolve(this.#root, images[i]!.path)));
+    others.forEach((i, n) => bytes[i] = sizes[n]);
     return {
       key: contentKey(images.map(({ path, label }, i) => [path, label, bytes[i]])),
       missing: [...bytes.keys()].filter((i) => bytes[i] === -1),

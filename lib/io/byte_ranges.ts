@@ -5,12 +5,15 @@
 import { UserError } from "./errors.ts";
 import { otherThanFile } from "./regular.ts";
 
+/** A file's bytes, read from where the last reading ended or a place was sought. */
+export type ReadableBytes = Pick<Deno.FsFile, "read" | "seek">;
+
 /**
  * Reads the bytes of a range, whole.
  * @throws {UserError} where the file ends before it does
  */
 export async function readRange(
-  file: Deno.FsFile,
+  file: ReadableBytes,
   path: string,
   offset: number,
   length: number,
@@ -35,8 +38,32 @@ export async function readRange(
 
 /** A file that is open, and its length in bytes. */
 export interface OpenedBytes extends Disposable {
-  readonly file: Deno.FsFile;
+  readonly file: ReadableBytes;
   readonly size: number;
+}
+
+/** Files up to here are read in one go: their parts would take longer one by one. */
+const SMALL_BYTES = 2 ** 20;
+
+/** Bytes in memory as a file. */
+class BytesInMemory implements ReadableBytes {
+  readonly #bytes: Uint8Array;
+  #place = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  read(into: Uint8Array): Promise<number | null> {
+    const rest = this.#bytes.subarray(this.#place, this.#place + into.length);
+    into.set(rest);
+    this.#place += rest.length;
+    return Promise.resolve(rest.length === 0 && into.length > 0 ? null : rest.length);
+  }
+
+  seek(offset: number | bigint): Promise<number> {
+    return Promise.resolve(this.#place = Number(offset));
+  }
 }
 
 /**
@@ -51,15 +78,22 @@ export async function openBytes(path: string): Promise<OpenedBytes> {
       `Cannot read ${path}: expected weights as safetensors or PyTorch's file, found ${found}`,
     );
   // a pipe that nobody writes to would be waited for
-  const info = await Deno.stat(path), { size } = info;
+  const info = Deno.statSync(path), { size } = info;
   const noFile = otherThanFile(info);
   if (noFile !== undefined) throw bad(noFile);
   if (size === 0) throw bad("0 bytes, an empty file");
-  const file = await Deno.open(path);
-  try {
-    const start = await readRange(file, path, 0, Math.min(size, START_BYTES));
+  const assertTensors = (start: Uint8Array) => {
     const other = otherThanTensors(start);
     if (other !== undefined) throw bad(other);
+  };
+  if (size <= SMALL_BYTES) {
+    const bytes = await Deno.readFile(path);
+    assertTensors(bytes.subarray(0, START_BYTES));
+    return { file: new BytesInMemory(bytes), size: bytes.length, [Symbol.dispose]: () => {} };
+  }
+  const file = await Deno.open(path);
+  try {
+    assertTensors(await readRange(file, path, 0, START_BYTES));
   } catch (error) {
     file.close();
     throw error;

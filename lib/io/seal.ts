@@ -4,13 +4,15 @@
  * @module
  */
 import { createHash, type Hash } from "node:crypto";
+import type { ReadableBytes } from "./byte_ranges.ts";
 import { UserError } from "./errors.ts";
 import type { GenericSchema } from "valibot";
 import { removeIfThere, writeFileAtomic } from "./files.ts";
 import { checkForm, parseJson } from "./json.ts";
 
 /** What a sealed JSON file ends with. */
-const TAIL = /,\n {2}"seal": "([0-9a-f]{64})"\n\}\n$/;
+const TAIL = /^,\n {2}"seal": "([0-9a-f]{64})"\n\}\n$/;
+const TAIL_LENGTH = `,\n  "seal": "${"0".repeat(64)}"\n}\n`.length;
 const DIGEST = /^[0-9a-f]{64}$/;
 
 /** What a file holds, and whether it says that it is whole. */
@@ -48,17 +50,17 @@ export async function readSealedJson<T>(
     );
   let text: string;
   try {
-    if (!(await Deno.stat(path)).isFile) throw bad("no regular file");
+    // of many small files, waiting for it would be most of the work
+    if (!Deno.statSync(path).isFile) throw bad("no regular file");
     text = await Deno.readTextFile(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
   }
-  const tail = TAIL.exec(text);
-  if (tail) {
-    const body = `${text.slice(0, tail.index)}\n}`;
-    if (sha256(body) !== tail[1]) throw bad("a file that was changed since");
-    return { value: JSON.parse(body) as T, isSealed: true };
+  const sealed = unsealed<T>(text);
+  if (sealed) {
+    if (sealed === "changed") throw bad("a file that was changed since");
+    return sealed;
   }
   let value: unknown;
   try {
@@ -76,6 +78,19 @@ export async function readSealedJson<T>(
   }
   if (form) checkForm(value, form, `Cannot read ${path}`, remedy);
   return { value: value as T, isSealed: false };
+}
+
+/**
+ * What a sealed JSON text holds.
+ * @returns `changed` where that is not what was written; `undefined` where the text does not end with a
+ * seal
+ */
+export function unsealed<T>(text: string): Sealed<T> | "changed" | undefined {
+  // the seal stands in a file's last bytes
+  const tail = TAIL.exec(text.slice(-TAIL_LENGTH));
+  if (!tail) return undefined;
+  const body = `${text.slice(0, -TAIL_LENGTH)}\n}`;
+  return sha256(body) === tail[1] ? { value: JSON.parse(body) as T, isSealed: true } : "changed";
 }
 
 /**
@@ -110,11 +125,16 @@ export async function sha256OfFile(path: string): Promise<string> {
   return (await hashOfFile(file, createHash("sha256"))).digest("hex");
 }
 
-async function hashOfFile(file: Deno.FsFile, hash: Hash): Promise<Hash> {
-  const buffer = new Uint8Array(2 ** 20);
+/** A buffer that nobody reads into at the moment. */
+let spare: Uint8Array<ArrayBuffer> | undefined;
+
+async function hashOfFile(file: ReadableBytes, hash: Hash): Promise<Hash> {
+  const buffer = spare ?? new Uint8Array(2 ** 20);
+  spare = undefined;
   for (let count; (count = await file.read(buffer)) !== null;) {
     hash.update(buffer.subarray(0, count));
   }
+  spare = buffer;
   return hash;
 }
 
@@ -135,7 +155,7 @@ export const SEAL_OFFSET: number = LENGTH_BYTES + BEFORE.length;
  * @returns whether it has one
  * @throws {UserError} of kind `damaged`, naming the file
  */
-export async function checkSafetensorsSeal(file: Deno.FsFile, path: string): Promise<boolean> {
+export async function checkSafetensorsSeal(file: ReadableBytes, path: string): Promise<boolean> {
   const bad = (found: string) =>
     new UserError("damaged", `Cannot read ${path}: expected what was written, found ${found}`);
   await file.seek(0, Deno.SeekMode.Start);

@@ -10,7 +10,6 @@ import { MINI_CLASSES, MINI_SIZE_PX } from "./sets.ts";
 import { centerCrop } from "../image/crop.ts";
 import { exists } from "../io/files.ts";
 import { withLock } from "../io/lock.ts";
-import { sha256OfFile } from "../io/seal.ts";
 import { readSafetensorsHeader } from "../io/safetensors.ts";
 import { writeSafetensors } from "../io/safetensors_writer.ts";
 import type { Tensor } from "../io/tensor.ts";
@@ -18,6 +17,7 @@ import { randomStream } from "../random.ts";
 import {
   checksumPath,
   checkWeights,
+  lookAtWeights,
   removeChecksum,
   writeChecksum,
 } from "../backbones/checksum.ts";
@@ -136,7 +136,7 @@ async function damagedWeights(path: string): Promise<string | undefined> {
     if (!(error instanceof UserError)) throw error;
     return error.message;
   }
-  return await checkWeights(path, await sha256OfFile(path)) === "changed"
+  return await checkWeights(path, await lookAtWeights(path)) === "changed"
     ? `Cannot use ${path}: expected the weights that were made, as ${checksumPath(path)} says, ` +
       "found others"
     : undefined;

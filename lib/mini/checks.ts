@@ -51,15 +51,22 @@ export async function checksOf(
 /**
  * Files whose size is not what it was. Images are not read, but lists are: they say which images
  * belong to a set. What is not there is passed over.
+ * @param sizes sizes in bytes by path relative to the root are added
  * @returns by folder; folders without such files are left out
  */
-export function resizedFiles(root: string, files: MiniFiles, checks: MiniChecks): MiniFiles {
+export function resizedFiles(
+  root: string,
+  files: MiniFiles,
+  checks: MiniChecks,
+  sizes: Map<string, number> = new Map(),
+): MiniFiles {
   const resized: Record<string, string[]> = {};
   for (const [folder, names] of Object.entries(files)) {
     names.forEach((name, i) => {
       const path = join(root, folder, name), wanted = checks[folder]?.[i] ?? "";
       const size = sizeOf(path);
       if (size === undefined) return;
+      sizes.set(`${folder}/${name}`, size);
       const isList = name.endsWith(".txt") && wanted.startsWith(`${size} `);
       const found = isList ? checkOf(Deno.readFileSync(path)) : `${size} `;
       if (!wanted.startsWith(found)) (resized[folder] ??= []).push(name);

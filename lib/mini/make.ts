@@ -54,6 +54,8 @@ export interface MiniWorldOptions {
   readonly onWait?: (() => void) | undefined;
   /** Told, in a line for people, of files that are gone or damaged and are made again. */
   readonly onDamage?: ((line: string) => void) | undefined;
+  /** Of a world that is found made, sizes of its files in bytes by path relative to the root are added. */
+  readonly sizes?: Map<string, number>;
 }
 
 const VERSION = 6;
@@ -88,6 +90,7 @@ export async function makeMiniWorld(
     onProgress,
     onWait,
     onDamage = () => {},
+    sizes,
   }: MiniWorldOptions,
 ): Promise<MiniManifest> {
   if (!(scale > 0 && scale <= 1)) {
@@ -97,8 +100,9 @@ export async function makeMiniWorld(
     );
   }
   const identity: MiniIdentity = { version: VERSION, seed, scale };
-  const made = await findMade(root, identity);
+  const made = await findMade(root, identity, sizes);
   if (made) return made;
+  sizes?.clear();
   await assertNoOthers(root);
   // a second process waits here, and then finds the world made
   return await withLock(
@@ -122,21 +126,32 @@ interface Making {
 }
 
 /** The manifest, where it is this world's and all that it names is there. */
-async function findMade(root: string, identity: MiniIdentity): Promise<MiniManifest | undefined> {
+async function findMade(
+  root: string,
+  identity: MiniIdentity,
+  sizes?: Map<string, number>,
+): Promise<MiniManifest | undefined> {
   const claim = await readClaim(root, "made");
   // a manifest of the form before this one is written anew
   if (!claim || !isSame(claim, identity) || !("folders" in claim) || !claim.checks) {
     return undefined;
   }
-  const absent = await absentFiles(root, claim.files, claim);
+  const absent = await absentFiles(root, claim.files, claim, sizes);
   return Object.keys(absent).length === 0 ? claim as MiniManifest : undefined;
 }
 
 /** Files that are not there, or not of the size that they were made in. */
-async function absentFiles(root: string, files: MiniFiles, made?: Claim): Promise<MiniFiles> {
+async function absentFiles(
+  root: string,
+  files: MiniFiles,
+  made?: Claim,
+  sizes?: Map<string, number>,
+): Promise<MiniFiles> {
   const absent: Record<string, readonly string[]> = { ...await missingFiles(root, files) };
   if (!made?.checks) return absent;
-  for (const [folder, names] of Object.entries(resizedFiles(root, made.files, made.checks))) {
+  for (
+    const [folder, names] of Object.entries(resizedFiles(root, made.files, made.checks, sizes))
+  ) {
     absent[folder] = [...new Set([...absent[folder] ?? [], ...names])];
   }
   return absent;

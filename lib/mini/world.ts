@@ -26,14 +26,15 @@ export const MINI_BACKBONE_SIZES: Readonly<Record<string, BackboneSizes>> = Obje
 /** Makes the mini world, and says of one what is known before and after. */
 export const MINI_WORLD: MadeWorld = {
   async make({ root, seed, onProgress, onWait, onDamage }) {
+    const sizes = new Map<string, number>();
     await makeMiniWorld({
-      root,
-      seed,
+      ...{ root, seed, sizes },
       onProgress: (done, total) =>
         onProgress?.({ stage: "mini world", unit: "images", done, total }),
       ...{ onWait, onDamage },
     });
     await makeMiniBackbones({ root, seed, onWait, onDamage });
+    return sizes;
   },
   mend: ({ root, images, onDamage }) => mendMiniImages(root, images, onDamage),
   async damaged(root) {

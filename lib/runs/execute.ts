@@ -69,12 +69,12 @@ export async function execute(
   let { runs, requests, damaged } = await planRuns(configs, world, setup);
   const records = new Map<string, RunRecord>();
   const waitingRuns = async () => {
-    const files = new RunFiles(store.folder), images = new Map<string, number | undefined>();
+    const files = new RunFiles(store.folder);
     for (const run of runs) {
       if (force || records.has(run.key)) continue;
       const found = await findRecord(store, experiment, run, setup, onDamage);
       if (!found || !await files.areThere(found.value)) continue;
-      if (hooks.scoresAreShown && !await hasScores(found.value, setup, images)) continue;
+      if (hooks.scoresAreShown && !await hasScores(found.value, setup)) continue;
       // of before there were seals: it has been held to its run
       if (!found.isSealed) await store.write(found.value);
       records.set(run.key, found.value);

@@ -4,13 +4,15 @@
  */
 import type { Label } from "../data/dataset.ts";
 import { UserError } from "../io/errors.ts";
+import { readSafetensors } from "../io/safetensors.ts";
 import { readPaths } from "../tokens/paths.ts";
 import { readLabels } from "../tokens/rows.ts";
-import { findFeatures } from "../tokens/store.ts";
+import { featurePaths, findFeatures } from "../tokens/store.ts";
 import type { ScoredRow } from "./config.ts";
 import { rowsOf, type RunRecord } from "./record.ts";
 import { sampledImages } from "./sample.ts";
 import { readScores } from "./scores.ts";
+import { Remembered } from "../io/remembered.ts";
 import { reproduceCommand, type Setup } from "./setup.ts";
 
 /** The score that a detector gave to one image of a test set. */
@@ -56,7 +58,7 @@ export async function keptScores(
   for (const features of record.features.test[testSet]!) {
     images.push(...await readableImages(setup, features, testSet));
   }
-  const scores = (await readScores(setup.folder, record.trainingKey, epoch)).get(key);
+  const scores = (await scoresIn(setup, record, epoch)).get(key);
   if (scores?.length === images.length) {
     return images.map((image, i) => ({ ...image, score: scores[i]! }));
   }
@@ -68,12 +70,56 @@ export async function keptScores(
   );
 }
 
+/** What was read for setups: the heads of a section share test sets, and sections share heads. */
+const memories = new WeakMap<Setup, Remembered>();
+
+function memoryOf(setup: Setup): Remembered {
+  let memory = memories.get(setup);
+  if (!memory) memories.set(setup, memory = new Remembered());
+  return memory;
+}
+
+async function scoresIn(
+  setup: Setup,
+  { trainingKey }: RunRecord,
+  epoch: number,
+): ReturnType<typeof readScores> {
+  const memory = memoryOf(setup);
+  return await readScores(
+    setup.folder,
+    trainingKey,
+    epoch,
+    (path) => memory.read("scores", [path], () => readSafetensors(path)),
+  );
+}
+
 /** The images of a set of features that could be decoded, as they were when it was made. */
 async function readableImages(
+  setup: Setup,
+  key: string,
+  testSet: string,
+): Promise<readonly Omit<ImageScore, "score">[]> {
+  const { features: _features, partial: _partial, progress: _progress, ...files } = featurePaths(
+    setup.tokens,
+    key,
+  );
+  try {
+    return await memoryOf(setup).read(
+      testSet,
+      Object.values(files),
+      () => imagesOf(setup, key, testSet),
+    );
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    return await imagesOf(setup, key, testSet);
+  }
+}
+
+async function imagesOf(
   { tokens: folder }: Setup,
   key: string,
   testSet: string,
-): Promise<Omit<ImageScore, "score">[]> {
+): Promise<readonly Omit<ImageScore, "score">[]> {
   const set = await findFeatures(folder, key);
   if (!set) {
     throw new UserError(
@@ -93,20 +139,14 @@ async function readableImages(
 /**
  * Whether all scores of a record can be shown: they are on disk and whole, and so are their images'
  * paths and labels.
- * @param images how many images sets of features have, as far as it is known; what is looked up is added
  */
-export async function hasScores(
-  record: RunRecord,
-  setup: Setup,
-  images: Map<string, number | undefined>,
-): Promise<boolean> {
+export async function hasScores(record: RunRecord, setup: Setup): Promise<boolean> {
   for (const { epoch, sets } of record.evaluations) {
-    const scores = await readScores(setup.folder, record.trainingKey, epoch);
+    const scores = await scoresIn(setup, record, epoch);
     for (const testSet of record.config.evaluation.testSets) {
       let count = 0;
       for (const features of record.features.test[testSet] ?? []) {
-        if (!images.has(features)) images.set(features, await imageCount(setup, features, testSet));
-        count += images.get(features) ?? NaN;
+        count += await imageCount(setup, features, testSet) ?? NaN;
       }
       if (scores.get(sets[testSet]!)?.length !== count) return false;
     }

@@ -43,8 +43,11 @@ export interface BackboneSizes {
 
 /** How images and backbones are made that nobody has to bring. */
 export interface MadeWorld {
-  /** Makes images and weights, or finds them made. */
-  make(options: MakingOptions): Promise<void>;
+  /**
+   * Makes images and weights, or finds them made.
+   * @returns sizes in bytes of files that were looked at, by path relative to the root
+   */
+  make(options: MakingOptions): Promise<ReadonlyMap<string, number>>;
   /** The seed that the world in a folder was made from; `undefined` where there is none. */
   seedOf(root: string): Promise<number | undefined>;
   /** Makes images again that are not as they were made, of those that are about to be read. */

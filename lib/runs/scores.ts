@@ -51,12 +51,14 @@ const SUFFIX = ".safetensors";
 /**
  * Scores of a head by the sets' keys; none where there are none that are whole.
  * @param folder results folder of the profile
+ * @param read reads a file
  * @returns probabilities that images are generated, float32 [images] for each set
  */
 export async function readScores(
   folder: string,
   head: string,
   epoch: number,
+  read: typeof readSafetensors = readSafetensors,
 ): Promise<Map<string, Float32Array>> {
   const path = join(folder, scoresFolder(head, epoch));
   const scores = new Map<string, Float32Array>();
@@ -64,7 +66,7 @@ export async function readScores(
   for await (const { name } of Deno.readDir(path)) {
     if (!name.endsWith(SUFFIX)) continue;
     try {
-      const { tensors, metadata } = await readSafetensors(join(path, name));
+      const { tensors, metadata } = await read(join(path, name));
       if (metadata["head"] !== head || metadata["epoch"] !== `${epoch}`) continue;
       for (const [key, { data }] of tensors) scores.set(key, data);
     } catch (error) {

@@ -66,18 +66,20 @@ export interface MakingHooks {
  */
 export async function openWorld(setup: Setup, hooks: MakingHooks = {}): Promise<World> {
   const { profile: { made }, root, seed } = setup;
-  await made?.make({ root, seed, ...hooks });
-  return await openMadeWorld(setup);
+  const sizes = await made?.make({ root, seed, ...hooks });
+  return await openMadeWorld(setup, [], sizes);
 }
 
 /**
  * Opens a setup's world as it is; nothing is made.
  * @param further names of backbones besides the profile's
+ * @param sizes of images that have just been looked at, in bytes, by path
  * @throws {UserError} of kind `missing`, where the weights of a backbone are not there
  */
 export async function openMadeWorld(
   { profile, root, device, precision, protocol }: Setup,
   further: readonly string[] = [],
+  sizes?: ReadonlyMap<string, number>,
 ): Promise<World> {
   const folder = join(root, "backbones");
   const backbones = new Map<string, Backbone>();
@@ -89,7 +91,7 @@ export async function openMadeWorld(
   return {
     profile: profile.name,
     root,
-    listings: new Listings(root),
+    listings: new Listings(root, sizes),
     backbones,
     trainingSets: profile.trainingSets,
     testSets: new Map(

@@ -130,3 +130,20 @@ Deno.test("RINE's heads stand beside their own rows of the grid", () => {
   // Table 1 of the paper has 91.1 for the best 2-class head
   assert.ok(Math.abs((change!["AVG"] as number) - (.5 - (plain!["AVG"] as number))) < 1e-12);
 });
+
+Deno.test("detectors on pixels stand there too, on the same images made alike", () => {
+  const measures = (acc: number) =>
+    Object.fromEntries(paper.testSets.map(({ name }) => [name, { acc, ap: acc }]));
+  const made = [
+    { title: "DMID", reads: "whole image", test: measures(.9), alike: measures(.7) },
+    { title: "LGrad", problem: "its loss is NaN" },
+  ];
+  const { tables: [table] } = reportOf(section, {
+    ...{ profile: paper, rows: [], printed: [], points: [], made },
+  });
+  assert.equal(table!.rows.length, 6);
+  const [plain, alike, change] = table!.rows;
+  const [set] = paper.testSets.map(({ name }) => name);
+  assert.deepEqual([plain!["method"], plain![set!], alike![set!]], ["DMID, run here", .9, .7]);
+  assert.ok(Math.abs((change!["AVG"] as number) + .2) < 1e-12);
+});

@@ -6,6 +6,8 @@ import { examineProfile } from "../lib/doctor/profile.ts";
 import { formatReport } from "../lib/doctor/text.ts";
 import { importDetector } from "../lib/detectors/import.ts";
 import { openDetector } from "../lib/detectors/verdict.ts";
+import { makeAlike } from "../lib/image/alike.ts";
+import { decodeImage } from "../lib/image/image.ts";
 import { exists } from "../lib/io/files.ts";
 import { readSafetensors } from "../lib/io/safetensors.ts";
 import { writeSafetensors } from "../lib/io/safetensors_writer.ts";
@@ -14,7 +16,7 @@ import type { PrintedCell } from "../lib/published/printed.ts";
 import { table2, table3 } from "../lib/report/paper/tables_2_3.ts";
 import { shownOf } from "../lib/report/paper/report.ts";
 import { keptMade, makeOnce } from "../lib/runs/made.ts";
-import { readyDetectors } from "../lib/runs/released_scores.ts";
+import { readyDetectors, ReleasedScorer } from "../lib/runs/released_scores.ts";
 import type { Profile } from "../lib/runs/profile.ts";
 import type { Experiments, Section } from "../lib/runs/section.ts";
 import { makeSetup, type Setup } from "../lib/runs/setup.ts";
@@ -143,6 +145,35 @@ Deno.test("released detectors are tried on every test set, once, and stand behin
     await Deno.remove(join(detectors, "wang_0.5"), { recursive: true });
     await take("lgrad_classifier.pth", "wang", "wang_0.5");
     assert.equal(await keptMade(section, world, setup), undefined);
+  }));
+
+Deno.test("scores of images made alike are those of the images that they become", () =>
+  inWorld(async (world, setup) => {
+    const { path } = await importDetector(join(GOLDENS, "dmid.pth"), {
+      ...{ as: "dmid", name: "alike", folder: temporaryFolder("alike_") },
+    });
+    const ready = {
+      ...{
+        name: "alike",
+        title: "DMID",
+        reads: "whole image",
+        path,
+        transform: "original",
+        key: "k",
+      },
+    };
+    await using scorer = new ReleasedScorer(ready, { ...setup, skipCorrupt: false });
+    const images = (await listImages(world.root, profile.testSets[0]!)).slice(0, 5);
+    const plain = await scorer.scores(images, "list");
+    const alike = { sidePx: 32, jpegQuality: 96 };
+    const scores = await scorer.scores(images, "list", { alike });
+    await using detector = await openDetector(path);
+    for (const [i, { path }] of images.entries()) {
+      const image = await decodeImage(resolve(world.root, path));
+      assert.equal(scores[i], (await detector.detect(await makeAlike(image, alike))).score);
+      assert.equal(plain[i], (await detector.detect(image)).score);
+    }
+    assert.notDeepEqual(scores, plain);
   }));
 
 Deno.test("the doctor says which rows can be run, and where the others' files are to be had", async () => {

@@ -10,11 +10,13 @@
  * is no proof of the opposite. It is no section of the paper. Nothing is trained but UFD's probe;
  * every test image goes through the backbones once more.
  */
+import { triedDetectors } from "../../lib/report/paper/compared.ts";
 import { biasFigure, biasTable } from "../../lib/report/paper/bias.ts";
 import { bestHeads, retrained, testSetNames } from "../../lib/runs/choices.ts";
 import type { RunConfig } from "../../lib/runs/config.ts";
 import { defineSection } from "../../lib/runs/section.ts";
 import { neighboursRun, probeRun, type UfdChoice, ufdRuns } from "../../lib/runs/ufd.ts";
+import { READS } from "./reads.ts";
 import { ALIKE_VIEW } from "../../lib/runs/world.ts";
 
 const VIEWS = ["center", ALIKE_VIEW];
@@ -51,5 +53,6 @@ export default defineSection({
         })),
     ];
   },
+  makes: triedDetectors(READS, true),
   shows: [biasTable, biasFigure],
 });

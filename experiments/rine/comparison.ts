@@ -15,6 +15,7 @@
  * as its own code reads them: a second an image and more for DMID on a processor.
  * @module
  */
+import { READS } from "./reads.ts";
 import { measures } from "../../lib/report/paper/measures.ts";
 import { triedDetectors } from "../../lib/report/paper/compared.ts";
 import { table2, table3 } from "../../lib/report/paper/tables_2_3.ts";
@@ -40,11 +41,6 @@ export default defineSection({
         },
       }))
     ),
-  makes: triedDetectors({
-    wang: "original",
-    patch_forensics: "original",
-    lgrad: "original",
-    dmid: "original",
-  }),
+  makes: triedDetectors(READS),
   shows: [table2, table3, measures],
 });

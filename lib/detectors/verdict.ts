@@ -96,6 +96,7 @@ export class Detector implements AsyncDisposable {
    * Looks at many images, in their order: those that follow are decoded meanwhile, and several go
    * through at once where they are read at one size.
    * @param paths of image files; one that cannot be decoded has a problem instead of a verdict
+   * @param prepare what is done to each image before it is looked at; nothing where it is left out
    *
    * @example
    * ```ts ignore
@@ -104,7 +105,10 @@ export class Detector implements AsyncDisposable {
    * }
    * ```
    */
-  async *detectAll(paths: Iterable<string>): AsyncGenerator<Detection> {
+  async *detectAll(
+    paths: Iterable<string>,
+    prepare?: (image: RgbImage) => Promise<RgbImage>,
+  ): AsyncGenerator<Detection> {
     const { imagesAtOnce } = this.#scorer;
     const waiting = paths[Symbol.iterator]();
     const ahead: { path: string; decoded: ReturnType<typeof tryDecode> }[] = [];
@@ -112,7 +116,9 @@ export class Detector implements AsyncDisposable {
       while (ahead.length < 2 * imagesAtOnce) {
         const { value: path, done } = waiting.next();
         if (done) return;
-        const decoded = tryDecode(path);
+        const decoded = tryDecode(path).then(async (result) =>
+          prepare && "image" in result ? { image: await prepare(result.image) } : result
+        );
         decoded.catch(() => {}); // reported where it is read
         ahead.push({ path, decoded });
       }

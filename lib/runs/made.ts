@@ -172,14 +172,19 @@ class Collected implements Materials, AsyncDisposable {
     this.#lists.push(...ready.map(({ key }) => key));
   }
 
-  async scores(...[key, lists]: Parameters<Materials["scores"]>) {
+  async scores(...[key, lists, alike]: Parameters<Materials["scores"]>) {
     const { root, listings } = this.#world;
     const { folder, device, skipCorrupt } = this.#setup;
     const ready = this.#ready.find((one) => one.key === key)!;
     const total = lists.reduce((sum, { length }) => sum + length, 0);
     let done = 0;
     const onImages = (images: number) =>
-      this.#hooks.onProgress?.({ stage: ready.title, unit: "images", done: done += images, total });
+      this.#hooks.onProgress?.({
+        stage: alike ? `${ready.title}, images alike` : ready.title,
+        unit: "images",
+        done: done += images,
+        total,
+      });
     if (this.#scorer?.key !== key) {
       await this[Symbol.asyncDispose]();
       const opened = new ReleasedScorer(ready, { folder, root, device, skipCorrupt });
@@ -188,7 +193,7 @@ class Collected implements Materials, AsyncDisposable {
     const scores: Float32Array[] = [];
     for (const images of lists) {
       const { key: list } = await listings.look(images);
-      scores.push(await this.#scorer.value.scores(images, list, onImages));
+      scores.push(await this.#scorer.value.scores(images, list, { alike, onImages }));
     }
     return Float32Array.from(scores.flatMap((list) => [...list]));
   }

@@ -6,6 +6,7 @@
  */
 import type { DatasetSpec, Label, LabelledImage } from "../data/dataset.ts";
 import type { FailedHead, TrainedHead } from "../detectors/detector.ts";
+import type { Alike } from "../image/alike.ts";
 import type { RgbImage } from "../image/image.ts";
 import { randomStream } from "../random.ts";
 import type { Profile } from "./profile.ts";
@@ -79,9 +80,14 @@ export interface Materials {
   /**
    * Scores of lists of images by one of these detectors, one list after the other: made once, and kept.
    * @param key of the detector
+   * @param alike what images are brought to before; as they are where it is left out
    * @returns probabilities that images are generated; NaN where one cannot be decoded and is left out
    */
-  scores(key: string, lists: readonly (readonly LabelledImage[])[]): Promise<Float32Array>;
+  scores(
+    key: string,
+    lists: readonly (readonly LabelledImage[])[],
+    alike?: Alike,
+  ): Promise<Float32Array>;
   /** Side of the crops that a backbone takes, in pixels. */
   resolutionPx(backbone: string): Promise<number>;
 }

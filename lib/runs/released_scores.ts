@@ -11,6 +11,8 @@ import { pixelDetectorNamed } from "../detectors/index.ts";
 import type { PixelDetectorKind, ReleasedRow } from "../detectors/pixel_detector.ts";
 import { transformsOf } from "../detectors/trained_transforms.ts";
 import { type Detector, openDetector } from "../detectors/verdict.ts";
+import { type Alike, makeAlike } from "../image/alike.ts";
+import type { RgbImage } from "../image/image.ts";
 import { describePixels, transformNamed } from "../image/pixels.ts";
 import { UserError } from "../io/errors.ts";
 import { contentKey, exists } from "../io/files.ts";
@@ -112,6 +114,7 @@ export class ReleasedScorer {
   /**
    * Scores a list, or finds its scores.
    * @param key names the list's content
+   * @param alike what images are brought to before they are looked at; as they are where it is left out
    * @param onImages told of images that have been scored, now or before
    * @returns probabilities that images are generated, [images]; NaN where one cannot be decoded
    * @throws {UserError} where an image cannot be decoded and is not to be left out
@@ -119,18 +122,21 @@ export class ReleasedScorer {
   async scores(
     images: readonly LabelledImage[],
     key: string,
-    onImages: (images: number) => void = () => {},
+    { alike, onImages = () => {} }: {
+      readonly alike?: Alike | undefined;
+      readonly onImages?: (images: number) => void;
+    } = {},
   ): Promise<Float32Array> {
     const { folder } = this.#setup;
     const all = new Float32Array(images.length);
     for (let first = 0; first < images.length; first += PIECE) {
       const piece = images.slice(first, first + PIECE);
-      const name = `${key}-${first}.safetensors`;
+      const name = `${key}${alike ? `-${contentKey(["alike", alike])}` : ""}-${first}.safetensors`;
       const path = join(folder, "scores", `${this.#ready.name}-${this.#ready.key}`, name);
       let scores = await readPiece(path, piece.length);
       if (scores?.some(Number.isNaN) && !this.#setup.skipCorrupt) scores = undefined;
       if (!scores) {
-        scores = await this.#score(piece);
+        scores = await this.#score(piece, alike);
         await writeSafetensors(path, [["scores", { data: scores, shape: [piece.length] }]], {
           detector: this.#ready.title,
           reads: this.#ready.reads,
@@ -142,13 +148,18 @@ export class ReleasedScorer {
     return all;
   }
 
-  async #score(images: readonly LabelledImage[]): Promise<Float32Array> {
+  async #score(
+    images: readonly LabelledImage[],
+    alike: Alike | undefined,
+  ): Promise<Float32Array> {
     const { root, device, skipCorrupt } = this.#setup;
     const { path, transform } = this.#ready;
     const detector = await (this.#opening ??= openDetector(path, { transform, device }));
     const scores = new Float32Array(images.length);
     let done = 0;
-    for await (const found of detector.detectAll(images.map(({ path }) => resolve(root, path)))) {
+    const paths = images.map(({ path }) => resolve(root, path));
+    const prepare = alike && ((image: RgbImage) => makeAlike(image, alike));
+    for await (const found of detector.detectAll(paths, prepare)) {
       if (!("problem" in found)) scores[done++] = found.score;
       else if (skipCorrupt) scores[done++] = NaN;
       else {

@@ -18,13 +18,16 @@ export type Selection = typeof SELECTIONS[number];
 /** A configuration's rows: one for each seed. */
 export type Configuration = readonly [RunRow, ...RunRow[]];
 
+/** What of a row means are taken of. */
+export type Measured = Pick<RunRow, "test" | "averaged">;
+
 /**
  * Mean of a measure over a row's test sets. Sets of real images alone, or of generated ones, are left
  * out of measures that tell the two apart: AP, AUC and the like.
  * @param sets names of the sets to average over; by default those that the row's means are over
  * @throws {UserError} where a set or the measure is missing, or no set has both kinds
  */
-export function meanScore(row: RunRow, measure: string, sets?: readonly string[]): number {
+export function meanScore(row: Measured, measure: string, sets?: readonly string[]): number {
   const mean = meanIfAny(row, measure, sets);
   if (mean !== undefined) return mean;
   throw new UserError(
@@ -36,7 +39,7 @@ export function meanScore(row: RunRow, measure: string, sets?: readonly string[]
 
 /** As {@linkcode meanScore}; `undefined` where no set has both kinds of images and both are needed. */
 export function meanIfAny(
-  row: RunRow,
+  row: Measured,
   measure: string,
   sets?: readonly string[],
 ): number | undefined {

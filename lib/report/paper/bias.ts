@@ -13,19 +13,23 @@ import type { Figure, FigureRow } from "../figure.ts";
 import { nominal, panels, quantitative } from "../marks.ts";
 import { type Cell, cellNumber, spread, type Table } from "../table.ts";
 import { methodOf } from "./methods.ts";
+import { comparedName, triedOf } from "./compared.ts";
 import { chosenRemark, seedsRemark } from "./captions.ts";
 import { MEASURES, noticeOf, scoreCells, scoreColumns } from "./columns.ts";
+
+/** What of a row is compared. */
+type Tried = Pick<RunRow, "test">;
 
 /** A method on images as they are, and on the same ones made alike: a row for each seed, in one order. */
 interface Pair {
   readonly method: string;
-  readonly plain: readonly RunRow[];
-  readonly alike: readonly RunRow[];
+  readonly plain: readonly Tried[];
+  readonly alike: readonly Tried[];
 }
 
 /** Three rows for each measure and method: as they are, alike, and the change. */
-export function biasTable({ profile, rows }: Shown): Table | undefined {
-  const pairs = pairsOf(profile, rows);
+export function biasTable({ profile, rows, made }: Shown): Table | undefined {
+  const pairs = pairsOf(profile, rows, made);
   if (pairs.length === 0) return undefined;
   return {
     id: "bias",
@@ -64,8 +68,8 @@ export function biasTable({ profile, rows }: Shown): Table | undefined {
 }
 
 /** The change of each measure: a point for each method and test set, and their mean. */
-export function biasFigure({ profile, rows }: Shown): Figure | undefined {
-  const pairs = pairsOf(profile, rows);
+export function biasFigure({ profile, rows, made }: Shown): Figure | undefined {
+  const pairs = pairsOf(profile, rows, made);
   if (pairs.length === 0) return undefined;
   const averaged = new Set(averagedNames(profile.testSets));
   const data = MEASURES.flatMap((metric) =>
@@ -129,7 +133,7 @@ function alikeWords({ alike: { sidePx, jpegQuality } }: Profile): string {
   return `short side resized to ${sidePx} px, the middle square of it, JPEG of quality ${jpegQuality}`;
 }
 
-function pairsOf(profile: Profile, all: readonly RunRow[]): Pair[] {
+function pairsOf(profile: Profile, all: readonly RunRow[], made: unknown): Pair[] {
   const own = all.filter(({ experiment }) => experiment === "bias");
   const alike = own.filter(({ view }) => view === ALIKE_VIEW);
   const heads = bestHeads(profile, all).map(({ name, classes, rows }) => ({
@@ -143,13 +147,17 @@ function pairsOf(profile: Profile, all: readonly RunRow[]): Pair[] {
     plain,
     of: (row: RunRow) => row.detector !== "rine" && methodOf(row) === method,
   }));
-  return [...heads, ...ufd].flatMap(({ method, plain, of }) => {
+  const onFeatures = [...heads, ...ufd].flatMap(({ method, plain, of }) => {
     const found = plain.map(({ seed }) => alike.find((row) => of(row) && row.seed === seed));
     const rows = found.filter((row) => row !== undefined);
     // a head that diverged has no rows
     const kept = plain.filter((_, i) => found[i] !== undefined);
     return rows.length === 0 ? [] : [{ method, plain: kept, alike: rows }];
   });
+  const onPixels = triedOf(made).flatMap((one) =>
+    one.alike ? [{ method: comparedName(one), plain: [one], alike: [{ test: one.alike }] }] : []
+  );
+  return [...onFeatures, ...onPixels];
 }
 
 /** Cells of the change, seed by seed. */

@@ -5,9 +5,8 @@
 import type { DatasetSpec } from "../../data/dataset.ts";
 import type { PrintedCell } from "../../published/printed.ts";
 import { averagedNames } from "../../runs/choices.ts";
-import type { RunRow } from "../../runs/config.ts";
 import type { Profile } from "../../runs/profile.ts";
-import { meanIfAny, meanScore } from "../../runs/select.ts";
+import { meanIfAny, meanScore, type Measured } from "../../runs/select.ts";
 import type { FigureRow, Spec } from "../figure.ts";
 import { ordinal } from "../marks.ts";
 import { type Cell, type Column, percentColumn, spread } from "../table.ts";
@@ -25,7 +24,7 @@ export function scoreColumns(sets: readonly DatasetSpec[]): Column[] {
 
 /** Cells for {@linkcode scoreColumns}: a measure by test set and its mean, over seeds. */
 export function scoreCells(
-  rows: readonly RunRow[],
+  rows: readonly Measured[],
   measure: string,
   sets: readonly DatasetSpec[],
 ): Record<string, Cell> {

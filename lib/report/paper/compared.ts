@@ -6,6 +6,7 @@
 import type { LabelledImage } from "../../data/dataset.ts";
 import type { TrainedHead } from "../../detectors/detector.ts";
 import type { ReleasedRow } from "../../detectors/pixel_detector.ts";
+import type { Alike } from "../../image/alike.ts";
 import { evaluateScores, type SetScores } from "../../metrics.ts";
 import { averagedNames } from "../../runs/choices.ts";
 import { defineMaking } from "../../runs/made.ts";
@@ -19,7 +20,7 @@ import { type Cell, meanOf } from "../table.ts";
 const VERSION = 2;
 
 /** A detector, and what came of it. */
-interface TriedDetector {
+export interface TriedDetector {
   readonly title: string;
   readonly row?: ReleasedRow;
   /** How it was trained here; absent where it was released. */
@@ -34,6 +35,8 @@ interface TriedDetector {
   readonly reads: string;
   /** By test set. */
   readonly test: Readonly<Record<string, SetScores>>;
+  /** The same on images that are all of one size and one format, where that was asked for. */
+  readonly alike?: Readonly<Record<string, SetScores>>;
 }
 
 /** A detector whose training came to nothing. */
@@ -46,8 +49,12 @@ interface FailedDetector {
  * Scores of other detectors on all test sets: of released ones that lie in the data folder, and of those
  * that the profile trains.
  * @param transforms how each released kind reads images, by its name: `{ wang: "original" }`
+ * @param isAlikeToo whether images that are all of one size and one format are tried besides
  */
-export function triedDetectors(transforms: Readonly<Record<string, string>>): Making {
+export function triedDetectors(
+  transforms: Readonly<Record<string, string>>,
+  isAlikeToo = false,
+): Making {
   return defineMaking<(TriedDetector | FailedDetector)[]>({
     isOptional: true,
     reads: ({ testSets }) => ({ sets: testSets, backbones: [] }),
@@ -55,7 +62,7 @@ export function triedDetectors(transforms: Readonly<Record<string, string>>): Ma
       const released = await materials.detectors(transforms);
       const detectors = [...released, ...await materials.trainedDetectors()];
       if (detectors.length === 0) return undefined;
-      const { testSets } = materials.profile;
+      const { testSets, alike } = materials.profile;
       const sets: { name: string; lists: (readonly LabelledImage[])[] }[] = [];
       for (const spec of testSets) {
         const real = await materials.images(spec, 0), generated = await materials.images(spec, 1);
@@ -67,6 +74,7 @@ export function triedDetectors(transforms: Readonly<Record<string, string>>): Ma
           VERSION,
           detectors.map(parametersOf),
           sets.map(({ name }) => name),
+          isAlikeToo ? alike : "as they are",
         ],
         async make() {
           const tried: (TriedDetector | FailedDetector)[] = [];
@@ -76,15 +84,20 @@ export function triedDetectors(transforms: Readonly<Record<string, string>>): Ma
               tried.push({ title, problem: training.problem });
               continue;
             }
-            const scores = await materials.scores(key, sets.flatMap(({ lists }) => lists));
-            const test: Record<string, SetScores> = {};
-            let first = 0;
-            for (const { name, lists } of sets) {
-              const images = lists.flat();
-              test[name] = measured(images, scores.subarray(first, first += images.length));
-            }
+            const tryOn = async (view?: Alike) => {
+              const scores = await materials.scores(key, sets.flatMap(({ lists }) => lists), view);
+              const test: Record<string, SetScores> = {};
+              let first = 0;
+              for (const { name, lists } of sets) {
+                const images = lists.flat();
+                test[name] = measured(images, scores.subarray(first, first += images.length));
+              }
+              return test;
+            };
+            const test = await tryOn();
             tried.push({
               ...{ title, reads, test, ...(row ? { row } : {}) },
+              ...(isAlikeToo ? { alike: await tryOn(alike) } : {}),
               ...(training && trainedOn ? { trained: factsOf(training, trainedOn) } : {}),
             });
           }
@@ -125,13 +138,14 @@ export function triedRows(
   { made, profile: { testSets } }: Pick<Shown, "made" | "profile">,
   metric: "acc" | "ap",
 ): TriedRow[] {
-  return triedOf(made).map(({ title, row, trained, test }) => {
+  return triedOf(made).map((one) => {
+    const { row, trained, test } = one;
     const value = (name: string) => test[name]![metric] ?? null;
     const averaged = averagedNames(testSets);
     return {
       ...(row ? { row } : {}),
       cells: {
-        method: `${row?.method ?? title}, ${trained ? "trained here" : "run here"}`,
+        method: comparedName(one),
         trainingClasses: trained ? `${trained.classes.length}` : row?.trainingClasses ?? "",
         variant: "",
         metric,
@@ -167,7 +181,13 @@ export function triedRemark({ made, profile }: { made?: unknown; profile: Profil
   ].join("");
 }
 
-function triedOf(made: unknown): readonly TriedDetector[] {
+/** What a detector is called in tables: `Wang et al. (.5), trained here`. */
+export function comparedName({ title, row, trained }: TriedDetector): string {
+  return `${row?.method ?? title}, ${trained ? "trained here" : "run here"}`;
+}
+
+/** The detectors that were tried, of what was made. */
+export function triedOf(made: unknown): readonly TriedDetector[] {
   return comparedOf(made).filter((one) => "test" in one);
 }
 

@@ -199,11 +199,6 @@ const WRONG: readonly (readonly [what: string, text: string | Uint8Array, says: 
     "a/1.jpg,0\nx,1\ny,1\nz,1\nw,1\n",
     /for each line, found none at .*x \(line 2\), .*z \(line 4\) and 1 more$/,
   ],
-  [
-    "of UTF-16",
-    Uint8Array.of(0xff, 0xfe, 97, 0),
-    /expected UTF-8, found UTF-16; save it as CSV UTF-8$/,
-  ],
   ["with half a quote", 'a/1.jpg,0\n"b/2.png,1\n', /line 2 of .*expected a pair of quotes$/],
 ];
 

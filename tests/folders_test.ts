@@ -73,26 +73,106 @@ Deno.test("a pipe and a folder with an image's name are named, and never waited 
   assert.equal((await lookAtImage(join(root, "photos"), lookBuffer())).problem, found);
 });
 
-Deno.test("where images are missing, the doctor says what lies there instead and what to do", async () => {
+Deno.test("where images are missing, the doctor says what lies there instead and what to type", async () => {
   const root = await folderOf([
     "test/biggan/0_Real/x.png",
     "test/stylegan/0_real/x.png",
     "test/cyclegan/apple/1_fake/sub/x.png",
+    "test/stargan/real/x.png",
+    "test/gaugan/photos/x.png",
+    "test/mj/nature/x.png",
+    "test/mj/ai/x.png",
   ]);
   const instead = (directory: string) => foundInstead(root, { label: 0, directory });
+  const test = `${root}/test`;
   assert.equal(
     await instead("test/biggan/0_real"),
-    `0_Real lies in ${root}/test/biggan, where 0_real is expected; rename it`,
+    `0_Real lies in ${test}/biggan, where 0_real is expected: ` +
+      `\`mv ${test}/biggan/0_Real ${test}/biggan/0_real\``,
   );
   assert.equal(
     await instead("test/stylegan/*/0_real"),
-    `0_real lies in ${root}/test/stylegan, where a folder for each class is expected; move it ` +
-      `into one: ${root}/test/stylegan/all/0_real`,
+    `0_real lies in ${test}/stylegan, where a folder for each class is expected: ` +
+      `\`mkdir -p ${test}/stylegan/all && mv ${test}/stylegan/0_real ${test}/stylegan/all/0_real\``,
   );
   assert.equal(
     await instead("test/cyclegan/*/1_fake"),
-    `${root}/test/cyclegan/apple/1_fake holds the folder sub; move its images up`,
+    `${test}/cyclegan/apple/1_fake holds the folder sub: ` +
+      `\`mv ${test}/cyclegan/apple/1_fake/sub/* ${test}/cyclegan/apple/1_fake\``,
   );
-  assert.equal(await instead("test/gaugan/0_real"), undefined);
+  assert.equal(
+    await instead("test/stargan/0_real"),
+    `real lies in ${test}/stargan, where 0_real is expected: ` +
+      `\`mv ${test}/stargan/real ${test}/stargan/0_real\``,
+  );
+  assert.equal(
+    await instead("test/gaugan/0_real"),
+    `photos lie in ${test}/gaugan, where 0_real is expected`,
+  );
+  assert.equal(
+    await instead("test/mj/1_fake"),
+    `ai, nature lie in ${test}/mj, as in GenImage: an entry of own sets with "layout": "genimage" ` +
+      `and "folder": "${test}/mj" reads them`,
+  );
+  assert.equal(await instead("test/san/0_real"), undefined);
   assert.equal(await foundInstead("/nowhere", { label: 1, directory: "test" }), undefined);
+});
+
+Deno.test("links that are not followed and classes without images are named", async () => {
+  const root = await folderOf([
+    "photos/a.png",
+    "test/cat/1_fake/x.png",
+    "test/dog/1_fake/notes.txt",
+  ]);
+  await Deno.symlink(".", join(root, "photos/loop"));
+  await Deno.symlink("b", join(root, "photos/b"));
+  await Deno.symlink("gone", join(root, "photos/more"));
+  const lines: string[] = [];
+  assert.deepEqual(await imagesIn(join(root, "photos"), (line) => lines.push(line)), ["a.png"]);
+  const notes = [
+    `${root}/photos/b is a link that leads nowhere or in a circle`,
+    `${root}/photos/loop leads to ${root}/photos, which is read already`,
+    `${root}/photos/more is a link that leads nowhere or in a circle`,
+  ];
+  assert.deepEqual(lines.sort(), notes);
+  const source = { label: 1, directory: `${root}/photos`, isDeep: true } as const;
+  assert.deepEqual((await listSource("/", source, "own")).notes?.toSorted(), notes);
+  assert.deepEqual(
+    (await listSource(root, { label: 1, directory: "test/*/1_fake" }, "own")).notes,
+    [
+      `${root}/test/dog/1_fake holds no image, and folders beside it do`,
+    ],
+  );
+});
+
+Deno.test("a name that is not UTF-8 is listed and refused by name", async () => {
+  const root = await folderOf(["photos/a.png"]);
+  const named = new Deno.Command("sh", {
+    args: ["-c", "cp a.png \"$(printf 'caf\\351.png')\" && mkdir \"$(printf 'd\\351r')\""],
+    cwd: join(root, "photos"),
+  });
+  if (!(await named.output()).success) return; // file systems that have none
+  const says = /found a name that is not UTF-8; rename it$/;
+  await assert.rejects(imagesIn(join(root, "photos")), says);
+  await Deno.remove(join(root, "photos"), { recursive: true }).catch(() => {});
+  const path = join(root, "caf\ufffd.png");
+  assert.match((await lookAtImage(path, lookBuffer())).problem!, /^a name that is not UTF-8/);
+  await assert.rejects(decodeImage(path), says);
+});
+
+Deno.test("lists and sets that Windows' shells write as UTF-16 are read", async () => {
+  const root = await folderOf(["real/x.png", "fake/x.png"]);
+  const file = join(root, "sets.json");
+  const wide = (text: string) =>
+    new Uint8Array(Uint16Array.from(`\ufeff${text}`, (c) => c.charCodeAt(0)).buffer);
+  await Deno.writeFile(
+    file,
+    wide(JSON.stringify([{ name: "mine", list: "list.csv" }])),
+  );
+  await Deno.writeFile(
+    join(root, "list.csv"),
+    wide("path,label\r\nreal/x.png,real\r\nfake/x.png,fake\r\n"),
+  );
+  const [mine] = await readUserSets(file, []);
+  assert.equal(mine!.sources.length, 2);
 });

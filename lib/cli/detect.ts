@@ -102,5 +102,7 @@ async function expand(path: string): Promise<string[]> {
       `Cannot detect: expected an image or a folder at ${path}, found none`,
     );
   }
-  return info.isDirectory ? (await imagesIn(path)).map((name) => join(path, name)) : [path];
+  return info.isDirectory
+    ? (await imagesIn(path, console.error)).map((name) => join(path, name))
+    : [path];
 }

@@ -78,7 +78,7 @@ export async function writeFeatures(options: FeaturesOptions): Promise<string> {
   await using backbone = await openBackbone(name, { folder: backbones, device, precision });
   const request: FeatureRequest = {
     // labels mean nothing here: nobody said what is real
-    images: (await imagesIn(root)).map((path) => ({ path, label: 0 })),
+    images: (await imagesIn(root, console.error)).map((path) => ({ path, label: 0 })),
     generator: basename(resolve(root)),
     transform: { kind: transform, size: backbone.architecture.resolutionPx },
     seed: 0,

@@ -86,6 +86,8 @@ export interface SourceListing {
   readonly paths: readonly string[];
   /** Paths of the files that are not images by name, and are passed over. */
   readonly passedOver: readonly string[];
+  /** What else to know, in lines for people: links that are not followed, folders without images. */
+  readonly notes?: readonly string[];
 }
 
 /**
@@ -159,17 +161,40 @@ export async function listSource(
   }
   const paths: string[] = [];
   const passedOver: string[] = [];
-  for (const folder of await tree.expand(source.directory)) {
-    for (const { name, kind, path } of await filesOf(tree, folder, source.isDeep)) {
+  const notes: string[] = [];
+  const onNote = (line: string) => notes.push(line);
+  const folders = await tree.expand(source.directory);
+  for (const folder of folders) {
+    const before = paths.length;
+    for (const { name, kind, path } of await filesOf(tree, folder, source.isDeep, onNote)) {
       if (isImageName(name) && kind !== "folder") paths.push(path);
       else if (kind === "file" && !isHidden(name)) passedOver.push(path);
+      else if (kind === "broken link") notes.push(leadsNowhere(resolve(root, path)));
+    }
+    // of one folder alone its reader says so
+    if (paths.length === before && folders.length > 1) {
+      notes.push(`${resolve(root, folder)} holds no image, and folders beside it do`);
     }
   }
-  return { paths: paths.sort(byCodeUnit), passedOver: passedOver.sort(byCodeUnit) };
+  return {
+    paths: paths.sort(byCodeUnit),
+    passedOver: passedOver.sort(byCodeUnit),
+    ...(notes.length === 0 || paths.length === 0 ? {} : { notes }),
+  };
 }
 
-async function filesOf(tree: FolderTree, folder: string, isDeep = false): Promise<FileBelow[]> {
-  if (isDeep) return await tree.below(folder);
+/** Says that a link is passed over. */
+export function leadsNowhere(path: string): string {
+  return `${path} is a link that leads nowhere or in a circle`;
+}
+
+async function filesOf(
+  tree: FolderTree,
+  folder: string,
+  isDeep = false,
+  onNote: (line: string) => void,
+): Promise<FileBelow[]> {
+  if (isDeep) return await tree.below(folder, onNote);
   return (await tree.read(folder)).map((entry) => ({ ...entry, path: `${folder}/${entry.name}` }));
 }
 

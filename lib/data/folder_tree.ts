@@ -4,6 +4,7 @@
  * @module
  */
 import { UserError } from "../io/errors.ts";
+import { readText } from "../io/files.ts";
 import { otherThanFile } from "../io/regular.ts";
 import { resolve } from "node:path";
 
@@ -24,6 +25,12 @@ const SYSTEM_FOLDERS = new Set([
 export function isHidden(name: string): boolean {
   return name.startsWith(".") || SYSTEM_FOLDERS.has(name);
 }
+
+/**
+ * What is found where a name is no text: it is listed with U+FFFD in the place of some bytes, and
+ * nothing has that name.
+ */
+export const NOT_UTF_8 = "a name that is not UTF-8; rename it";
 
 /** A file below a folder. */
 export interface FileBelow extends TreeEntry {
@@ -95,8 +102,9 @@ export class FolderTree {
    * What is no folder in a folder and in those below it, hidden ones left out. Links to folders are
    * followed, and each folder is read once however many links lead to it: one that leads back to
    * where it lies is no way without an end. Folders come before links to them.
+   * @param onNote told, in a line for people, of links that lead to what is read already
    */
-  async below(folder: string): Promise<FileBelow[]> {
+  async below(folder: string, onNote: (line: string) => void = () => {}): Promise<FileBelow[]> {
     const files: FileBelow[] = [];
     const seen = new Set<string>();
     let open = [folder];
@@ -105,7 +113,10 @@ export class FolderTree {
       for (let at = open.shift(); at !== undefined; at = open.shift()) {
         const entries = await this.read(at);
         const real = await Deno.realPath(resolve(this.#root, at));
-        if (seen.has(real)) continue;
+        if (seen.has(real)) {
+          onNote(`${resolve(this.#root, at)} leads to ${real}, which is read already`);
+          continue;
+        }
         seen.add(real);
         for (const entry of entries) {
           const path = at === "" ? entry.name : `${at}/${entry.name}`;
@@ -136,7 +147,7 @@ export class FolderTree {
     try {
       const other = otherThanFile(await Deno.stat(path));
       if (other !== undefined) throw this.error(`a list at ${path}`, other);
-      const text = await Deno.readTextFile(path);
+      const text = await readText(path);
       return text.split(/\r?\n/).map((line) => line.trim()).filter((line) => line !== "");
     } catch (error) {
       if (error instanceof UserError) throw error;
@@ -163,7 +174,7 @@ async function kindBehind(link: string): Promise<TreeEntry["kind"]> {
  */
 export function reasonOf(error: unknown): string {
   const { NotFound, NotADirectory, IsADirectory, PermissionDenied, FilesystemLoop } = Deno.errors;
-  if (error instanceof NotFound) return "none";
+  if (error instanceof NotFound) return error.message.includes("\ufffd") ? NOT_UTF_8 : "none";
   if (error instanceof NotADirectory) return "a file";
   if (error instanceof IsADirectory) return "a folder";
   if (error instanceof PermissionDenied) return "one that may not be read";

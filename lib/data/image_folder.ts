@@ -3,15 +3,20 @@
  * @module
  */
 import { UserError } from "../io/errors.ts";
-import { isImageName } from "./dataset.ts";
+import { resolve } from "node:path";
+import { isImageName, leadsNowhere } from "./dataset.ts";
 import { FolderTree } from "./folder_tree.ts";
 
 /**
  * Paths of the images in a folder and in those below it, relative to it, sorted. What is hidden and
  * which links are followed is as in sets of images.
+ * @param onNote told, in a line for people, of links that are not followed
  * @throws {UserError} where there is no such folder, or no image in it
  */
-export async function imagesIn(root: string): Promise<string[]> {
+export async function imagesIn(
+  root: string,
+  onNote: (line: string) => void = () => {},
+): Promise<string[]> {
   const found = await otherThanFolder(root);
   if (found !== undefined) {
     throw new UserError(
@@ -19,9 +24,12 @@ export async function imagesIn(root: string): Promise<string[]> {
       `Cannot read images: expected a folder at ${root}, found ${found}`,
     );
   }
-  const paths = (await new FolderTree(root, root).below(""))
-    .filter(({ name }) => isImageName(name))
-    .map(({ path }) => path).sort();
+  const paths: string[] = [];
+  for (const { name, path, kind } of await new FolderTree(root, root).below("", onNote)) {
+    if (isImageName(name)) paths.push(path);
+    else if (kind === "broken link") onNote(leadsNowhere(resolve(root, path)));
+  }
+  paths.sort();
   if (paths.length === 0) {
     throw new UserError("missing", `Cannot read images: expected some in ${root}, found none`);
   }

@@ -11,6 +11,7 @@
 import { dirname, resolve } from "node:path";
 import { mapBounded } from "../io/bounded.ts";
 import { listed, quoted, UserError } from "../io/errors.ts";
+import { readText } from "../io/files.ts";
 import { assertFile } from "../io/regular.ts";
 
 /** An image that a list names. */
@@ -56,6 +57,7 @@ const YES = "1 true yes".split(" "), NO = "0 false no".split(" ");
  * image is named twice
  */
 export async function readLabelList(path: string): Promise<LabelledLine[]> {
+  await assertFile(path, MAX_BYTES);
   const rows = splitCells(await readText(path), path);
   const [first] = rows;
   if (first === undefined) throw cannotRead(path, "expected paths and labels, found none");
@@ -107,16 +109,6 @@ export async function assertListed(path: string, images: readonly LabelledLine[]
 
 function cannotRead(what: string, found: string): UserError {
   return new UserError("usage", `Cannot read ${what}: ${found}`);
-}
-
-async function readText(path: string): Promise<string> {
-  await assertFile(path, MAX_BYTES);
-  const bytes = await Deno.readFile(path);
-  const isWide = (bytes[0] === 0xff && bytes[1] === 0xfe) ||
-    (bytes[0] === 0xfe && bytes[1] === 0xff);
-  if (isWide) throw cannotRead(path, "expected UTF-8, found UTF-16; save it as CSV UTF-8");
-  // a byte order mark is no part of the first cell
-  return new TextDecoder().decode(bytes);
 }
 
 interface Row {

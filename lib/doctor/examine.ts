@@ -99,7 +99,8 @@ async function list(root: string, set: SetToExamine): Promise<SetFiles & SetToEx
   for (const source of spec.sources) {
     const before = problems.length;
     try {
-      const { paths, passedOver } = await listSource(root, source, spec.name);
+      const { paths, passedOver, notes = [] } = await listSource(root, source, spec.name);
+      instead.push(...notes);
       if (paths.length === 0) problems.push(noImages(root, source, spec.name));
       const others = labels[source.label];
       labels[source.label] = {

@@ -64,7 +64,7 @@ export interface SetReport {
   readonly role: Role;
   /** Why it cannot be used, one line each; none where it can. */
   readonly problems: readonly string[];
-  /** What lies there instead, where something like its images does, and what to do. */
+  /** What lies there instead of its images, or beside them and is passed over, and what to do. */
   readonly instead?: readonly string[];
   /** Its real images. */
   readonly real: LabelReport;

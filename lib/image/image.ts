@@ -89,7 +89,9 @@ async function statOf(path: string): Promise<Deno.FileInfo> {
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
     throw new Deno.errors.NotFound(
-      `Cannot decode ${path}: expected an image at ${resolve(path)}, found none`,
+      `Cannot decode ${path}: expected an image at ${resolve(path)}, found ` +
+        // of other names nothing can be opened, and a list shows them so
+        (path.includes("\ufffd") ? "a name that is not UTF-8; rename it" : "none"),
     );
   }
 }

@@ -83,6 +83,17 @@ export function writeJson(path: string, value: unknown): Promise<void> {
 }
 
 /**
+ * Reads a text that a person may have written: UTF-8, or UTF-16 where a byte order mark says so, as
+ * some editors and shells of Windows write. The mark is no part of the text.
+ */
+export async function readText(path: string): Promise<string> {
+  const bytes = await Deno.readFile(path);
+  const mark = bytes.length < 2 ? 0 : bytes[0]! << 8 | bytes[1]!;
+  const encoding = mark === 0xfffe ? "utf-16le" : mark === 0xfeff ? "utf-16be" : "utf-8";
+  return new TextDecoder(encoding).decode(bytes);
+}
+
+/**
  * Reads a JSON file; `undefined` where there is none.
  * @param options what it is held to, and what it may be at most
  * @throws {UserError} naming the file, where it is none, or not JSON of that form
@@ -94,7 +105,7 @@ export async function readJson<T>(
   let text: string;
   try {
     await assertFile(path, options.bytes ?? MAX_JSON_BYTES);
-    text = await Deno.readTextFile(path);
+    text = await readText(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;

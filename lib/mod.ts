@@ -113,6 +113,7 @@ export {
   bestConfiguration,
   type Configuration,
   meanScore,
+  type Measured,
   rankConfigurations,
   type Selection,
   SELECTIONS,

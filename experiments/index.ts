@@ -10,6 +10,7 @@ import ablations from "./rine/ablations.ts";
 import appendix from "./rine/appendix.ts";
 import bias from "./rine/bias.ts";
 import comparison from "./rine/comparison.ts";
+import cost from "./rine/cost.ts";
 import datasetSize from "./rine/dataset_size.ts";
 import epochs from "./rine/epochs.ts";
 import featureSpace from "./rine/feature_space.ts";
@@ -33,6 +34,7 @@ export const EXPERIMENTS = {
   sections: [
     grid,
     comparison,
+    cost,
     ablations,
     epochs,
     datasetSize,

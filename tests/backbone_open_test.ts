@@ -112,6 +112,7 @@ Deno.test("the bytes of the weights that tokens are computed with are counted, a
     embeddingWidth * width;
   await using backbone = await openBackbone(weights.header.path);
   assert.equal(backbone.weightsBytes, 4 * values);
+  assert.equal(backbone.parameterCount, values);
   assert.equal(
     describeBackbone(weights),
     [

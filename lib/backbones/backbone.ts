@@ -95,6 +95,8 @@ export interface Backbone extends AsyncDisposable {
   readonly architecture: Architecture;
   /** Sizes of the features of one crop at its tap. */
   readonly featureSizes: FeatureSizes;
+  /** Number of parameters that an image passes. */
+  readonly parameterCount: number;
   /** Size of the weights that features are computed with. */
   readonly weightsBytes: number;
   /**

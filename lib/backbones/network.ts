@@ -37,6 +37,8 @@ export const STORED_TYPES: Readonly<Record<string, ElementType>> = {
 export interface Network {
   /** Path of the file that the graph's weights lie in. */
   readonly weightsFile: string;
+  /** Number of its parameters, without towers and heads that images do not pass. */
+  readonly parameterCount: number;
   /** Size of the weights in it. */
   readonly weightsBytes: number;
   /** Sizes, read from the weights. */
@@ -103,6 +105,10 @@ export class NetworkBackbone implements Backbone {
 
   get architecture(): Architecture {
     return this.#network.architecture;
+  }
+
+  get parameterCount(): number {
+    return this.#network.parameterCount;
   }
 
   get weightsBytes(): number {

@@ -198,7 +198,7 @@ export async function reproduce(
       const run = () => execute(section.name, configs, world, setup, hooks);
       let executed = await run();
       if (await report.keepHeads(executed.records)) executed = await run();
-      await makeOnce(section, world, setup, hooks);
+      await makeOnce(section, world, setup, hooks, executed.records);
       status.add(section, configs, executed.records);
       rows.push(...(await status.section(section.name)).own);
       records.push(...executed.records);

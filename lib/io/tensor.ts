@@ -18,6 +18,20 @@ export function sizeOf(shape: readonly number[]): number {
 }
 
 /**
+ * Number of parameters among a network's tensors: the statistics that batch normalisation keeps of
+ * what it has seen are none.
+ */
+export function countParameters(
+  tensors: Iterable<readonly [name: string, { readonly shape: readonly number[] }]>,
+): number {
+  let count = 0;
+  for (const [name, { shape }] of tensors) {
+    if (!/(^|\.)(running_mean|running_var|num_batches_tracked)$/.test(name)) count += sizeOf(shape);
+  }
+  return count;
+}
+
+/**
  * Names a tensor's values and shape.
  * @throws {UserError} where there are more or fewer values than the shape holds
  */

@@ -14,6 +14,8 @@ import { FeatureRows } from "../tokens/rows.ts";
 import { readUnreadable } from "../tokens/unreadable.ts";
 import { extractInWorld, type WorkHooks } from "./extraction.ts";
 import type { Making, Materials } from "./making.ts";
+import { detectorCost } from "./detector_cost.ts";
+import type { RunRecord } from "./record.ts";
 import type { Section } from "./section.ts";
 import { type ReadyDetector, readyDetectors, ReleasedScorer } from "./released_scores.ts";
 import { planDetector, type PlannedDetector, trainDetector } from "./trained_detectors.ts";
@@ -34,17 +36,19 @@ type MakingSection = Pick<Section, "name" | "makes">;
 
 /**
  * What was made of a section's images before: plain data. Nothing is made.
+ * @param records of the section's own runs, where it is made of them
  * @returns `undefined` where it is not on disk as it would be made now, or its images are not there
  */
 export async function keptMade(
   { name, makes }: MakingSection,
   world: World,
   setup: Setup,
+  records: readonly RunRecord[] = [],
 ): Promise<unknown> {
   if (!makes?.reads(setup.profile)) return undefined;
   // images are not looked at for nothing
   if (!await exists(join(setup.folder, FOLDER, name))) return undefined;
-  await using collected = new Collected(world, setup);
+  await using collected = new Collected(world, setup, records);
   const planned = await unlessMissing(() => makes.plan(collected));
   return planned && await readKept(await collected.path(name, planned.parameters));
 }
@@ -52,6 +56,7 @@ export async function keptMade(
 /**
  * Makes what a section's figures are made of, or finds it made; embeddings that are missing are made
  * first. A file that is damaged is made again.
+ * @param records of the section's own runs, where it is made of them
  * @throws {UserError} where images or backbones are not there, or an image cannot be decoded
  */
 export async function makeOnce(
@@ -59,9 +64,10 @@ export async function makeOnce(
   world: World,
   setup: Setup,
   hooks: WorkHooks = {},
+  records: readonly RunRecord[] = [],
 ): Promise<void> {
   if (!makes?.reads(setup.profile)) return;
-  await using collected = new Collected(world, setup, hooks);
+  await using collected = new Collected(world, setup, records, hooks);
   const planned = await makes.plan(collected);
   if (!planned) return;
   const { parameters, make } = planned;
@@ -103,6 +109,7 @@ function checkOf(made: unknown): string {
 /** Hands out materials and notes what they are, which names what is made of them. */
 class Collected implements Materials, AsyncDisposable {
   readonly profile: Setup["profile"];
+  readonly machine: Materials["machine"];
   /** What makes the embeddings that were asked for. */
   readonly requests: FeatureRequest[] = [];
   readonly #world: World;
@@ -116,8 +123,14 @@ class Collected implements Materials, AsyncDisposable {
   readonly #lists: string[] = [];
   readonly #features: string[] = [];
 
-  constructor(world: World, setup: Setup, hooks: WorkHooks = {}) {
+  constructor(
+    world: World,
+    setup: Setup,
+    readonly records: readonly RunRecord[],
+    hooks: WorkHooks = {},
+  ) {
     this.profile = setup.profile;
+    this.machine = { device: setup.device, threads: setup.cores };
     this.#hooks = hooks;
     this.#world = world;
     this.#setup = setup;
@@ -196,6 +209,19 @@ class Collected implements Materials, AsyncDisposable {
       scores.push(await this.#scorer.value.scores(images, list, { alike, onImages }));
     }
     return Float32Array.from(scores.flatMap((list) => [...list]));
+  }
+
+  async cost(...[of, images]: Parameters<Materials["cost"]>) {
+    const { folder, root, device } = this.#setup;
+    if (typeof of === "string") {
+      const { path, transform } = this.#ready.find(({ key }) => key === of)!;
+      return await detectorCost(path, images, { transform, device });
+    }
+    return await detectorCost(join(folder, of.evaluations.at(-1)!.checkpoint), images, {
+      backbones: join(root, "backbones"),
+      device,
+      headParameters: of.parameterCount,
+    });
   }
 
   async [Symbol.asyncDispose]() {

@@ -9,7 +9,9 @@ import type { FailedHead, TrainedHead } from "../detectors/detector.ts";
 import type { Alike } from "../image/alike.ts";
 import type { RgbImage } from "../image/image.ts";
 import { randomStream } from "../random.ts";
+import type { DetectorCost } from "./detector_cost.ts";
 import type { Profile } from "./profile.ts";
+import type { RunRecord } from "./record.ts";
 import type { ReadyDetector } from "./released_scores.ts";
 
 /** How the data of a section's figures is made of images. */
@@ -44,6 +46,10 @@ export interface PlannedMaking<Made = unknown> {
 /** What figures can be made of. */
 export interface Materials {
   readonly profile: Profile;
+  /** Where graphs run, and on how many threads: for what is measured of this machine. */
+  readonly machine: { readonly device: string; readonly threads: number };
+  /** Of the section's own runs. */
+  readonly records: readonly RunRecord[];
   /**
    * A set's images of one label, a list for each of its sources; the set and what is in it become part
    * of the name.
@@ -88,6 +94,12 @@ export interface Materials {
     lists: readonly (readonly LabelledImage[])[],
     alike?: Alike,
   ): Promise<Float32Array>;
+  /**
+   * What one of these detectors, or a record's head with its backbone, costs on this machine.
+   * @param of the detector's key, or the record
+   * @param images what is looked at, one after the other
+   */
+  cost(of: string | RunRecord, images: readonly RgbImage[]): Promise<DetectorCost>;
   /** Side of the crops that a backbone takes, in pixels. */
   resolutionPx(backbone: string): Promise<number>;
 }

@@ -2,6 +2,7 @@
  * A ResNet as a network that backbones are made of.
  * @module
  */
+import { countParameters } from "../../io/tensor.ts";
 import type { Network } from "../network.ts";
 import { buildResnetGraph } from "./graph.ts";
 import type { ResnetWeights } from "./weights.ts";
@@ -11,6 +12,7 @@ export function resnetNetwork(weights: ResnetWeights): Network {
   const { header, architecture, settings, tensors } = weights;
   return {
     weightsFile: header.path,
+    parameterCount: countParameters(tensors),
     weightsBytes: [...tensors.values()].reduce((sum, { length }) => sum + length, 0),
     architecture,
     settings,

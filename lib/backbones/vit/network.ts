@@ -2,6 +2,7 @@
  * A vision transformer as a network that backbones are made of.
  * @module
  */
+import { countParameters } from "../../io/tensor.ts";
 import type { Network } from "../network.ts";
 import { patchCount } from "./architecture.ts";
 import { buildVitGraph, embeddingWidthOf } from "./graph.ts";
@@ -20,6 +21,7 @@ export function vitNetwork(weights: VitWeights): Network {
   };
   return {
     weightsFile: header.path,
+    parameterCount: countParameters(tensors),
     weightsBytes: [...tensors.values()].reduce((sum, { length }) => sum + length, 0),
     architecture,
     settings,

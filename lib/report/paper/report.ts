@@ -61,7 +61,7 @@ export async function shownOf(
     points = await (makePoints ? featurePoints : keptPoints)(setup, pointsOf, onDamage);
   }
   if (!points) return undefined;
-  const made = world && await keptMade(section, world, setup);
+  const made = world && await keptMade(section, world, setup, records);
   const { makes } = section;
   if (made === undefined && makes?.reads(profile) && !makes.isOptional) return undefined;
   const shown = { profile, rows, printed, points, ...(made === undefined ? {} : { made }) };

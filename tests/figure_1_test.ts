@@ -2,7 +2,20 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { featurePoints, keptPoints, type PointsSetup } from "../lib/report/paper/feature_points.ts";
 import { drawnSets, figure1 } from "../lib/report/paper/figure_1.ts";
+import { EXPERIMENTS } from "../experiments/index.ts";
+import { mini } from "../experiments/profiles/mini.ts";
 import { paper } from "../experiments/profiles/paper.ts";
+import { listImages } from "../lib/data/dataset.ts";
+import { openDetector } from "../lib/detectors/verdict.ts";
+import { decodeImage } from "../lib/image/image.ts";
+import { readSafetensors } from "../lib/io/safetensors.ts";
+import type { FeaturePoint } from "../lib/published/points.ts";
+import { keptMade, makeOnce } from "../lib/runs/made.ts";
+import type { Experiments, Section } from "../lib/runs/section.ts";
+import { makeSetup } from "../lib/runs/setup.ts";
+import { planDetector } from "../lib/runs/trained_detectors.ts";
+import { openMadeWorld } from "../lib/runs/world.ts";
+import { makeSmallWorld, SMALL_BACKBONE, smallProfile } from "./small_world.ts";
 import {
   type HeadArchitecture,
   type Parameters,
@@ -12,7 +25,7 @@ import { saveCheckpoint } from "../lib/detectors/rine/checkpoint.ts";
 import { tensor } from "../lib/io/tensor.ts";
 import { randomStream } from "../lib/random.ts";
 import { projectFeatures } from "../lib/report/tsne.ts";
-import type { Profile } from "../lib/runs/profile.ts";
+import type { DetectorTraining, Profile } from "../lib/runs/profile.ts";
 import type { RunRecord } from "../lib/runs/record.ts";
 import { writeFeatureSet } from "./feature_sets.ts";
 import { temporaryFolder } from "./temporary.ts";
@@ -104,7 +117,7 @@ function firstOfFirst(architecture: HeadArchitecture): Parameters {
   );
 }
 
-Deno.test("featurePoints() draws equally many images of each set in both spaces, and keeps them for the head", async () => {
+Deno.test("featurePoints() draws equally many images of each set, and keeps them for the head", async () => {
   const folder = temporaryFolder();
   const profile: Profile = { ...paper, pointImages: 120 };
   const architecture = {
@@ -130,36 +143,20 @@ Deno.test("featurePoints() draws equally many images of each set in both spaces,
 
     assert.equal(await keptPoints(setup, record), undefined);
     const points = await featurePoints(setup, record);
-    assert.equal(points.length, 2 * 120);
-    for (const detector of ["RINE", "ViT-L/14"]) {
-      const own = points.filter((point) => point.detector === detector);
-      const counts = drawnSets(profile).map(({ name }) =>
-        own.filter(({ generator }) => generator === name).length
-      );
-      assert.deepEqual(counts, counts.map(() => 8));
-      assert.ok(own.every(({ x, y }) => Number.isFinite(x) && Number.isFinite(y)));
-    }
-    assert.deepEqual(
-      points.slice(0, 120).map(({ label }) => label),
-      points.slice(120).map(({ label }) => label),
+    assert.equal(points.length, 120);
+    assert.ok(points.every(({ detector }) => detector === "RINE"));
+    const counts = drawnSets(profile).map(({ name }) =>
+      points.filter(({ generator }) => generator === name).length
     );
-    // the last block's token of a row is its number, and the head hands on its label three times: so
-    // what both spaces hold is known
+    assert.deepEqual(counts, counts.map(() => 8));
+    // the head hands on a row's label three times: so what its space holds is known
     const drawn = drawnSets(profile).flatMap((
       { name },
     ) => [...randomStream(0, "feature space", name).permutation(50).slice(0, 8)]);
-    const features = Float32Array.from(
-      { length: 120 * WIDTH },
-      (_, i) => drawn[Math.floor(i / WIDTH)]!,
-    );
-    assert.deepEqual(
-      points.slice(120).flatMap(({ x, y }) => [x, y]),
-      [...projectFeatures(features, 120)],
-    );
-    assert.deepEqual(points.slice(120).map(({ label }) => label), drawn.map((row) => row % 2));
+    assert.deepEqual(points.map(({ label }) => label), drawn.map((row) => row % 2));
     const labels = Float32Array.from({ length: 120 * 3 }, (_, i) => drawn[Math.floor(i / 3)]! % 2);
     assert.deepEqual(
-      points.slice(0, 120).flatMap(({ x, y }) => [x, y]),
+      points.flatMap(({ x, y }) => [x, y]),
       [...projectFeatures(labels, 120)],
     );
     const files = () => [...Deno.readDirSync(join(folder, "points"))].map(({ name }) => name);
@@ -180,4 +177,71 @@ Deno.test("featurePoints() draws equally many images of each set in both spaces,
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+});
+
+const section = EXPERIMENTS.sections.find(({ name }) => name === "feature_space") as Section;
+
+Deno.test("UFD and Wang et al.'s detector look at the same images, each in its own space", async () => {
+  const data = temporaryFolder("spaces_data_"), results = temporaryFolder("spaces_");
+  await makeSmallWorld(data);
+  const [training] = mini.detectors!.trainings as [DetectorTraining];
+  const small: DetectorTraining = {
+    ...training,
+    classes: training.classes.slice(0, 1),
+    recipe: {
+      ...training.recipe,
+      start: { kind: "random", width: 4, stages: [1, 1, 1, 1] },
+      ...{ cropPx: 24, batchSize: 16, epochs: 1 },
+    },
+  };
+  const profile: Profile = {
+    ...smallProfile,
+    ...{ pointImages: 160, testSets: mini.testSets.filter(({ kind }) => kind).slice(0, 2) },
+    ufd: { ...mini.ufd!, backbone: SMALL_BACKBONE },
+    detectors: { areTrained: true, trainings: [small] },
+  };
+  const experiments = { sections: [section], profiles: { mini: profile } } satisfies Experiments;
+  const setup = await makeSetup(experiments, { data, results });
+  await using world = await openMadeWorld(setup);
+  await makeOnce(section, world, setup);
+  const made = await keptMade(section, world, setup) as FeaturePoint[];
+  const drawn: { path: string; label: 0 | 1; generator: string }[] = [];
+  for (const spec of profile.testSets) {
+    const images = await listImages(world.root, spec);
+    for (const i of randomStream(0, "feature space", spec.name).permutation(images.length)) {
+      if (drawn.filter(({ generator }) => generator === spec.name).length === 80) break;
+      drawn.push({ ...images[i]!, label: images[i]!.label, generator: spec.name });
+    }
+  }
+  const named = (detector: string) => made.filter((point) => point.detector === detector);
+  for (const detector of ["UFD", "Wang"]) {
+    assert.deepEqual(
+      named(detector).map(({ label, generator }) => [label, generator]),
+      drawn.map(({ label, generator }) => [label, generator]),
+    );
+  }
+  const places = (features: Float32Array) =>
+    [...projectFeatures(features, drawn.length)].map((place) => Number(place.toPrecision(5)));
+  const { ready: { path } } = await planDetector(small, 0, world, setup);
+  await using detector = await openDetector(path);
+  const backbone = (await world.backbone(SMALL_BACKBONE)).at("embedding");
+  const embedded: number[] = [], means: number[] = [];
+  const { tensors } = await readSafetensors(path);
+  const weight = tensors.get("fc.weight")!.data, [bias] = tensors.get("fc.bias")!.data;
+  for (const { path } of drawn) {
+    const image = await decodeImage(join(world.root, path));
+    // features are kept as float16
+    embedded.push(...Float16Array.from((await backbone.features([image])).data));
+    const { data } = await detector.represent([image]);
+    means.push(...data);
+    const logit = data.reduce((sum, value, i) => sum + value * weight[i]!, bias!);
+    assert.ok(Math.abs(logit - (await detector.detect(image)).logit) < 1e-4);
+  }
+  const flat = (points: FeaturePoint[]) => points.flatMap(({ x, y }) => [x, y]);
+  assert.deepEqual(flat(named("UFD")), places(Float32Array.from(embedded)));
+  assert.deepEqual(flat(named("Wang")), places(Float32Array.from(means)));
+  const ofHead = drawn.map((image) => ({ ...named("UFD")[0]!, ...image, detector: "RINE" }));
+  const figure = figure1({ profile, rows: [], printed: [], points: ofHead, made })!;
+  const panels = new Set(figure.rows.map(({ detector }) => detector));
+  assert.deepEqual([...panels], ["RINE", "UFD", "Wang"]);
 });

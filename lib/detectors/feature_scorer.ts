@@ -81,6 +81,12 @@ function scoring(
 ): ImageScorer & { readonly backbone: Backbone } {
   const { resolutionPx } = backbone.architecture;
   const { blockImportance } = scorer;
+  const featuresOf = async (views: readonly RgbImage[]) => {
+    const bytes = resolutionPx * resolutionPx * 3;
+    const crops = new Uint8Array(views.length * bytes); // [views, R, R, 3]
+    views.forEach(({ data }, i) => crops.set(data, i * bytes));
+    return (await backbone.featuresOfCrops(crops, views.length)).data;
+  };
   return {
     title,
     reads: `features of ${backbone.name} (${backbone.precision}), centre crop ${resolutionPx}`,
@@ -91,13 +97,8 @@ function scoring(
     ...(blockImportance ? { blockImportance } : {}),
     view: (image) => centerCrop(image, resolutionPx),
     pads: ({ width, height }) => Math.min(width, height) < resolutionPx,
-    async logits(views: readonly RgbImage[]) {
-      const bytes = resolutionPx * resolutionPx * 3;
-      const crops = new Uint8Array(views.length * bytes); // [views, R, R, 3]
-      views.forEach(({ data }, i) => crops.set(data, i * bytes));
-      const { data } = await backbone.featuresOfCrops(crops, views.length);
-      return await scorer.logits(data, views.length); // [views]
-    },
+    logits: async (views) => await scorer.logits(await featuresOf(views), views.length), // [views]
+    represent: async (views) => await scorer.represent(await featuresOf(views), views.length),
     async [Symbol.asyncDispose]() {
       await scorer.dispose();
       if (ownsBackbone) await backbone[Symbol.asyncDispose]();

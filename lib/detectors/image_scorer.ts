@@ -33,4 +33,10 @@ export interface ImageScorer extends AsyncDisposable {
    * @returns logits [views]
    */
   logits(views: readonly RgbImage[]): Promise<Float32Array>;
+  /**
+   * The images in the space that the detector decides in.
+   * @param views of {@linkcode ImageScorer.view}
+   * @returns [views, width]; `undefined` where it decides in no vector's space
+   */
+  represent(views: readonly RgbImage[]): Promise<Float32Array | undefined>;
 }

@@ -8,6 +8,7 @@ import type { PixelTransform } from "../image/pixels.ts";
 import type { RgbImage } from "../image/image.ts";
 import { UserError } from "../io/errors.ts";
 import type { SafetensorsFile } from "../io/safetensors.ts";
+import { joined } from "../io/tensor.ts";
 import type { Compute, FailedHead, TrainedHead } from "./detector.ts";
 import type { PixelTraining, PixelTrainingContext } from "./pixel_training.ts";
 
@@ -103,6 +104,12 @@ export interface PixelScorer {
    * @returns logits [count]
    */
   logits(batch: PixelBatch): Promise<Float32Array>;
+  /**
+   * The images in the space that the last layer decides in; absent where there is no such vector.
+   * @param batch after the detector's transform
+   * @returns [count, width]
+   */
+  represent?(batch: PixelBatch): Promise<Float32Array>;
   /** Frees what it holds. */
   dispose(): Promise<void>;
 }
@@ -179,10 +186,32 @@ export async function scoreImages(
   scorer: PixelScorer,
   images: readonly RgbImage[],
 ): Promise<Float32Array> {
-  const logits = new Float32Array(images.length);
+  return await batchByBatch(scorer, images, (batch) => scorer.logits(batch));
+}
+
+/**
+ * Images of any sizes in the space that a scorer's last layer decides in, in their order.
+ * @param images after the detector's transform
+ * @returns [images, width]; `undefined` where the scorer has no such space
+ */
+export async function representImages(
+  scorer: PixelScorer,
+  images: readonly RgbImage[],
+): Promise<Float32Array | undefined> {
+  const represent = scorer.represent?.bind(scorer);
+  return represent && await batchByBatch(scorer, images, represent);
+}
+
+/** What becomes of batches of neighbours of one size, one after the other. */
+async function batchByBatch(
+  { pixelsAtOnce }: PixelScorer,
+  images: readonly RgbImage[],
+  run: (batch: PixelBatch) => Promise<Float32Array>,
+): Promise<Float32Array> {
+  const found: Float32Array[] = [];
   for (let first = 0; first < images.length;) {
     const { height, width } = images[first]!;
-    const most = first + Math.max(1, Math.floor(scorer.pixelsAtOnce / (height * width)));
+    const most = first + Math.max(1, Math.floor(pixelsAtOnce / (height * width)));
     let end = first + 1;
     while (
       end < Math.min(most, images.length) &&
@@ -193,8 +222,8 @@ export async function scoreImages(
     if (end - first > 1) {
       images.slice(first, end).forEach(({ data }, i) => rgb.set(data, i * bytes));
     }
-    logits.set(await scorer.logits({ rgb, count: end - first, height, width }), first);
+    found.push(await run({ rgb, count: end - first, height, width }));
     first = end;
   }
-  return logits;
+  return joined(found);
 }

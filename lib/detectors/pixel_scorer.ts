@@ -12,7 +12,7 @@ import {
 import { verifySafetensors } from "../io/safetensors.ts";
 import type { Compute } from "./detector.ts";
 import type { ImageScorer } from "./image_scorer.ts";
-import { type PixelDetectorKind, scoreImages } from "./pixel_detector.ts";
+import { type PixelDetectorKind, representImages, scoreImages } from "./pixel_detector.ts";
 import { transformsOf } from "./trained_transforms.ts";
 
 /** Images of one size that go through at once; of others, one. */
@@ -47,6 +47,7 @@ export async function openPixelScorer(
     pads: (image) => isPadded(image, steps),
     ...(tiles ? { tiles: ({ height, width }) => tiles(height, width) } : {}),
     logits: (views) => scoreImages(scorer, views),
+    represent: (views) => representImages(scorer, views),
     [Symbol.asyncDispose]: () => scorer.dispose(),
   };
 }

@@ -7,6 +7,7 @@ import { assertImages, decodeImage, type RgbImage } from "../image/image.ts";
 import { tryDecode } from "../data/image_file.ts";
 import { refuseUnknown, UserError } from "../io/errors.ts";
 import { sigmoid, THRESHOLD } from "../metrics.ts";
+import { type Tensor, tensor } from "../io/tensor.ts";
 import type { FeatureSizes } from "./detector.ts";
 import { type BackboneChoice, openFeatureScorer } from "./feature_scorer.ts";
 import type { ImageScorer } from "./image_scorer.ts";
@@ -137,6 +138,22 @@ export class Detector implements AsyncDisposable {
           : { path, ...verdicts.shift()! };
       }
     }
+  }
+
+  /**
+   * Images in the space that it decides in, as Figure 1 shows it: of RINE its representation, of a
+   * ResNet the mean over the last map.
+   * @returns [images, width]
+   * @throws {UserError} where the detector decides in no such space
+   */
+  async represent(images: readonly RgbImage[]): Promise<Tensor> {
+    assertImages(images, "Cannot represent images");
+    const found = await this.#scorer.represent(images.map((image) => this.#scorer.view(image)));
+    if (found) return tensor(found, [images.length, found.length / images.length]);
+    throw new UserError(
+      "usage",
+      `Cannot represent images: expected a detector that decides in a vector's space, found ${this.title}`,
+    );
   }
 
   async #judge(images: readonly RgbImage[]): Promise<Verdict[]> {

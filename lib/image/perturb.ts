@@ -48,7 +48,7 @@ export async function perturb(
   random: Random,
 ): Promise<RgbImage> {
   const asReleased = protocol === "released";
-  if (asReleased && !random.chance(probability)) return image;
+  if (asReleased && !random.chance(probability)) return image; // as `isLeftAlone` draws
   let perturbed = image;
   for (const kind of perturbation === "combined" ? SINGLE : [perturbation]) {
     if (asReleased || random.chance(probability)) {
@@ -56,6 +56,19 @@ export async function perturb(
     }
   }
   return asReleased ? resizeBilinear(perturbed, resizePx, resizePx) : perturbed;
+}
+
+/**
+ * Whether {@linkcode perturb} will leave an image as it is, as far as its first draw tells: not of
+ * `combined` after the `paper` protocol, where each of the four is drawn.
+ * @param random what `perturb` will be given, drawn from by nobody yet; it is used up
+ */
+export function isLeftAlone(
+  { perturbation, probability, protocol }: Perturbing,
+  random: Random,
+): boolean {
+  if (protocol === "paper" && perturbation === "combined") return false;
+  return !random.chance(probability);
 }
 
 type SinglePerturbation = Exclude<Perturbation, "combined">;

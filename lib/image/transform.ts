@@ -11,7 +11,7 @@ import { gaussianFilter } from "./blur.ts";
 import type { RgbImage } from "./image.ts";
 import { jpegRoundTrip } from "./jpeg.ts";
 import { resizeShortSide } from "./resize.ts";
-import { perturb, type Perturbing } from "./perturb.ts";
+import { isLeftAlone, perturb, type Perturbing } from "./perturb.ts";
 
 /** From image to crops. `size` is the side of a crop in pixels: what the backbone takes. */
 export type Transform =
@@ -57,6 +57,15 @@ export function cropsPerImage(transform: Transform): number {
 /** Whether a transform makes other crops in another epoch or with another seed. */
 export function isRandom(transform: Transform): boolean {
   return transform.kind === "train" || transform.kind === "perturbed";
+}
+
+/**
+ * Whether a random transform leaves an image as it is, so that its crop is the one from the middle;
+ * `false` where that is not known before.
+ */
+export function isUnchanged(transform: Transform, { seed, epoch, path }: TransformKey): boolean {
+  return transform.kind === "perturbed" &&
+    isLeftAlone(transform, randomStream(seed, `perturb ${transform.perturbation}`, epoch, path));
 }
 
 /**

@@ -44,3 +44,14 @@ export function tensor(data: Float32Array, shape: readonly number[]): Tensor {
   }
   return { data, shape };
 }
+
+/** Values of several arrays in one, in their order. */
+export function joined(parts: readonly Float32Array[]): Float32Array {
+  const whole = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}

@@ -9,6 +9,7 @@ import { decodeImage } from "../image/image.ts";
 import { unlessMissing, UserError } from "../io/errors.ts";
 import { contentKey, exists } from "../io/files.ts";
 import { readOrForget, writeSealedJson } from "../io/seal.ts";
+import { joined } from "../io/tensor.ts";
 import { type FeatureRequest, nameFeatures } from "../tokens/request.ts";
 import { FeatureRows } from "../tokens/rows.ts";
 import { readUnreadable } from "../tokens/unreadable.ts";
@@ -186,8 +187,7 @@ class Collected implements Materials, AsyncDisposable {
   }
 
   async scores(...[key, lists, alike]: Parameters<Materials["scores"]>) {
-    const { root, listings } = this.#world;
-    const { folder, device, skipCorrupt } = this.#setup;
+    const { listings } = this.#world;
     const ready = this.#ready.find((one) => one.key === key)!;
     const total = lists.reduce((sum, { length }) => sum + length, 0);
     let done = 0;
@@ -198,17 +198,28 @@ class Collected implements Materials, AsyncDisposable {
         done: done += images,
         total,
       });
-    if (this.#scorer?.key !== key) {
-      await this[Symbol.asyncDispose]();
-      const opened = new ReleasedScorer(ready, { folder, root, device, skipCorrupt });
-      this.#scorer = { key, value: opened };
-    }
+    const scorer = await this.#scorerOf(ready);
     const scores: Float32Array[] = [];
     for (const images of lists) {
       const { key: list } = await listings.look(images);
-      scores.push(await this.#scorer.value.scores(images, list, { alike, onImages }));
+      scores.push(await scorer.scores(images, list, { alike, onImages }));
     }
-    return Float32Array.from(scores.flatMap((list) => [...list]));
+    return joined(scores);
+  }
+
+  async represent(...[key, images]: Parameters<Materials["represent"]>) {
+    const ready = this.#ready.find((one) => one.key === key)!;
+    return await (await this.#scorerOf(ready)).represent(images);
+  }
+
+  async #scorerOf(ready: ReadyDetector): Promise<ReleasedScorer> {
+    const { folder, device, skipCorrupt, root } = this.#setup;
+    if (this.#scorer?.key !== ready.key) {
+      await this[Symbol.asyncDispose]();
+      const value = new ReleasedScorer(ready, { folder, root, device, skipCorrupt });
+      this.#scorer = { key: ready.key, value };
+    }
+    return this.#scorer.value;
   }
 
   async cost(...[of, images]: Parameters<Materials["cost"]>) {

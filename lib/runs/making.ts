@@ -95,6 +95,13 @@ export interface Materials {
     alike?: Alike,
   ): Promise<Float32Array>;
   /**
+   * Images in the space that one of these detectors decides in.
+   * @param key of the detector
+   * @returns [images, width]
+   * @throws {UserError} where it decides in no such space, or an image cannot be decoded
+   */
+  represent(key: string, images: readonly LabelledImage[]): Promise<Float32Array>;
+  /**
    * What one of these detectors, or a record's head with its backbone, costs on this machine.
    * @param of the detector's key, or the record
    * @param images what is looked at, one after the other

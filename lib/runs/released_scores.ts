@@ -12,11 +12,12 @@ import type { PixelDetectorKind, ReleasedRow } from "../detectors/pixel_detector
 import { transformsOf } from "../detectors/trained_transforms.ts";
 import { type Detector, openDetector } from "../detectors/verdict.ts";
 import { type Alike, makeAlike } from "../image/alike.ts";
-import type { RgbImage } from "../image/image.ts";
+import { decodeImage, type RgbImage } from "../image/image.ts";
 import { describePixels, transformNamed } from "../image/pixels.ts";
 import { UserError } from "../io/errors.ts";
 import { contentKey, exists } from "../io/files.ts";
 import { readSafetensors, readSafetensorsHeader } from "../io/safetensors.ts";
+import { joined } from "../io/tensor.ts";
 import { writeSafetensors } from "../io/safetensors_writer.ts";
 import type { Device } from "../onnx/session.ts";
 
@@ -148,13 +149,32 @@ export class ReleasedScorer {
     return all;
   }
 
+  #open(): Promise<Detector> {
+    const { path, transform } = this.#ready;
+    return this.#opening ??= openDetector(path, { transform, device: this.#setup.device });
+  }
+
+  /**
+   * Images in the space that the detector decides in, one after the other.
+   * @returns [images, width]
+   * @throws {UserError} where it decides in no such space, or an image cannot be decoded
+   */
+  async represent(images: readonly LabelledImage[]): Promise<Float32Array> {
+    const detector = await this.#open();
+    const rows: Float32Array[] = [];
+    for (const { path } of images) {
+      const image = await decodeImage(resolve(this.#setup.root, path));
+      rows.push((await detector.represent([image])).data);
+    }
+    return joined(rows);
+  }
+
   async #score(
     images: readonly LabelledImage[],
     alike: Alike | undefined,
   ): Promise<Float32Array> {
-    const { root, device, skipCorrupt } = this.#setup;
-    const { path, transform } = this.#ready;
-    const detector = await (this.#opening ??= openDetector(path, { transform, device }));
+    const { root, skipCorrupt } = this.#setup;
+    const detector = await this.#open();
     const scores = new Float32Array(images.length);
     let done = 0;
     const paths = images.map(({ path }) => resolve(root, path));

@@ -9,6 +9,7 @@ import type { Backbone, Tap } from "../backbones/backbone.ts";
 import type { Tensor } from "../io/tensor.ts";
 import type { WorkerPool } from "../io/worker_pool.ts";
 import type { Wanted } from "./request.ts";
+import { UnchangedRows } from "./unchanged.ts";
 import { removeFeatures } from "./store.ts";
 import { areUnreadable, readUnreadable, unreadableError } from "./unreadable.ts";
 import type { BackbonePass, FeatureJob, FeatureResult, UnreadableImage } from "./worker.ts";
@@ -37,10 +38,14 @@ export interface GroupContext {
 /** Weights from this size on keep a CPU busy with a single crop. */
 const LARGE_BYTES = 2 ** 29;
 
-/** A job and the row that it fills first. */
+/** A job, the images that its result is of, and the row that they fill first. */
 interface Batch {
   readonly job: FeatureJob;
   readonly row: number;
+  /** Number of images; of some the rows may be known, and the job lacks them. */
+  readonly images: number;
+  /** Positions of the job's images among them; absent where it has all. */
+  readonly computed?: readonly number[];
 }
 
 /**
@@ -70,22 +75,29 @@ export async function extractGroup(
   }
   const firstRow = Math.min(...writers.map(({ rowsDone }) => rowsDone));
   const passes = passesOf(sets);
-  const batches = plan(sets[0]!, passes, firstRow, batchImages, context, onPlanned);
+  const known = await UnchangedRows.open(folder, sets);
+  if (known) opened.use(known);
+  const planned = { first: sets[0]!, passes, firstRow, batchImages, known };
+  const batches = plan(planned, context, onPlanned);
   for await (const { item, result } of pool.ordered(batches, ({ job }) => job, 2 * pool.size + 1)) {
-    const rows = item.job.paths.length * cropsPerImage;
-    const first = item.row / cropsPerImage;
-    const unreadable = result.unreadable.map(({ position }) => first + position);
+    const { images, computed } = item;
+    const rows = images * cropsPerImage, first = item.row / cropsPerImage;
+    const unreadable = result.unreadable.map(({ position }) =>
+      first + (computed?.[position] ?? position)
+    );
     if (unreadable.length > 0 && !skipCorrupt) {
       const [{ found }] = result.unreadable as [UnreadableImage];
       throw await unreadableError(request, unreadable[0]!, root, found);
     }
     for (const [p, { backbone, taps, sets }] of passes.entries()) {
       if (sets.every((s) => writers[s]!.rowsDone > item.row)) continue;
-      const features = result.features[p] ?? await featuresHere(backbone, taps, result.crops, rows);
+      const features = result.features[p] ??
+        await featuresHere(backbone, taps, result.crops, item.job.paths.length * cropsPerImage);
       for (const [t, s] of sets.entries()) {
         const writer = writers[s]!;
         if (writer.rowsDone > item.row) continue;
-        await writer.append(features[t]!, unreadable);
+        const found = features[t]!;
+        await writer.append(known ? known.fill(s, found, first, images) : found, unreadable);
         onRows(rows);
       }
     }
@@ -120,19 +132,34 @@ function passesOf(sets: readonly Wanted[]): Pass[] {
   return [...passes.values()];
 }
 
+/** What the jobs of a group are made of. */
+interface Planned {
+  /** Any set of the group. */
+  readonly first: Wanted;
+  readonly passes: readonly Pass[];
+  readonly firstRow: number;
+  readonly batchImages: number;
+  readonly known: UnchangedRows | undefined;
+}
+
 function* plan(
-  { images, cropsPerImage, request: { transform, seed, epoch } }: Wanted,
-  passes: readonly Pass[],
-  firstRow: number,
-  batchImages: number,
+  { first, passes, firstRow, batchImages, known }: Planned,
   { root, isReplicated }: GroupContext,
   onPlanned: () => void,
 ): Generator<Batch> {
+  const { images, cropsPerImage, request: { transform, seed, epoch } } = first;
   const here = passes.map(({ backbone, taps }): BackbonePass => ({ ...backbone.source(1), taps }));
   for (let i = firstRow / cropsPerImage; i < images.length; i += batchImages) {
-    const paths = images.slice(i, i + batchImages).map(({ path }) => path);
-    const job = { root, paths, transform, seed, epoch, passes: isReplicated ? here : [] };
-    yield { job, row: i * cropsPerImage };
+    const all = images.slice(i, i + batchImages);
+    const computed = known?.changed(i, all.length);
+    const paths = (computed ? computed.map((position) => all[position]!) : all)
+      .map(({ path }) => path);
+    yield {
+      job: { root, paths, transform, seed, epoch, passes: isReplicated ? here : [] },
+      row: i * cropsPerImage,
+      images: all.length,
+      ...(computed ? { computed } : {}),
+    };
   }
   onPlanned();
 }
@@ -147,6 +174,7 @@ async function featuresHere(
   crops: Uint8Array,
   rows: number,
 ): Promise<Float32Array[]> {
+  if (rows === 0) return taps.map(() => new Float32Array());
   const step = backbone.device === "cpu" && backbone.weightsBytes > LARGE_BYTES ? 1 : rows;
   const parts: Tensor[][] = [];
   for (let row = 0; row < rows; row += step) {

@@ -4,6 +4,7 @@
  */
 import { basename, dirname } from "node:path";
 import { ONNX_RUNTIME_VERSION, openSession, ortTensor, type Session } from "../../onnx/session.ts";
+import { Lazy } from "../../io/lazy.ts";
 import type { Compute } from "../detector.ts";
 import {
   assertLogits,
@@ -40,16 +41,19 @@ export async function openClassifier(
   const path = await Deno.realPath(checkpoint);
   const weights = await readClassifier(path);
   const weightsFile = basename(path);
-  const session = await openSession(
-    buildClassifierGraph(weights, { normalisation, stemStride, weightsFile }),
-    {
-      ...{ device, weightsFolder: dirname(path), sizesVary: true },
-      ...(threads === undefined ? {} : { threads }),
-    },
-  );
+  const open = (means: boolean) =>
+    openSession(
+      buildClassifierGraph(weights, { normalisation, stemStride, weightsFile, means }),
+      {
+        ...{ device, weightsFolder: dirname(path), sizesVary: true },
+        ...(threads === undefined ? {} : { threads }),
+      },
+    );
+  const session = await open(false);
   const tiling = { limitPx, ...sightOf(weights.architecture, stemStride) };
   return scorer(
     session,
+    new Lazy(() => open(true)),
     checkpoint,
     tiling,
     `onnx (onnxruntime ${ONNX_RUNTIME_VERSION} ${device})`,
@@ -58,6 +62,7 @@ export async function openClassifier(
 
 function scorer(
   session: Session,
+  withMeans: Lazy<Session>,
   checkpoint: string,
   tiling: Tiling,
   backend: string,
@@ -82,7 +87,18 @@ function scorer(
       assertLogits(logits, checkpoint);
       return logits;
     },
-    dispose: () => session.release(),
+    async represent({ rgb, count, height, width }) {
+      const images = ortTensor("uint8", rgb, [count, height, width, 3]);
+      const found = await (await withMeans.get()).run({ images });
+      const features = Float32Array.from(found["features"]!.data as Float32Array); // [count, C]
+      for (const one of Object.values(found)) one!.dispose();
+      assertLogits(features, checkpoint);
+      return features;
+    },
+    async dispose() {
+      await session.release();
+      await (await withMeans.take())?.release();
+    },
   };
 }
 

@@ -135,7 +135,7 @@ export function costTable({ profile, rows, made }: Shown): Table | undefined {
       { key: "method", name: "method" },
       { key: "reads", name: "reads" },
       { key: "parameters", name: "parameters", unit: "million", scale: 1e-6, digits: 3 },
-      { key: "trained", name: "trained", unit: "million", scale: 1e-6, digits: 3 },
+      { key: "trained", name: "trained", unit: "thousand", scale: 1e-3, digits: 1 },
       { key: "imageMs", name: "an image", unit: "ms", digits: 1 },
       { key: "trainingSeconds", name: "training", unit: "s", digits: 1 },
     ],
@@ -145,7 +145,8 @@ export function costTable({ profile, rows, made }: Shown): Table | undefined {
       parameters: one.parameters,
       trained: one.trainedParameters,
       imageMs: one.imageMs,
-      trainingSeconds: one.trainingSeconds ??
+      // nearest neighbours are searched, not trained
+      trainingSeconds: one.trainedParameters === 0 ? null : one.trainingSeconds ??
         spread(
           heads.get(one.method)?.flatMap(({ trainingSeconds }) => trainingSeconds ?? []) ?? [],
         ),

@@ -6,29 +6,28 @@ import { join } from "node:path";
 import * as v from "valibot";
 import { detectorNamed } from "../../detectors/index.ts";
 import { contentKey } from "../../io/files.ts";
+import { joined } from "../../io/tensor.ts";
 import { readOrForget, writeSealedJson } from "../../io/seal.ts";
 import type { FeaturePoint } from "../../published/points.ts";
-import { randomStream } from "../../random.ts";
 import type { RunRecord } from "../../runs/record.ts";
 import type { Setup } from "../../runs/setup.ts";
 import { FeatureRows } from "../../tokens/rows.ts";
 import { projectFeatures } from "../tsne.ts";
-import { drawnSets } from "./figure_1.ts";
+import { drawnSets, drawOrder, imagesOfEach } from "./figure_1.ts";
 
 /** Where features and heads lie, and what they are read with. */
 export type PointsSetup = Pick<Setup, "profile" | "folder" | "tokens" | "engine">;
 
-/** The images whose features are projected, and their features for each detector. */
+/** The images whose features are projected, and these. */
 interface Features {
   readonly images: readonly { readonly label: 0 | 1; readonly generator: string }[];
-  /** By detector, [images, width]. */
-  readonly byDetector: ReadonlyMap<string, Float32Array>;
+  /** [images, d′]. */
+  readonly features: Float32Array;
 }
 
 /**
- * Points of a trained head, in the space that it decides in, and of the backbone alone, in that of its
- * last block: equally many images of each set, the same in both. They are kept in `points/` of the
- * profile's results and read from there when asked for again.
+ * Points of a trained head, in the space that it decides in: equally many images of each set. They
+ * are kept in `points/` of the profile's results and read from there when asked for again.
  * @param record a run on the test sets' centre crops; the grid's best of most classes
  * @param onDamage told where those that were kept are damaged; they are made again
  */
@@ -39,18 +38,32 @@ export async function featurePoints(
 ): Promise<readonly FeaturePoint[]> {
   const kept = await keptPoints(setup, record, onDamage);
   if (kept) return kept;
-  const { images, byDetector } = await readFeatures(setup, record);
-  const points = [...byDetector].flatMap(([detector, features]) => {
-    const places = projectFeatures(features, images.length);
-    return images.map((image, i): FeaturePoint => ({
-      detector,
-      x: places[2 * i]!,
-      y: places[2 * i + 1]!,
-      ...image,
-    }));
-  });
+  const { images, features } = await readFeatures(setup, record);
+  const points = pointsOf(
+    detectorNamed(record.config.training.detector).title,
+    features,
+    images,
+  );
   await writeSealedJson(keptPath(setup, record), { points });
   return points;
+}
+
+/**
+ * Images in a detector's feature space, in two dimensions.
+ * @param features [images, width], row-major
+ */
+export function pointsOf(
+  detector: string,
+  features: Float32Array,
+  images: Features["images"],
+): FeaturePoint[] {
+  const places = projectFeatures(features, images.length);
+  return images.map((image, i) => ({
+    detector,
+    x: places[2 * i]!,
+    y: places[2 * i + 1]!,
+    ...image,
+  }));
 }
 
 const POINTS = v.array(v.looseObject({
@@ -89,7 +102,7 @@ function keptPath(
   { profile, folder }: Pick<PointsSetup, "profile" | "folder">,
   { key }: RunRecord,
 ): string {
-  const name = contentKey([key, drawnSets(profile), profile.pointImages]);
+  const name = contentKey([key, "head", drawnSets(profile), profile.pointImages]);
   return join(folder, "points", `${name}.json`);
 }
 
@@ -98,38 +111,23 @@ async function readFeatures(
   { config: { training }, evaluations, features: { test } }: RunRecord,
 ): Promise<Features> {
   const sets = drawnSets(profile);
-  const perSet = Math.floor(profile.pointImages / sets.length);
+  const perSet = imagesOfEach(profile);
   const detector = detectorNamed(training.detector);
   const scorer = await detector.open(join(folder, evaluations[0]!.checkpoint), { engine });
   const images: Features["images"][number][] = [];
-  const heads: Float32Array[] = [], last: Float32Array[] = [];
+  const heads: Float32Array[] = [];
   try {
     for (const { name } of sets) {
       using rows = await FeatureRows.open(tokensFolder, test[name]!);
-      const order = randomStream(0, "feature space", name).permutation(rows.count);
+      const order = drawOrder(name, rows.count);
       const { tokens, labels, count } = rows.batches(perSet, order).next().value!;
       heads.push(await scorer.represent(tokens, count)); // [count, d′]
       for (let i = 0; i < count; i++) {
         images.push({ label: labels[i] as 0 | 1, generator: name });
-        const end = (i + 1) * rows.blocks * rows.width;
-        last.push(tokens.slice(end - rows.width, end)); // [width]
       }
     }
   } finally {
     await scorer.dispose();
   }
-  return {
-    images,
-    byDetector: new Map([[detector.title, joined(heads)], [training.backbone, joined(last)]]),
-  };
-}
-
-function joined(parts: readonly Float32Array[]): Float32Array {
-  const whole = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
+  return { images, features: joined(heads) };
 }

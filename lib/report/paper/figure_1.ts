@@ -22,8 +22,19 @@ export function drawnSets({ testSets }: Profile): DatasetSpec[] {
   return testSets.filter(({ kind }) => kind !== undefined);
 }
 
+/** How many images of each of these sets are projected, where it has as many. */
+export function imagesOfEach(profile: Profile): number {
+  return Math.floor(profile.pointImages / drawnSets(profile).length);
+}
+
+/** The order in which a set's images are drawn, whichever detector looks at them. */
+export function drawOrder(set: string, images: number): Uint32Array {
+  return randomStream(0, "feature space", set).permutation(images);
+}
+
 /** A panel for each detector; none without points. */
-export function figure1({ profile, rows, points }: Shown): Figure | undefined {
+export function figure1({ profile, rows, points: ofHead, made }: Shown): Figure | undefined {
+  const points = [...ofHead, ...(made as readonly FeaturePoint[] | undefined ?? [])];
   if (points.length === 0) return undefined;
   const detectors = [...new Set(points.map(({ detector }) => detector))];
   const kindOf = ({ label, generator }: FeaturePoint) =>
@@ -48,6 +59,10 @@ export function figure1({ profile, rows, points }: Shown): Figure | undefined {
     caption:
       "Images in the feature spaces of the detectors, projected to two dimensions by t-SNE, " +
       `which keeps neighbours together and has no units; at most ${DRAWN} images of each are drawn.` +
+      (made === undefined
+        ? ""
+        : " The same images in each: RINE's representation, UFD's embedding of its frozen backbone, " +
+          "and the mean over the last map of Wang et al.'s network, where there is one.") +
       chosenRemark(profile) + seedsRemark(rows, "first"),
     ...noticeOf(profile),
     columns: 2,

@@ -66,6 +66,7 @@ export {
 } from "./detectors/verdict.ts";
 export type { Alike } from "./image/alike.ts";
 export type { Augmentation, Protocol } from "./image/augment.ts";
+export type { Variation } from "./image/variation.ts";
 export { decodeImage, decodeImageBytes, type RgbImage } from "./image/image.ts";
 export { perturb, type Perturbation, PERTURBATIONS, type Perturbing } from "./image/perturb.ts";
 export { applyTransform, type Transform, type TransformKey } from "./image/transform.ts";

@@ -48,6 +48,7 @@ export const EXPECTED_GOLDENS: readonly string[] = [
     "head_q1_d16_single.safetensors",
     "head_q2_d32.safetensors",
     "head_q4_d8.safetensors",
+    "pyramid.safetensors",
   ],
 ];
 

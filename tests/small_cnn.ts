@@ -1,6 +1,7 @@
-/** Convolutional networks in training as graphs: torchvision's ResNet, and a pyramid on top of it. */
+/** Convolutional networks in training as graphs: torchvision's ResNet, and a feature pyramid on top of it. */
+import { addLast, addPyramid } from "../lib/detectors/pyramid/layers.ts";
 import type { GraphBuilder } from "../lib/onnx/graph.ts";
-import type { Dimension, Value } from "../lib/onnx/values.ts";
+import type { Value } from "../lib/onnx/values.ts";
 
 /** What a network is built of. */
 export interface CnnParts {
@@ -78,28 +79,9 @@ export function resnet(parts: CnnParts, pixels: Value): Value {
   return linear(parts, g.op("Flatten", [pooled]));
 }
 
-/** [N, 3, H, W] to logits [N, 1], by way of torchvision's feature pyramid. */
+/** [N, 3, H, W] to logits [N, 1], by way of a feature pyramid. */
 export function pyramid(parts: CnnParts, pixels: Value): Value {
-  const { g } = parts;
-  const stages = resnetStages(parts, pixels, "body.");
-  const levels: Value[] = [];
-  let above: Value | undefined;
-  for (let i = stages.length - 1; i >= 0; i--) {
-    let inner = conv(parts, stages[i]!, `fpn.inner_blocks.${i}.0`);
-    if (above) inner = g.op("Add", [inner, resizedTo(g, above, inner)]);
-    above = inner;
-    levels.unshift(conv(parts, inner, `fpn.layer_blocks.${i}.0`));
-  }
-  const means = levels.map((level) => g.op("Flatten", [g.op("GlobalAveragePool", [level])]));
-  return linear(parts, g.op("Concat", means, { axis: 1 }));
-}
-
-function resizedTo(g: GraphBuilder, x: Value, like: Value): Value {
-  const sizes = (g.facts(like).shape as readonly Dimension[]).slice(2) as number[];
-  const images = g.op("Shape", [x], { start: 0, end: 2 });
-  return g.op(
-    "Resize",
-    [x, undefined, undefined, g.op("Concat", [images, g.int(sizes)], { axis: 0 })],
-    { mode: "nearest", coordinate_transformation_mode: "asymmetric", nearest_mode: "floor" },
-  );
+  const { g, parameters } = parts;
+  const weight = (name: string) => parameters.get(name)!;
+  return addLast(g, weight, addPyramid(g, weight, resnetStages(parts, pixels, "body.")));
 }

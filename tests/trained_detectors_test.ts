@@ -165,9 +165,10 @@ Deno.test("recipes of the paper's size are the released ones, and reproduce does
     ];
   };
   const imagenet = { kind: "backbone", name: "ResNet-50" };
-  assert.deepEqual(trainings.slice(0, 2).map(of), [
+  assert.deepEqual(trainings.map(of), [
     ["wang_0.5", 20, imagenet, 224, 64, 1e-4, .5, .5],
     ["wang_0.1", 20, imagenet, 224, 64, 1e-4, .1, .1],
+    ["dmid_progan", 20, imagenet, 96, 32, 1e-4, .5, .5],
   ]);
 });
 
@@ -189,7 +190,11 @@ Deno.test("the command trains one, and refuses what it has no recipe or images f
   assert.equal((await run("wang", ...few)).out, trained.out);
   for (
     const [words, message, code] of [
-      [["vgg"], /^Cannot train vgg: expected one of wang, which the paper profile has recipes/, 1],
+      [
+        ["vgg"],
+        /^Cannot train vgg: expected one of wang, dmid, which the paper profile has recipes/,
+        1,
+      ],
       [["wang", "--classes", "horses"], /expected classes of .*; found horses$/m, 1],
       [["wang", "--classes", ","], /Expected different names, with commas between/, 2],
       [["wang", "--epochs", "0"], /Expected a whole number from 1 on/, 2],

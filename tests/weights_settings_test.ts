@@ -1,18 +1,21 @@
 /** What tensors do not tell: who is asked, in which order, and what is refused. */
 import assert from "node:assert/strict";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { readConfiguration } from "../lib/backbones/families/configuration.ts";
 import { FAMILIES } from "../lib/backbones/families/index.ts";
 import { MAKERS } from "../lib/backbones/families/makers.ts";
 import { importBackbone } from "../lib/backbones/import.ts";
 import { openBackbone } from "../lib/backbones/open.ts";
 import { quantizedPath, quantizeWeights } from "../lib/backbones/quantize.ts";
-import { knownSettings, settle } from "../lib/backbones/settings.ts";
+import { knownSettings, settingsPath, settle } from "../lib/backbones/settings.ts";
 import { findVit, readVitWeights } from "../lib/backbones/vit/weights.ts";
+import { examineIntegrity } from "../lib/doctor/integrity.ts";
+import type { UserError } from "../lib/io/errors.ts";
 import type { SafetensorsEntry, SafetensorsHeader } from "../lib/io/safetensors.ts";
 import { readSafetensors, readSafetensorsHeader } from "../lib/io/safetensors.ts";
 import { writeSafetensors } from "../lib/io/safetensors_writer.ts";
 import { sizeOf } from "../lib/io/tensor.ts";
+import { randomStream } from "../lib/random.ts";
 import { GOLDENS } from "./goldens.ts";
 import { temporaryFolder } from "./temporary.ts";
 
@@ -227,4 +230,33 @@ Deno.test("a file opened where it lies is asked of as an import asks", async () 
   await using said = await openBackbone(path, { settings: MAKERS.openai });
   assert.match(await said.fingerprint(), /^[0-9a-f]{64} float32$/);
   assert.equal((await readSafetensorsHeader(path)).metadata["heads"], undefined);
+});
+
+Deno.test("settings that were changed since are refused, wherever a bit is flipped; unsealed ones are read", async () => {
+  const folder = join(temporaryFolder(), "backbones");
+  const file = join(GOLDENS, "clip_hf.safetensors");
+  const given = { activation: "gelu", heads: 2 } as const;
+  const { header: { path } } = await importBackbone(file, { name: "X", folder, settings: given });
+  const kept = settingsPath(path), bytes = await Deno.readFile(kept);
+  const { activation } = await knownSettings(path);
+  assert.equal(activation, "gelu");
+  const random = randomStream("settings");
+  for (let i = 0; i < 60; i++) {
+    const place = random.integer(bytes.length), changed = bytes.slice();
+    changed[place]! ^= 1 << random.integer(8);
+    await Deno.writeFile(kept, changed);
+    await assert.rejects(openBackbone("X", { folder }), (error: Error) => {
+      assert.equal((error as UserError).kind, "damaged", `${place}: ${error.message}`);
+      assert.ok(error.message.includes(kept), error.message);
+      return true;
+    });
+    const { damaged } = await examineIntegrity({
+      ...{ experiments: { sections: [], profiles: {} }, results: folder, tokens: folder },
+      data: dirname(folder),
+    });
+    assert.ok(damaged.some((line) => line.includes(kept)), `${place}: ${damaged}`);
+  }
+  const { seal: _, ...plain } = JSON.parse(new TextDecoder().decode(bytes));
+  await Deno.writeTextFile(kept, JSON.stringify(plain, null, 2) + "\n");
+  assert.equal((await knownSettings(path)).activation, "gelu");
 });

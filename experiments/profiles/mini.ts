@@ -12,10 +12,27 @@ import {
   MINI_TRAINING_SETS,
 } from "../../lib/mini/sets.ts";
 import { MINI_BACKBONE_SIZES, MINI_WORLD } from "../../lib/mini/world.ts";
+import { dmidRecipe } from "../../lib/detectors/dmid.ts";
 import { wangRecipe } from "../../lib/detectors/wang.ts";
+import type { Variation } from "../../lib/image/variation.ts";
 import type { Profile } from "../../lib/runs/profile.ts";
 
 const [first, second, third, fourth] = MINI_CLASSES;
+
+/** Blur and compression that leave something of images so small. */
+const GENTLE = { blurSigmaPx: [0, 1], jpegQualities: [60, 100] } as const;
+
+const { resizedCrop, colours, hole, noise } = dmidRecipe.variation!;
+
+/** DMID's, of fewer images: there are few to learn from. */
+const SELDOM: Variation = {
+  resizedCrop: { ...resizedCrop, probability: .1, sizePx: 76 },
+  colours: { ...colours, probability: .2 },
+  greyProbability: .1,
+  hole: { ...hole, probability: .1, sizePx: 12 },
+  noise: { ...noise, probability: .1 },
+  turnProbability: 1,
+};
 
 /** Everything the experiments run on in the mini profile. */
 export const mini: Profile = {
@@ -100,23 +117,39 @@ export const mini: Profile = {
   },
   detectors: {
     areTrained: true,
-    trainings: [{
-      detector: "wang",
-      classes: [third, fourth, second, first],
-      recipe: {
-        ...wangRecipe(.1),
-        start: { kind: "random", width: 8, stages: [1, 1, 1, 1] },
-        shortSidePx: 76,
-        cropPx: 40,
-        augmentation: {
-          ...wangRecipe(.1).augmentation,
-          blurSigmaPx: [0, 1],
-          jpegQualities: [60, 100],
+    trainings: [
+      {
+        detector: "wang",
+        classes: [third, fourth, second, first],
+        recipe: {
+          ...wangRecipe(.1),
+          start: { kind: "random", width: 8, stages: [1, 1, 1, 1] },
+          shortSidePx: 76,
+          cropPx: 40,
+          augmentation: { ...wangRecipe(.1).augmentation, ...GENTLE },
+          learningRate: 3e-3,
+          epochs: 4,
         },
-        learningRate: 3e-3,
-        epochs: 4,
       },
-    }],
+      {
+        detector: "dmid",
+        classes: [second, first],
+        recipe: {
+          ...dmidRecipe,
+          start: { kind: "random", width: 4, stages: [1, 1, 1, 1] },
+          cropPx: 24,
+          variation: SELDOM,
+          augmentation: {
+            ...dmidRecipe.augmentation,
+            ...GENTLE,
+            blurProbability: .2,
+            jpegProbability: .2,
+          },
+          learningRate: 3e-3,
+          epochs: 3,
+        },
+      },
+    ],
   },
   appendix: {
     // a network that knows less of images than the one that stands for CLIP

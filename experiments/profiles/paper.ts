@@ -13,6 +13,7 @@ import {
   SYNTHBUSTER_SETS,
   TEST_SETS_20,
 } from "../../lib/data/catalog.ts";
+import { dmidRecipe } from "../../lib/detectors/dmid.ts";
 import { wangRecipe } from "../../lib/detectors/wang.ts";
 import type { Profile } from "../../lib/runs/profile.ts";
 
@@ -119,12 +120,20 @@ export const paper: Profile = {
   // weeks on a processor: `deno task detector train` trains them where somebody wants it
   detectors: {
     areTrained: false,
-    trainings: [.5, .1].map((probability) => ({
-      detector: "wang",
-      like: `wang_${probability}`,
-      classes: PROGAN_CLASSES,
-      recipe: wangRecipe(probability),
-    })),
+    trainings: [
+      ...[.5, .1].map((probability) => ({
+        detector: "wang",
+        like: `wang_${probability}`,
+        classes: PROGAN_CLASSES,
+        recipe: wangRecipe(probability),
+      })),
+      {
+        detector: "dmid",
+        like: "dmid_progan",
+        classes: PROGAN_CLASSES,
+        recipe: dmidRecipe,
+      },
+    ],
   },
   appendix: {
     // UFD's choice of an ImageNet transformer, in the same paper's comparison

@@ -6,8 +6,10 @@
 import { dirname, join } from "node:path";
 import * as v from "valibot";
 import { UserError } from "../io/errors.ts";
-import { readJson, writeJson } from "../io/files.ts";
+import { exists } from "../io/files.ts";
 import { COUNT } from "../io/json.ts";
+import { assertFile } from "../io/regular.ts";
+import { readSealedJson, writeSealedJson } from "../io/seal.ts";
 import { type Configuration, readConfiguration } from "./families/configuration.ts";
 import {
   ACTIVATIONS,
@@ -174,14 +176,20 @@ const SAID = v.looseObject({
   from: v.record(v.string(), v.string()),
 });
 
+/** Name of the file of settings beside imported weights. */
+export const SETTINGS = "settings.json";
+
 /** Where the settings of imported weights lie: beside them. */
 export function settingsPath(weightsPath: string): string {
-  return join(dirname(weightsPath), "settings.json");
+  return join(dirname(weightsPath), SETTINGS);
 }
 
-/** Keeps what was said of weights beside them. */
+/** Longest file of settings that is read, in bytes. */
+const MAX_BYTES = 2 ** 16;
+
+/** Keeps what was said of weights beside them, sealed: another activation gives other features. */
 export async function keepSettings(weightsPath: string, said: SaidSettings): Promise<void> {
-  await writeJson(settingsPath(weightsPath), said);
+  await writeSealedJson(settingsPath(weightsPath), said);
 }
 
 /**
@@ -190,11 +198,12 @@ export async function keepSettings(weightsPath: string, said: SaidSettings): Pro
  * @throws {UserError} where the file that holds it is damaged
  */
 export async function keptSettings(weightsPath: string): Promise<SaidSettings | undefined> {
-  return await readJson<SaidSettings>(settingsPath(weightsPath), {
-    form: SAID,
-    bytes: 2 ** 16,
-    remedy: "import the weights again",
-  });
+  const path = settingsPath(weightsPath);
+  if (!await exists(path)) return undefined;
+  await assertFile(path, MAX_BYTES);
+  const { value } = (await readSealedJson<SaidSettings>(path, "import the weights again", SAID))!;
+  const { settings, from } = value;
+  return { settings, from };
 }
 
 /**

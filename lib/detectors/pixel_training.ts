@@ -7,6 +7,7 @@ import { join } from "node:path";
 import type { LabelledImage } from "../data/dataset.ts";
 import type { Augmentation } from "../image/augment.ts";
 import type { Transform } from "../image/transform.ts";
+import type { Variation } from "../image/variation.ts";
 import type { Compute, Json } from "./detector.ts";
 import type { Stopping } from "./ufd/early_stopping.ts";
 
@@ -29,12 +30,14 @@ export type PixelRecipe = {
   readonly start: Start;
   /** Standard deviation of the last layer's weights before the first step. */
   readonly lastDeviation: number;
-  /** Short side that images are resized to first, in pixels. */
-  readonly shortSidePx: number;
+  /** Short side that images are resized to first, in pixels; left out where they stay as they are. */
+  readonly shortSidePx?: number;
   /** Side of the crops, in pixels. */
   readonly cropPx: number;
   /** How training images are varied, anew in each epoch. */
   readonly augmentation: Augmentation;
+  /** Other changes of training images, before those; validation images have none. */
+  readonly variation?: Variation;
   /** Images in a step. */
   readonly batchSize: number;
   /** The optimiser's, in the first epoch. */
@@ -93,8 +96,12 @@ export function trainingStatePath(key: string): string {
 
 /** What training images go through. */
 export function trainingTransform(recipe: PixelRecipe): Transform {
-  const { cropPx, shortSidePx, augmentation } = recipe;
-  return { kind: "train", size: cropPx, shortSidePx, augmentation };
+  const { cropPx, shortSidePx, augmentation, variation } = recipe;
+  return {
+    ...{ kind: "train", size: cropPx, augmentation },
+    ...(shortSidePx === undefined ? {} : { shortSidePx }),
+    ...(variation ? { variation } : {}),
+  };
 }
 
 /**
@@ -103,12 +110,13 @@ export function trainingTransform(recipe: PixelRecipe): Transform {
  * Released: CNNDetection, `train.py`, `get_val_opt`.
  */
 export function validationTransform(recipe: PixelRecipe): Transform {
-  const { augmentation } = recipe;
+  const { variation: _, ...plain } = recipe;
+  const { augmentation } = plain;
   const sigmaPx = (augmentation.blurSigmaPx[0] + augmentation.blurSigmaPx[1]) / 2;
   const [low, high] = augmentation.jpegQualities;
   const quality = Math.floor((low + high) / 2);
   return {
-    ...trainingTransform(recipe),
+    ...trainingTransform(plain),
     crop: "center",
     augmentation: {
       ...augmentation,

@@ -4,6 +4,7 @@
  * @module
  */
 import { basename, dirname, join } from "node:path";
+import { SETTINGS } from "../backbones/settings.ts";
 import { checkWeights } from "../backbones/checksum.ts";
 import { UserError } from "../io/errors.ts";
 import type { OnProgress } from "../io/progress.ts";
@@ -68,7 +69,8 @@ export async function examineIntegrity(
   const paths: string[] = [];
   for (const root of roots) {
     for (const path of await filesBelow(join(root, "backbones"))) {
-      if (path.endsWith(".sha256") && path.includes(".safetensors")) paths.push(path);
+      const isChecksum = path.endsWith(".sha256") && path.includes(".safetensors");
+      if (isChecksum || basename(path) === SETTINGS) paths.push(path);
     }
   }
   for (const root of roots) paths.push(...await filesBelow(join(root, "detectors")));
@@ -133,6 +135,10 @@ async function readFile(tally: Tally, path: string): Promise<void> {
     const store = new RecordStore(dirname(dirname(dirname(path))));
     await tally.read(async () =>
       (await store.read(folders.at(-1)!, basename(path, ".json"), AGAIN))?.isSealed ?? false
+    );
+  } else if (basename(path) === SETTINGS && folders.includes("backbones")) {
+    await tally.read(async () =>
+      (await readSealedJson(path, "import the weights again"))?.isSealed ?? false
     );
   } else if (path.endsWith(".json") && (folders.at(-1) === "points" || folders.at(-2) === "made")) {
     await tally.read(async () => (await readSealedJson(path, AGAIN))?.isSealed ?? false);

@@ -87,6 +87,19 @@ export function randomCrop(image: RgbImage, size: number, random: Random): RgbIm
   return cut(image, top, start(image.width), size);
 }
 
+/** A rectangle of an image, all of which lies on it. */
+export function cutOut(
+  image: RgbImage,
+  { top, left, width, height }: { top: number; left: number; width: number; height: number },
+): RgbImage {
+  const rows = new Uint8Array(width * height * 3);
+  for (let row = 0; row < height; row++) {
+    const from = ((top + row) * image.width + left) * 3;
+    rows.set(image.data.subarray(from, from + width * 3), row * width * 3);
+  }
+  return { width, height, data: rows };
+}
+
 /** Mirrors left and right. */
 export function flipHorizontal({ width, height, data }: RgbImage): RgbImage {
   const flipped = new Uint8Array(data.length);

@@ -12,6 +12,7 @@ import type { RgbImage } from "./image.ts";
 import { jpegRoundTrip } from "./jpeg.ts";
 import { resizeShortSide } from "./resize.ts";
 import { isLeftAlone, perturb, type Perturbing } from "./perturb.ts";
+import { turnedSquare, type Variation, vary } from "./variation.ts";
 
 /** From image to crops. `size` is the side of a crop in pixels: what the backbone takes. */
 export type Transform =
@@ -28,6 +29,8 @@ export type Transform =
     readonly size: number;
     readonly augmentation: Augmentation;
     readonly shortSidePx?: number;
+    /** Other changes, before the augmentation. */
+    readonly variation?: Variation;
     /** `center`: the crop is from the middle, as validation images of CNNDetection's code are. */
     readonly crop?: "center";
   }
@@ -110,12 +113,14 @@ export async function applyTransform(
     case "ten":
       return tenCrop(image, size).map(({ data }) => data);
     case "train": {
-      const { augmentation, shortSidePx, crop: place } = transform;
+      const { augmentation, variation, shortSidePx, crop: place } = transform;
       const whole = shortSidePx === undefined ? image : resizeShortSide(image, shortSidePx);
-      const augmented = await augment(whole, augmentation, stream("augment"));
-      const crop = place === "center"
+      const varied = variation ? vary(whole, variation, stream("vary")) : whole;
+      const augmented = await augment(varied, augmentation, stream("augment"));
+      const square = place === "center"
         ? centerCrop(augmented, size)
         : randomCrop(augmented, size, stream("crop"));
+      const crop = variation ? turnedSquare(square, variation, stream("turn")) : square;
       const flip = stream("flip").chance(augmentation.flipProbability);
       return [(flip ? flipHorizontal(crop) : crop).data];
     }

@@ -1,0 +1,141 @@
+/** Every detector on pixels that is trained here: it learns, goes on where it was stopped, and is read. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import type { FailedHead, TrainedHead } from "../lib/detectors/detector.ts";
+import dmid, { dmidRecipe } from "../lib/detectors/dmid.ts";
+import { findDetector } from "../lib/detectors/index.ts";
+import type { PixelDetectorKind } from "../lib/detectors/pixel_detector.ts";
+import { openPixelScorer } from "../lib/detectors/pixel_scorer.ts";
+import {
+  type PixelRecipe,
+  type PixelTraining,
+  type PixelTrainingContext,
+  trainedPath,
+  trainingStatePath,
+} from "../lib/detectors/pixel_training.ts";
+import { decodeImage } from "../lib/image/image.ts";
+import { encodePng } from "../lib/image/png.ts";
+import { exists } from "../lib/io/files.ts";
+import { readSafetensors } from "../lib/io/safetensors.ts";
+import { noiseImage } from "./image_samples.ts";
+import { temporaryFolder } from "./temporary.ts";
+
+const SIZE_PX = 32;
+const root = temporaryFolder("trained_kinds_");
+
+/** Real images are noise; of generated ones neighbouring pixels are equal, two by two. */
+async function writeImages(name: string, count: number) {
+  const images = Array.from(
+    { length: count },
+    (_, i) => ({ path: `${name}_${i}.png`, label: Number(i % 2 > 0) as 0 | 1 }),
+  );
+  for (const { path, label } of images) {
+    const image = noiseImage(SIZE_PX, SIZE_PX, path);
+    if (label === 1) {
+      const { data } = noiseImage(SIZE_PX, SIZE_PX, path);
+      image.data.forEach((_, i) => {
+        const [row, column] = [Math.floor(i / 3 / SIZE_PX), Math.floor(i / 3) % SIZE_PX];
+        const from = (row - row % 2) * SIZE_PX + column - column % 2;
+        image.data[i] = data[from * 3 + i % 3]!;
+      });
+    }
+    await Deno.writeFile(join(root, path), await encodePng(image));
+  }
+  return images;
+}
+
+const train = await writeImages("train", 48), val = await writeImages("val", 20);
+
+interface Kind {
+  readonly kind: PixelDetectorKind;
+  readonly recipe: PixelRecipe;
+  /** What a trained one reads. */
+  readonly reads: string;
+}
+
+const { variation } = dmidRecipe;
+
+const KINDS: readonly Kind[] = [
+  {
+    kind: dmid,
+    recipe: {
+      ...dmidRecipe,
+      start: { kind: "random", width: 4, stages: [1, 1, 1, 1] },
+      cropPx: 16,
+      variation: {
+        ...variation!,
+        resizedCrop: { ...variation!.resizedCrop, probability: 0 },
+        colours: { ...variation!.colours, probability: .2 },
+        hole: { ...variation!.hole, probability: .1, sizePx: 8 },
+      },
+      augmentation: { ...dmidRecipe.augmentation, blurProbability: 0, jpegProbability: 0 },
+      batchSize: 4,
+      learningRate: 3e-3,
+      epochs: 4,
+    },
+    reads: "whole image (original)",
+  },
+];
+
+function contextIn(folder: string, more: Partial<PixelTrainingContext> = {}): PixelTrainingContext {
+  return {
+    compute: { engine: "onnx", threads: 1 },
+    folder,
+    backbones: join(root, "backbones"),
+    workers: 2,
+    onImages: () => {},
+    ...more,
+  };
+}
+
+function assertTrained(result: TrainedHead | FailedHead): asserts result is TrainedHead {
+  assert.ok("epochs" in result, JSON.stringify(result));
+}
+
+for (const { kind, recipe, reads } of KINDS) {
+  const training: PixelTraining = {
+    ...{ key: "small", recipe, seed: 3, root, train, val },
+    trainedOn: { set: "noise" },
+  };
+  Deno.test(`${kind.title} learns by its recipe, and one that is stopped ends with the same bytes`, async () => {
+    const whole = temporaryFolder("kind_whole_"), folder = temporaryFolder("kind_resumed_");
+    const trained = await kind.train!(training, contextIn(whole));
+    assertTrained(trained);
+    const path = join(whole, trainedPath("small"));
+    const { tensors, metadata } = await readSafetensors(path);
+    assert.equal(metadata["detector"], kind.name);
+    assert.deepEqual(JSON.parse(metadata["recipe"]!), { ...recipe, seed: 3 });
+    const { batchSize } = recipe, stop = train.length + batchSize * 2;
+    let done = 0;
+    const interrupted = kind.train!(
+      training,
+      contextIn(folder, {
+        saveIntervalMs: 0,
+        onImages: (count) => {
+          if ((done += count) > stop) throw new Error("interrupted");
+        },
+      }),
+    );
+    await assert.rejects(interrupted, /interrupted/);
+    const state = await readSafetensors(join(folder, trainingStatePath("small")));
+    assert.equal(Number(state.metadata["steps"]), stop / batchSize);
+    let rest = 0;
+    const resumed = await kind.train!(
+      training,
+      contextIn(folder, { onImages: (count) => rest += count, workers: 1 }),
+    );
+    assertTrained(resumed);
+    assert.deepEqual(resumed.epochs, trained.epochs);
+    assert.equal(rest, train.length * recipe.epochs - stop);
+    assert.equal(await exists(join(folder, trainingStatePath("small"))), false);
+    assert.deepEqual((await readSafetensors(join(folder, trainedPath("small")))).tensors, tensors);
+    // what is trained is opened, as what it is
+    assert.equal((await findDetector(path)).kind, kind);
+    await using scorer = await openPixelScorer(kind, path, "original", { engine: "onnx" });
+    assert.equal(scorer.reads, reads);
+    const images = await Promise.all(val.map(({ path }) => decodeImage(join(root, path))));
+    const logits = await scorer.logits(images.map(scorer.view));
+    const right = val.filter(({ label }, i) => (logits[i]! > 0) === (label === 1)).length;
+    assert.ok(right >= 17, `${right} of 20 are told apart`);
+  });
+}

@@ -19,7 +19,7 @@ export interface BmpHeader {
   readonly isTopDown: boolean;
   /** 0 none, 1 and 2 run lengths of 8 and 4 bits, 3 masks. */
   readonly compression: number;
-  /** Colours, R, G, B; an index beyond them is a level of grey. Of 8 bits and less. */
+  /** Colours, R, G, B, of 8 bits and less. */
   readonly palette: Uint8Array;
   /** Where red, green and blue lie in a pixel of 24 or 32 bits. */
   readonly order: readonly [number, number, number];
@@ -124,13 +124,29 @@ function refusalOf(
   }
   // Pillow takes its pixels for others then: 8 bits each where all are grey, 1 where two are
   const colours = palette.length / 3;
-  const isGrey = bits <= 8 &&
-    palette.every((value, i) => value === (colours === 2 ? 255 : 1) * Math.floor(i / 3));
+  const isGrey = bits <= 8 && isRamp(palette);
   const isTaken = colours <= 2 ? bits === 1 : bits === 8 || isRun;
   if (isGrey && !isTaken) {
     return `a BMP image of ${bits} bits and ${colours} grey colours, which Pillow takes for others` +
       advice;
   }
+}
+
+/** Levels of grey in their order: two of them are black and white. */
+function isRamp(palette: Uint8Array): boolean {
+  const step = palette.length === 6 ? 255 : 1;
+  return palette.every((value, i) => value === step * Math.floor(i / 3));
+}
+
+/** 256 colours: beyond those of a palette it is black, but where all are grey. */
+function wholePalette(palette: Uint8Array): Uint8Array {
+  if (isRamp(palette)) {
+    const step = palette.length <= 6 ? 255 : 1;
+    return Uint8Array.from({ length: 768 }, (_, i) => Math.min(255, step * Math.floor(i / 3)));
+  }
+  const whole = new Uint8Array(768);
+  whole.set(palette);
+  return whole;
 }
 
 /**
@@ -148,10 +164,7 @@ export function decodeBmp(bytes: Uint8Array, header: BmpHeader): Uint8Array {
   if (source.length < start + stride * (height - 1) + Math.ceil(width * (isRun ? 8 : bits) / 8)) {
     throw new Error("pixels that end too early");
   }
-  const colours = Uint8Array.from(
-    { length: 768 },
-    (_, i) => i < palette.length ? palette[i]! : Math.floor(i / 3),
-  );
+  const colours = wholePalette(palette);
   const data = new Uint8Array(3 * width * height);
   for (let y = 0, to = 0; y < height; y++) {
     const row = start + stride * (isTopDown ? y : height - 1 - y);

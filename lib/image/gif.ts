@@ -19,7 +19,7 @@ export interface GifFrame {
   readonly columns: number;
   readonly rows: number;
   readonly isInterlaced: boolean;
-  /** Its colours, R, G, B; an index beyond them is a level of grey. */
+  /** Its 256 colours, R, G, B. */
   readonly palette: Uint8Array;
   /** Index of the canvas around the frame. */
   readonly background: number;
@@ -82,7 +82,7 @@ export function readGifFrame(view: DataView): GifFrame {
     columns,
     rows,
     isInterlaced: (flags & 64) !== 0,
-    palette: own ?? common ?? new Uint8Array(),
+    palette: wholePalette(own ?? common ?? new Uint8Array()),
     background,
     offset: need(at + 11 + (own?.length ?? 0)) - 1,
   };
@@ -92,6 +92,14 @@ function isRamp(palette: Uint8Array): boolean {
   return palette.every((value, i) => value === Math.floor(i / 3));
 }
 
+/** Where colours are needed, an index beyond them is black; else indices are levels of grey. */
+function wholePalette(colours: Uint8Array): Uint8Array {
+  if (isRamp(colours)) return Uint8Array.from({ length: 768 }, (_, i) => Math.floor(i / 3));
+  const palette = new Uint8Array(768);
+  palette.set(colours);
+  return palette;
+}
+
 /**
  * Decodes the first frame.
  * @returns R, G, B, [height, width, 3]
@@ -99,10 +107,6 @@ function isRamp(palette: Uint8Array): boolean {
  */
 export function decodeGif(bytes: Uint8Array, frame: GifFrame): Uint8Array {
   const { width, height, left, top, columns, rows, palette, background } = frame;
-  const colours = Uint8Array.from(
-    { length: 768 },
-    (_, i) => i < palette.length ? palette[i]! : Math.floor(i / 3),
-  );
   const canvas = new Uint8Array(width * height).fill(background);
   const indices = decodeLzw(bytes, frame.offset, columns * rows);
   for (const [i, row] of rowOrder(rows, frame.isInterlaced).entries()) {
@@ -111,9 +115,9 @@ export function decodeGif(bytes: Uint8Array, frame: GifFrame): Uint8Array {
   const data = new Uint8Array(3 * canvas.length);
   for (let i = 0, to = 0; i < canvas.length; i++) {
     const from = 3 * canvas[i]!;
-    data[to++] = colours[from]!;
-    data[to++] = colours[from + 1]!;
-    data[to++] = colours[from + 2]!;
+    data[to++] = palette[from]!;
+    data[to++] = palette[from + 1]!;
+    data[to++] = palette[from + 2]!;
   }
   return data;
 }

@@ -1,10 +1,11 @@
 """Image files of many kinds, and the pixels that Pillow reads of them.
 
-python3 tests/image_files.py FOLDER [--tools]
+python3 tests/golden/image_files.py FOLDER [--tools] [--read]
 
 Writes files into FOLDER, and expected.json there: for each name, width, height and SHA-256 of the
-bytes of Image.open(name).convert("RGB"), or null where Pillow refuses. --tools makes more of them with
-tiffcp, ImageMagick and avifenc, where they are installed.
+bytes of Image.open(name).convert("RGB"), format and mode, or null where Pillow refuses. --tools makes
+more of them with tiffcp, ImageMagick and avifenc, where they are installed; --read makes none, and
+reads those that are there, in folders below too. compare_images.ts holds what is read here to that.
 """
 
 import hashlib
@@ -15,6 +16,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 from PIL import Image, TiffImagePlugin, features
@@ -204,6 +206,106 @@ def runs_bmp(name, width, height, kind):
     (folder / name).write_bytes(bmp_header(width, height, bits, 0, 40, kind, colours, None, data))
 
 
+def palettes():
+    """Palette images of every depth; partial palettes, indices beyond them, transparency."""
+    for bits, interlace in itertools.product([1, 2, 4, 8], [0, 1]):
+        for colours in sorted({1, 2, 3, 1 << bits, max(1, (1 << bits) - 1)}):
+            if colours > 1 << bits:
+                continue
+            ramps = [False, True] if colours > 1 else [False]
+            for clear, is_ramp in itertools.product([None, 1, colours], ramps):
+                palette_png(f"palette_{bits}_{colours}_{clear}_{int(is_ramp)}_{interlace}.png",
+                            bits, colours, clear, is_ramp, interlace)
+    for bits, colours, is_ramp in itertools.product([1, 4, 8], [1, 2, 3, 16, 40, 200], [0, 1, 2]):
+        if colours <= 1 << bits:
+            palette_bmp(f"palette_{bits}_{colours}_{is_ramp}.bmp", bits, colours, is_ramp)
+    for bits, is_ramp, clear, interlace in itertools.product(
+        range(1, 8), [0, 1], [None, 1, 255], [0, 1]
+    ):
+        palette_gif(f"palette_{bits}_{is_ramp}_{clear}_{interlace}.gif", bits, is_ramp, clear, interlace)
+
+
+def colours_of(count, is_ramp, step=1):
+    return b"".join(bytes([i * step % 256] * 3) if is_ramp else random.randbytes(3) for i in range(count))
+
+
+def png_chunk(name, body):
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+
+def palette_png(name, bits, colours, clear, is_ramp, interlace):
+    width, height = 37, 23
+    passes = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
+    lines = b""
+    for left, top, across, down in passes if interlace else [(0, 0, 1, 1)]:
+        columns = len(range(left, width, across))
+        for _ in range(top, height, down):
+            if columns:
+                lines += b"\0" + random.randbytes((columns * bits + 7) // 8)
+    header = struct.pack(">IIBBBBB", width, height, bits, 3, 0, 0, interlace)
+    parts = [(b"IHDR", header), (b"PLTE", colours_of(colours, is_ramp))]
+    if clear is not None:
+        parts.append((b"tRNS", random.randbytes(clear)))
+    parts += [(b"IDAT", zlib.compress(lines)), (b"IEND", b"")]
+    (folder / name).write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*part) for part in parts))
+
+
+def palette_bmp(name, bits, colours, is_ramp):
+    width, height = 37, 23
+    step = 255 if is_ramp == 2 else 1
+    palette = [colours_of(colours, is_ramp, step)[3 * i:3 * i + 3] + b"\0" for i in range(colours)]
+    data = random.randbytes((width * bits + 31) // 32 * 4 * height)
+    (folder / name).write_bytes(bmp_header(width, height, bits, 0, 40, 0, palette, None, data))
+
+
+def palette_gif(name, bits, is_ramp, clear, interlace):
+    """Codes of eight bits and a clear code before each run of them: indices of all sizes."""
+    width, height = 37, 23
+    codes, packed, held = [], 0, 0
+    for i in range(width * height):
+        if i % 200 == 0:
+            codes.append(256)
+        codes.append(random.randrange(256))
+    for code in codes + [257]:
+        packed |= code << held
+        held += 9
+    stream = packed.to_bytes((held + 7) // 8, "little")
+    blocks = b"".join(bytes([len(stream[i:i + 255])]) + stream[i:i + 255] for i in range(0, len(stream), 255))
+    control = b"" if clear is None else struct.pack("<BBBBHBB", 0x21, 0xF9, 4, 1, 0, clear, 0)
+    (folder / name).write_bytes(
+        b"GIF89a" + struct.pack("<HHBBB", width + 3, height + 2, 0x80 | (bits - 1), 0, 0)
+        + colours_of(2 << (bits - 1), is_ramp) + control
+        + struct.pack("<BHHHHB", 0x2C, 2, 1, width, height, 64 * interlace) + bytes([8]) + blocks + b"\0;")
+
+
+def pngs():
+    for (i, size), mode in itertools.product(enumerate(SIZES), ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"]):
+        image = as_mode(picture(*size), mode)
+        name = f"pillow_{mode.replace(';', '')}_{i}"
+        image.save(folder / f"{name}.png")
+        if mode in ("1", "L", "P", "RGB"):
+            image.save(folder / f"{name}_clear.png", transparency=(9, 9, 9) if mode == "RGB" else 9)
+        if mode == "P":
+            image.save(folder / f"{name}_alpha.png", transparency=bytes(range(100)))
+            for bits, colours in [(1, 2), (2, 4), (4, 16)]:
+                picture(*size).quantize(colours).save(folder / f"{name}_{bits}.png", bits=bits)
+
+
+def jpegs():
+    for (i, size), mode in itertools.product(enumerate(SIZES), ["L", "RGB", "CMYK"]):
+        image = as_mode(picture(*size), mode)
+        for quality, subsampling, progressive in itertools.product([30, 95], [0, 1, 2], [False, True]):
+            image.save(folder / f"pillow_{mode}_{quality}_{subsampling}_{int(progressive)}_{i}.jpg",
+                       quality=quality, subsampling=subsampling, progressive=progressive)
+
+
+def webps():
+    for (i, size), mode, lossless in itertools.product(enumerate(SIZES), ["L", "P", "RGB", "RGBA"], [0, 1]):
+        for quality in [10, 90]:
+            as_mode(picture(*size), mode).save(
+                folder / f"pillow_{mode}_{lossless}_{quality}_{i}.webp", lossless=bool(lossless), quality=quality)
+
+
 def pnms():
     for i, size in enumerate(SIZES):
         width, height = size
@@ -288,25 +390,36 @@ def tools():
                     f"{prefix}{folder / f'magick_{kind}_{depth}.{ending}'}")
 
 
-tiffs()
-gifs()
-bmps()
-pnms()
-avifs()
-if "--tools" in sys.argv:
-    tools()
-    if shutil.which("avifenc"):
-        avif_tools()
+def write_expected():
+    expected = {}
+    for path in sorted(folder.rglob("*")):
+        if path.suffix == ".json" or not path.is_file():
+            continue
+        name = path.relative_to(folder).as_posix()
+        try:
+            with Image.open(path) as image:
+                rgb = image.convert("RGB")
+                kind = f"{image.format} {image.mode}"
+            expected[name] = [*rgb.size, hashlib.sha256(rgb.tobytes()).hexdigest(), kind]
+        except Exception:
+            expected[name] = None
+    lines = [f"{json.dumps(name)}: {json.dumps(pixels)}" for name, pixels in expected.items()]
+    (folder / "expected.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    print(len(expected), "files")
 
-expected = {}
-for path in sorted(folder.iterdir()):
-    if path.suffix == ".json":
-        continue
-    try:
-        with Image.open(path) as image:
-            rgb = image.convert("RGB")
-        expected[path.name] = [*rgb.size, hashlib.sha256(rgb.tobytes()).hexdigest()]
-    except Exception:
-        expected[path.name] = None
-(folder / "expected.json").write_text(json.dumps(expected, indent=0))
-print(len(expected), "files")
+
+if "--read" not in sys.argv:
+    tiffs()
+    pngs()
+    jpegs()
+    webps()
+    palettes()
+    gifs()
+    bmps()
+    pnms()
+    avifs()
+    if "--tools" in sys.argv:
+        tools()
+        if shutil.which("avifenc"):
+            avif_tools()
+write_expected()

@@ -4,27 +4,15 @@ import { EXPERIMENTS } from "../experiments/index.ts";
 import { costTable } from "../lib/report/paper/cost.ts";
 import { execute } from "../lib/runs/execute.ts";
 import { keptMade, makeOnce } from "../lib/runs/made.ts";
-import type { DetectorTraining } from "../lib/runs/profile.ts";
 import { rowsOf } from "../lib/runs/record.ts";
 import type { Experiments, Section } from "../lib/runs/section.ts";
 import { makeSetup } from "../lib/runs/setup.ts";
 import { probeRun, type UfdProfile } from "../lib/runs/ufd.ts";
 import { openMadeWorld } from "../lib/runs/world.ts";
-import { makeSmallWorld, SMALL_BACKBONE, smallProfile } from "./small_world.ts";
+import { makeSmallWorld, SMALL_BACKBONE, smallProfile, smallTraining } from "./small_world.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 const section = EXPERIMENTS.sections.find(({ name }) => name === "cost") as Section;
-const [training] = mini.detectors!.trainings as [DetectorTraining];
-const small: DetectorTraining = {
-  ...training,
-  classes: training.classes.slice(0, 1),
-  recipe: {
-    ...training.recipe,
-    start: { kind: "random", width: 4, stages: [1, 1, 1, 1] },
-    ...{ cropPx: 24, batchSize: 16, epochs: 1 },
-  },
-};
-
 /** Parameters of torchvision's ResNet with bottlenecks, one a stage, one logit. */
 function resnetParameters(width: number): number {
   let count = 3 * width * 49 + 2 * width, channels = width;
@@ -40,11 +28,11 @@ function resnetParameters(width: number): number {
 Deno.test("methods have their parameters, a time and their training's seconds, measured once", async () => {
   const data = temporaryFolder("cost_data_"), results = temporaryFolder("cost_");
   await makeSmallWorld(data);
-  const ufd = { ...mini.ufd!, backbone: SMALL_BACKBONE, classes: small.classes };
+  const ufd = { ...mini.ufd!, backbone: SMALL_BACKBONE, classes: smallTraining.classes };
   const profile: UfdProfile = {
     ...smallProfile,
     ...{ ufd, testSets: smallProfile.testSets.slice(0, 1) },
-    detectors: { areTrained: true, trainings: [small] },
+    detectors: { areTrained: true, trainings: [smallTraining] },
   };
   const experiments = { sections: [section], profiles: { mini: profile } } satisfies Experiments;
   const setup = await makeSetup(experiments, { data, results });

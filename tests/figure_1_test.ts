@@ -15,7 +15,7 @@ import type { Experiments, Section } from "../lib/runs/section.ts";
 import { makeSetup } from "../lib/runs/setup.ts";
 import { planDetector } from "../lib/runs/trained_detectors.ts";
 import { openMadeWorld } from "../lib/runs/world.ts";
-import { makeSmallWorld, SMALL_BACKBONE, smallProfile } from "./small_world.ts";
+import { makeSmallWorld, SMALL_BACKBONE, smallProfile, smallTraining } from "./small_world.ts";
 import {
   type HeadArchitecture,
   type Parameters,
@@ -25,7 +25,7 @@ import { saveCheckpoint } from "../lib/detectors/rine/checkpoint.ts";
 import { tensor } from "../lib/io/tensor.ts";
 import { randomStream } from "../lib/random.ts";
 import { projectFeatures } from "../lib/report/tsne.ts";
-import type { DetectorTraining, Profile } from "../lib/runs/profile.ts";
+import type { Profile } from "../lib/runs/profile.ts";
 import type { RunRecord } from "../lib/runs/record.ts";
 import { writeFeatureSet } from "./feature_sets.ts";
 import { temporaryFolder } from "./temporary.ts";
@@ -184,21 +184,11 @@ const section = EXPERIMENTS.sections.find(({ name }) => name === "feature_space"
 Deno.test("UFD and Wang et al.'s detector look at the same images, each in its own space", async () => {
   const data = temporaryFolder("spaces_data_"), results = temporaryFolder("spaces_");
   await makeSmallWorld(data);
-  const [training] = mini.detectors!.trainings as [DetectorTraining];
-  const small: DetectorTraining = {
-    ...training,
-    classes: training.classes.slice(0, 1),
-    recipe: {
-      ...training.recipe,
-      start: { kind: "random", width: 4, stages: [1, 1, 1, 1] },
-      ...{ cropPx: 24, batchSize: 16, epochs: 1 },
-    },
-  };
   const profile: Profile = {
     ...smallProfile,
     ...{ pointImages: 160, testSets: mini.testSets.filter(({ kind }) => kind).slice(0, 2) },
     ufd: { ...mini.ufd!, backbone: SMALL_BACKBONE },
-    detectors: { areTrained: true, trainings: [small] },
+    detectors: { areTrained: true, trainings: [smallTraining] },
   };
   const experiments = { sections: [section], profiles: { mini: profile } } satisfies Experiments;
   const setup = await makeSetup(experiments, { data, results });
@@ -222,7 +212,7 @@ Deno.test("UFD and Wang et al.'s detector look at the same images, each in its o
   }
   const places = (features: Float32Array) =>
     [...projectFeatures(features, drawn.length)].map((place) => Number(place.toPrecision(5)));
-  const { ready: { path } } = await planDetector(small, 0, world, setup);
+  const { ready: { path } } = await planDetector(smallTraining, 0, world, setup);
   await using detector = await openDetector(path);
   const backbone = (await world.backbone(SMALL_BACKBONE)).at("embedding");
   const embedded: number[] = [], means: number[] = [];

@@ -12,7 +12,7 @@ import { makeMiniBackbones } from "../lib/mini/backbones.ts";
 import { makeMiniWorld } from "../lib/mini/make.ts";
 import type { RunConfig } from "../lib/runs/config.ts";
 import { execute, type Executed, type ExecuteHooks } from "../lib/runs/execute.ts";
-import type { Profile } from "../lib/runs/profile.ts";
+import type { DetectorTraining, Profile } from "../lib/runs/profile.ts";
 import type { Setup } from "../lib/runs/setup.ts";
 import type { World } from "../lib/runs/world.ts";
 
@@ -28,6 +28,19 @@ export const smallProfile: Profile = {
   classSets: mini.classSets.slice(0, 1),
   testSets: mini.testSets.slice(0, 2),
   grid: { contrastiveWeights: [.1, .2], projectionLayers: [1], projectionDims: [8] },
+};
+
+const [firstTraining] = mini.detectors!.trainings as [DetectorTraining];
+
+/** The mini profile's training of Wang et al.'s detector, of a network that trains in a second. */
+export const smallTraining: DetectorTraining = {
+  ...firstTraining,
+  classes: firstTraining.classes.slice(0, 1),
+  recipe: {
+    ...firstTraining.recipe,
+    start: { kind: "random", width: 4, stages: [1, 1, 1, 1] },
+    ...{ cropPx: 24, batchSize: 16, epochs: 1 },
+  },
 };
 
 /** Makes the images and weights of a small world in `DATA/mini`, or finds them made. */

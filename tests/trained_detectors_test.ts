@@ -17,19 +17,14 @@ import { makeSetup, type Setup } from "../lib/runs/setup.ts";
 import { planDetector, trainDetector } from "../lib/runs/trained_detectors.ts";
 import { openMadeWorld, type World } from "../lib/runs/world.ts";
 import { smallCommandLine } from "./command_line.ts";
-import { makeSmallWorld } from "./small_world.ts";
+import { makeSmallWorld, smallTraining } from "./small_world.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 const section = EXPERIMENTS.sections.find(({ name }) => name === "comparison") as Section;
-const [training] = mini.detectors!.trainings as [DetectorTraining];
 const SMALL: DetectorTraining = {
-  ...training,
-  classes: training.classes.slice(0, 2),
-  recipe: {
-    ...training.recipe,
-    start: { kind: "random", width: 4, stages: [1, 1, 1, 1] },
-    ...{ cropPx: 24, batchSize: 16, epochs: 2 },
-  },
+  ...smallTraining,
+  classes: mini.detectors!.trainings[0]!.classes.slice(0, 2),
+  recipe: { ...smallTraining.recipe, epochs: 2 },
 };
 
 /** A profile of two test sets and a detector to train. */

@@ -11,7 +11,15 @@ import { UserError } from "../io/errors.ts";
 import { Lazy } from "../io/lazy.ts";
 import { type Tensor, tensor } from "../io/tensor.ts";
 import type { ElementType } from "../onnx/values.ts";
-import { type Device, openSession, ortTensor, type Session } from "../onnx/session.ts";
+import { checkDevice } from "../onnx/device_check.ts";
+import {
+  computesHalf,
+  type Device,
+  openSession,
+  ortTensor,
+  type Session,
+} from "../onnx/session.ts";
+import { randomStream } from "../random.ts";
 import type {
   Architecture,
   Backbone,
@@ -33,6 +41,16 @@ export const STORED_TYPES: Readonly<Record<string, ElementType>> = {
   I8: "int8",
 };
 
+/** How a graph is built. */
+export interface GraphOptions {
+  /** What it computes in. */
+  readonly compute: Arithmetic;
+  /** Where it runs: some operators are faster, or right, in other words. */
+  readonly device: Device;
+  /** Name of the weights' file in the folder that the session is opened with. */
+  readonly weightsFile: string;
+}
+
 /** A network's weights in a file, and what can be made of them. A new kind of network is one of these. */
 export interface Network {
   /** Path of the file that the graph's weights lie in. */
@@ -50,9 +68,10 @@ export interface Network {
   /**
    * An ONNX model that takes `images`, uint8 [N, R, R, 3], and has an output for each tap, named by
    * it, float32, of as many values for each crop as its features have.
-   * @param weightsFile name of the file in the folder that the session is opened with
    */
-  graph(taps: readonly Tap[], compute: Arithmetic, weightsFile: string): Uint8Array;
+  graph(taps: readonly Tap[], options: GraphOptions): Uint8Array;
+  /** The same of as little of the network as has all its kinds of layers: to try a device. */
+  probe(options: GraphOptions): Uint8Array;
 }
 
 /**
@@ -127,11 +146,11 @@ export class NetworkBackbone implements Backbone {
   async fingerprint(): Promise<string> {
     const { settings } = this.#network;
     const own = Object.keys(settings).length > 0 ? ` ${JSON.stringify(settings)}` : "";
-    return `${await this.#hash.get()} ${this.#compute}${own}`;
+    return `${await this.#hash.get()} ${await this.#compute()}${own}`;
   }
 
-  get #compute(): Arithmetic {
-    return this.device === "cpu" ? "float32" : "float16";
+  async #compute(): Promise<Arithmetic> {
+    return await computesHalf(this.device) ? "float16" : "float32";
   }
 
   async featuresOfCrops(rgb: Uint8Array, count: number): Promise<Tensor> {
@@ -192,12 +211,24 @@ export class NetworkBackbone implements Backbone {
   async #openSession(taps: readonly Tap[]): Promise<Session> {
     // external data may not leave the folder it is named relative to, not even through a link
     const path = await Deno.realPath(this.#network.weightsFile);
-    const { threads } = this.#options;
-    return await openSession(this.#network.graph(taps, this.#compute, basename(path)), {
-      device: this.device,
-      weightsFolder: dirname(path),
+    const { threads } = this.#options, { device } = this;
+    const compute = await this.#compute(), weightsFile = basename(path);
+    const options = {
+      ...{ device, weightsFolder: dirname(path) },
       ...(threads === undefined ? {} : { threads }),
-    });
+    };
+    if (device !== "cpu") {
+      const { resolutionPx: side } = this.architecture;
+      const random = randomStream("device check");
+      const picture = Uint8Array.from({ length: side * side * 3 }, () => random.integer(256));
+      await checkDevice({
+        onDevice: this.#network.probe({ compute, device, weightsFile }),
+        onCpu: this.#network.probe({ compute: "float32", device: "cpu", weightsFile }),
+        feeds: { images: ortTensor("uint8", picture, [1, side, side, 3]) },
+        ...{ compute, doing: `Cannot run ${this.name}` },
+      }, options);
+    }
+    return await openSession(this.#network.graph(taps, { compute, device, weightsFile }), options);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

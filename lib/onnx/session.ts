@@ -112,3 +112,31 @@ export async function resolveDevice(choice: typeof DEVICE_CHOICES[number]): Prom
   }
   return choice === "auto" ? "cuda" : choice;
 }
+
+/** By device: whether it computes in half precision. */
+const halves = new Map<Device, Promise<boolean>>();
+
+/** Whether a device computes in half precision: some adapters of WebGPU do not. */
+export function computesHalf(device: Device): Promise<boolean> {
+  let known = halves.get(device);
+  if (!known) halves.set(device, known = triesHalf(device));
+  return known;
+}
+
+async function triesHalf(device: Device): Promise<boolean> {
+  if (device !== "webgpu") return device === "cuda";
+  const g = new GraphBuilder();
+  const half = g.op("Cast", [g.input("x", "float32", ["N"])], { to: "float16" });
+  const sum = g.op("Add", [half, half]);
+  g.output("y", g.op("Cast", [sum], { to: "float32" }), "float32", ["N"]);
+  const session = await openSession(g.build(), { device });
+  try {
+    const { y } = await session.run({ x: ortTensor("float32", Float32Array.of(.5, 2), [2]) });
+    const [one, four] = await y!.getData() as Float32Array;
+    return one === 1 && four === 4;
+  } catch {
+    return false;
+  } finally {
+    await session.release();
+  }
+}

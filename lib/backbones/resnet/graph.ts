@@ -6,6 +6,7 @@
 import { basename } from "node:path";
 import { GraphBuilder } from "../../onnx/graph.ts";
 import type { Value } from "../../onnx/values.ts";
+import type { Device } from "../../onnx/session.ts";
 import type { Arithmetic } from "../network.ts";
 import { bottlenecks, EXPANSION, lastChannels, type ResnetArchitecture } from "./architecture.ts";
 import { ResnetLayers } from "./layers.ts";
@@ -24,6 +25,8 @@ export interface ResnetGraphOptions {
   readonly weightsFile?: string;
   /** What the graph computes in; half precision is for GPUs. */
   readonly compute: Arithmetic;
+  /** Where it runs: equal on all. */
+  readonly device?: Device;
 }
 
 /**

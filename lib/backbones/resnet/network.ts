@@ -17,7 +17,7 @@ export function resnetNetwork(weights: ResnetWeights): Network {
     architecture,
     settings,
     featureSizes: { embedding: { blocks: 1, width: architecture.embeddingWidth } },
-    graph: (_taps, compute, weightsFile) =>
-      buildResnetGraph(weights, { input: "rgb", compute, weightsFile }),
+    graph: (_taps, options) => buildResnetGraph(weights, { input: "rgb", ...options }),
+    probe: (options) => buildResnetGraph(weights, { input: "rgb", ...options }),
   };
 }

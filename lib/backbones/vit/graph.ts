@@ -7,6 +7,7 @@ import { UserError } from "../../io/errors.ts";
 import { basename } from "node:path";
 import { GraphBuilder } from "../../onnx/graph.ts";
 import type { Value } from "../../onnx/values.ts";
+import type { Device } from "../../onnx/session.ts";
 import type { Tap } from "../backbone.ts";
 import type { Arithmetic } from "../network.ts";
 import { patchCount, poolingOf, tokensBefore, type VitArchitecture } from "./architecture.ts";
@@ -26,6 +27,10 @@ export interface VitGraphOptions {
   readonly weightsFile?: string;
   /** What the graph computes in; half precision is for GPUs. */
   readonly compute: Arithmetic;
+  /** Where it runs; default `cpu`. */
+  readonly device?: Device;
+  /** How many of the first blocks; default all. With fewer there is no embedding. */
+  readonly blocks?: number;
 }
 
 /**
@@ -40,14 +45,16 @@ export interface VitGraphOptions {
  */
 export function buildVitGraph(
   weights: VitWeights,
-  { taps, input, compute, weightsFile = basename(weights.header.path) }: VitGraphOptions,
+  { taps, input, compute, device = "cpu", blocks: most = Infinity, ...options }: VitGraphOptions,
 ): Uint8Array<ArrayBuffer> {
   const { architecture } = weights;
-  const { width, blocks } = architecture;
+  const { width } = architecture;
+  const blocks = Math.min(architecture.blocks, most);
   const patches = patchCount(architecture);
   const length = patches + tokensBefore(architecture); // tokens of an image, S
   const g = new GraphBuilder();
-  const layers = new VitLayers(g, weights, compute, weightsFile);
+  const { weightsFile = basename(weights.header.path) } = options;
+  const layers = new VitLayers(g, weights, { compute, device, weightsFile });
 
   let x = embedPatches(g, layers, weights, input, compute); // [N, S, W]
   let normalised = layers.normalise(x, length, "blocks.0.norm1"); // [N, S, W]

@@ -4,7 +4,8 @@
  */
 import type { GraphBuilder } from "../../onnx/graph.ts";
 import type { Value } from "../../onnx/values.ts";
-import { type Arithmetic, STORED_TYPES } from "../network.ts";
+import type { Device } from "../../onnx/session.ts";
+import { type Arithmetic, type GraphOptions, STORED_TYPES } from "../network.ts";
 import { poolingOf, tokensBefore, trimmedShape, type VitArchitecture } from "./architecture.ts";
 import type { VitWeights } from "./weights.ts";
 
@@ -14,17 +15,20 @@ export class VitLayers {
   readonly #weights: VitWeights;
   readonly #architecture: VitArchitecture;
   readonly #compute: Arithmetic;
+  readonly #device: Device;
   readonly #weightsFile: string;
 
-  /**
-   * Adds nothing yet.
-   * @param weightsFile name of the file in the folder that the session is opened with
-   */
-  constructor(g: GraphBuilder, weights: VitWeights, compute: Arithmetic, weightsFile: string) {
+  /** Adds nothing yet. */
+  constructor(
+    g: GraphBuilder,
+    weights: VitWeights,
+    { compute, device, weightsFile }: GraphOptions,
+  ) {
     this.#g = g;
     this.#weights = weights;
     this.#architecture = weights.architecture;
     this.#compute = compute;
+    this.#device = device;
     this.#weightsFile = weightsFile;
   }
 
@@ -68,9 +72,13 @@ export class VitLayers {
     return this.#architecture.layerScale ? this.#g.op("Mul", [x, this.weight(name)]) : x;
   }
 
+  get #isForCpu(): boolean {
+    return this.#device === "cpu" && this.#compute === "float32";
+  }
+
   /** Layer normalisation; [N, size, W]. */
   normalise(x: Value, size: number, name: string): Value {
-    if (this.#compute === "float32") return this.#normaliseRows(x, size, name);
+    if (this.#isForCpu) return this.#normaliseRows(x, size, name);
     const inputs = [x, this.weight(`${name}.weight`), this.weight(`${name}.bias`)];
     const { epsilon } = this.#architecture;
     return this.#g.op("LayerNormalization", inputs, { axis: -1, epsilon: { float: epsilon } });
@@ -93,7 +101,7 @@ export class VitLayers {
   /** Adds a branch to the residual stream and normalises, both [N, size, W]: [normalised, sum]. */
   addAndNormalise(branch: Value, residual: Value, size: number, name: string): [Value, Value] {
     const g = this.#g, { epsilon } = this.#architecture;
-    if (this.#compute === "float32") {
+    if (this.#isForCpu) {
       const sum = g.op("Add", [branch, residual]); // [N, size, W]
       return [this.#normaliseRows(sum, size, name), sum];
     }
@@ -106,18 +114,41 @@ export class VitLayers {
 
   /** Multi-head attention of `queries` to all tokens; [N, size, W] and [N, S, W] → [N, size, W]. */
   attend(queries: Value, size: number, tokens: Value, length: number, block: string): Value {
-    const attended = this.#g.op(
-      "MultiHeadAttention",
-      [
-        this.sequences(this.linear(this.rows(queries), `${block}.q`), size), // [N, size, W]
-        this.sequences(this.linear(this.rows(tokens), `${block}.k`), length), // [N, S, W]
-        this.sequences(this.linear(this.rows(tokens), `${block}.v`), length), // [N, S, W]
-      ],
-      { num_heads: this.#architecture.heads },
-      { domain: "com.microsoft" },
-    ); // [N, size, W]
+    const q = this.sequences(this.linear(this.rows(queries), `${block}.q`), size); // [N, size, W]
+    const k = this.sequences(this.linear(this.rows(tokens), `${block}.k`), length); // [N, S, W]
+    const v = this.sequences(this.linear(this.rows(tokens), `${block}.v`), length); // [N, S, W]
+    const attended = this.#device === "webgpu"
+      ? this.#attendInParts(q, size, k, v, length)
+      : this.#g.op("MultiHeadAttention", [q, k, v], { num_heads: this.#architecture.heads }, {
+        domain: "com.microsoft",
+      }); // [N, size, W]
     const out = this.linear(this.rows(attended), `${block}.out`); // [N·size, W]
     return this.sequences(this.scaled(out, `${block}.scale1`), size);
+  }
+
+  /**
+   * The same from operators that are right on every adapter: on one without subgroups, ONNX Runtime
+   * 1.30's fused attention gives other values on WebGPU.
+   */
+  #attendInParts(q: Value, size: number, k: Value, v: Value, length: number): Value {
+    const g = this.#g, { width, heads } = this.#architecture, headWidth = width / heads;
+    const split = (x: Value, tokens: number, perm: number[]) =>
+      g.op("Transpose", [g.op("Reshape", [x, g.int([-1, tokens, heads, headWidth])])], { perm });
+    const scale = g.float([1 / Math.sqrt(headWidth)]);
+    const scaled = g.op("Mul", [
+      q,
+      this.#compute === "float32" ? scale : g.op("Cast", [scale], { to: this.#compute }),
+    ]);
+    const scores = g.op("MatMul", [
+      split(scaled, size, [0, 2, 1, 3]),
+      split(k, length, [0, 2, 3, 1]),
+    ]); // [N, heads, size, S]
+    const read = g.op("MatMul", [
+      g.op("Softmax", [scores], { axis: -1 }),
+      split(v, length, [0, 2, 1, 3]),
+    ]); // [N, heads, size, W / heads]
+    const joined = g.op("Transpose", [read], { perm: [0, 2, 1, 3] });
+    return g.op("Reshape", [joined, g.int([-1, size, width])]);
   }
 
   /** The block's second branch; [N, size, W]. */

@@ -26,7 +26,8 @@ export function vitNetwork(weights: VitWeights): Network {
     architecture,
     settings,
     featureSizes: sizes,
-    graph: (taps, compute, weightsFile) =>
-      buildVitGraph(weights, { taps, input: "rgb", compute, weightsFile }),
+    graph: (taps, options) => buildVitGraph(weights, { taps, input: "rgb", ...options }),
+    probe: (options) =>
+      buildVitGraph(weights, { taps: ["block"], input: "rgb", blocks: 2, ...options }),
   };
 }

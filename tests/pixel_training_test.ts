@@ -183,6 +183,22 @@ Deno.test("a rate that falls in steps keeps the last epoch", async () => {
   assert.notDeepEqual(last.tensors.get("fc.weight"), tensors.get("fc.weight"));
 });
 
+Deno.test("a rate that stays keeps the best epoch, and training ends some epochs after it", async () => {
+  const folder = temporaryFolder("pixel_best_");
+  const schedule = { kind: "best", patience: 2 } as const;
+  const found = await wang.train!(
+    { ...TRAINING, recipe: { ...RECIPE, epochs: 30, learningRate: 1e-2, schedule } },
+    contextIn(folder),
+  );
+  assertTrained(found);
+  const { epochs } = found, accuracies = epochs.map(({ valAcc }) => valAcc);
+  const best = accuracies.indexOf(Math.max(...accuracies)) + 1;
+  assert.ok(epochs.length < 30, `${accuracies}`);
+  assert.ok(accuracies.at(-1) === 1 || epochs.length === best + 2, `${accuracies}`);
+  assert.equal(epochs.at(-1)!.keptEpoch ?? epochs.length, best, `${accuracies}`);
+  assert.ok(epochs.every(({ learningRate }) => learningRate === 1e-2));
+});
+
 Deno.test("a loss that is no number ends a training in one line", async () => {
   const folder = temporaryFolder("pixel_diverged_");
   const failed = await wang.train!(

@@ -6,12 +6,12 @@ import {
   readClassifier,
 } from "../lib/detectors/resnet/checkpoint.ts";
 import { ResnetTrainer, stateBefore } from "../lib/detectors/resnet/trainer.ts";
-import { isStatistic } from "../lib/detectors/resnet/training_graph.ts";
 import { readModelFile } from "../lib/detectors/checkpoint_file.ts";
 import { readSafetensors } from "../lib/io/safetensors.ts";
 import type { Tensor } from "../lib/io/tensor.ts";
 import { GOLDENS } from "./goldens.ts";
 import { assertClose } from "./head_golden.ts";
+import { assertSteps, readStepGolden } from "./step_golden.ts";
 
 const { metadata, tensors } = await readSafetensors(join(GOLDENS, "cnn_training.safetensors"));
 const number = (name: string) => Number(metadata[name]);
@@ -54,45 +54,15 @@ Deno.test("three steps have the released trainer's losses, parameters and runnin
 });
 
 Deno.test("three steps with a stem of stride 1 have PyTorch's losses, state and logits after them", async () => {
-  const dmid = await readSafetensors(join(GOLDENS, "dmid_training.safetensors"));
-  const stated = (name: string) => Number(dmid.metadata[name]);
-  const part = (prefix: string) =>
-    new Map(
-      [...dmid.tensors].filter(([name]) => name.startsWith(prefix))
-        .map(([name, value]) => [name.slice(prefix.length), value] as const),
-    );
-  const start = part("start.");
-  const trainer = new ResnetTrainer(
-    {
-      weights: classifierOfTensors("golden", start),
-      stemStride: 1,
-      adam: { beta1: stated("beta1"), beta2: stated("beta2"), epsilon: stated("epsilon") },
-    },
-    stateBefore(start),
-    { threads: 1 },
-  );
-  const { data: images, shape: [count, , height, width] } = dmid.tensors.get("pixels")!;
+  const golden = await readStepGolden("dmid_training");
+  const { start, adam } = golden;
+  const weights = classifierOfTensors("golden", start);
+  const trainer = new ResnetTrainer({ weights, stemStride: 1, adam }, stateBefore(start), {
+    threads: 1,
+  });
+  const { data: images, shape: [count, , height, width] } = golden.tensors.get("pixels")!;
   const batch = { images, count: count!, height: height!, width: width! };
-  const labels = Uint8Array.from(dmid.tensors.get("labels")!.data);
-  const losses: number[] = [];
-  for (let step = 0; step < stated("steps"); step++) {
-    losses.push(await trainer.step(batch, labels, stated("learningRate")));
-  }
-  assertClose(losses, dmid.tensors.get("losses")!.data, 1e-4, "losses");
-  assertClose(await trainer.logits(batch), dmid.tensors.get("output")!.data, 2e-3, "logits");
-  const { tensors: found } = trainer.state();
-  await trainer.dispose();
-  const after = part("after.");
-  assert.deepEqual(new Set(found.keys()), new Set(after.keys()));
-  const off = [...after].filter(([name]) => !isStatistic(name)).flatMap(([name, { data }]) =>
-    [...data].map((expected, i) => Math.abs(expected - found.get(name)!.data[i]!))
-  );
-  assert.ok(off.every((by) => by <= 2e-4), `parameters are off by ${Math.max(...off)}`);
-  const far = off.filter((by) => by > 2e-6).length;
-  assert.ok(far <= off.length / 200, `${far} of ${off.length} are off by over 2e-6`);
-  for (const [name, { data }] of [...after].filter(([name]) => isStatistic(name))) {
-    assertClose(found.get(name)!.data, data, 2e-4, name);
-  }
+  await assertSteps(trainer, batch, golden);
 });
 
 for (const [stemStride, way] of [[2, "crop"], [1, "dmid"]] as const) {

@@ -159,11 +159,13 @@ Deno.test("recipes of the paper's size are the released ones, and reproduce does
       ...[blurProbability, jpegProbability],
     ];
   };
+  const xception = { kind: "xception", channels: [32, 64, 128, 256] };
   const imagenet = { kind: "backbone", name: "ResNet-50" };
   assert.deepEqual(trainings.map(of), [
     ["wang_0.5", 20, imagenet, 224, 64, 1e-4, .5, .5],
     ["wang_0.1", 20, imagenet, 224, 64, 1e-4, .1, .1],
     ["dmid_progan", 20, imagenet, 96, 32, 1e-4, .5, .5],
+    ["patch_forensics", 20, xception, 299, 32, 1e-3, 0, 0],
   ]);
 });
 
@@ -187,7 +189,7 @@ Deno.test("the command trains one, and refuses what it has no recipe or images f
     const [words, message, code] of [
       [
         ["vgg"],
-        /^Cannot train vgg: expected one of wang, dmid, which the paper profile has recipes/,
+        /^Cannot train vgg: expected one of wang, dmid, patch_forensics, which the paper profile has recipes/,
         1,
       ],
       [["wang", "--classes", "horses"], /expected classes of .*; found horses$/m, 1],

@@ -4,6 +4,8 @@ import { join } from "node:path";
 import type { FailedHead, TrainedHead } from "../lib/detectors/detector.ts";
 import dmid, { dmidRecipe } from "../lib/detectors/dmid.ts";
 import { findDetector } from "../lib/detectors/index.ts";
+import patchForensics from "../lib/detectors/patch_forensics/detector.ts";
+import { patchForensicsRecipe } from "../lib/detectors/patch_forensics/train.ts";
 import type { PixelDetectorKind } from "../lib/detectors/pixel_detector.ts";
 import { openPixelScorer } from "../lib/detectors/pixel_scorer.ts";
 import {
@@ -74,6 +76,19 @@ const KINDS: readonly Kind[] = [
       epochs: 4,
     },
     reads: "whole image (original)",
+  },
+  {
+    kind: patchForensics,
+    recipe: {
+      ...patchForensicsRecipe,
+      start: { kind: "xception", channels: [4, 8, 12] },
+      shortSidePx: SIZE_PX,
+      cropPx: 24,
+      batchSize: 4,
+      learningRate: 1e-2,
+      epochs: 4,
+    },
+    reads: "short side 32 (lanczos), centre crop 32 (original)",
   },
 ];
 

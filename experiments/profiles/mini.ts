@@ -13,6 +13,7 @@ import {
 } from "../../lib/mini/sets.ts";
 import { MINI_BACKBONE_SIZES, MINI_WORLD } from "../../lib/mini/world.ts";
 import { dmidRecipe } from "../../lib/detectors/dmid.ts";
+import { patchForensicsRecipe } from "../../lib/detectors/patch_forensics/train.ts";
 import { wangRecipe } from "../../lib/detectors/wang.ts";
 import type { Variation } from "../../lib/image/variation.ts";
 import type { Profile } from "../../lib/runs/profile.ts";
@@ -147,6 +148,18 @@ export const mini: Profile = {
           },
           learningRate: 3e-3,
           epochs: 3,
+        },
+      },
+      {
+        detector: "patch_forensics",
+        classes: [second, first],
+        recipe: {
+          ...patchForensicsRecipe,
+          start: { kind: "xception", channels: [8, 16, 32, 64] },
+          shortSidePx: 76,
+          cropPx: 44,
+          learningRate: 3e-3,
+          epochs: 4,
         },
       },
     ],

@@ -14,6 +14,7 @@ import {
   TEST_SETS_20,
 } from "../../lib/data/catalog.ts";
 import { dmidRecipe } from "../../lib/detectors/dmid.ts";
+import { patchForensicsRecipe } from "../../lib/detectors/patch_forensics/train.ts";
 import { wangRecipe } from "../../lib/detectors/wang.ts";
 import type { Profile } from "../../lib/runs/profile.ts";
 
@@ -132,6 +133,12 @@ export const paper: Profile = {
         like: "dmid_progan",
         classes: PROGAN_CLASSES,
         recipe: dmidRecipe,
+      },
+      {
+        detector: "patch_forensics",
+        like: "patch_forensics",
+        classes: PROGAN_CLASSES,
+        recipe: patchForensicsRecipe,
       },
     ],
   },

@@ -90,7 +90,7 @@ async function train(
   display.say(
     `${title}: ${train.length} images of ${counted(choice.classes.length, "class", "classes")}, ` +
       `validated on ${val.length}; ${
-        start.kind === "random" ? "random weights" : start.name
+        start.kind === "backbone" ? start.name : "random weights"
       } at first, ` +
       `learning rate ${learningRate}, ${batchSize} images a step, ${
         counted(epochs, "epoch", "epochs")

@@ -29,9 +29,9 @@ export interface StepOptions {
 /**
  * Adds a step to a graph: inputs `labels` [N, 1], `NAME.first` and `NAME.second`, Adam's moments of
  * each parameter, `stepSize` and `epsilon`, Adam's of this step, both with its bias correction.
- * Outputs are `loss`, binary cross-entropy before the step, mean over the batch, and every parameter
+ * Outputs are `loss`, binary cross-entropy before the step, mean over all logits, and every parameter
  * and moment after it, as `NAME.next`, which may be written where they are read.
- * @param logits [N, 1]
+ * @param logits [N, P], P of each image: one, or one for each place that is judged
  * @returns the labels
  */
 export function addStep(
@@ -40,7 +40,7 @@ export function addStep(
   { parameters, adam: { beta1, beta2 }, last }: StepOptions,
 ): Value {
   const labels = g.input("labels", "float32", ["N", 1]);
-  const losses = g.op("Sub", [g.op("Softplus", [logits]), g.op("Mul", [logits, labels])]); // [N, 1]
+  const losses = g.op("Sub", [g.op("Softplus", [logits]), g.op("Mul", [logits, labels])]); // [N, P]
   const loss = g.op("ReduceMean", [losses], { keepdims: 0 });
   g.output("loss", loss, "float32", []);
 

@@ -10,7 +10,7 @@ import { UserError } from "../io/errors.ts";
 import type { SafetensorsFile } from "../io/safetensors.ts";
 import { joined } from "../io/tensor.ts";
 import type { Compute, FailedHead, TrainedHead } from "./detector.ts";
-import type { PixelTraining, PixelTrainingContext } from "./pixel_training.ts";
+import type { PixelRecipe, PixelTraining, PixelTrainingContext } from "./pixel_training.ts";
 
 /** By channel, on values in [0, 1]: the mean is taken off, then the deviation divides. */
 export interface PixelNormalisation {
@@ -124,6 +124,11 @@ export interface PixelDetectorKind extends ReleasedKind {
    * @throws {UserError} where the file is damaged, or of another detector
    */
   transformsOf?(checkpoint: string): Promise<PixelTransforms>;
+  /**
+   * The ways to read an image for one that is trained here by a recipe; absent where only the size of
+   * the crops changes.
+   */
+  trainedTransforms?(recipe: PixelRecipe): PixelTransforms;
   /**
    * Paths of other files that a checkpoint's scores hang on; absent where there are none.
    * @throws {UserError} where one is not there, with how to get it

@@ -16,22 +16,37 @@ export type Start =
   /** A backbone's weights, by its name: ImageNet's `ResNet-50`. The last layer is drawn. */
   | { readonly kind: "backbone"; readonly name: string }
   /** Random weights in a network of these sizes: channels at first, and bottlenecks of each stage. */
-  | { readonly kind: "random"; readonly width: number; readonly stages: readonly number[] };
+  | { readonly kind: "random"; readonly width: number; readonly stages: readonly number[] }
+  /**
+   * Random weights in an Xception that is cut off after some blocks: channels after each of the two
+   * first convolutions, then after each block.
+   */
+  | { readonly kind: "xception"; readonly channels: readonly number[] };
 
 /** When the rate falls, when training ends, and which epoch's weights are kept. */
 export type Schedule =
   /** By the accuracy on validation images; the last epoch that was a gain is kept. */
   | { readonly kind: "stopping" } & Stopping
+  /**
+   * The rate stays; the epoch of the best accuracy on validation images is kept, and training ends so
+   * many epochs after it, or at an accuracy of 1.
+   */
+  | { readonly kind: "best"; readonly patience: number }
   /** Times a factor after so many epochs each; the last epoch is kept. */
   | { readonly kind: "steps"; readonly everyEpochs: number; readonly factor: number };
 
 /** A recipe. Equal recipes on equal images give equal detectors; every field counts. */
 export type PixelRecipe = {
   readonly start: Start;
-  /** Standard deviation of the last layer's weights before the first step. */
+  /**
+   * Standard deviation of the last layer's weights before the first step; of an Xception the gain, by
+   * Xavier's rule, of all layers, and the deviation of normalisations' scales from 1.
+   */
   readonly lastDeviation: number;
   /** Short side that images are resized to first, in pixels; left out where they stay as they are. */
   readonly shortSidePx?: number;
+  /** How they are resized, default Pillow's bilinear. */
+  readonly shortSideFilter?: "lanczos";
   /** Side of the crops, in pixels. */
   readonly cropPx: number;
   /** How training images are varied, anew in each epoch. */
@@ -96,10 +111,11 @@ export function trainingStatePath(key: string): string {
 
 /** What training images go through. */
 export function trainingTransform(recipe: PixelRecipe): Transform {
-  const { cropPx, shortSidePx, augmentation, variation } = recipe;
+  const { cropPx, shortSidePx, shortSideFilter, augmentation, variation } = recipe;
   return {
     ...{ kind: "train", size: cropPx, augmentation },
     ...(shortSidePx === undefined ? {} : { shortSidePx }),
+    ...(shortSideFilter ? { shortSideFilter } : {}),
     ...(variation ? { variation } : {}),
   };
 }

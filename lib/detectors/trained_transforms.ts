@@ -7,6 +7,7 @@ import * as v from "valibot";
 import { COUNT, parseJson } from "../io/json.ts";
 import { readCheckpointNames } from "./checkpoint_file.ts";
 import type { PixelDetectorKind, PixelTransforms } from "./pixel_detector.ts";
+import type { PixelRecipe } from "./pixel_training.ts";
 
 const RECIPE = v.looseObject({ cropPx: COUNT });
 
@@ -22,7 +23,7 @@ export async function transformsOf(
   if (kind.transformsOf) return await kind.transformsOf(checkpoint);
   const { metadata: { recipe } } = await readCheckpointNames(checkpoint);
   if (recipe === undefined) return kind.reads.transforms;
-  const trained = parseJson<{ cropPx: number }>(
+  const trained = parseJson<PixelRecipe>(
     recipe,
     `how the detector in ${checkpoint} was trained`,
     { form: RECIPE },
@@ -31,10 +32,9 @@ export async function transformsOf(
 }
 
 /** A detector's ways to read an image where it was trained here by a recipe. */
-export function trainedTransforms(
-  { reads: { transforms } }: PixelDetectorKind,
-  { cropPx }: { readonly cropPx: number },
-): PixelTransforms {
+export function trainedTransforms(kind: PixelDetectorKind, recipe: PixelRecipe): PixelTransforms {
+  if (kind.trainedTransforms) return kind.trainedTransforms(recipe);
+  const { reads: { transforms } } = kind, { cropPx } = recipe;
   const original = transforms.original.map((step) =>
     step.kind === "crop" ? { ...step, sizePx: cropPx } : step
   );

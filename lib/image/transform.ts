@@ -10,7 +10,7 @@ import { centerCrop, flipHorizontal, randomCrop, TEN_CROP_COUNT, tenCrop } from 
 import { gaussianFilter } from "./blur.ts";
 import type { RgbImage } from "./image.ts";
 import { jpegRoundTrip } from "./jpeg.ts";
-import { resizeShortSide } from "./resize.ts";
+import { resizeBilinear, resizeLanczos, resizeShortSide } from "./resize.ts";
 import { isLeftAlone, perturb, type Perturbing } from "./perturb.ts";
 import { turnedSquare, type Variation, vary } from "./variation.ts";
 
@@ -29,6 +29,8 @@ export type Transform =
     readonly size: number;
     readonly augmentation: Augmentation;
     readonly shortSidePx?: number;
+    /** Default Pillow's bilinear. */
+    readonly shortSideFilter?: "lanczos";
     /** Other changes, before the augmentation. */
     readonly variation?: Variation;
     /** `center`: the crop is from the middle, as validation images of CNNDetection's code are. */
@@ -113,8 +115,9 @@ export async function applyTransform(
     case "ten":
       return tenCrop(image, size).map(({ data }) => data);
     case "train": {
-      const { augmentation, variation, shortSidePx, crop: place } = transform;
-      const whole = shortSidePx === undefined ? image : resizeShortSide(image, shortSidePx);
+      const { augmentation, variation, shortSidePx, shortSideFilter, crop: place } = transform;
+      const resize = shortSideFilter === "lanczos" ? resizeLanczos : resizeBilinear;
+      const whole = shortSidePx === undefined ? image : resizeShortSide(image, shortSidePx, resize);
       const varied = variation ? vary(whole, variation, stream("vary")) : whole;
       const augmented = await augment(varied, augmentation, stream("augment"));
       const square = place === "center"

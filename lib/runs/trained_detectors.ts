@@ -137,7 +137,7 @@ export async function trainDetector(
       onImages: (_images, { epoch, learned }) =>
         onProgress?.({
           stage: `training ${title}, epoch ${epoch} of ${
-            recipe.schedule.kind === "stopping" ? "at most " : ""
+            recipe.schedule.kind === "steps" ? "" : "at most "
           }${recipe.epochs}`,
           ...{ unit: "images", done: learned, total: train.length },
         }),

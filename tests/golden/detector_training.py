@@ -6,6 +6,9 @@ colours.safetensors: `image`, uint8 values [h, w, 3], and what torchvision's fun
 make of it, `NAME_FACTOR`; `grey`; `quarter`, turned by a quarter against the clock.
 dmid_training.safetensors: torchvision's ResNet of few channels, with a stride of 1 in the first
 convolution and in the maximum, under BCEWithLogitsLoss and Adam, in float64.
+patches_training.safetensors: an Xception up to its second block, with the weights and on the crops of
+patch_forensics.safetensors, whose map it is held to; CrossEntropyLoss over all patches, of which channel
+0 is generated, and Adam, in float64.
 """
 
 import sys
@@ -15,7 +18,7 @@ import torch
 import torchvision
 import torchvision.transforms.functional as functional
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torchvision.models.resnet import Bottleneck, ResNet
 
 LEARNING_RATE, BETAS, EPSILON, STEPS = 1e-3, (0.9, 0.999), 1e-8, 3
@@ -50,18 +53,21 @@ def trained(network, loss_of, pixels):
     start = {f"start.{k}": v.clone() for k, v in network.state_dict().items() if v.is_floating_point()}
     optimiser = torch.optim.Adam(network.parameters(), LEARNING_RATE, BETAS, EPSILON)
     network.train()
-    losses, tensors = [], {}
+    losses = []
+    gradients = {}
     for step in range(STEPS):
         optimiser.zero_grad()
         loss = loss_of(network(pixels))
         loss.backward()
         losses.append(loss.item())
+        if step == 0:
+            gradients = {f"grad.{k}": v.grad.clone() for k, v in network.named_parameters()}
         optimiser.step()
     after = {f"after.{k}": v for k, v in network.state_dict().items() if v.is_floating_point()}
     network.eval()
     with torch.no_grad():
         output = network(pixels)
-    return {**start, **tensors, **after, "losses": torch.tensor(losses), "output": output}
+    return {**start, **gradients, **after, "losses": torch.tensor(losses), "output": output}
 
 
 def dmid(folder):
@@ -101,7 +107,73 @@ def narrow(network, divisor=16):
     return network
 
 
+class Separable(torch.nn.Module):
+    """A 3 × 3 convolution of each channel by itself, then one over the channels."""
+
+    def __init__(self, inputs, outputs):
+        super().__init__()
+        self.conv1 = torch.nn.Conv2d(inputs, inputs, 3, padding=1, groups=inputs, bias=False)
+        self.pointwise = torch.nn.Conv2d(inputs, outputs, 1, bias=False)
+
+    def forward(self, x):
+        return self.pointwise(self.conv1(x))
+
+
+class XceptionBlock(torch.nn.Module):
+    def __init__(self, inputs, outputs, begins_with_relu):
+        super().__init__()
+        layers = []
+        for channels in (inputs, outputs):
+            layers += [torch.nn.ReLU(), Separable(channels, outputs), torch.nn.BatchNorm2d(outputs)]
+        layers.append(torch.nn.MaxPool2d(3, 2, 1))
+        self.rep = torch.nn.Sequential(*layers[0 if begins_with_relu else 1:])
+        self.skip = torch.nn.Conv2d(inputs, outputs, 1, 2, bias=False)
+        self.skipbn = torch.nn.BatchNorm2d(outputs)
+
+    def forward(self, x):
+        return self.rep(x) + self.skipbn(self.skip(x))
+
+
+class Patches(torch.nn.Module):
+    def __init__(self, first, second, *blocks):
+        super().__init__()
+        self.conv1, self.bn1 = torch.nn.Conv2d(3, first, 3, 2, bias=False), torch.nn.BatchNorm2d(first)
+        self.conv2, self.bn2 = torch.nn.Conv2d(first, second, 3, bias=False), torch.nn.BatchNorm2d(second)
+        self.blocks = []
+        for i, outputs in enumerate(blocks):
+            inputs = second if i == 0 else blocks[i - 1]
+            self.blocks.append(XceptionBlock(inputs, outputs, i > 0))
+            self.add_module(f"block{i + 1}", self.blocks[-1])
+        self.convout = torch.nn.Conv2d(blocks[-1], 2, 1)
+
+    def forward(self, x):
+        x = torch.relu(self.bn1(self.conv1(x)))
+        x = torch.relu(self.bn2(self.conv2(x)))
+        for block in self.blocks:
+            x = block(x)
+        return self.convout(x)
+
+
+def patches(folder):
+    golden = load_file(f"{folder}/patch_forensics.safetensors")
+    weights = {k.removeprefix("weights."): v for k, v in golden.items() if k.startswith("weights.")}
+    network = Patches(8, 12, 20, 28)
+    network.load_state_dict(weights)
+    network = network.double().eval()
+    images = torch.stack([golden[f"crop_{i}"] for i in range(4)]).double()
+    pixels = (images.permute(0, 3, 1, 2) / 255 - 0.5) / 0.5
+    with torch.no_grad():
+        apart = (network(pixels) - golden["map"]).abs().max().item()
+    assert apart < 1e-4, f"not the network of patch_forensics.safetensors: {apart}"
+    labels = torch.tensor([0, 1, 1, 0])
+    loss = torch.nn.CrossEntropyLoss()
+    targets = (1 - labels)[:, None, None].expand(4, 9, 9)
+    tensors = trained(network, lambda found: loss(found, targets), pixels)
+    write(f"{folder}/patches_training.safetensors", {**tensors, "labels": labels}, STATED)
+
+
 if __name__ == "__main__":
     (folder,) = sys.argv[1:]
     colours(folder)
     dmid(folder)
+    patches(folder)

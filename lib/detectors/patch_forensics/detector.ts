@@ -12,6 +12,7 @@ import { metadataRows, row } from "../description.ts";
 import { assertLogits, definePixelDetector, type PixelTransforms } from "../pixel_detector.ts";
 import { buildPatchNetwork, HALF, isPatchNetwork, type PatchBody, patchBodyOf } from "./graph.ts";
 import { type Average, imageLogits } from "./score.ts";
+import { trainPatches } from "./train.ts";
 
 const TITLE = "Patch-Forensics";
 
@@ -36,6 +37,13 @@ function transformsFor(sizePx: number): PixelTransforms {
   return { original: steps, vote: steps, mean_logit: steps };
 }
 
+const NAME = "patch_forensics";
+
+async function ownTensors(checkpoint: string) {
+  const { tensors, metadata } = await readNetwork(checkpoint);
+  return { tensors, metadata };
+}
+
 async function readNetwork(checkpoint: string) {
   const { tensors: all, metadata } = await readModelFile(checkpoint);
   const tensors = new CheckpointTensors(checkpoint, all, TITLE);
@@ -44,7 +52,7 @@ async function readNetwork(checkpoint: string) {
 
 /** Patch-Forensics as the rest of the library knows it. */
 export default definePixelDetector({
-  name: "patch_forensics",
+  name: NAME,
   title: TITLE,
   reads: {
     transforms: transformsFor(LOAD_SIZE_PX.Xception),
@@ -52,7 +60,7 @@ export default definePixelDetector({
   },
   released: [{
     files: ["gp1-gan-winversion_seed0_xception_block2_constant_p20/bestval_net_D.pth"],
-    name: "patch_forensics",
+    name: NAME,
     title: TITLE,
     from: "the link in the README of github.com/chail/patch-forensics",
     row: { method: TITLE, trainingClasses: "" },
@@ -66,6 +74,7 @@ export default definePixelDetector({
       loadSize === undefined ? LOAD_SIZE_PX[body ?? "Xception"] : Number(loadSize),
     );
   },
+  trainedTransforms: ({ shortSidePx, cropPx }) => transformsFor(shortSidePx ?? cropPx),
   async open(checkpoint, { device = "cpu", threads }, transform = "original") {
     const { network: { graph } } = await readNetwork(checkpoint);
     const session = await openSession(graph, {
@@ -86,10 +95,7 @@ export default definePixelDetector({
       dispose: () => session.release(),
     };
   },
-  async ownTensors(checkpoint) {
-    const { tensors, metadata } = await readNetwork(checkpoint);
-    return { tensors, metadata };
-  },
+  ownTensors,
   async describeCheckpoint(checkpoint) {
     const { network: { body, lastBlock }, tensors, metadata } = await readNetwork(checkpoint);
     const values = [...tensors].filter(([name]) => !/running_(mean|var)$/.test(name))
@@ -100,4 +106,5 @@ export default definePixelDetector({
       ...metadataRows(metadata),
     ];
   },
+  train: (training, context) => trainPatches(training, NAME, ownTensors, context),
 });

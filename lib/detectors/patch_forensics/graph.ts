@@ -8,7 +8,7 @@
 import { pixelsFromRgb } from "../../backbones/resnet/graph.ts";
 import { GraphBuilder } from "../../onnx/graph.ts";
 import type { Value } from "../../onnx/values.ts";
-import type { CheckpointTensors, FoldedConvolution } from "../checkpoint_tensors.ts";
+import type { CheckpointTensors, ShapePattern } from "../checkpoint_tensors.ts";
 
 /** The last layer. */
 export const LAST = "convout";
@@ -57,55 +57,102 @@ export function isPatchNetwork(names: ReadonlySet<string>): boolean {
  * @throws {UserError} where tensors are missing, left over or of other shapes
  */
 export function buildPatchNetwork(tensors: CheckpointTensors): PatchNetwork {
-  const found = bodyOf(tensors.names);
-  if (!found) {
-    throw tensors.damaged("expected blocks of an Xception or a ResNet", "neither");
-  }
-  const { body, blocks } = found;
+  const { body, blocks } = foundBody(tensors);
   const g = new GraphBuilder();
   const images = g.input("images", "uint8", ["N", "H", "W", 3]);
   const pixels = pixelsFromRgb(g, images, { pixelMean: HALF, pixelStd: HALF }); // [N, 3, H, W]
-  const layers = new PatchLayers(g, tensors);
-  const map = body === "Xception"
-    ? layers.xception({ value: pixels, channels: 3 }, blocks)
-    : layers.resnet({ value: pixels, channels: 3 }, blocks);
-  g.output("map", layers.last(map), "float32", ["N", 2, "h", "w"]);
+  g.output("map", new PatchLayers(g, tensors).map(pixels), "float32", ["N", 2, "h", "w"]);
   tensors.assertAllTaken();
   return { body, lastBlock: `${BLOCKS[body].name}${blocks}`, graph: g.build() };
 }
 
+function foundBody(tensors: CheckpointTensors) {
+  const found = bodyOf(tensors.names);
+  if (found) return found;
+  throw tensors.damaged("expected blocks of an Xception or a ResNet", "neither");
+}
+
 /** A map: its value and how many channels it has. */
-interface FeatureMap {
+export interface FeatureMap {
   readonly value: Value;
   readonly channels: number;
 }
 
 /** How a convolution goes over a map. */
-interface Window {
+export interface Window {
   readonly kernel: number;
   readonly stride?: 1 | 2;
   readonly pad?: number;
 }
 
-/** Adds layers, named as their weights are, to a graph. */
-class PatchLayers {
+/** Adds layers, named as their weights are, to a graph; weights are constants of it. */
+export class PatchLayers {
   readonly #g: GraphBuilder;
   readonly #tensors: CheckpointTensors;
 
+  /** Adds nothing yet. */
   constructor(g: GraphBuilder, tensors: CheckpointTensors) {
     this.#g = g;
     this.#tensors = tensors;
   }
 
-  xception(pixels: FeatureMap, blocks: number): FeatureMap {
-    const first = this.#relu(this.#convolve(pixels, "conv1", "bn1", { kernel: 3, stride: 2 }));
-    let x = this.#relu(this.#convolve(first, "conv2", "bn2", { kernel: 3 }));
+  /**
+   * Logits of each place: generated, real. [N, 3, H, W] → [N, 2, h, w]
+   * @throws {UserError} where tensors are missing, or of other shapes
+   */
+  map(pixels: Value): Value {
+    const { body, blocks } = foundBody(this.#tensors);
+    const input = { value: pixels, channels: 3 };
+    return this.#last(
+      body === "Xception" ? this.#xception(input, blocks) : this.#resnet(input, blocks),
+    );
+  }
+
+  /** A tensor of the network, of its shape. */
+  protected weight(name: string, shape: ShapePattern): Value {
+    const { data, shape: sizes } = this.#tensors.take(name, shape);
+    return this.#g.float(data, sizes);
+  }
+
+  /** A convolution and the batch normalisation after it. */
+  protected convolve(
+    { value, channels }: FeatureMap,
+    conv: string,
+    norm: string,
+    window: Window,
+  ): FeatureMap {
+    const { kernel } = window;
+    const { weight, bias } = this.#tensors.takeFolded(conv, norm, [
+      ...[undefined, channels],
+      ...[kernel, kernel],
+    ]);
+    const inputs = [weight, bias].map(({ data, shape }) => this.#g.float(data, shape));
+    return { value: this.conv([value, ...inputs], window, 1), channels: bias.shape[0]! };
+  }
+
+  /** A convolution of a value by weights, and with a bias where there is one. */
+  protected conv(
+    inputs: readonly Value[],
+    { kernel, stride = 1, pad = 0 }: Window,
+    group: number,
+  ): Value {
+    return this.#g.op("Conv", inputs, {
+      kernel_shape: [kernel, kernel],
+      strides: [stride, stride],
+      pads: [pad, pad, pad, pad],
+      group,
+    });
+  }
+
+  #xception(pixels: FeatureMap, blocks: number): FeatureMap {
+    const first = this.#relu(this.convolve(pixels, "conv1", "bn1", { kernel: 3, stride: 2 }));
+    let x = this.#relu(this.convolve(first, "conv2", "bn2", { kernel: 3 }));
     for (let block = 1; block <= blocks; block++) x = this.#xceptionBlock(x, `block${block}`);
     return x;
   }
 
-  resnet(pixels: FeatureMap, stages: number): FeatureMap {
-    const stem = this.#convolve(pixels, "conv1", "bn1", { kernel: 7, stride: 2, pad: 3 });
+  #resnet(pixels: FeatureMap, stages: number): FeatureMap {
+    const stem = this.convolve(pixels, "conv1", "bn1", { kernel: 7, stride: 2, pad: 3 });
     let x = this.#maxima(this.#relu(stem)); // [N, C, H/4, W/4]
     for (let stage = 1; stage <= stages; stage++) {
       for (let block = 0; this.#tensors.has(`layer${stage}.${block}.conv1.weight`); block++) {
@@ -115,11 +162,9 @@ class PatchLayers {
     return x;
   }
 
-  /** Logits of each place: generated, real. [N, C, H, W] → [N, 2, H, W] */
-  last({ value, channels }: FeatureMap): Value {
-    const weight = this.#tensors.take(`${LAST}.weight`, [2, channels, 1, 1]);
-    const bias = this.#tensors.take(`${LAST}.bias`, [2]);
-    return this.#conv(value, { weight, bias }, { kernel: 1 }, 1);
+  #last({ value, channels }: FeatureMap): Value {
+    const weight = this.weight(`${LAST}.weight`, [2, channels, 1, 1]);
+    return this.conv([value, weight, this.weight(`${LAST}.bias`, [2])], { kernel: 1 }, 1);
   }
 
   /**
@@ -141,15 +186,15 @@ class PatchLayers {
       y = this.#separable(y, `${block}.rep.${place}`, `${block}.rep.${place + 1}`);
     }
     if (!this.#tensors.has(`${block}.skip.weight`)) return this.#add(y, x);
-    const skip = this.#convolve(x, `${block}.skip`, `${block}.skipbn`, { kernel: 1, stride: 2 });
+    const skip = this.convolve(x, `${block}.skip`, `${block}.skipbn`, { kernel: 1, stride: 2 });
     return this.#add(this.#maxima(y), skip); // [N, C′, ⌈H/2⌉, ⌈W/2⌉]
   }
 
   /** A 3 × 3 convolution of each channel by itself, then one over the channels of each place. */
   #separable({ value, channels }: FeatureMap, conv: string, norm: string): FeatureMap {
-    const weight = this.#tensors.take(`${conv}.conv1.weight`, [channels, 1, 3, 3]);
-    const apart = this.#conv(value, { weight }, { kernel: 3, pad: 1 }, channels);
-    return this.#convolve({ value: apart, channels }, `${conv}.pointwise`, norm, { kernel: 1 });
+    const weight = this.weight(`${conv}.conv1.weight`, [channels, 1, 3, 3]);
+    const apart = this.conv([value, weight], { kernel: 3, pad: 1 }, channels);
+    return this.convolve({ value: apart, channels }, `${conv}.pointwise`, norm, { kernel: 1 });
   }
 
   /** torchvision's BasicBlock, or its Bottleneck where there is a third convolution. */
@@ -161,39 +206,13 @@ class PatchLayers {
     let y = x;
     windows.forEach((window, i) => {
       if (i > 0) y = this.#relu(y);
-      y = this.#convolve(y, `${block}.conv${i + 1}`, `${block}.bn${i + 1}`, window);
+      y = this.convolve(y, `${block}.conv${i + 1}`, `${block}.bn${i + 1}`, window);
     });
     const [conv, norm] = [`${block}.downsample.0`, `${block}.downsample.1`];
     const shortcut = this.#tensors.has(`${conv}.weight`)
-      ? this.#convolve(x, conv, norm, { kernel: 1, stride })
+      ? this.convolve(x, conv, norm, { kernel: 1, stride })
       : x;
     return this.#relu(this.#add(y, shortcut));
-  }
-
-  /** A convolution and the batch normalisation after it. */
-  #convolve({ value, channels }: FeatureMap, conv: string, norm: string, window: Window) {
-    const { kernel } = window;
-    const folded = this.#tensors.takeFolded(conv, norm, [undefined, channels, kernel, kernel]);
-    return {
-      value: this.#conv(value, folded, window, 1),
-      channels: folded.bias.shape[0]!,
-    };
-  }
-
-  #conv(
-    x: Value,
-    { weight, bias }: Partial<FoldedConvolution> & Pick<FoldedConvolution, "weight">,
-    { kernel, stride = 1, pad = 0 }: Window,
-    group: number,
-  ): Value {
-    const g = this.#g;
-    const inputs = [x, ...[weight, ...bias ? [bias] : []].map((t) => g.float(t.data, t.shape))];
-    return g.op("Conv", inputs, {
-      kernel_shape: [kernel, kernel],
-      strides: [stride, stride],
-      pads: [pad, pad, pad, pad],
-      group,
-    });
   }
 
   #relu({ value, channels }: FeatureMap): FeatureMap {

@@ -26,6 +26,12 @@ export async function initialClassifier(
   backbones: string,
   random: Random,
 ): Promise<Map<string, Tensor>> {
+  if (start.kind === "xception") {
+    throw new UserError(
+      "usage",
+      "Cannot train a ResNet: expected a recipe that starts from one, found one of an Xception",
+    );
+  }
   const tensors = start.kind === "random"
     ? randomTensors(start, random)
     : await backboneTensors(start.name, backbones);

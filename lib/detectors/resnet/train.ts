@@ -204,6 +204,7 @@ function stepsOf(images: number, batchSize: number): number {
 /** Rate of the steps of an epoch. */
 function rateOf({ learningRate, schedule }: PixelRecipe, epoch: number, { drops }: Phase): number {
   if (schedule.kind === "stopping") return dropped(learningRate, drops);
+  if (schedule.kind === "best") return learningRate;
   return learningRate * schedule.factor ** Math.floor((epoch - 1) / schedule.everyEpochs);
 }
 
@@ -214,6 +215,7 @@ function endEpoch(lane: Lane, log: EpochLog): void {
   if (schedule.kind === "stopping") {
     journal.phase = afterEpoch(journal.phase, log.valAcc, learningRate, schedule);
   }
+  if (schedule.kind === "best") journal.phase = sinceBest(journal.phase, log.valAcc, schedule);
   const isKept = schedule.kind === "steps" || journal.phase.gained;
   if (isKept) lane.best = trainer.state().tensors;
   // a training's first epoch is a gain
@@ -222,22 +224,40 @@ function endEpoch(lane: Lane, log: EpochLog): void {
   journal.lossSum = 0;
 }
 
+/** Where a training stands whose rate stays. Released: patch-forensics, `train.py`. */
+function sinceBest(
+  { best, waited, drops }: Phase,
+  accuracy: number,
+  { patience }: { readonly patience: number },
+): Phase {
+  const gained = best === null || accuracy > best;
+  return {
+    drops,
+    best: gained ? accuracy : best,
+    waited: gained ? 0 : waited + 1,
+    gained,
+    stopped: accuracy === 1 || (!gained && waited + 1 >= patience),
+  };
+}
+
 async function validate({ training, trainer }: Lane, crops: TrainingCrops) {
   const { recipe, seed, val } = training;
   const { cropPx: height, cropPx: width, batchSize } = recipe;
-  const labels = Uint8Array.from(val, ({ label }) => label);
-  const logits = new Float32Array(val.length);
+  const labels: number[] = [], logits: number[] = [];
   const transform = validationTransform(recipe);
-  let offset = 0;
   for await (
-    const { crops: images, count } of crops.batches({
+    const { crops: images, labels: own, count } of crops.batches({
       ...{ images: val, transform, seed, epoch: 0, batchSize },
     })
   ) {
-    logits.set(await trainer.logits({ images, count, height, width }), offset);
-    offset += count;
+    const found = await trainer.logits({ images, count, height, width });
+    // every place of an image is judged by itself
+    found.forEach((logit, i) => {
+      logits.push(logit);
+      labels.push(own[Math.floor(i * count / found.length)]!);
+    });
   }
-  return validationOf(labels, logits);
+  return validationOf(Uint8Array.from(labels), Float32Array.from(logits));
 }
 
 function divergence({ training: { seed, trainedOn }, trainer }: Lane, epoch: number, loss: number) {

@@ -6,11 +6,12 @@ import { openSession, type OrtTensor, ortTensor, type Session } from "../../onnx
 import type { SessionOptions } from "../../onnx/session.ts";
 import { sizeOf, type Tensor, tensor } from "../../io/tensor.ts";
 import type { Adam } from "../adam_step.ts";
-import { isStatistic, logitsModel, stepModel, type TrainedNetwork } from "./training_graph.ts";
+import { isStatistic } from "../live_norm.ts";
+import { logitsModel, stepModel, type TrainedNetwork } from "./training_graph.ts";
 
 /** What training moves. */
 export interface ResnetState {
-  /** Parameters and running statistics by torchvision's names. */
+  /** Parameters and running statistics by their names. */
   readonly tensors: ReadonlyMap<string, Tensor>;
   /** Adam's running means of gradients, by parameter. */
   readonly firstMoment: ReadonlyMap<string, Tensor>;
@@ -44,7 +45,7 @@ export interface TrainedGraphs {
   readonly adam: Adam;
   /** Graph of a step for images of one size, as `addStep` makes it. */
   step(sizePx: readonly [height: number, width: number]): Uint8Array;
-  /** Graph of logits [N, 1]: `logits`. */
+  /** Graph of logits: `logits`, [N, P], one for each of P places that are judged. */
   logits(): Uint8Array;
   /** What both take of a batch, besides their tensors. */
   inputs(batch: ImageBatch): Record<string, OrtTensor> | Promise<Record<string, OrtTensor>>;
@@ -107,7 +108,7 @@ export class Trainer {
   /**
    * One step of Adam; batch normalisation goes by the batch, and moves its running statistics.
    * @param labels 0 real, 1 generated; [count]
-   * @returns binary cross-entropy before the step, mean over the batch
+   * @returns binary cross-entropy before the step, mean over the batch and all places
    */
   async step(batch: ImageBatch, labels: Uint8Array, learningRate: number): Promise<number> {
     const session = await this.#sessionOf(batch);
@@ -128,7 +129,7 @@ export class Trainer {
 
   /**
    * Logits by the running statistics, as the network has them once it is trained.
-   * @returns [count]
+   * @returns [count], or [count, places] where several places of an image are judged
    */
   async logits(batch: ImageBatch): Promise<Float32Array> {
     this.#predicting ??= await openSession(this.#graphs.logits(), {
@@ -177,7 +178,8 @@ export class ResnetTrainer extends Trainer {
   }
 }
 
-function imagesOf({ images, count, height, width }: ImageBatch): OrtTensor {
+/** Images as a graph takes them. */
+export function imagesOf({ images, count, height, width }: ImageBatch): OrtTensor {
   return images instanceof Uint8Array
     ? ortTensor("uint8", images, [count, height, width, 3])
     : ortTensor("float32", images, [count, 3, height, width]);

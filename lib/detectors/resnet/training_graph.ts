@@ -9,6 +9,7 @@ import type { ResnetWeights } from "../../backbones/resnet/weights.ts";
 import { GraphBuilder } from "../../onnx/graph.ts";
 import type { Value } from "../../onnx/values.ts";
 import { type Adam, addStep } from "../adam_step.ts";
+import { isStatistic, LiveNorms } from "../live_norm.ts";
 import type { PixelNormalisation } from "../pixel_detector.ts";
 import { LAST_BIAS, LAST_WEIGHT } from "./checkpoint.ts";
 
@@ -33,33 +34,22 @@ export interface TrainedNetwork {
   ) => Value;
 }
 
-/** Share of a batch in the running statistics. Source: torchvision's and PyTorch's default. */
-const MOMENTUM = .1;
-
-/** Whether a tensor is a running statistic, which no gradient moves. */
-export function isStatistic(name: string): boolean {
-  return /\.running_(mean|var)$/.test(name);
-}
-
 /** The layers of a network whose tensors are inputs of the graph. */
 class InputLayers extends ResnetLayers {
   readonly #g: GraphBuilder;
-  readonly #epsilon: number;
-  readonly #isLive: boolean;
   /** Tensors by name. */
   readonly inputs: ReadonlyMap<string, Value>;
-  /** What batches leave in normalisations, by their names: [C] each, and places of an image's map. */
-  readonly statistics = new Map<string, { mean: Value; variance: Value; places: number }>();
+  readonly norms: LiveNorms;
 
   /** @param isLive whether normalisations go by the batch, or by the running statistics */
   constructor(g: GraphBuilder, weights: ResnetWeights, isLive: boolean) {
     super(g, weights, "float32", "");
     this.#g = g;
-    this.#epsilon = weights.architecture.epsilon;
-    this.#isLive = isLive;
     this.inputs = new Map(
       [...weights.tensors].map(([name, { shape }]) => [name, g.input(name, "float32", shape)]),
     );
+    const { epsilon } = weights.architecture;
+    this.norms = new LiveNorms(g, { weight: (name) => this.weight(name), epsilon, isLive });
   }
 
   override weight(name: string): Value {
@@ -67,25 +57,13 @@ class InputLayers extends ResnetLayers {
   }
 
   override convolve(x: Value, conv: string, norm: string, { kernelPx, stride }: Window): Value {
-    const g = this.#g, pad = Math.floor(kernelPx / 2);
-    const y = g.op("Conv", [x, this.weight(`${conv}.weight`)], {
+    const pad = Math.floor(kernelPx / 2);
+    const y = this.#g.op("Conv", [x, this.weight(`${conv}.weight`)], {
       kernel_shape: [kernelPx, kernelPx],
       strides: [stride, stride],
       pads: [pad, pad, pad, pad],
     }); // [N, O, H′, W′]
-    const affine = [y, this.weight(`${norm}.weight`), this.weight(`${norm}.bias`)];
-    const running = ["mean", "var"].map((part) => this.weight(`${norm}.running_${part}`));
-    const epsilon = { float: this.#epsilon };
-    if (!this.#isLive) return g.op("BatchNormalization", [...affine, ...running], { epsilon });
-    // with a momentum of 0, what it calls running statistics are those of the batch. ONNX Runtime
-    // writes them over those that it is given: each layer needs some of its own, of any value
-    const scratch = running.map((value) => g.op("Neg", [value]));
-    const attributes = { training_mode: 1, momentum: { float: 0 }, epsilon };
-    const inputs = [...affine, ...scratch];
-    const [normal, mean, variance] = g.ops("BatchNormalization", 3, inputs, attributes);
-    const [height, width] = g.facts(normal!).shape!.slice(2) as number[];
-    this.statistics.set(norm, { mean: mean!, variance: variance!, places: height! * width! });
-    return normal!;
+    return this.norms.normalise(y, norm);
   }
 }
 
@@ -141,28 +119,6 @@ export function stepModel(
   const labels = addStep(g, logits, {
     ...{ parameters: new Map(parameters), adam, last: "conv1.weight" },
   });
-  addStatistics(g, layers, labels);
+  layers.norms.addNext(labels);
   return g.build();
-}
-
-/** Adds the running statistics after a batch; the variance among them is the unbiased one. */
-function addStatistics(g: GraphBuilder, layers: InputLayers, labels: Value): void {
-  const images = g.op("Cast", [g.op("Shape", [labels], { start: 0, end: 1 })], { to: "float32" });
-  const mixed = (name: string, batch: Value) => {
-    const running = layers.weight(name);
-    const before = g.op("Mul", [running, g.float(1 - MOMENTUM)]);
-    const after = g.op("Add", [before, g.op("Mul", [batch, g.float(MOMENTUM)])]);
-    g.output(`${name}.next`, after, "float32", g.facts(running).shape!);
-  };
-  const corrections = new Map<number, Value>();
-  for (const [norm, { mean, variance, places }] of layers.statistics) {
-    let correction = corrections.get(places);
-    if (!correction) {
-      const count = g.op("Mul", [images, g.float(places)]); // [1]
-      correction = g.op("Div", [count, g.op("Sub", [count, g.float(1)])]);
-      corrections.set(places, correction);
-    }
-    mixed(`${norm}.running_mean`, mean);
-    mixed(`${norm}.running_var`, g.op("Mul", [variance, correction]));
-  }
 }

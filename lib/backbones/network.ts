@@ -11,7 +11,7 @@ import { UserError } from "../io/errors.ts";
 import { Lazy } from "../io/lazy.ts";
 import { type Tensor, tensor } from "../io/tensor.ts";
 import type { ElementType } from "../onnx/values.ts";
-import { checkDevice } from "../onnx/device_check.ts";
+import { checkDevice, pictureOf } from "../onnx/device_check.ts";
 import {
   computesHalf,
   type Device,
@@ -19,7 +19,6 @@ import {
   ortTensor,
   type Session,
 } from "../onnx/session.ts";
-import { randomStream } from "../random.ts";
 import type {
   Architecture,
   Backbone,
@@ -218,13 +217,10 @@ export class NetworkBackbone implements Backbone {
       ...(threads === undefined ? {} : { threads }),
     };
     if (device !== "cpu") {
-      const { resolutionPx: side } = this.architecture;
-      const random = randomStream("device check");
-      const picture = Uint8Array.from({ length: side * side * 3 }, () => random.integer(256));
       await checkDevice({
         onDevice: this.#network.probe({ compute, device, weightsFile }),
         onCpu: this.#network.probe({ compute: "float32", device: "cpu", weightsFile }),
-        feeds: { images: ortTensor("uint8", picture, [1, side, side, 3]) },
+        feeds: pictureOf(this.architecture.resolutionPx),
         ...{ compute, doing: `Cannot run ${this.name}` },
       }, options);
     }

@@ -10,11 +10,17 @@ import { BACKBONE_FOLDERS } from "../backbones/open.ts";
 import { PIXEL_DETECTORS } from "../detectors/index.ts";
 import { openDetector, verdictText } from "../detectors/verdict.ts";
 import { UserError } from "../io/errors.ts";
-import { resolveDevice } from "../onnx/session.ts";
 import type { Experiments } from "../runs/section.ts";
 import { EXIT_FAILURE, openNamed } from "./errors.ts";
 import { stopOnInterrupt } from "./interrupt.ts";
-import { choice, DEVICE, type DeviceChoice, PRECISION_TEXT } from "./options.ts";
+import {
+  choice,
+  DEVICE,
+  type DeviceChoice,
+  deviceOf,
+  PRECISION_TEXT,
+  TRUST_DEVICE,
+} from "./options.ts";
 import { pathOption, userPath } from "./paths.ts";
 
 interface DetectFlags {
@@ -22,6 +28,7 @@ interface DetectFlags {
   readonly backbone?: string;
   readonly backbones?: string;
   readonly device: DeviceChoice;
+  readonly trustDevice: boolean;
   readonly precision?: Precision;
   readonly as?: string;
   readonly transform?: string;
@@ -44,6 +51,7 @@ export function registerDetect(program: Command, experiments: Experiments): void
       ),
     )
     .addOption(DEVICE)
+    .addOption(TRUST_DEVICE)
     .addOption(
       choice(
         "--precision <name>",
@@ -68,11 +76,11 @@ export function registerDetect(program: Command, experiments: Experiments): void
 
 async function detect(
   images: readonly string[],
-  { head, device, json, ...given }: DetectFlags,
+  { head, device, trustDevice, json, ...given }: DetectFlags,
   { profiles }: Experiments,
 ): Promise<void> {
   stopOnInterrupt("Stopped");
-  const options = { ...given, device: await resolveDevice(device) };
+  const options = { ...given, device: await deviceOf(device, trustDevice) };
   await using detector = await openNamed(() => openDetector(head, options));
   const files = (await Promise.all(images.map((path) => expand(userPath(path))))).flat();
   const name = detector.backbone?.name;

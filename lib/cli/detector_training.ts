@@ -5,7 +5,6 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { tellingOnce, UserError } from "../io/errors.ts";
 import { ProgressDisplay } from "../io/progress_bar.ts";
-import { resolveDevice } from "../onnx/session.ts";
 import type { DetectorTraining } from "../runs/profile.ts";
 import type { Experiments } from "../runs/section.ts";
 import { makeSetup, type Setup } from "../runs/setup.ts";
@@ -17,8 +16,10 @@ import {
   choice,
   DEVICE,
   type DeviceChoice,
+  deviceOf,
   positiveCount,
   positiveNumber,
+  TRUST_DEVICE,
   wholeNumber,
 } from "./options.ts";
 import { pathOption } from "./paths.ts";
@@ -28,6 +29,7 @@ interface TrainFlags {
   readonly data: string;
   readonly results: string;
   readonly device: DeviceChoice;
+  readonly trustDevice: boolean;
   readonly force: boolean;
   readonly classes?: readonly string[];
   readonly seed?: number;
@@ -53,12 +55,13 @@ export function registerTraining(detector: Command, experiments: Experiments): v
     .option("--batch-size <number>", "images in a step (default: the recipe's)", positiveCount)
     .option("--learning-rate <number>", "at first (default: the recipe's)", positiveNumber)
     .addOption(DEVICE)
+    .addOption(TRUST_DEVICE)
     .option("--force", "train it again", false)
-    .action(async (name: string, { device, seed, ...flags }: TrainFlags) => {
+    .action(async (name: string, { device, trustDevice, seed, ...flags }: TrainFlags) => {
       stopOnInterrupt("Stopped; the same command goes on from here");
       const { profile, data, results, force } = flags;
       const setup = await makeSetup(experiments, {
-        ...{ profile, data, results, force, device: await resolveDevice(device) },
+        ...{ profile, data, results, force, device: await deviceOf(device, trustDevice) },
         ...(seed === undefined ? {} : { seeds: [seed] }),
       });
       const { lines, problem } = await train(name, flags, setup);

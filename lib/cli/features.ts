@@ -12,7 +12,7 @@ import { cropsPerImage } from "../image/transform.ts";
 import { UserError } from "../io/errors.ts";
 import type { OnProgress } from "../io/progress.ts";
 import { ProgressDisplay } from "../io/progress_bar.ts";
-import { type Device, resolveDevice } from "../onnx/session.ts";
+import type { Device } from "../onnx/session.ts";
 import { extractFeatures } from "../tokens/extract.ts";
 import { type FeatureRequest, nameFeatures } from "../tokens/request.ts";
 import { openNamed } from "./errors.ts";
@@ -23,7 +23,15 @@ import {
   placeFeatures,
 } from "./features_output.ts";
 import { stopOnInterrupt } from "./interrupt.ts";
-import { BACKBONES, choice, DEVICE, type DeviceChoice, PRECISION } from "./options.ts";
+import {
+  BACKBONES,
+  choice,
+  DEVICE,
+  type DeviceChoice,
+  deviceOf,
+  PRECISION,
+  TRUST_DEVICE,
+} from "./options.ts";
 import { pathOption } from "./paths.ts";
 
 /** Adds the command. */
@@ -39,12 +47,18 @@ export function registerFeatures(program: Command): void {
     .option("--skip-corrupt", "rows of NaN for images that cannot be decoded", false)
     .addOption(BACKBONES)
     .addOption(DEVICE)
+    .addOption(TRUST_DEVICE)
     .addOption(PRECISION)
-    .action(async (flags: Omit<FeaturesOptions, "device"> & { readonly device: DeviceChoice }) => {
+    .action(async (flags: FeaturesFlags) => {
       stopOnInterrupt("Stopped; the same command goes on from here");
-      const device = await resolveDevice(flags.device);
+      const device = await deviceOf(flags.device, flags.trustDevice);
       console.log(await openNamed(() => writeFeatures({ ...flags, device })));
     });
+}
+
+interface FeaturesFlags extends Omit<FeaturesOptions, "device"> {
+  readonly device: DeviceChoice;
+  readonly trustDevice: boolean;
 }
 
 /** What features are made of, and where they go. */

@@ -5,7 +5,8 @@
 import { InvalidArgumentError, Option } from "commander";
 import { PRECISIONS } from "../backbones/backbone.ts";
 import { isBackboneName } from "../backbones/open.ts";
-import { DEVICE_CHOICES } from "../onnx/session.ts";
+import { trustDevices } from "../onnx/device_check.ts";
+import { type Device, DEVICE_CHOICES, resolveDevice } from "../onnx/session.ts";
 import { THEMES } from "../report/theme.ts";
 import { type Experiments, PAPERS } from "../runs/section.ts";
 import { pathOption } from "./paths.ts";
@@ -25,6 +26,21 @@ export function choice(
 
 /** `--device` */
 export const DEVICE: Option = choice("--device <name>", "where graphs run", DEVICE_CHOICES, "cpu");
+
+/** `--trust-device` */
+export const TRUST_DEVICE: Option = new Option(
+  "--trust-device",
+  "go on where a device computes otherwise than the CPU",
+).default(false);
+
+/**
+ * The device that the words after `--device` and `--trust-device` say.
+ * @throws {UserError} where it is not there
+ */
+export async function deviceOf(choice: DeviceChoice, isTrusted: boolean): Promise<Device> {
+  if (isTrusted) trustDevices();
+  return await resolveDevice(choice);
+}
 
 /** Help text of `--precision`. */
 export const PRECISION_TEXT = "int8 is for the CPU: faster and a little off";

@@ -11,7 +11,6 @@ import { tellingOnce, UserError } from "../io/errors.ts";
 import { assertWritable, exists, sweepTemporaries } from "../io/files.ts";
 import type { Progress } from "../io/progress.ts";
 import { duration, ProgressDisplay } from "../io/progress_bar.ts";
-import { resolveDevice } from "../onnx/session.ts";
 import type { RunRow } from "../runs/config.ts";
 import { execute } from "../runs/execute.ts";
 import { planRuns } from "../runs/plan.ts";
@@ -31,12 +30,14 @@ import {
   DATASETS,
   DEVICE,
   type DeviceChoice,
+  deviceOf,
   onlyOption,
   PAPER,
   positiveCount,
   positiveNumber,
   PRECISION,
   THEME,
+  TRUST_DEVICE,
   wholeNumber,
   wholeNumbers,
 } from "./options.ts";
@@ -48,6 +49,7 @@ interface ReproduceFlags extends Omit<SetupOptions, "device"> {
   readonly only: readonly string[];
   readonly paper?: PaperName;
   readonly device: DeviceChoice;
+  readonly trustDevice: boolean;
   readonly dryRun: boolean;
 }
 
@@ -83,6 +85,7 @@ export function registerReproduce(program: Command, experiments: Experiments): v
     )
     .addOption(choice("--engine <name>", "what trains heads", ENGINES, "onnx"))
     .addOption(DEVICE)
+    .addOption(TRUST_DEVICE)
     .addOption(PRECISION)
     .addOption(
       choice("--protocol <name>", "what the released code does, or what the paper says", [
@@ -97,19 +100,21 @@ export function registerReproduce(program: Command, experiments: Experiments): v
     .option("--dry-run", "say what would be done and what it costs, and do nothing", false)
     .addOption(DATASETS)
     .option("--skip-corrupt", "leave out images that cannot be decoded", false)
-    .action(async ({ only, paper, dryRun: isDry, device, ...options }: ReproduceFlags) => {
-      stopOnInterrupt("Stopped; the same command goes on from here");
-      const setup = await makeSetup(experiments, {
-        ...options,
-        device: await resolveDevice(device),
-      });
-      const sections = inOrder(experiments, only, paper);
-      if (isDry) return console.log((await dryRun(setup, sections)).join("\n"));
-      const { lines, problems } = await reproduce(setup, sections);
-      for (const problem of problems) console.error(problem);
-      if (problems.length > 0) Deno.exitCode = EXIT_FAILURE;
-      console.log(lines.join("\n"));
-    });
+    .action(
+      async ({ only, paper, dryRun: isDry, device, trustDevice, ...options }: ReproduceFlags) => {
+        stopOnInterrupt("Stopped; the same command goes on from here");
+        const setup = await makeSetup(experiments, {
+          ...options,
+          device: await deviceOf(device, trustDevice),
+        });
+        const sections = inOrder(experiments, only, paper);
+        if (isDry) return console.log((await dryRun(setup, sections)).join("\n"));
+        const { lines, problems } = await reproduce(setup, sections);
+        for (const problem of problems) console.error(problem);
+        if (problems.length > 0) Deno.exitCode = EXIT_FAILURE;
+        console.log(lines.join("\n"));
+      },
+    );
 }
 
 /**

@@ -4,7 +4,15 @@
  * @module
  */
 import { UserError } from "../io/errors.ts";
-import { type Device, openSession, type OrtTensor, type SessionOptions } from "./session.ts";
+import { randomStream } from "../random.ts";
+import {
+  type Device,
+  openSession,
+  type OrtTensor,
+  ortTensor,
+  type Session,
+  type SessionOptions,
+} from "./session.ts";
 
 /** Largest difference from the CPU's values that is taken, as a share of the largest of these. */
 const TOLERANCES = { float32: 2e-3, float16: 2e-2 } as const;
@@ -46,6 +54,29 @@ export async function checkDevice(
   for (const [name, values] of Object.entries(expected)) {
     assertAgree(found[name]!, values, { device, compute, doing });
   }
+}
+
+/**
+ * Opens a model that takes `images`, uint8 [N, H, W, 3], after {@linkcode checkDevice} has tried it.
+ * @param sidePx side of the picture that it is tried on
+ * @throws {UserError} as these do
+ */
+export async function openChecked(
+  model: Uint8Array,
+  { device = "cpu", ...options }: SessionOptions,
+  sidePx: number,
+  doing: string,
+): Promise<Session> {
+  const trial = { onDevice: model, onCpu: model, feeds: pictureOf(sidePx), doing };
+  await checkDevice({ ...trial, compute: "float32" }, { ...options, device });
+  return await openSession(model, { ...options, device });
+}
+
+/** A built-in picture as a graph's input. */
+export function pictureOf(sidePx: number): { readonly images: OrtTensor } {
+  const random = randomStream("device check");
+  const picture = Uint8Array.from({ length: sidePx * sidePx * 3 }, () => random.integer(256));
+  return { images: ortTensor("uint8", picture, [1, sidePx, sidePx, 3]) };
 }
 
 /**

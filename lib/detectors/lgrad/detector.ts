@@ -5,7 +5,8 @@
  * @module
  */
 import { UserError } from "../../io/errors.ts";
-import { openSession, ortTensor } from "../../onnx/session.ts";
+import { openChecked } from "../../onnx/device_check.ts";
+import { ortTensor } from "../../onnx/session.ts";
 import { row } from "../description.ts";
 import { definePixelDetector, type PixelTransforms } from "../pixel_detector.ts";
 import {
@@ -62,10 +63,12 @@ export default definePixelDetector({
     const { tensors } = await readDiscriminator(path);
     const sizePx = await discriminatorSizePx(path);
     const graph = buildGradientGraph(tensors, { swapped: transform === SWAPPED });
-    const session = await openSession(graph, {
-      device,
-      ...(threads === undefined ? {} : { threads }),
-    });
+    const session = await openChecked(
+      graph,
+      { device, ...(threads === undefined ? {} : { threads }) },
+      sizePx,
+      `Cannot run ${checkpoint}`,
+    );
     const classifier = await openClassifier(checkpoint, {
       normalisation: IMAGENET_NORMALISATION,
       stemStride: 2,

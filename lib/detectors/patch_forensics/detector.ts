@@ -5,7 +5,8 @@
  */
 import { sizeOf } from "../../io/tensor.ts";
 import type { PixelTransform } from "../../image/pixels.ts";
-import { ONNX_RUNTIME_VERSION, openSession, ortTensor } from "../../onnx/session.ts";
+import { openChecked } from "../../onnx/device_check.ts";
+import { ONNX_RUNTIME_VERSION, ortTensor } from "../../onnx/session.ts";
 import { modelNames, readCheckpointNames, readModelFile } from "../checkpoint_file.ts";
 import { CheckpointTensors } from "../checkpoint_tensors.ts";
 import { metadataRows, row } from "../description.ts";
@@ -15,6 +16,9 @@ import { type Average, imageLogits } from "./score.ts";
 import { trainPatches } from "./train.ts";
 
 const TITLE = "Patch-Forensics";
+
+/** Side of the picture that a device is tried on. */
+const TRIAL_PX = 128;
 
 /** The released models' own. Released: `opt.yml` beside each, `loadSize` */
 const LOAD_SIZE_PX: Readonly<Record<PatchBody, number>> = { Xception: 299, ResNet: 224 };
@@ -77,10 +81,12 @@ export default definePixelDetector({
   trainedTransforms: ({ shortSidePx, cropPx }) => transformsFor(shortSidePx ?? cropPx),
   async open(checkpoint, { device = "cpu", threads }, transform = "original") {
     const { network: { graph } } = await readNetwork(checkpoint);
-    const session = await openSession(graph, {
-      device,
-      ...(threads === undefined ? {} : { threads }),
-    });
+    const session = await openChecked(
+      graph,
+      { device, ...(threads === undefined ? {} : { threads }) },
+      TRIAL_PX,
+      `Cannot run ${checkpoint}`,
+    );
     return {
       backend: `onnx (onnxruntime ${ONNX_RUNTIME_VERSION} ${device})`,
       pixelsAtOnce: PIXELS_AT_ONCE,

@@ -3,7 +3,8 @@
  * @module
  */
 import { basename, dirname } from "node:path";
-import { ONNX_RUNTIME_VERSION, openSession, ortTensor, type Session } from "../../onnx/session.ts";
+import { openChecked } from "../../onnx/device_check.ts";
+import { ONNX_RUNTIME_VERSION, ortTensor, type Session } from "../../onnx/session.ts";
 import { Lazy } from "../../io/lazy.ts";
 import type { Compute } from "../detector.ts";
 import {
@@ -25,6 +26,9 @@ export interface ClassifierSetup {
   readonly limitPx: number;
 }
 
+/** Side of the picture that a device is tried on. */
+const TRIAL_PX = 64;
+
 /** Pixels of several images that go through at once: more together are not faster. */
 const PIXELS_AT_ONCE = 8 * 224 * 224;
 
@@ -42,12 +46,14 @@ export async function openClassifier(
   const weights = await readClassifier(path);
   const weightsFile = basename(path);
   const open = (means: boolean) =>
-    openSession(
+    openChecked(
       buildClassifierGraph(weights, { normalisation, stemStride, weightsFile, means }),
       {
         ...{ device, weightsFolder: dirname(path), sizesVary: true },
         ...(threads === undefined ? {} : { threads }),
       },
+      TRIAL_PX,
+      `Cannot run ${checkpoint}`,
     );
   const session = await open(false);
   const tiling = { limitPx, ...sightOf(weights.architecture, stemStride) };

@@ -61,7 +61,7 @@ const CHOICES: readonly (readonly [words: string, choices: string])[] = [
   ["published", "--out, --from, --theme"],
   [
     "detect x.png",
-    "--head, --backbone, --backbones, --device, --precision, --json, --as, --transform",
+    "--head, --backbone, --backbones, --device, --trust-device, --precision, --json, --as, --transform",
   ],
   ["features", "--backbone, --images, --out, --transform, --skip-corrupt, --backbones"],
   ["backbone", "import, quantize, show"],

@@ -8,7 +8,7 @@ import type { LabelledImage } from "../data/dataset.ts";
 import type { Augmentation } from "../image/augment.ts";
 import type { Transform } from "../image/transform.ts";
 import type { Variation } from "../image/variation.ts";
-import type { Compute, Json } from "./detector.ts";
+import type { Compute, HeadConfig, Json } from "./detector.ts";
 import type { Stopping } from "./ufd/early_stopping.ts";
 
 /** What a network is before the first step. */
@@ -64,6 +64,8 @@ export type PixelRecipe = {
   /** The most that there may be. */
   readonly epochs: number;
   readonly schedule: Schedule;
+  /** What only this detector's network is told; absent where there is nothing. */
+  readonly network?: HeadConfig;
 };
 
 /** One detector to train. */

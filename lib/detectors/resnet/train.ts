@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { exists, removeIfThere } from "../../io/files.ts";
 import { readSafetensors } from "../../io/safetensors.ts";
 import { writeSealedSafetensors } from "../../io/safetensors_writer.ts";
-import type { Tensor } from "../../io/tensor.ts";
+import { countParameters, type Tensor } from "../../io/tensor.ts";
 import type { SessionOptions } from "../../onnx/session.ts";
 import { type Random, randomStream } from "../../random.ts";
 import { FIRST_MOMENT, SECOND_MOMENT, trainingFacts } from "../checkpoint_file.ts";
@@ -91,16 +91,24 @@ export function trainClassifier(
           ...{ normalisation, stemStride, adam: { beta1, beta2, epsilon } },
         },
         before,
-        sessionOptions(context),
+        sessionOptions(context, before.tensors),
       ),
   }, context);
 }
 
-/** Where a training computes. */
+/** Parameters below which a step's products are too small to be divided among threads. */
+const SMALL = 2 ** 20;
+
+/**
+ * Where a training computes: a small network on one thread, which is faster and gives the same numbers
+ * on machines of any number of cores.
+ */
 export function sessionOptions(
   { compute: { device, threads } }: Pick<PixelTrainingContext, "compute">,
+  tensors: ReadonlyMap<string, Tensor>,
 ): SessionOptions {
-  return { ...(device ? { device } : {}), ...(threads === undefined ? {} : { threads }) };
+  const most = countParameters(tensors) < SMALL ? 1 : threads;
+  return { ...(device ? { device } : {}), ...(most === undefined ? {} : { threads: most }) };
 }
 
 /** Trains any network on crops of images, as the seam has it. */

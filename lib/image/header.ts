@@ -34,11 +34,12 @@ export interface ImageHeader {
  */
 export const HEADER_BYTES = 65_536;
 
+/** Of TIFF and of BigTIFF; Pillow takes a number in the other byte order too. */
+const TIFF_STARTS = ["II*\0", "MM\0*", "II\0*", "MM*\0", "II+\0", "MM\0+"];
+
 const ADVICE = "; save it as PNG first";
 
 const SIGNATURES: readonly [name: string, offset: number, text: string][] = [
-  [`a BigTIFF image${ADVICE}`, 0, "II+\0"],
-  [`a BigTIFF image${ADVICE}`, 0, "MM\0+"],
   ...["heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1"].map((brand) =>
     [
       `a HEIC image, as phones make them; save it as PNG first: \`heif-convert IN.heic OUT.png\``,
@@ -76,7 +77,7 @@ export function readImageHeader(bytes: Uint8Array): ImageHeader {
   if (startsWith(bytes, 0, "GIF87a") || startsWith(bytes, 0, "GIF89a")) {
     return checked({ format: "gif", bits: 8, colour: "palette", ...readGifFrame(view) });
   }
-  if (startsWith(bytes, 0, "II*\0") || startsWith(bytes, 0, "MM\0*")) {
+  if (TIFF_STARTS.some((start) => startsWith(bytes, 0, start))) {
     return checked({ format: "tiff", ...readTiffHeader(view) });
   }
   if (startsWith(bytes, 0, "BM")) {

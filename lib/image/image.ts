@@ -11,11 +11,13 @@ import { resolve } from "node:path";
 import sharp from "sharp";
 import { decodeAvif } from "./avif.ts";
 import { decodeBmp, readBmpHeader } from "./bmp.ts";
+import { cmykToRgb } from "./cmyk.ts";
 import { decodeGif, readGifFrame } from "./gif.ts";
 import { type ImageHeader, readImageHeader } from "./header.ts";
 import { mendPng } from "./mend_png.ts";
 import { decodePnm, readPnmHeader } from "./pnm.ts";
 import { oriented, readTiffHeader } from "./tiff.ts";
+import { decodeTiff } from "./tiff_pixels.ts";
 
 // every image is decoded once: a cache would only grow
 sharp.cache(false);
@@ -131,8 +133,14 @@ async function decodeKnown(bytes: Uint8Array, header: ImageHeader): Promise<RgbI
       return { width, height, data: decodePnm(bytes, readPnmHeader(bytes)) };
     case "avif":
       return { width, height, data: await decodeAvif(bytes, decodeTile) };
-    case "tiff":
-      return oriented(await decodeBySharp(bytes, header), readTiffHeader(view).orientation);
+    case "tiff": {
+      const page = readTiffHeader(view);
+      const isOther = ["fax", "jpeg"].includes(page.layout!.compression);
+      const stored = isOther
+        ? await decodeBySharp(bytes, header)
+        : { width, height, data: decodeTiff(bytes, page) };
+      return oriented(stored, page.orientation);
+    }
   }
   try {
     return await decodeBySharp(bytes, header);
@@ -187,18 +195,6 @@ export function reasonToRefuse(
   if (format === "jpeg" && bits !== 8) {
     return `a JPEG with ${bits} bits a channel; Pillow reads 8`;
   }
-}
-
-/** Pillow's conversion: each colour scaled by the white that black leaves, rounded. */
-function cmykToRgb(cmyk: Uint8Array): Uint8Array {
-  const rgb = new Uint8Array(cmyk.length / 4 * 3);
-  for (let from = 0, to = 0; from < cmyk.length; from += 4, to += 3) {
-    const white = 255 - cmyk[from + 3]!;
-    for (let c = 0; c < 3; c++) {
-      rgb[to + c] = white - Math.floor((cmyk[from + c]! * white + 127) / 255);
-    }
-  }
-  return rgb;
 }
 
 /** The error that names a file and what was found instead of an image. */

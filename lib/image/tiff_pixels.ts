@@ -72,13 +72,11 @@ function readSamples(
     const values = tags.values(tag);
     return values.length > 0 ? values : tags.values(other);
   };
-  let offsets = isTiled ? first(TILE_OFFSETS, STRIP_OFFSETS) : tags.values(STRIP_OFFSETS);
+  const offsets = isTiled ? first(TILE_OFFSETS, STRIP_OFFSETS) : tags.values(STRIP_OFFSETS);
   const lengths = isTiled ? first(TILE_BYTES, STRIP_BYTES) : tags.values(STRIP_BYTES);
   const kept = KEPT[layout.kind] + (layout.isMultiplied ? 1 : 0);
   const isPlanar = layout.isPlanar && layout.samples > 1;
   const each = isPlanar ? 1 : layout.samples;
-  // Pillow takes the last of what all cover the whole
-  if (isRaw && !isPlanar && columns === width && rows === height) offsets = offsets.slice(-1);
   const across = Math.ceil(width / columns), down = Math.ceil(height / rows);
   const stride = Math.ceil(columns * each * bits / 8);
   const out = new Uint8Array(width * height * kept);
@@ -88,7 +86,10 @@ function readSamples(
       const shownColumns = Math.min(columns, width - left);
       const shownRows = Math.min(rows, height - top);
       const index = plane * across * down + part;
-      const offset = offsets[index], length = isRaw ? Infinity : lengths[index];
+      // of more than cover the whole Pillow puts the last where the first are
+      const spare = isRaw && !isPlanar ? offsets.length - 1 - part : 0;
+      const offset = offsets[index + spare - spare % (across * down)];
+      const length = isRaw ? Infinity : lengths[index];
       if (offset === undefined || length === undefined) throw new Error("pixels that are missing");
       const wanted = isRaw
         ? stride * (shownRows - 1) + Math.ceil(shownColumns * each * bits / 8)

@@ -355,6 +355,64 @@ def webps():
                 folder / f"pillow_{mode}_{lossless}_{quality}_{i}.webp", lossless=bool(lossless), quality=quality)
 
 
+def tgas():
+    for (i, size), mode, run, corner in itertools.product(
+        enumerate(SIZES), ["1", "L", "LA", "P", "RGB", "RGBA"], [0, 1], [-1, 1]
+    ):
+        if not (run and mode == "1"):
+            as_mode(picture(*size), mode).save(folder / f"pillow_{mode}_{run}_{corner}_{i}.tga",
+                                               compression="tga_rle" if run else None, orientation=corner)
+    for (kind, bits), map_bits, corner, run in itertools.product(
+        [(1, 8), (2, 16), (2, 24), (2, 32), (3, 8), (3, 16), (3, 1)], [0, 16, 24, 32], [0, 0x10, 0x20, 0x30], [0, 1]
+    ):
+        width, height, first, colours = 37, 23, 5, 100
+        palette = random.randbytes(colours * map_bits // 8)
+        each, pixels = bits // 8, b""
+        if not run:
+            pixels = random.randbytes((width * bits + 7) // 8 * height)
+        else:
+            for _ in range(height):
+                left = width
+                while left and each:
+                    count = min(left, random.randint(1, 20))
+                    left -= count
+                    if random.random() < .5:
+                        pixels += bytes([127 + count]) + random.randbytes(each)
+                    else:
+                        pixels += bytes([count - 1]) + random.randbytes(count * each)
+            if corner == 0x10:  # literals that go on in the next row
+                pixels = b"".join(
+                    bytes([127]) + random.randbytes(128 * each) for _ in range(width * height // 128 + 1))
+        header = struct.pack("<BBBHHBHHHHBB", 3, map_bits > 0, kind + 8 * run, first * (map_bits > 0),
+                             colours * (map_bits > 0), map_bits, 0, 0, width, height, bits, corner)
+        (folder / f"raw_{kind}_{bits}_{map_bits}_{corner}_{run}.tga").write_bytes(header + b"abc" + palette + pixels)
+
+
+def qois():
+    for (i, size), mode in itertools.product(enumerate(SIZES + [(300, 200)]), ["RGB", "RGBA"]):
+        as_mode(picture(*size), mode).save(folder / f"pillow_{mode}_{i}.qoi")
+        as_mode(Image.new("RGB", size, (1, 2, 3)), mode).save(folder / f"flat_{mode}_{i}.qoi")
+    for i in range(30):
+        (folder / f"raw_{i}.qoi").write_bytes(
+            b"qoif" + struct.pack(">IIBB", 37, 23, 3 + i % 2, 0) + random.randbytes(37 * 23 * 5) + bytes(7) + b"\1")
+
+
+def icos():
+    for (size, mode), kind in itertools.product(
+        itertools.product([(16, 16), (37, 23), (64, 40), (256, 256), (1, 9)], ["1", "L", "P", "RGB", "RGBA"]),
+        ["bmp", "png"]
+    ):
+        as_mode(picture(*size), mode).save(folder / f"pillow_{mode}_{size[0]}_{kind}.ico", bitmap_format=kind,
+                                           sizes=[size, (16, 16), (8, 9)])
+    # pictures of one size and of several depths
+    pictures = [as_mode(picture(32, 32).rotate(90 * i), mode) for i, mode in enumerate(["RGBA", "P", "RGB"])]
+    pictures[0].save(folder / "depths.ico", bitmap_format="bmp", sizes=[(32, 32)], append_images=pictures[1:])
+    for cut in [1, 20, 100]:
+        (folder / f"cut_{cut}.ico").write_bytes((folder / "pillow_P_37_bmp.ico").read_bytes()[:-cut])
+    for mode in ["1", "L", "P", "RGB"]:
+        as_mode(picture(37, 23), mode).save(folder / f"pillow_{mode}.dib")
+
+
 def pnms():
     for i, size in enumerate(SIZES):
         width, height = size
@@ -475,6 +533,9 @@ if "--read" not in sys.argv:
     palettes()
     gifs()
     bmps()
+    tgas()
+    qois()
+    icos()
     pnms()
     avifs()
     if "--tools" in sys.argv:

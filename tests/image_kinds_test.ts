@@ -37,7 +37,19 @@ async function compare(folder: string): Promise<Map<string, number>> {
 Deno.test("samples of every kind have Pillow's pixels", async () => {
   assert.deepEqual(
     [...await compare(SAMPLES)].sort(),
-    Object.entries({ avif: 10, bmp: 10, gif: 7, pbm: 2, png: 3, pnm: 3, tif: 13 }),
+    Object.entries({
+      avif: 10,
+      bmp: 10,
+      dib: 1,
+      gif: 7,
+      ico: 3,
+      pbm: 2,
+      png: 3,
+      pnm: 3,
+      qoi: 2,
+      tga: 3,
+      tif: 27,
+    }),
   );
 });
 
@@ -87,7 +99,7 @@ Deno.test({
       .output();
     assert(success, new TextDecoder().decode(stderr));
     const exact = await compare(folder);
-    for (const ending of ["tif", "gif", "bmp", "pnm", "avif", "png", "jpg", "webp"]) {
+    for (const ending of "tif gif bmp pnm avif png jpg webp tga qoi ico".split(" ")) {
       assert((exact.get(ending) ?? 0) >= 40, `${exact.get(ending)} of ${ending}`);
     }
   },

@@ -95,7 +95,7 @@ export interface SourceListing {
  * too, and refused by name when they are read, rather than missed in silence.
  */
 const IMAGE_EXTENSIONS = new Set(
-  "png jpg jpeg jpe jfif webp bmp dib gif tif tiff pbm pgm ppm pnm avif heic heif jp2 tga ico"
+  "png jpg jpeg jpe jfif webp bmp dib gif tif tiff pbm pgm ppm pnm avif heic heif jp2 j2k jxl tga ico qoi"
     .split(" "),
 );
 

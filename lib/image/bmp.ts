@@ -41,6 +41,28 @@ const MASKS_32: Readonly<Record<string, readonly [number, number, number]>> = {
   "0 0 0 0": [2, 1, 0],
 };
 
+/** Bytes of the header that only files have, before that of the bitmap itself. */
+const FILE_HEADER_BYTES = 14;
+
+/** Lengths of headers that Pillow knows. */
+const HEADERS = [12, 40, 52, 56, 64, 108, 124];
+
+/** Whether bytes are a bitmap without a file's header, as clipboards and icons hold them. */
+export function isBitmap(view: DataView): boolean {
+  if (view.byteLength < 40 || !HEADERS.includes(view.getUint32(0, true))) return false;
+  const at = view.getUint32(0, true) === 12 ? 8 : 12;
+  return view.getUint16(at, true) === 1 &&
+    [1, 4, 8, 16, 24, 32].includes(view.getUint16(at + 2, true));
+}
+
+/** Such a bitmap with a file's header, whose pixels begin behind its palette. */
+export function bitmapFile(bitmap: Uint8Array): Uint8Array {
+  const file = new Uint8Array(FILE_HEADER_BYTES + bitmap.length);
+  file.set([0x42, 0x4d]);
+  file.set(bitmap, FILE_HEADER_BYTES);
+  return file;
+}
+
 const damaged = (what: string) => new UserError("damaged", `a BMP image ${what}`);
 
 /**
@@ -51,7 +73,7 @@ export function readBmpHeader(view: DataView): BmpHeader {
   const size = view.byteLength < 18 ? 0 : view.getUint32(14, true);
   if (view.byteLength < 18 || view.byteLength < 14 + size) throw damaged("cut off in its header");
   const isOs2 = size === 12;
-  if (!isOs2 && ![40, 52, 56, 64, 108, 124].includes(size)) {
+  if (!HEADERS.includes(size)) {
     throw damaged(`with a header of ${size} bytes`);
   }
   const uint32 = (at: number) => {

@@ -4,13 +4,27 @@
  */
 import { UserError } from "../io/errors.ts";
 import { readAvifHeader } from "./avif.ts";
-import { readBmpHeader } from "./bmp.ts";
+import { bitmapFile, isBitmap, readBmpHeader } from "./bmp.ts";
 import { readGifFrame } from "./gif.ts";
+import { readIco } from "./ico.ts";
 import { readPnmHeader } from "./pnm.ts";
+import { readQoiHeader } from "./qoi.ts";
+import { readTgaHeader } from "./tga.ts";
 import { readTiffHeader } from "./tiff.ts";
 
 /** Formats that this project decodes. */
-export type ImageFormat = "jpeg" | "png" | "webp" | "tiff" | "gif" | "bmp" | "pnm" | "avif";
+export type ImageFormat =
+  | "jpeg"
+  | "png"
+  | "webp"
+  | "tiff"
+  | "gif"
+  | "bmp"
+  | "pnm"
+  | "avif"
+  | "tga"
+  | "qoi"
+  | "ico";
 
 /** Size and storage of an image as its header states them. */
 export interface ImageHeader {
@@ -34,11 +48,12 @@ export interface ImageHeader {
  */
 export const HEADER_BYTES = 65_536;
 
+/** Of TIFF and of BigTIFF; Pillow takes a number in the other byte order too. */
+const TIFF_STARTS = ["II*\0", "MM\0*", "II\0*", "MM*\0", "II+\0", "MM\0+"];
+
 const ADVICE = "; save it as PNG first";
 
 const SIGNATURES: readonly [name: string, offset: number, text: string][] = [
-  [`a BigTIFF image${ADVICE}`, 0, "II+\0"],
-  [`a BigTIFF image${ADVICE}`, 0, "MM\0+"],
   ...["heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1"].map((brand) =>
     [
       `a HEIC image, as phones make them; save it as PNG first: \`heif-convert IN.heic OUT.png\``,
@@ -52,7 +67,21 @@ const SIGNATURES: readonly [name: string, offset: number, text: string][] = [
   [`a JPEG XL image${ADVICE}`, 4, "JXL "],
   [`a JPEG XL image${ADVICE}`, 0, "\xff\x0a"],
   [`a Photoshop image${ADVICE}`, 0, "8BPS"],
-  [`an icon${ADVICE}`, 0, "\0\0\x01\0"],
+  [`a DDS texture${ADVICE}`, 0, "DDS "],
+  ...["\0", "\x02", "\x03", "\x05"].map((version) =>
+    [`a PCX image${ADVICE}`, 0, `\n${version}\x01`] as [string, number, string]
+  ),
+  [`an SGI image${ADVICE}`, 0, "\x01\xda"],
+  [`a Sun raster image${ADVICE}`, 0, "\x59\xa6\x6a\x95"],
+  [`an XPM image${ADVICE}`, 0, "/* XPM"],
+  [`a FITS image${ADVICE}`, 0, "SIMPLE  ="],
+  [`an OpenEXR image${ADVICE}`, 0, "\x76\x2f\x31\x01"],
+  [`a Radiance image${ADVICE}`, 0, "#?RADIANCE"],
+  [`a JPEG XR image${ADVICE}`, 0, "II\xbc\x01"],
+  [`an Apple icon${ADVICE}`, 0, "icns"],
+  ["a PostScript text", 0, "%!PS"],
+  ["a PostScript text", 0, "\xc5\xd0\xd3\xc6"],
+  ["a PDF text", 0, "%PDF"],
   [`a PAM image${ADVICE}`, 0, "P7\n"],
   [`a PFM image${ADVICE}`, 0, "Pf\n"],
   [`a PFM image${ADVICE}`, 0, "PF\n"],
@@ -76,11 +105,17 @@ export function readImageHeader(bytes: Uint8Array): ImageHeader {
   if (startsWith(bytes, 0, "GIF87a") || startsWith(bytes, 0, "GIF89a")) {
     return checked({ format: "gif", bits: 8, colour: "palette", ...readGifFrame(view) });
   }
-  if (startsWith(bytes, 0, "II*\0") || startsWith(bytes, 0, "MM\0*")) {
+  if (TIFF_STARTS.some((start) => startsWith(bytes, 0, start))) {
     return checked({ format: "tiff", ...readTiffHeader(view) });
   }
   if (startsWith(bytes, 0, "BM")) {
     return checked({ format: "bmp", colour: "rgb", ...readBmpHeader(view) });
+  }
+  if (startsWith(bytes, 0, "\0\0\x01\0")) {
+    return { ...readImageHeader(readIco(bytes).file), format: "ico" };
+  }
+  if (startsWith(bytes, 0, "qoif")) {
+    return checked({ format: "qoi", bits: 8, colour: "rgb", ...readQoiHeader(view) });
   }
   if (/^P[1-6][ \t\n\v\f\r]/.test(String.fromCharCode(...bytes.subarray(0, 3)))) {
     return checked({ format: "pnm", bits: 8, colour: "rgb", ...readPnmHeader(bytes) });
@@ -90,6 +125,9 @@ export function readImageHeader(bytes: Uint8Array): ImageHeader {
   }
   const known = SIGNATURES.find(([, offset, text]) => startsWith(bytes, offset, text));
   if (known) throw new UserError("damaged", known[0]);
+  if (isBitmap(view)) return readImageHeader(bitmapFile(bytes));
+  const targa = readTgaHeader(view);
+  if (targa) return checked({ format: "tga", colour: "rgb", ...targa });
   if (bytes.length < 16) throw new UserError("damaged", `${bytes.length} bytes`);
   const start = Array.from(bytes.subarray(0, 4), (byte) => byte.toString(16).padStart(2, "0"));
   throw new UserError("damaged", `bytes that start with ${start.join(" ")}`);

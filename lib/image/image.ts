@@ -10,12 +10,17 @@ import { UserError } from "../io/errors.ts";
 import { resolve } from "node:path";
 import sharp from "sharp";
 import { decodeAvif } from "./avif.ts";
-import { decodeBmp, readBmpHeader } from "./bmp.ts";
+import { bitmapFile, decodeBmp, readBmpHeader } from "./bmp.ts";
+import { cmykToRgb } from "./cmyk.ts";
 import { decodeGif, readGifFrame } from "./gif.ts";
 import { type ImageHeader, readImageHeader } from "./header.ts";
+import { readIco } from "./ico.ts";
 import { mendPng } from "./mend_png.ts";
 import { decodePnm, readPnmHeader } from "./pnm.ts";
+import { decodeQoi } from "./qoi.ts";
+import { decodeTga, readTgaHeader } from "./tga.ts";
 import { oriented, readTiffHeader } from "./tiff.ts";
+import { decodeTiff } from "./tiff_pixels.ts";
 
 // every image is decoded once: a cache would only grow
 sharp.cache(false);
@@ -102,20 +107,23 @@ async function statOf(path: string): Promise<Deno.FileInfo> {
  * @throws {UserError} as {@linkcode decodeImage}
  */
 export async function decodeImageBytes(bytes: Uint8Array, name: string): Promise<RgbImage> {
-  let header: ImageHeader;
   try {
-    header = readImageHeader(bytes);
+    return await decodeBytes(bytes);
   } catch (error) {
     throw cannotDecode(name, (error as Error).message);
   }
+}
+
+async function decodeBytes(bytes: Uint8Array): Promise<RgbImage> {
+  const header = readImageHeader(bytes);
   const refusal = reasonToRefuse(header);
-  if (refusal) throw cannotDecode(name, refusal);
+  if (refusal) throw new UserError("damaged", refusal);
   try {
     return await decodeKnown(bytes, header);
   } catch (error) {
-    if (error instanceof UserError) throw cannotDecode(name, error.message);
+    if (error instanceof UserError) throw error;
     const reason = (error as Error).message.trim().split("\n").at(-1);
-    throw cannotDecode(name, `a damaged ${header.format.toUpperCase()} (${reason})`);
+    throw new UserError("damaged", `a damaged ${header.format.toUpperCase()} (${reason})`);
   }
 }
 
@@ -125,14 +133,32 @@ async function decodeKnown(bytes: Uint8Array, header: ImageHeader): Promise<RgbI
   switch (format) {
     case "gif":
       return { width, height, data: decodeGif(bytes, readGifFrame(view)) };
-    case "bmp":
-      return { width, height, data: decodeBmp(bytes, readBmpHeader(view)) };
+    case "bmp": {
+      const file = bytes[0] === 0x42 ? bytes : bitmapFile(bytes);
+      const fileView = new DataView(file.buffer, file.byteOffset, file.byteLength);
+      return { width, height, data: decodeBmp(file, readBmpHeader(fileView)) };
+    }
+    case "qoi":
+      return { width, height, data: decodeQoi(bytes, header) };
+    case "tga":
+      return { width, height, data: decodeTga(bytes, readTgaHeader(view)!) };
+    case "ico": {
+      const { file, end } = readIco(bytes);
+      if (bytes.length < end) throw new Error("pixels that end too early");
+      return await decodeBytes(file);
+    }
     case "pnm":
       return { width, height, data: decodePnm(bytes, readPnmHeader(bytes)) };
     case "avif":
       return { width, height, data: await decodeAvif(bytes, decodeTile) };
-    case "tiff":
-      return oriented(await decodeBySharp(bytes, header), readTiffHeader(view).orientation);
+    case "tiff": {
+      const page = readTiffHeader(view);
+      const isOther = ["fax", "jpeg"].includes(page.layout!.compression);
+      const stored = isOther
+        ? await decodeBySharp(bytes, header)
+        : { width, height, data: decodeTiff(bytes, page) };
+      return oriented(stored, page.orientation);
+    }
   }
   try {
     return await decodeBySharp(bytes, header);
@@ -187,18 +213,6 @@ export function reasonToRefuse(
   if (format === "jpeg" && bits !== 8) {
     return `a JPEG with ${bits} bits a channel; Pillow reads 8`;
   }
-}
-
-/** Pillow's conversion: each colour scaled by the white that black leaves, rounded. */
-function cmykToRgb(cmyk: Uint8Array): Uint8Array {
-  const rgb = new Uint8Array(cmyk.length / 4 * 3);
-  for (let from = 0, to = 0; from < cmyk.length; from += 4, to += 3) {
-    const white = 255 - cmyk[from + 3]!;
-    for (let c = 0; c < 3; c++) {
-      rgb[to + c] = white - Math.floor((cmyk[from + c]! * white + 127) / 255);
-    }
-  }
-  return rgb;
 }
 
 /** The error that names a file and what was found instead of an image. */

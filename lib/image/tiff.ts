@@ -1,9 +1,54 @@
 /**
- * What a TIFF's first page says of itself, and which pages sharp and Pillow show alike.
- * https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf
+ * What a TIFF's first page says of itself, and which pages have 8-bit RGB equal to Pillow's.
  * @module
  */
 import { UserError } from "../io/errors.ts";
+import { TiffTags } from "./tiff_tags.ts";
+
+/** Compressions by their numbers. */
+export const COMPRESSIONS: Readonly<
+  Record<number, "none" | "fax" | "lzw" | "jpeg" | "deflate" | "packbits" | "zstd">
+> = {
+  1: "none",
+  2: "fax",
+  3: "fax",
+  4: "fax",
+  5: "lzw",
+  7: "jpeg",
+  8: "deflate",
+  32773: "packbits",
+  32946: "deflate",
+  50000: "zstd",
+};
+
+/** Compressions that are not read here, by name. */
+const OTHER_COMPRESSIONS: Readonly<Record<number, string>> = {
+  6: "JPEG of before 1995",
+  34925: "LZMA",
+  50001: "WebP",
+};
+
+/** How the pixels of a page are stored. */
+export interface TiffLayout {
+  /** What a pixel's first samples are; of YCbCr there are as many as of brightness. */
+  readonly kind: "grey" | "rgb" | "palette" | "cmyk" | "ycbcr";
+  /** Bits a sample: 1, 2, 4, 8 or 16. */
+  readonly bits: number;
+  /** Samples a pixel, with those that are not shown. */
+  readonly samples: number;
+  /** Whether 0 is white. */
+  readonly isInverted: boolean;
+  /** Whether colours are multiplied by the alpha that follows them. */
+  readonly isMultiplied: boolean;
+  /** Whether samples are stored one after the other, each for all pixels. */
+  readonly isPlanar: boolean;
+  /** Whether the first bit of a byte is its lowest. */
+  readonly isReversed: boolean;
+  /** How its strips or tiles are compressed. */
+  readonly compression: typeof COMPRESSIONS[number];
+  /** Whether samples are stored as differences from the pixel before. */
+  readonly isDifference: boolean;
+}
 
 /** The first page of a TIFF. */
 export interface TiffHeader {
@@ -17,126 +62,183 @@ export interface TiffHeader {
   readonly colour: "grey" | "rgb" | "palette" | "cmyk";
   /** How it is turned before it is shown, 1 to 8 as EXIF counts; Pillow turns TIFFs, and no others. */
   readonly orientation: number;
-  /** Why it has no 8-bit RGB equal to Pillow's here, where it has none. */
+  /** `undefined` where it has no 8-bit RGB equal to Pillow's here. */
+  readonly layout?: TiffLayout;
+  /** Why it has none. */
   readonly refusal?: string;
 }
 
 const WIDTH = 256, HEIGHT = 257, BITS = 258, COMPRESSION = 259, PHOTOMETRIC = 262, FILL_ORDER = 266;
-const ORIENTATION = 274, SAMPLES = 277, PLANAR = 284, EXTRA = 338, FORMAT = 339, XMP = 700;
+const ORIENTATION = 274, SAMPLES = 277, PLANAR = 284, PREDICTOR = 317, TILE_WIDTH = 322;
+const EXTRA = 338, FORMAT = 339, SUBSAMPLING = 530, XMP = 700;
 
-const TYPE_BYTES: Readonly<Record<number, number>> = { 1: 1, 3: 2, 4: 4, 7: 1 };
-
-const COMPRESSIONS: Readonly<Record<number, string>> = {
-  1: "none",
-  2: "CCITT",
-  3: "Group 3",
-  4: "Group 4",
-  5: "LZW",
-  7: "JPEG",
-  8: "deflate",
-  32773: "PackBits",
-  32946: "deflate",
+const KINDS = ["grey", "grey", "rgb", "palette", undefined, "cmyk", "ycbcr"] as const;
+const COLOURS: Readonly<Record<TiffLayout["kind"], number>> = {
+  grey: 1,
+  rgb: 3,
+  palette: 1,
+  cmyk: 4,
+  ycbcr: 3,
 };
 
-const COLOURS = ["grey", "grey", "rgb", "palette", undefined, "cmyk", "rgb"] as const;
+/** What samples behind the colours are: nothing, alpha that they are multiplied by, alpha. */
+const UNSAID = 0, MULTIPLIED = 1, ALPHA = 2, ALPHA_OF_COREL = 999;
+
+const ADVICE = "; save it as 8-bit RGB first";
+const CLIPPED = ', of which Pillow\'s convert("RGB") keeps nothing above 255; ' +
+  "convert it to 8 bits first";
 
 /**
  * Reads the first page's tags.
  * @throws {UserError} where the bytes end before them
  */
 export function readTiffHeader(view: DataView): TiffHeader {
-  const little = view.getUint8(0) === 0x49;
-  const cutOff = () => new UserError("damaged", "a TIFF image cut off in its header");
-  const need = (end: number) => {
-    if (end > view.byteLength) throw cutOff();
-  };
-  need(8);
-  const start = view.getUint32(4, little);
-  need(start + 2);
-  const count = view.getUint16(start, little);
-  need(start + 2 + 12 * count);
-  const tags = new Map<number, number[]>();
-  for (let i = 0; i < count; i++) {
-    const at = start + 2 + 12 * i;
-    const size = TYPE_BYTES[view.getUint16(at + 2, little)];
-    const values = view.getUint32(at + 4, little);
-    const tag = view.getUint16(at, little);
-    if (size === undefined || (values > 64 && tag !== XMP)) continue;
-    const from = size * values <= 4 ? at + 8 : view.getUint32(at + 8, little);
-    need(from + size * values);
-    const read = (at: number) =>
-      size === 1
-        ? view.getUint8(at)
-        : size === 2
-        ? view.getUint16(at, little)
-        : view.getUint32(at, little);
-    tags.set(tag, Array.from({ length: values }, (_, k) => read(from + size * k)));
-  }
-  const [width] = tags.get(WIDTH) ?? [], [height] = tags.get(HEIGHT) ?? [];
+  const tags = new TiffTags(view);
+  const [width] = tags.values(WIDTH), [height] = tags.values(HEIGHT);
   if (width === undefined || height === undefined) {
     throw new UserError("damaged", "a TIFF image without a size");
   }
-  const photometric = tags.get(PHOTOMETRIC)?.[0] ?? 0;
-  const refusal = refusalOf(tags, photometric);
+  const layout = readLayout(tags);
+  const kind = KINDS[tags.one(PHOTOMETRIC, 0)] ?? "grey";
   return {
     width,
     height,
-    bits: tags.get(BITS)?.[0] ?? 1,
-    colour: COLOURS[photometric] ?? "grey",
+    bits: tags.one(BITS, 1),
+    colour: kind === "ycbcr" ? "rgb" : kind,
     orientation: orientationOf(tags),
-    ...(refusal === undefined ? {} : { refusal: `a TIFF image ${refusal}` }),
+    ...(typeof layout === "string" ? { refusal: `a TIFF image ${layout}` } : { layout }),
   };
 }
 
-function orientationOf(tags: ReadonlyMap<number, number[]>): number {
-  const [said] = tags.get(ORIENTATION) ?? [];
+function orientationOf(tags: TiffTags): number {
+  const [said] = tags.values(ORIENTATION);
   if (said !== undefined) return said >= 1 && said <= 8 ? said : 1;
-  const xmp = new TextDecoder().decode(Uint8Array.from(tags.get(XMP) ?? []));
+  const xmp = new TextDecoder().decode(Uint8Array.from(tags.values(XMP)));
   return Number(/tiff:Orientation(?:="|>)([1-8])/.exec(xmp)?.[1] ?? 1);
 }
 
-function refusalOf(tags: ReadonlyMap<number, number[]>, photometric: number): string | undefined {
-  const one = (tag: number, usual: number) => tags.get(tag)?.[0] ?? usual;
-  const advice = "; save it as 8-bit RGB first";
-  const compression = one(COMPRESSION, 1);
-  if (!(compression in COMPRESSIONS)) return `with compression ${compression}${advice}`;
-  const samples = one(SAMPLES, 1), bits = one(BITS, 1), planar = one(PLANAR, 1);
-  const depths = tags.get(BITS) ?? [1];
-  if (depths.some((depth) => depth !== bits)) return `of ${depths.join(", ")} bits${advice}`;
-  if ((tags.get(FORMAT) ?? [1]).some((format) => format !== 1)) {
-    return `of numbers that are no unsigned integers${advice}`;
+/** How pixels are stored, or why they cannot be read: what Pillow's table of layouts has. */
+function readLayout(tags: TiffTags): TiffLayout | string {
+  const number = tags.one(COMPRESSION, 1), photometric = tags.one(PHOTOMETRIC, 0);
+  const compression = COMPRESSIONS[number];
+  if (compression === undefined) {
+    return `compressed as ${OTHER_COMPRESSIONS[number] ?? `number ${number}`}${ADVICE}`;
   }
-  if (one(FILL_ORDER, 1) !== 1 && bits !== 1) return `with its bits in reverse order${advice}`;
-  const extra = tags.get(EXTRA) ?? [];
-  const colours = photometric === 5 ? 4 : photometric === 2 || photometric === 6 ? 3 : 1;
-  const layout = `of ${samples} channels of ${bits} bits, kind ${photometric}`;
-  if (extra.includes(1)) return `whose colours are multiplied by alpha${advice}`;
-  if (samples > colours + 1 || samples < colours || extra.length > samples - colours) {
-    return layout + advice;
+  const isPlanar = tags.one(PLANAR, 1) === 2;
+  const depths = tags.values(BITS), extra = tags.values(EXTRA);
+  let samples = tags.one(SAMPLES, 1);
+  if (depths.length === 0) depths.push(1);
+  if (depths.length === 1) {
+    depths.push(...Array(Math.min(8, Math.max(1, samples)) - 1).fill(depths[0]));
   }
-  switch (photometric) {
-    case 0:
-    case 1:
-      if (bits === 16) {
-        return '16 bits of grey, of which Pillow\'s convert("RGB") keeps nothing above 255; ' +
-          "convert it to 8 bits first";
+  if (isPlanar && extra.length > 0 && extra.every((what) => what === UNSAID)) {
+    samples -= extra.length;
+    extra.length = 0;
+  }
+  const bits = depths[0]!;
+  if (depths.length < samples || depths.slice(0, samples).some((depth) => depth !== bits)) {
+    return `of ${samples} channels of ${depths.join(", ")} bits${ADVICE}`;
+  }
+  const formats = tags.values(FORMAT);
+  const isSigned = formats.length > 0 && formats.every((format) => format === 2);
+  const isNumber = formats.length > 0 && formats.every((format) => format === 3);
+  const isGrey = photometric === 0 || photometric === 1;
+  if (isNumber) {
+    return 'of floating-point numbers, of which Pillow\'s convert("RGB") keeps whole levels from 0 to ' +
+      "255; scale it to 8 bits first";
+  }
+  if (isGrey && samples === 1 && bits > 8) return `of ${bits} bits of grey${CLIPPED}`;
+  const isSignedGrey = isSigned && photometric === 1 && bits === 8 && samples === 1;
+  if (formats.some((format) => format !== 1) && !isSignedGrey) {
+    return `of numbers that are no unsigned integers${ADVICE}`;
+  }
+  if (photometric === 8) return `of LAB colours${ADVICE}`;
+  const kind = KINDS[photometric];
+  const layout: TiffLayout = {
+    kind: kind ?? "grey",
+    bits,
+    samples,
+    isInverted: photometric === 0,
+    isMultiplied: extra[0] === MULTIPLIED,
+    isPlanar,
+    isReversed: tags.one(FILL_ORDER, 1) === 2,
+    compression,
+    isDifference: ["lzw", "deflate", "zstd"].includes(compression) && tags.one(PREDICTOR, 1) !== 1,
+  };
+  const isRead = kind !== undefined && isKnown(layout, extra) && isUnpacked(layout, tags, extra);
+  if (isRead) return layout;
+  const words = [
+    `photometric ${photometric}`,
+    ...(extra.length > 0 ? [`extra ${extra.join(", ")}`] : []),
+    ...(isPlanar ? ["planes apart"] : []),
+    ...(layout.isReversed ? ["bits in reverse order"] : []),
+    compression === "none" ? "not compressed" : `compressed as ${compression}`,
+  ];
+  return `of ${samples} channels of ${bits} bits (${words.join("; ")})${ADVICE}`;
+}
+
+/** Whether Pillow has a mode for it. */
+function isKnown(
+  { kind, bits, samples, isReversed, isInverted }: TiffLayout,
+  extra: number[],
+): boolean {
+  const colours = COLOURS[kind];
+  const rest = extra.slice(1).every((what) => what === UNSAID);
+  const isAlphaUnsaid = kind === "rgb" && samples === 4 && extra.length === 0;
+  if (!isAlphaUnsaid && samples !== colours + extra.length) return false;
+  if (
+    !rest || (isReversed && (samples !== colours || !["grey", "palette", "rgb"].includes(kind)))
+  ) {
+    return false;
+  }
+  switch (kind) {
+    case "grey":
+    case "palette":
+      return extra.length === 0
+        ? [1, 2, 4, 8].includes(bits)
+        : bits === 8 && !isInverted && extra.length === 1 && [UNSAID, ALPHA].includes(extra[0]!);
+    case "rgb": {
+      const isAlpha = extra.length === 1 && extra[0] === ALPHA_OF_COREL && bits === 8;
+      const isUsual = extra.every((what) => what <= ALPHA) && extra.length <= (bits === 8 ? 3 : 1);
+      return (bits === 8 || (bits === 16 && !isReversed)) && (isAlpha || isUsual);
+    }
+    case "cmyk":
+      return extra.every((what) => what === UNSAID) &&
+        (bits === 8 ? extra.length <= 2 : bits === 16 && extra.length === 0);
+    case "ycbcr":
+      return bits === 8 && samples === 3;
+  }
+}
+
+/** Whether its strips or tiles are unpacked here as Pillow unpacks them. */
+function isUnpacked(layout: TiffLayout, tags: TiffTags, extra: number[]): boolean {
+  const { kind, bits, samples, isPlanar, isReversed, compression, isDifference } = layout;
+  const isSmall = kind !== "ycbcr" || tags.values(SUBSAMPLING).every((step) => step === 1);
+  const isOne = samples === 1 || !isPlanar;
+  const isTiled = tags.values(TILE_WIDTH).length > 0;
+  if (isDifference && (tags.one(PREDICTOR, 1) !== 2 || bits < 8)) return false;
+  switch (compression) {
+    case "fax":
+      return bits === 1 && samples === 1;
+    case "jpeg":
+      // sharp reads it whole
+      if (bits !== 8 || samples > 4 || layout.isMultiplied || (isPlanar && isTiled)) return false;
+      return kind === "rgb" || kind === "cmyk" || (kind !== "palette" && isOne);
+    case "none":
+      if (isReversed && (kind === "palette" ? bits < 8 : layout.isInverted && bits === 8)) {
+        return false;
       }
-      if ([1, 2, 4, 8].includes(bits) && samples === 1) return;
-      return photometric === 1 && bits === 8 && planar === 1 && extra.length === 1
-        ? undefined
-        : layout + advice;
-    case 2:
-      return bits === 8 || (bits === 16 && planar === 1) ? undefined : layout + advice;
-    case 3:
-      return [1, 2, 4, 8].includes(bits) && samples === 1 ? undefined : layout + advice;
-    case 5:
-      return bits === 8 && samples === 4 ? undefined : layout + advice;
-    case 6:
-      return compression === 7 && bits === 8 && planar === 1 && samples === 3
-        ? undefined
-        : layout + advice;
+      if (!isPlanar) return isSmall;
+      // of planes Pillow takes the first letter of how they are packed for the whole
+      return bits === 8 && !isReversed && !layout.isInverted && !layout.isMultiplied &&
+        (samples === 1 || kind === "rgb" || kind === "cmyk") && samples <= 4 &&
+        tags.values(EXTRA).length === extra.length &&
+        (samples === COLOURS[kind] + extra.length || !isTiled);
+    default:
+      if (kind === "ycbcr") return isOne && isSmall && tags.values(SUBSAMPLING).length > 0;
+      // libtiff takes a fourth plane of which nothing is said for what colours are multiplied by
+      return isOne || (samples <= 4 && samples === COLOURS[kind] + extra.length);
   }
-  return layout + advice;
 }
 
 /**

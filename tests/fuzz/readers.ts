@@ -119,6 +119,16 @@ function resealed(bytes: Uint8Array<ArrayBuffer>, name: string): Uint8Array<Arra
   }
 }
 
+/** Of the kinds that sharp does not write, and of many ways to store each. */
+async function imageSamples(): Promise<Record<string, Uint8Array>> {
+  const folder = join(import.meta.dirname!, "../cases/images");
+  const samples: Record<string, Uint8Array> = {};
+  for await (const { name } of Deno.readDir(folder)) {
+    if (!name.endsWith(".json")) samples[name] = await Deno.readFile(join(folder, name));
+  }
+  return samples;
+}
+
 /** All of them, by how much they are tried. */
 export const READERS: readonly Reader[] = [
   {
@@ -138,9 +148,9 @@ export const READERS: readonly Reader[] = [
         "d.png": await image().greyscale().toColourspace("grey16").png().toBuffer(),
         "a.webp": await image().webp().toBuffer(),
         "b.webp": await image().webp({ lossless: true }).toBuffer(),
-        "a.gif": await image().gif().toBuffer(),
         "a.tiff": await image().tiff().toBuffer(),
         "a.avif": await image().avif({ effort: 0 }).toBuffer(),
+        ...await imageSamples(),
       });
     },
     async read(folder, name) {

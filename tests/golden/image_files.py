@@ -19,7 +19,12 @@ import sys
 import zlib
 from pathlib import Path
 
-from PIL import Image, TiffImagePlugin, features
+from PIL import Image, features
+
+try:
+    import zstandard
+except ImportError:
+    zstandard = None
 
 folder = Path(sys.argv[1])
 folder.mkdir(parents=True, exist_ok=True)
@@ -79,24 +84,68 @@ def tiffs():
         samples = {2: 3, 5: 4}.get(photometric, 1)
         if samples > 1 and depth < 8:
             continue
-        for extra in [None, 0, 1, 2]:
-            count = samples + (extra is not None)
-            raw_tiff(f"raw_{'II' if order == '<' else 'MM'}_{depth}_{photometric}_{rows}_{extra}.tif",
-                     order, 37, 23, depth, photometric, count, rows, extra)
+        for extra in [[], [0], [1], [2]]:
+            word = extra[0] if extra else None
+            raw_tiff(f"raw_{'II' if order == '<' else 'MM'}_{depth}_{photometric}_{rows}_{word}.tif", order,
+                     37, 23, depth, photometric, samples + len(extra), rows, extra)
+    for depth, photometric, extra, compression, planar in itertools.product(
+        [1, 2, 4, 8, 16], [0, 1, 2, 3, 5, 6], [[], [0], [1], [2], [999], [0, 0], [1, 0], [2, 0], [1, 0, 0]],
+        [1, 8, 50000], [1, 2]
+    ):
+        samples = {2: 3, 5: 4, 6: 3}.get(photometric, 1)
+        if samples > 1 and depth < 8:
+            continue
+        word = "_".join(map(str, extra))
+        raw_tiff(f"packed_{depth}_{photometric}_{word}_{compression}_{planar}.tif", random.choice("<>"),
+                 37, 23, depth, photometric, samples + len(extra), 9, extra, compression, planar)
+    for depth, photometric, compression, tile, fill in itertools.product(
+        [1, 2, 4, 8, 16], [0, 1, 2, 3, 5, 6], [1, 8], [0, 16], [1, 2]
+    ):
+        samples = {2: 3, 5: 4, 6: 3}.get(photometric, 1)
+        if samples > 1 and depth < 8:
+            continue
+        for planar in [1, 2]:
+            raw_tiff(f"tiles_{depth}_{photometric}_{compression}_{tile}_{fill}_{planar}.tif", "<", 37, 23, depth,
+                     photometric, samples, 9, [], compression, planar, tile, fill)
+        if compression == 8 and fill == 1:
+            raw_tiff(f"difference_{depth}_{photometric}_{tile}.tif", random.choice("<>"), 37, 23, depth,
+                     photometric, samples, 9, [], compression, 1, tile, fill, 2)
+    # four samples, of which nothing says what the last one is; colours that are fewer than indices
+    for depth, compression, planar in itertools.product([8, 16], [1, 8], [1, 2]):
+        raw_tiff(f"unsaid_{depth}_{compression}_{planar}.tif", "<", 37, 23, depth, 2, 4, 9, [], compression, planar)
+    for colours in [1, 100, 300]:
+        raw_tiff(f"colours_{colours}.tif", "<", 37, 23, 8, 3, 1, 9, [], colours=colours)
 
 
-def raw_tiff(name, order, width, height, depth, photometric, samples, rows, extra):
-    stride = (width * samples * depth + 7) // 8
-    strips = [
-        random.randbytes(stride * min(rows, height - top)) for top in range(0, height, rows)
-    ]
-    tags = [(256, 3, [width]), (257, 3, [height]), (258, 3, [depth] * samples), (259, 3, [1]),
-            (262, 3, [photometric]), (273, 4, None), (277, 3, [samples]), (278, 3, [rows]),
-            (279, 4, [len(strip) for strip in strips])]
+def raw_tiff(name, order, width, height, depth, photometric, samples, rows, extra,
+             compression=1, planar=1, tile=0, fill=1, predictor=1, colours=None):
+    across, lines = (tile * -(-width // tile) // tile, [tile] * -(-height // tile)) if tile else (
+        1, [min(rows, height - top) for top in range(0, height, rows)])
+    each = samples if planar == 1 else 1
+    stride = ((tile or width) * each * depth + 7) // 8
+    strips = [random.randbytes(stride * count) for _ in range(samples // each)
+              for count in lines for _ in range(across)]
+    if compression == 8:
+        strips = [zlib.compress(strip) for strip in strips]
+    if compression == 50000:
+        if zstandard is None:
+            return
+        strips = [zstandard.compress(strip) for strip in strips]
+    tags = [(256, 3, [width]), (257, 3, [height]), (258, 3, [depth] * samples), (259, 3, [compression]),
+            (262, 3, [photometric]), (266, 3, [fill]), (277, 3, [samples]), (284, 3, [planar]),
+            (317, 3, [predictor])]
+    if tile:
+        tags += [(322, 3, [tile]), (323, 3, [tile]), (324, 4, None), (325, 4, [len(strip) for strip in strips])]
+    else:
+        tags += [(273, 4, None), (278, 3, [rows]), (279, 4, [len(strip) for strip in strips])]
     if photometric == 3:
-        tags.append((320, 3, [random.randrange(65536) for _ in range(3 << depth)]))
-    if extra is not None:
-        tags.append((338, 3, [extra]))
+        count = 3 << depth if colours is None else 3 * colours
+        tags.append((320, 3, [random.randrange(65536) for _ in range(count)]))
+    if photometric == 6:
+        tags.append((530, 3, [1, 1]))
+    if extra:
+        tags.append((338, 3, extra))
+    tags.sort()
     offsets, at = [], 8
     for strip in strips:
         offsets.append(at)
@@ -306,6 +355,64 @@ def webps():
                 folder / f"pillow_{mode}_{lossless}_{quality}_{i}.webp", lossless=bool(lossless), quality=quality)
 
 
+def tgas():
+    for (i, size), mode, run, corner in itertools.product(
+        enumerate(SIZES), ["1", "L", "LA", "P", "RGB", "RGBA"], [0, 1], [-1, 1]
+    ):
+        if not (run and mode == "1"):
+            as_mode(picture(*size), mode).save(folder / f"pillow_{mode}_{run}_{corner}_{i}.tga",
+                                               compression="tga_rle" if run else None, orientation=corner)
+    for (kind, bits), map_bits, corner, run in itertools.product(
+        [(1, 8), (2, 16), (2, 24), (2, 32), (3, 8), (3, 16), (3, 1)], [0, 16, 24, 32], [0, 0x10, 0x20, 0x30], [0, 1]
+    ):
+        width, height, first, colours = 37, 23, 5, 100
+        palette = random.randbytes(colours * map_bits // 8)
+        each, pixels = bits // 8, b""
+        if not run:
+            pixels = random.randbytes((width * bits + 7) // 8 * height)
+        else:
+            for _ in range(height):
+                left = width
+                while left and each:
+                    count = min(left, random.randint(1, 20))
+                    left -= count
+                    if random.random() < .5:
+                        pixels += bytes([127 + count]) + random.randbytes(each)
+                    else:
+                        pixels += bytes([count - 1]) + random.randbytes(count * each)
+            if corner == 0x10:  # literals that go on in the next row
+                pixels = b"".join(
+                    bytes([127]) + random.randbytes(128 * each) for _ in range(width * height // 128 + 1))
+        header = struct.pack("<BBBHHBHHHHBB", 3, map_bits > 0, kind + 8 * run, first * (map_bits > 0),
+                             colours * (map_bits > 0), map_bits, 0, 0, width, height, bits, corner)
+        (folder / f"raw_{kind}_{bits}_{map_bits}_{corner}_{run}.tga").write_bytes(header + b"abc" + palette + pixels)
+
+
+def qois():
+    for (i, size), mode in itertools.product(enumerate(SIZES + [(300, 200)]), ["RGB", "RGBA"]):
+        as_mode(picture(*size), mode).save(folder / f"pillow_{mode}_{i}.qoi")
+        as_mode(Image.new("RGB", size, (1, 2, 3)), mode).save(folder / f"flat_{mode}_{i}.qoi")
+    for i in range(30):
+        (folder / f"raw_{i}.qoi").write_bytes(
+            b"qoif" + struct.pack(">IIBB", 37, 23, 3 + i % 2, 0) + random.randbytes(37 * 23 * 5) + bytes(7) + b"\1")
+
+
+def icos():
+    for (size, mode), kind in itertools.product(
+        itertools.product([(16, 16), (37, 23), (64, 40), (256, 256), (1, 9)], ["1", "L", "P", "RGB", "RGBA"]),
+        ["bmp", "png"]
+    ):
+        as_mode(picture(*size), mode).save(folder / f"pillow_{mode}_{size[0]}_{kind}.ico", bitmap_format=kind,
+                                           sizes=[size, (16, 16), (8, 9)])
+    # pictures of one size and of several depths
+    pictures = [as_mode(picture(32, 32).rotate(90 * i), mode) for i, mode in enumerate(["RGBA", "P", "RGB"])]
+    pictures[0].save(folder / "depths.ico", bitmap_format="bmp", sizes=[(32, 32)], append_images=pictures[1:])
+    for cut in [1, 20, 100]:
+        (folder / f"cut_{cut}.ico").write_bytes((folder / "pillow_P_37_bmp.ico").read_bytes()[:-cut])
+    for mode in ["1", "L", "P", "RGB"]:
+        as_mode(picture(37, 23), mode).save(folder / f"pillow_{mode}.dib")
+
+
 def pnms():
     for i, size in enumerate(SIZES):
         width, height = size
@@ -373,6 +480,16 @@ def tools():
     picture(70, 45).save(source)
     run = lambda *words: subprocess.run(words, capture_output=True, timeout=60)
     if shutil.which("tiffcp"):
+        for mode in ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr"]:
+            start = folder / f"tool_{mode}.tif"
+            as_mode(picture(70, 45), mode).save(start)
+            for c, flags, tile in itertools.product(
+                ["none", "lzw", "lzw:2", "zip", "zip:2", "packbits", "jpeg", "g3", "g3:2d", "g4", "zstd", "zstd:2"],
+                [[], ["-B"], ["-8"], ["-8", "-B"], ["-p", "separate"], ["-f", "lsb2msb"], ["-r", "7"]],
+                [[], ["-t", "-w", "32", "-l", "16"]]
+            ):
+                word = "_".join([mode, c, *flags, *tile[:1]]).replace("-", "").replace(":", "")
+                run("tiffcp", "-c", c, *flags, *tile, str(start), str(folder / f"tiffcp_{word}.tif"))
         for flags in [["-c", "none"], ["-c", "lzw"], ["-c", "lzw:2"], ["-c", "zip"], ["-c", "zip:2"],
                       ["-c", "packbits"], ["-c", "jpeg"], ["-c", "jpeg:r"], ["-c", "zip", "-r", "3"],
                       ["-p", "separate"], ["-p", "separate", "-c", "lzw"], ["-B"], ["-L"], ["-c", "lzma"]]:
@@ -416,6 +533,9 @@ if "--read" not in sys.argv:
     palettes()
     gifs()
     bmps()
+    tgas()
+    qois()
+    icos()
     pnms()
     avifs()
     if "--tools" in sys.argv:

@@ -3,6 +3,7 @@ import { mini } from "../experiments/profiles/mini.ts";
 import { paper } from "../experiments/profiles/paper.ts";
 import appendix from "../experiments/rine/appendix.ts";
 import { publishedLogs } from "../lib/published/logs.ts";
+import { pixelDetectorNamed } from "../lib/detectors/index.ts";
 import { printedCells } from "../lib/published/printed.ts";
 import { publishedRows } from "../lib/report/paper/published_rows.ts";
 import { table7 } from "../lib/report/paper/table_7.ts";
@@ -71,12 +72,23 @@ const ran = planned.map((config, i): RunRow => ({
   ),
 }));
 
+/** A network of the appendix that was trained, with an accuracy and an AP of its own. */
+const networks = paper.appendix!.detectors.trainings.map(({ detector, classes }, i) => ({
+  title: pixelDetectorNamed(detector).title,
+  reads: "centre crop 224 (original)",
+  trained: { classes, epochs: 10, seconds: 1, valAcc: .9 },
+  test: Object.fromEntries(
+    testSetNames(paper).map((name) => [name, { acc: (30 + i) / 100, ap: (40 + i) / 100 }]),
+  ),
+}));
+
 Deno.test("Table 7 sets each run row behind the printed one, and says what the paper leaves open", async () => {
   const shown = table7({
     profile: paper,
     rows: [...ran, ...grid],
     printed: await printedCells(),
     points: [],
+    made: networks,
   })!;
   const named = shown.rows.map((row) => [
     ...[row["measure"], row["method"], Number(cellNumber(row["AVG"])!.toFixed(3))],
@@ -84,6 +96,7 @@ Deno.test("Table 7 sets each run row behind the printed one, and says what the p
   assert.deepEqual(named.filter(([measure]) => measure === "ACC"), [
     ["ACC", "CLIP w/ FPN", .696],
     ["ACC", "RN50 w/ FPN", .672],
+    ["ACC", "RN50 w/ FPN, run here", .3],
     ["ACC", "RINE 20-class", .907],
     ["ACC", "RINE 20-class, run here", .1],
     ["ACC", "UFD 4-class", .816],
@@ -91,12 +104,21 @@ Deno.test("Table 7 sets each run row behind the printed one, and says what the p
     ["ACC", "RINE w/ ViT", .601],
     ["ACC", "RINE w/ ViT, run here", .12],
     ["ACC", "RINE w/ Wang", .647],
+    ["ACC", "RINE w/ Wang, run here", .31],
     named.find(([measure, method]) => measure === "ACC" && method === "RINE 4-class, ours"),
   ]);
-  assert.equal(named.filter(([measure]) => measure === "AP").length, 10);
+  assert.equal(named.filter(([measure]) => measure === "AP").length, 12);
   assert.match(shown.caption, /"run here" are trained here; the others are those printed/);
   assert.match(shown.caption, /all 20 classes; UFD 4-class/);
   assert.match(shown.caption, /on torchvision's ViT-B\/16 of ImageNet/);
+  assert.match(
+    shown.caption,
+    /RN50 w\/ FPN: a pyramid on .* all four stages, 256 channels a level, .* 4 classes, 10 epochs, one seed, centre crop 224[;.]/,
+  );
+  assert.match(
+    shown.caption,
+    /RINE w\/ Wang: Wang et al\. \(\.1\), frozen, the mean of each bottleneck's map a token, .* ξ 0\.2, q 2, d′ 1024/,
+  );
 });
 
 Deno.test("Table 7 of numbers that are not the paper's has its rows alone, under the paper's names", () => {
@@ -107,4 +129,12 @@ Deno.test("Table 7 of numbers that are not the paper's has its rows alone, under
   ]);
   assert.doesNotMatch(shown.caption, /print/);
   assert.equal(table7({ profile, rows: grid, printed: [], points: [] }), undefined);
+  const problem = "Cannot train a detector: its loss is NaN";
+  const made = [networks[0], { title: "CLIP w/ FPN", problem }];
+  const { caption, rows } = table7({ profile, rows: grid, printed: [], points: [], made })!;
+  assert.deepEqual(rows.slice(0, 2).map((row) => row["method"]), [
+    networks[0]!.title,
+    "RINE 4-class, ours",
+  ]);
+  assert.match(caption, /CLIP w\/ FPN is left out: Cannot train a detector: its loss is NaN\./);
 });

@@ -1,5 +1,5 @@
 /** Convolutional networks in training as graphs: torchvision's ResNet, and a feature pyramid on top of it. */
-import { addLast, addPyramid } from "../lib/detectors/pyramid/layers.ts";
+import { addPyramidLogits } from "../lib/detectors/pyramid/layers.ts";
 import type { GraphBuilder } from "../lib/onnx/graph.ts";
 import type { Value } from "../lib/onnx/values.ts";
 
@@ -82,6 +82,6 @@ export function resnet(parts: CnnParts, pixels: Value): Value {
 /** [N, 3, H, W] to logits [N, 1], by way of a feature pyramid. */
 export function pyramid(parts: CnnParts, pixels: Value): Value {
   const { g, parameters } = parts;
-  const weight = (name: string) => parameters.get(name)!;
-  return addLast(g, weight, addPyramid(g, weight, resnetStages(parts, pixels, "body.")));
+  const maps = resnetStages(parts, pixels, "body.");
+  return addPyramidLogits(g, (name) => parameters.get(name)!, maps);
 }

@@ -14,6 +14,8 @@ import {
 import { MINI_BACKBONE_SIZES, MINI_WORLD } from "../../lib/mini/world.ts";
 import { dmidRecipe } from "../../lib/detectors/dmid.ts";
 import { patchForensicsRecipe } from "../../lib/detectors/patch_forensics/train.ts";
+import { resnetPyramidRecipe } from "../../lib/detectors/pyramid/resnet.ts";
+import { rineWangRecipe } from "../../lib/detectors/rine_wang/detector.ts";
 import { wangRecipe } from "../../lib/detectors/wang.ts";
 import type { Variation } from "../../lib/image/variation.ts";
 import type { Profile } from "../../lib/runs/profile.ts";
@@ -169,6 +171,35 @@ export const mini: Profile = {
     vit: {
       backbone: "Mini-B/16 random",
       title: "Mini-B/16 with random weights, which stands for ImageNet's ViT",
+    },
+    detectors: {
+      areTrained: true,
+      trainings: [{
+        detector: "rn50_fpn",
+        classes: [third, fourth, second, first],
+        recipe: {
+          ...resnetPyramidRecipe(16),
+          shortSidePx: 76,
+          cropPx: 40,
+          augmentation: { ...wangRecipe(.1).augmentation, ...GENTLE },
+          start: { kind: "random", width: 8, stages: [1, 1, 1, 1] },
+          batchSize: 32,
+          learningRate: 3e-3,
+          epochs: 2,
+        },
+      }, {
+        detector: "rine_wang",
+        classes: [third, fourth, second, first],
+        recipe: {
+          ...rineWangRecipe,
+          start: { kind: "detector", name: "wang" },
+          cropPx: 40,
+          augmentation: { ...rineWangRecipe.augmentation, ...GENTLE },
+          batchSize: 16,
+          learningRate: 3e-3,
+          network: { ...rineWangRecipe.network, projectionDim: 64 },
+        },
+      }],
     },
   },
 };

@@ -5,10 +5,13 @@
  *
  * Expects heads on CLIP's blocks above those on a network that was trained to classify, and little
  * change from four classes to all of them: Table 7. A head of RINE on all classes, one on another
- * transformer, and UFD's probe on four classes: under half a minute in the mini profile. What the
- * paper leaves open is as in the caption.
+ * transformer, and UFD's probe on four classes; and networks on pixels, which the mini profile trains
+ * at once: under a minute there. At the paper's size they take days on a processor: `deno task detector
+ * train rn50_fpn --profile paper` trains one, which then stands in the table. What the paper leaves open
+ * is as in the caption.
  * @module
  */
+import { triedDetectors } from "../../lib/report/paper/compared.ts";
 import { table7 } from "../../lib/report/paper/table_7.ts";
 import { appendixRuns } from "../../lib/runs/appendix.ts";
 import { defineSection } from "../../lib/runs/section.ts";
@@ -21,5 +24,6 @@ export default defineSection({
   title: "Other backbones and heads",
   dependsOn: ["grid"],
   runs: (profile, _seeds, rows) => appendixRuns(profile, rows),
+  makes: triedDetectors({ trained: ({ appendix }) => appendix?.detectors }),
   shows: [table7],
 });

@@ -53,6 +53,6 @@ export default defineSection({
         })),
     ];
   },
-  makes: triedDetectors(READS, true),
+  makes: triedDetectors({ transforms: READS, isAlikeToo: true }),
   shows: [biasTable, biasFigure],
 });

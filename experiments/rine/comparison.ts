@@ -41,6 +41,6 @@ export default defineSection({
         },
       }))
     ),
-  makes: triedDetectors(READS),
+  makes: triedDetectors({ transforms: READS }),
   shows: [table2, table3, measures],
 });

@@ -5,7 +5,7 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { tellingOnce, UserError } from "../io/errors.ts";
 import { ProgressDisplay } from "../io/progress_bar.ts";
-import type { DetectorTraining } from "../runs/profile.ts";
+import type { DetectorTraining, Profile } from "../runs/profile.ts";
 import type { Experiments } from "../runs/section.ts";
 import { makeSetup, type Setup } from "../runs/setup.ts";
 import { planDetector, trainDetector } from "../runs/trained_detectors.ts";
@@ -117,7 +117,7 @@ async function train(
 }
 
 function trainingNamed(name: string, { profile }: Setup): DetectorTraining {
-  const trainings = profile.detectors?.trainings ?? [];
+  const trainings = trainingsOf(profile);
   const found = trainings.find((training) => nameOf(training) === name);
   if (found) return found;
   throw new UserError(
@@ -152,9 +152,14 @@ function counted(count: number, one: string, several: string): string {
 
 /** `wang (mini), wang_0.5 (paper)` */
 function namesOf({ profiles }: Experiments): string {
-  return Object.values(profiles).flatMap(({ name, detectors }) =>
-    (detectors?.trainings ?? []).map((training) => `${nameOf(training)} (${name})`)
+  return Object.values(profiles).flatMap((profile) =>
+    trainingsOf(profile).map((training) => `${nameOf(training)} (${profile.name})`)
   ).join(", ");
+}
+
+/** All that a profile has recipes for. */
+function trainingsOf({ detectors, appendix }: Profile): readonly DetectorTraining[] {
+  return [...detectors?.trainings ?? [], ...appendix?.detectors.trainings ?? []];
 }
 
 function names(text: string): string[] {

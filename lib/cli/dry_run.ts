@@ -65,8 +65,9 @@ export async function dryRun(setup: Setup, sections: readonly Section[]): Promis
 function uncounted({ profile }: Setup, sections: readonly Section[]): string[] {
   const making = sections.filter(({ makes }) => makes?.reads(profile)).map(({ name }) => name);
   if (making.length === 0) return [];
-  const { trainings = [], areTrained = false } = profile.detectors ?? {};
-  const trained = areTrained ? trainings.map(({ detector }) => detector) : [];
+  const trained = [profile.detectors, profile.appendix?.detectors].flatMap((some) =>
+    some?.areTrained ? some.trainings.map(({ detector }) => detector) : []
+  );
   return [
     `Not counted: what ${making.join(", ")} make of images besides runs, where they can` +
     (trained.length === 0 ? "" : `, training of ${[...new Set(trained)].join(", ")} among it`),

@@ -11,7 +11,9 @@ import { discriminatorKind } from "./lgrad/checkpoint.ts";
 import lgrad from "./lgrad/detector.ts";
 import patchForensics from "./patch_forensics/detector.ts";
 import type { PixelDetectorKind, ReleasedKind } from "./pixel_detector.ts";
+import resnetPyramid from "./pyramid/resnet.ts";
 import rine from "./rine/detector.ts";
+import rineWang from "./rine_wang/detector.ts";
 import ufdBlockNeighbours from "./ufd/block_neighbours_detector.ts";
 import ufdNeighbours from "./ufd/neighbours_detector.ts";
 import ufdProbe from "./ufd/probe_detector.ts";
@@ -31,6 +33,8 @@ export const PIXEL_DETECTORS: readonly PixelDetectorKind[] = [
   dmid,
   patchForensics,
   lgrad,
+  resnetPyramid,
+  rineWang,
 ];
 
 /** All that released files can be imported of. */

@@ -164,12 +164,14 @@ class Collected implements Materials, AsyncDisposable {
     return ready;
   }
 
-  async trainedDetectors() {
-    const { profile: { detectors }, seeds } = this.#setup;
+  async trainedDetectors(...[which]: Parameters<Materials["trainedDetectors"]>) {
+    const { trainings = [], areTrained = false } = which ?? {};
     const ready: ReadyDetector[] = [];
-    for (const choice of detectors?.trainings ?? []) {
-      const planned = await planDetector(choice, seeds[0]!, this.#world, this.#setup);
-      if (!detectors?.areTrained && !await exists(planned.ready.path)) continue;
+    for (const choice of trainings) {
+      const plan = () => planDetector(choice, this.#setup.seeds[0]!, this.#world, this.#setup);
+      // what nobody has trained need not have what it would start from
+      const planned = areTrained ? await plan() : await unlessMissing(plan);
+      if (!planned || !areTrained && !await exists(planned.ready.path)) continue;
       this.#planned.set(planned.ready.key, planned);
       ready.push(planned.ready);
     }

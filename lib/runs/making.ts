@@ -10,7 +10,7 @@ import type { Alike } from "../image/alike.ts";
 import type { RgbImage } from "../image/image.ts";
 import { randomStream } from "../random.ts";
 import type { DetectorCost } from "./detector_cost.ts";
-import type { Profile } from "./profile.ts";
+import type { ComparedDetectors, Profile } from "./profile.ts";
 import type { RunRecord } from "./record.ts";
 import type { ReadyDetector } from "./released_scores.ts";
 
@@ -73,10 +73,11 @@ export interface Materials {
    */
   detectors(transforms: Readonly<Record<string, string>>): Promise<readonly ReadyDetector[]>;
   /**
-   * The detectors that the profile trains, or those of them that somebody has trained; they become part
-   * of the name.
+   * Detectors that the profile trains, or those of them that somebody has trained; they become part of
+   * the name.
+   * @param which those of a table; none where it has none
    */
-  trainedDetectors(): Promise<readonly ReadyDetector[]>;
+  trainedDetectors(which: ComparedDetectors | undefined): Promise<readonly ReadyDetector[]>;
   /**
    * Trains one of these, or finds it trained.
    * @param key of the detector

@@ -136,6 +136,8 @@ export interface UfdProtocol {
 export interface AppendixProtocol {
   /** The vision transformer that is no CLIP, of "RINE w/ ViT": which one was not published. */
   readonly vit: FeatureSpace;
+  /** The rows that are networks on pixels; which they are was not published in full. */
+  readonly detectors: ComparedDetectors;
 }
 
 /** A detector on pixels that is trained on a profile's images, for the comparison. */
@@ -149,7 +151,7 @@ export interface DetectorTraining {
   readonly recipe: PixelRecipe;
 }
 
-/** The compared detectors that can be trained on a profile's images. */
+/** Detectors on pixels of a table that can be trained on a profile's images. */
 export interface ComparedDetectors {
   readonly trainings: readonly DetectorTraining[];
   /** Whether `reproduce` trains them; where it does not, those are shown that somebody has trained. */

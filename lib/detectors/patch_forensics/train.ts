@@ -69,7 +69,7 @@ export function trainPatches(
           inputs: (batch) => ({ images: imagesOf(batch) }),
         },
         before,
-        sessionOptions(context),
+        sessionOptions(context, before.tensors),
       ),
     metadata: { loadSize: `${shortSidePx ?? cropPx}` },
   }, context);

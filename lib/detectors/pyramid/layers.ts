@@ -10,7 +10,7 @@ import { sizeOf, type Tensor, tensor } from "../../io/tensor.ts";
 import type { GraphBuilder } from "../../onnx/graph.ts";
 import type { Value } from "../../onnx/values.ts";
 import type { Random } from "../../random.ts";
-import { LAST_BIAS, LAST_WEIGHT } from "../resnet/checkpoint.ts";
+import { LAST_BIAS, LAST_WEIGHT, PYRAMID_PREFIX } from "../resnet/checkpoint.ts";
 
 /** Sizes of a pyramid. */
 export interface PyramidSizes {
@@ -19,9 +19,6 @@ export interface PyramidSizes {
   /** Channels of each of its levels. */
   readonly channels: number;
 }
-
-/** What every tensor of a pyramid's own is called first; the last layer is called as a ResNet's. */
-export const PYRAMID_PREFIX = "fpn.";
 
 const lateral = (level: number) => `${PYRAMID_PREFIX}inner_blocks.${level}.0`;
 const smoothing = (level: number) => `${PYRAMID_PREFIX}layer_blocks.${level}.0`;
@@ -128,6 +125,15 @@ export function addPyramid(
     means.unshift(g.op("Flatten", [g.op("GlobalAveragePool", [smooth])], { axis: 1 }));
   }
   return g.op("Concat", means, { axis: 1 });
+}
+
+/** Adds pyramid and last layer: maps as {@linkcode addPyramid} takes them → logits [N, 1]. */
+export function addPyramidLogits(
+  g: GraphBuilder,
+  weight: (name: string) => Value,
+  maps: readonly Value[],
+): Value {
+  return addLast(g, weight, addPyramid(g, weight, maps));
 }
 
 /** Adds the last layer: [N, levels · channels] → logits [N, 1]. */

@@ -20,10 +20,18 @@ import type { PixelNormalisation } from "../pixel_detector.ts";
 /** The last layer: a sum of the last map's means. */
 export const LAST_WEIGHT = "fc.weight", LAST_BIAS = "fc.bias";
 
-/** Whether these are the tensors of a ResNet of bottlenecks with a last layer. */
+/** What every tensor of a feature pyramid is called first. */
+export const PYRAMID_PREFIX = "fpn.";
+
+/** Whether a feature pyramid is among the tensors. */
+export function hasPyramid(tensors: ReadonlySet<string>): boolean {
+  return [...tensors].some((name) => name.startsWith(PYRAMID_PREFIX));
+}
+
+/** Whether these are the tensors of a ResNet of bottlenecks with a last layer on its last map. */
 export function isResnetClassifier(tensors: ReadonlySet<string>): boolean {
   return [torchvisionResnet.mark, "conv1.weight", "bn1.weight", LAST_WEIGHT, LAST_BIAS]
-    .every((name) => tensors.has(name));
+    .every((name) => tensors.has(name)) && !hasPyramid(tensors);
 }
 
 /** ImageNet's, which torchvision's networks are trained with. */

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { exists, removeIfThere } from "../../io/files.ts";
 import { readSafetensors } from "../../io/safetensors.ts";
 import { writeSealedSafetensors } from "../../io/safetensors_writer.ts";
-import type { Tensor } from "../../io/tensor.ts";
+import { countParameters, type Tensor } from "../../io/tensor.ts";
 import type { SessionOptions } from "../../onnx/session.ts";
 import { type Random, randomStream } from "../../random.ts";
 import { FIRST_MOMENT, SECOND_MOMENT, trainingFacts } from "../checkpoint_file.ts";
@@ -27,7 +27,7 @@ import { TrainingCrops } from "../training_crops.ts";
 import { afterEpoch, dropped, FIRST_PHASE, type Phase } from "../ufd/early_stopping.ts";
 import { classifierOfTensors, classifierTensors } from "./checkpoint.ts";
 import { initialClassifier } from "./initial.ts";
-import { type ResnetState, ResnetTrainer, stateBefore, type Trainer } from "./trainer.ts";
+import { type PixelTrainer, type ResnetState, ResnetTrainer, stateBefore } from "./trainer.ts";
 
 /** A network in training. */
 export interface TrainedPixels {
@@ -38,7 +38,7 @@ export interface TrainedPixels {
   /** Its tensors before the first step. */
   initial(random: Random): Promise<ReadonlyMap<string, Tensor>>;
   /** Opens it at a state. */
-  open(before: ResnetState): Trainer | Promise<Trainer>;
+  open(before: ResnetState): PixelTrainer | Promise<PixelTrainer>;
   /** What its checkpoint says besides. */
   readonly metadata?: Readonly<Record<string, string>>;
 }
@@ -66,7 +66,7 @@ interface Journal {
 /** A training under way. */
 interface Lane {
   readonly training: PixelTraining;
-  readonly trainer: Trainer;
+  readonly trainer: PixelTrainer;
   readonly journal: Journal;
   /** What is kept of it so far: after the last epoch that was a gain. */
   best: ReadonlyMap<string, Tensor>;
@@ -91,16 +91,24 @@ export function trainClassifier(
           ...{ normalisation, stemStride, adam: { beta1, beta2, epsilon } },
         },
         before,
-        sessionOptions(context),
+        sessionOptions(context, before.tensors),
       ),
   }, context);
 }
 
-/** Where a training computes. */
+/** Parameters below which a step's products are too small to be divided among threads. */
+const SMALL = 2 ** 20;
+
+/**
+ * Where a training computes: a small network on one thread, which is faster and gives the same numbers
+ * on machines of any number of cores.
+ */
 export function sessionOptions(
   { compute: { device, threads } }: Pick<PixelTrainingContext, "compute">,
+  tensors: ReadonlyMap<string, Tensor>,
 ): SessionOptions {
-  return { ...(device ? { device } : {}), ...(threads === undefined ? {} : { threads }) };
+  const most = countParameters(tensors) < SMALL ? 1 : threads;
+  return { ...(device ? { device } : {}), ...(most === undefined ? {} : { threads: most }) };
 }
 
 /** Trains any network on crops of images, as the seam has it. */

@@ -12,7 +12,7 @@ import { averagedNames } from "../../runs/choices.ts";
 import { defineMaking } from "../../runs/made.ts";
 import type { Making } from "../../runs/making.ts";
 import type { ReadyDetector } from "../../runs/released_scores.ts";
-import type { Profile } from "../../runs/profile.ts";
+import type { ComparedDetectors, Profile } from "../../runs/profile.ts";
 import type { Shown } from "../../runs/section.ts";
 import { type Cell, meanOf } from "../table.ts";
 
@@ -45,22 +45,30 @@ interface FailedDetector {
   readonly problem: string;
 }
 
+/** Which detectors are tried, and on what. */
+export interface TriedChoice {
+  /** How each released kind reads images, by its name: `{ wang: "original" }`; others are left out. */
+  readonly transforms?: Readonly<Record<string, string>>;
+  /** Those among them that a profile trains; by default the ones of Tables 2 and 3. */
+  readonly trained?: (profile: Profile) => ComparedDetectors | undefined;
+  /** Whether images that are all of one size and one format are tried besides; default no. */
+  readonly isAlikeToo?: boolean;
+}
+
 /**
  * Scores of other detectors on all test sets: of released ones that lie in the data folder, and of those
  * that the profile trains.
- * @param transforms how each released kind reads images, by its name: `{ wang: "original" }`
- * @param isAlikeToo whether images that are all of one size and one format are tried besides
  */
 export function triedDetectors(
-  transforms: Readonly<Record<string, string>>,
-  isAlikeToo = false,
+  { transforms = {}, trained = ({ detectors }) => detectors, isAlikeToo = false }: TriedChoice,
 ): Making {
   return defineMaking<(TriedDetector | FailedDetector)[]>({
     isOptional: true,
     reads: ({ testSets }) => ({ sets: testSets, backbones: [] }),
     async plan(materials) {
       const released = await materials.detectors(transforms);
-      const detectors = [...released, ...await materials.trainedDetectors()];
+      const own = await materials.trainedDetectors(trained(materials.profile));
+      const detectors = [...released, ...own];
       if (detectors.length === 0) return undefined;
       const { testSets, alike } = materials.profile;
       const sets: { name: string; lists: (readonly LabelledImage[])[] }[] = [];
@@ -161,7 +169,7 @@ export function triedRows(
  * came to nothing. Nothing where nothing ran.
  */
 export function triedRemark({ made, profile }: { made?: unknown; profile: Profile }): string {
-  const tried = triedOf(made), failed = failedOf(made);
+  const tried = triedOf(made);
   const list = (some: readonly TriedDetector[]) =>
     some.map(({ title, reads }) => `${title}: ${reads}`).join("; ");
   const released = tried.filter(({ trained }) => !trained);
@@ -177,8 +185,13 @@ export function triedRemark({ made, profile }: { made?: unknown; profile: Profil
       (profile.isComparable ? "" : ", made smaller") +
       `, trained once with the first seed on ${profile.trainedOn.main.title}: ${list(trained)}.`,
     ]),
-    ...failed.map(({ title, problem }) => ` ${title} is left out: ${problem}.`),
+    failedRemark(made),
   ].join("");
+}
+
+/** Sentences for captions: which detectors came to nothing, and why. */
+export function failedRemark(made: unknown): string {
+  return failedOf(made).map(({ title, problem }) => ` ${title} is left out: ${problem}.`).join("");
 }
 
 /** What a detector is called in tables: `Wang et al. (.5), trained here`. */

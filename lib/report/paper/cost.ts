@@ -55,7 +55,7 @@ export function methodCosts(transforms: Readonly<Record<string, string>>): Makin
       const heads = headsOf(profile, records);
       const detectors: ReadyDetector[] = [
         ...await materials.detectors(transforms),
-        ...await materials.trainedDetectors(),
+        ...await materials.trainedDetectors(profile.detectors),
       ];
       const [spec] = profile.testSets;
       if (!spec || heads.length + detectors.length === 0) return undefined;

@@ -39,9 +39,10 @@ export function otherSpaces({ wang }: Readonly<Record<string, string>>): Making 
         sets.push({ name: spec.name, embeddings, lists: lists.length });
       }
       if (sets.length === 0) return undefined;
-      const detectors = wang === undefined
-        ? []
-        : [...await materials.trainedDetectors(), ...await materials.detectors({ wang })];
+      const detectors = wang === undefined ? [] : [
+        ...await materials.trainedDetectors(profile.detectors),
+        ...await materials.detectors({ wang }),
+      ];
       const resnet = detectors.find(({ name }) => name.startsWith("wang"));
       return {
         parameters: [

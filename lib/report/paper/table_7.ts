@@ -6,8 +6,11 @@ import { allClasses, APPENDIX_HEADS, appendixHead, fourClassHeads } from "../../
 import type { RunRow } from "../../runs/config.ts";
 import type { Profile } from "../../runs/profile.ts";
 import type { Shown } from "../../runs/section.ts";
+import { PIXEL_DETECTORS, pixelDetectorNamed } from "../../detectors/index.ts";
+import type { PixelRecipe } from "../../detectors/pixel_training.ts";
 import type { Table } from "../table.ts";
 import { chosenRemark, seedsRemark } from "./captions.ts";
+import { failedRemark, type TriedDetector, triedOf } from "./compared.ts";
 import { MEASURES, noticeOf, printedRows, scoreCells, scoreColumns } from "./columns.ts";
 
 /** Our own row's name: in the paper, whose rows are all its authors', and beside theirs. */
@@ -17,14 +20,18 @@ export const OWN = { printed: "RINE 4-cl. (ours)", shown: "RINE 4-class, ours" }
 const METHODS = ["CLIP w/ FPN", "RN50 w/ FPN", ...APPENDIX_HEADS, "RINE w/ Wang"] as const;
 
 /** None without other methods: it would only repeat a row of Tables 2 and 3. */
-export function table7({ profile, rows, printed }: Shown): Table | undefined {
+export function table7({ profile, rows, printed, made }: Shown): Table | undefined {
   const others = printedRows(printed.filter(({ table }) => table === 7));
   const best = fourClassHeads(profile, rows);
   const own = rows.filter(({ experiment }) => experiment === "appendix");
-  const isEmpty = others.length + own.length === 0;
+  const tried = triedOf(made);
+  const isEmpty = others.length + own.length + tried.length === 0;
   if (isEmpty || best === undefined) return undefined;
   const shown = METHODS.flatMap((method) => {
-    const run = own.filter((row) => appendixHead(profile, row) === method);
+    const run = [
+      ...own.filter((row) => appendixHead(profile, row) === method),
+      ...tried.filter(({ title }) => title === method),
+    ];
     return MEASURES.flatMap((metric) => [
       ...others.filter((row) => row["method"] === method && row["metric"] === metric),
       ...(run.length === 0 ? [] : [{
@@ -40,8 +47,8 @@ export function table7({ profile, rows, printed }: Shown): Table | undefined {
   return {
     id: "table_7",
     title: "Table 7. Other backbones and heads",
-    caption: `ACC and AP.${printedRemark(others.length > 0, own.length > 0)}` +
-      ranRemark(profile, own, best.classes) + chosenRemark(profile) +
+    caption: `ACC and AP.${printedRemark(others.length > 0, own.length + tried.length > 0)}` +
+      ranRemark(profile, own, tried, best.classes) + failedRemark(made) + chosenRemark(profile) +
       seedsRemark(best.rows, "spread"),
     ...noticeOf(profile),
     rowKeys: ["measure", "method"],
@@ -75,17 +82,55 @@ function printedRemark(isPrinted: boolean, isRun: boolean): string {
 function ranRemark(
   profile: Profile,
   own: readonly RunRow[],
+  tried: readonly TriedDetector[],
   four: readonly string[],
 ): string {
-  if (own.length === 0) return "";
   const classes = allClasses(profile, four).length;
-  const { vit } = profile.appendix!;
-  return [
-    "",
-    "Open in the paper, and taken here:",
-    `RINE 20-class: the 4-class configuration, trained for one epoch on all ${classes} classes` +
-    (classes === four.length ? " that there are, which makes it the 4-class head;" : ";"),
-    "UFD 4-class: UFD's probe by its own recipe, of all images of a test set;",
-    `RINE w/ ViT: the 4-class configuration on ${vit.title}, at the same place of its blocks.`,
-  ].join(" ");
+  const { vit, detectors } = profile.appendix ?? {};
+  const taken = [
+    ...(own.length === 0 ? [] : [
+      `RINE 20-class: the 4-class configuration, trained for one epoch on all ${classes} classes` +
+      (classes === four.length ? " that there are, which makes it the 4-class head" : ""),
+      "UFD 4-class: UFD's probe by its own recipe, of all images of a test set",
+      `RINE w/ ViT: the 4-class configuration on ${vit!.title}, at the same place of its blocks`,
+    ]),
+    ...(detectors?.trainings ?? []).flatMap(({ detector, recipe }) => {
+      const { title } = pixelDetectorNamed(detector);
+      const one = tried.find((other) => other.title === title);
+      return one ? [`${title}: ${TAKEN[detector]!(recipe)}, ${trainedRemark(one)}`] : [];
+    }),
+  ];
+  return taken.length === 0 ? "" : ` Open in the paper, and taken here: ${taken.join("; ")}.`;
+}
+
+/** What the paper leaves open of a network on pixels, by the detector's name. */
+const TAKEN: Readonly<Record<string, (recipe: PixelRecipe) => string>> = {
+  rn50_fpn: ({ network, schedule }) =>
+    `a pyramid on the maps of all four stages, ${
+      network!["channels"]
+    } channels a level, a linear ` +
+    `layer on the levels' means, cross-entropy, all of it trained by Wang et al.'s recipe` +
+    (schedule.kind === "stopping" ? " to an end that validation decides on" : ""),
+  rine_wang: ({ network, start }) => {
+    const { blocks, contrastiveWeight, projectionLayers, projectionDim } = network!;
+    return `${
+      start.kind === "detector" ? comparedTitle(start.name) : "a ResNet"
+    }, frozen, the mean of ${
+      blocks === "stages" ? "each stage's map" : "each bottleneck's map"
+    } a token, zeros behind it up to the widest; a head of ξ ${contrastiveWeight}, ` +
+      `q ${projectionLayers}, d′ ${projectionDim}, trained as RINE's on RINE's augmentation`;
+  },
+};
+
+/** A detector's name in tables, by the name that it is imported or trained under. */
+function comparedTitle(name: string): string {
+  const released = PIXEL_DETECTORS.flatMap(({ released }) => released);
+  return released.find((one) => one.name === name)?.title ?? pixelDetectorNamed(name).title;
+}
+
+function trainedRemark({ reads, trained }: TriedDetector): string {
+  const { classes = [], epochs = 0 } = trained ?? {};
+  return `${classes.length} classes, ${epochs} ${epochs === 1 ? "epoch" : "epochs"}, one seed, ${
+    reads.replace(" (original)", "")
+  }`;
 }

@@ -1,0 +1,45 @@
+/**
+ * A network that gives logits and the vectors that its last layer decides on, open as what scores
+ * images.
+ * @module
+ */
+import { ONNX_RUNTIME_VERSION, openSession, ortTensor } from "../../onnx/session.ts";
+import type { Compute } from "../detector.ts";
+import { assertLogits, type PixelBatch, type PixelScorer } from "../pixel_detector.ts";
+
+/** Pixels of several images that go through at once: more together are not faster. */
+const PIXELS_AT_ONCE = 8 * 224 * 224;
+
+/**
+ * Opens a graph that takes `images`, uint8 [N, H, W, 3], and gives `logits` [N, 1] and `features`
+ * [N, F].
+ * @param checkpoint its file, for errors
+ */
+export async function openPyramidScorer(
+  graph: Uint8Array,
+  checkpoint: string,
+  { device = "cpu", threads }: Compute,
+): Promise<PixelScorer> {
+  const session = await openSession(graph, {
+    ...{ device, sizesVary: true },
+    ...(threads === undefined ? {} : { threads }),
+  });
+  const run = async (
+    name: "logits" | "features",
+    { rgb, count, height, width }: PixelBatch,
+  ): Promise<Float32Array> => {
+    const images = ortTensor("uint8", rgb, [count, height, width, 3]);
+    const found = await session.run({ images });
+    const values = Float32Array.from(found[name]!.data as Float32Array);
+    for (const one of Object.values(found)) one!.dispose();
+    assertLogits(values, checkpoint);
+    return values;
+  };
+  return {
+    backend: `onnx (onnxruntime ${ONNX_RUNTIME_VERSION} ${device})`,
+    pixelsAtOnce: PIXELS_AT_ONCE,
+    logits: (batch) => run("logits", batch),
+    represent: (batch) => run("features", batch),
+    dispose: () => session.release(),
+  };
+}

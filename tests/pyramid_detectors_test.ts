@@ -122,16 +122,24 @@ const section = EXPERIMENTS.sections.find(({ name }) => name === "appendix") as 
 const data = temporaryFolder("pyramid_data_");
 await makeSmallWorld(data);
 
+const NARROW = { kind: "random", width: 4, stages: [1, 1, 1, 1] } as const;
+const SMALLER = { cropPx: 24, batchSize: 16, epochs: 2 } as const;
+
+/** What RINE w/ Wang starts from. */
+const WANG: DetectorTraining = {
+  ...mini.detectors!.trainings[0]!,
+  classes: mini.detectors!.trainings[0]!.classes.slice(0, 2),
+  recipe: { ...mini.detectors!.trainings[0]!.recipe, ...SMALLER, start: NARROW },
+};
+
 /** The miniature's networks, smaller still. */
 const TRAININGS: readonly DetectorTraining[] = mini.appendix!.detectors.trainings.map((one) => ({
   ...one,
   classes: one.classes.slice(0, 2),
   recipe: {
     ...one.recipe,
-    ...(one.recipe.start.kind === "random"
-      ? { start: { kind: "random", width: 4, stages: [1, 1, 1, 1] }, cropPx: 24 }
-      : {}),
-    ...{ batchSize: 16, epochs: 2 },
+    ...SMALLER,
+    ...(one.recipe.start.kind === "random" ? { start: NARROW } : {}),
   },
 }));
 
@@ -139,6 +147,7 @@ Deno.test("networks of the appendix are trained once and tried on every test set
   const profile: Profile = {
     ...mini,
     testSets: mini.testSets.slice(0, 2),
+    detectors: { areTrained: true, trainings: [WANG] },
     appendix: { ...mini.appendix!, detectors: { areTrained: true, trainings: TRAININGS } },
   };
   const experiments = { sections: [section], profiles: { mini: profile } } satisfies Experiments;
@@ -147,6 +156,11 @@ Deno.test("networks of the appendix are trained once and tried on every test set
   const stages: string[] = [];
   const onProgress = ({ stage }: { stage: string }) => stages.push(stage);
   await makeOnce(section, world, setup, { onProgress });
+  assert.deepEqual(
+    [...new Set(stages)].filter((stage) => stage.endsWith("epoch 1 of at most 2")),
+    ["training RN50 w/ FPN, epoch 1 of at most 2", "training Wang et al., epoch 1 of at most 2"],
+    "what another starts from is trained first",
+  );
   const made = await keptMade(section, world, setup) as {
     title: string;
     trained: { epochs: number };
@@ -154,7 +168,9 @@ Deno.test("networks of the appendix are trained once and tried on every test set
   }[];
   assert.deepEqual(
     made.map(({ title, trained, test }) => [title, trained.epochs, Object.keys(test)]),
-    ["RN50 w/ FPN"].map((title) => [title, 2, profile.testSets.map(({ name }) => name)]),
+    ["RN50 w/ FPN", "RINE w/ Wang"].map((
+      title,
+    ) => [title, 2, profile.testSets.map(({ name }) => name)]),
   );
   await Deno.remove(join(setup.folder, "made"), { recursive: true });
   stages.length = 0;
@@ -170,9 +186,18 @@ Deno.test("the paper's networks of Table 7 are of its size, and reproduce does n
     trainings.map(({ detector, classes, recipe: { start, cropPx, epochs, network } }) => [
       ...[detector, classes.join(), start, cropPx, epochs, network],
     ]),
-    [[
-      ...["rn50_fpn", "car,cat,chair,horse", { kind: "backbone", name: "ResNet-50" }],
-      ...[224, 10, { channels: 256 }],
-    ]],
+    [
+      [
+        ...["rn50_fpn", "car,cat,chair,horse", { kind: "backbone", name: "ResNet-50" }],
+        ...[224, 10, { channels: 256 }],
+      ],
+      [
+        ...["rine_wang", "car,cat,chair,horse", { kind: "detector", name: "wang_0.1" }, 224, 1],
+        {
+          ...{ blocks: "bottlenecks", contrastiveWeight: .2 },
+          ...{ projectionLayers: 2, projectionDim: 1024 },
+        },
+      ],
+    ],
   );
 });

@@ -15,6 +15,7 @@ import { MINI_BACKBONE_SIZES, MINI_WORLD } from "../../lib/mini/world.ts";
 import { dmidRecipe } from "../../lib/detectors/dmid.ts";
 import { patchForensicsRecipe } from "../../lib/detectors/patch_forensics/train.ts";
 import { resnetPyramidRecipe } from "../../lib/detectors/pyramid/resnet.ts";
+import { rineWangRecipe } from "../../lib/detectors/rine_wang/detector.ts";
 import { wangRecipe } from "../../lib/detectors/wang.ts";
 import type { Variation } from "../../lib/image/variation.ts";
 import type { Profile } from "../../lib/runs/profile.ts";
@@ -185,6 +186,18 @@ export const mini: Profile = {
           batchSize: 32,
           learningRate: 3e-3,
           epochs: 2,
+        },
+      }, {
+        detector: "rine_wang",
+        classes: [third, fourth, second, first],
+        recipe: {
+          ...rineWangRecipe,
+          start: { kind: "detector", name: "wang" },
+          cropPx: 40,
+          augmentation: { ...rineWangRecipe.augmentation, ...GENTLE },
+          batchSize: 16,
+          learningRate: 3e-3,
+          network: { ...rineWangRecipe.network, projectionDim: 64 },
         },
       }],
     },

@@ -16,6 +16,7 @@ import {
 import { dmidRecipe } from "../../lib/detectors/dmid.ts";
 import { patchForensicsRecipe } from "../../lib/detectors/patch_forensics/train.ts";
 import { resnetPyramidRecipe } from "../../lib/detectors/pyramid/resnet.ts";
+import { rineWangRecipe } from "../../lib/detectors/rine_wang/detector.ts";
 import { wangRecipe } from "../../lib/detectors/wang.ts";
 import type { Profile } from "../../lib/runs/profile.ts";
 
@@ -146,13 +147,17 @@ export const paper: Profile = {
   appendix: {
     // UFD's choice of an ImageNet transformer, in the same paper's comparison
     vit: { backbone: "ViT-B/16", title: "torchvision's ViT-B/16 of ImageNet" },
-    // days on a processor: `deno task detector train rn50_fpn` trains it where somebody wants it
+    // hours and days on a processor: `deno task detector train` trains one where somebody wants it
     detectors: {
       areTrained: false,
       trainings: [{
         detector: "rn50_fpn",
         classes: ["car", "cat", "chair", "horse"],
         recipe: resnetPyramidRecipe(),
+      }, {
+        detector: "rine_wang",
+        classes: ["car", "cat", "chair", "horse"],
+        recipe: rineWangRecipe,
       }],
     },
   },

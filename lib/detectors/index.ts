@@ -13,6 +13,7 @@ import patchForensics from "./patch_forensics/detector.ts";
 import type { PixelDetectorKind, ReleasedKind } from "./pixel_detector.ts";
 import resnetPyramid from "./pyramid/resnet.ts";
 import rine from "./rine/detector.ts";
+import rineWang from "./rine_wang/detector.ts";
 import ufdBlockNeighbours from "./ufd/block_neighbours_detector.ts";
 import ufdNeighbours from "./ufd/neighbours_detector.ts";
 import ufdProbe from "./ufd/probe_detector.ts";
@@ -33,6 +34,7 @@ export const PIXEL_DETECTORS: readonly PixelDetectorKind[] = [
   patchForensics,
   lgrad,
   resnetPyramid,
+  rineWang,
 ];
 
 /** All that released files can be imported of. */

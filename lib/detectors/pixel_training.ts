@@ -15,6 +15,8 @@ import type { Stopping } from "./ufd/early_stopping.ts";
 export type Start =
   /** A backbone's weights, by its name: ImageNet's `ResNet-50`. The last layer is drawn. */
   | { readonly kind: "backbone"; readonly name: string }
+  /** A detector on pixels, by its name: one that was imported, else one that the profile trains. */
+  | { readonly kind: "detector"; readonly name: string }
   /** Random weights in a network of these sizes: channels at first, and bottlenecks of each stage. */
   | { readonly kind: "random"; readonly width: number; readonly stages: readonly number[] }
   /**
@@ -40,7 +42,8 @@ export type PixelRecipe = {
   readonly start: Start;
   /**
    * Standard deviation of the last layer's weights before the first step; of an Xception the gain, by
-   * Xavier's rule, of all layers, and the deviation of normalisations' scales from 1.
+   * Xavier's rule, of all layers, and the deviation of normalisations' scales from 1; 0 where no
+   * layer is drawn so.
    */
   readonly lastDeviation: number;
   /** Short side that images are resized to first, in pixels; left out where they stay as they are. */
@@ -73,6 +76,8 @@ export interface PixelTraining {
   /** Names its files. */
   readonly key: string;
   readonly recipe: PixelRecipe;
+  /** File of the detector that it starts from, where it starts from one. */
+  readonly from?: string;
   /** Of parameters, order and augmentation. */
   readonly seed: number;
   /** Data root that image paths are relative to. */

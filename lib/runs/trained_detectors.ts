@@ -11,6 +11,7 @@ import type { FailedHead, TrainedHead } from "../detectors/detector.ts";
 import { pixelDetectorNamed } from "../detectors/index.ts";
 import { type PixelTraining, trainedPath, trainingStatePath } from "../detectors/pixel_training.ts";
 import { trainedTransforms } from "../detectors/trained_transforms.ts";
+import { detectorPath } from "../detectors/import.ts";
 import { describePixels } from "../image/pixels.ts";
 import { UserError } from "../io/errors.ts";
 import { contentKey, exists, removeIfThere } from "../io/files.ts";
@@ -31,6 +32,8 @@ export interface PlannedDetector {
   readonly detector: string;
   /** What is trained on what. */
   readonly training: PixelTraining;
+  /** The detector that it starts from, where that is trained here too. */
+  readonly first?: PlannedDetector;
   /** As what scores lists of images once it is trained. */
   readonly ready: ReadyDetector;
 }
@@ -43,9 +46,11 @@ export interface PlannedDetector {
 export async function planDetector(
   { detector, like, classes, recipe }: DetectorTraining,
   seed: number,
-  { root, listings, trainingSets }: World,
-  { profile: { trainedOn }, folder }: Setup,
+  world: World,
+  setup: Setup,
 ): Promise<PlannedDetector> {
+  const { root, listings, trainingSets } = world;
+  const { profile: { trainedOn }, folder } = setup;
   const kind = pixelDetectorNamed(detector, "Cannot train a detector");
   const sets = trainingSets[trainedOn.main.name] ?? {};
   const unknown = classes.find((name) => !Object.hasOwn(sets, name));
@@ -70,16 +75,21 @@ export async function planDetector(
   };
   const train = await imagesOf("train"), val = await imagesOf("val");
   const { start } = recipe;
+  const beginning = start.kind === "detector"
+    ? await detectorThere(start.name, kind.title, seed, world, setup)
+    : undefined;
   const weights = start.kind === "backbone"
     ? await hashWeights(await weightsThere(start.name, root, kind.title))
-    : null;
+    : beginning?.key ?? null;
   const key = contentKey(["detector", VERSION, detector, recipe, weights, seed, lists]);
   const { original } = trainedTransforms(kind, recipe);
   const released = kind.released.find(({ name }) => name === like);
   return {
     detector,
+    ...(beginning?.planned ? { first: beginning.planned } : {}),
     training: {
       ...{ key, recipe, seed, root, train, val },
+      ...(beginning ? { from: beginning.path } : {}),
       trainedOn: { images: trainedOn.main.title, classes: classes.join(", "), seed },
     },
     ready: {
@@ -93,6 +103,37 @@ export async function planDetector(
       key,
     },
   };
+}
+
+/** A detector that another starts from, and all that it is named by. */
+interface Beginning {
+  readonly path: string;
+  readonly key: string;
+  /** How it is trained; absent where it was imported. */
+  readonly planned?: PlannedDetector;
+}
+
+/** The imported detector of that name, else the one that the profile trains, by the same seed. */
+async function detectorThere(
+  name: string,
+  title: string,
+  seed: number,
+  world: World,
+  setup: Setup,
+): Promise<Beginning> {
+  const imported = detectorPath(join(world.root, "detectors"), name);
+  if (await exists(imported)) return { path: imported, key: await hashWeights(imported) };
+  const { trainings = [], areTrained = false } = setup.profile.detectors ?? {};
+  const choice = trainings.find((one) => (one.like ?? one.detector) === name);
+  const planned = choice && await planDetector(choice, seed, world, setup);
+  const { path, key } = planned?.ready ?? {};
+  if (planned && path && key && (areTrained || await exists(path))) return { path, key, planned };
+  throw new UserError(
+    "missing",
+    `Cannot train ${title}: expected the detector ${name} that it starts from in ${imported}, found ` +
+      `none; \`deno task detector import FILE --as wang --name ${name}\` brings it there` +
+      (choice ? `, \`deno task detector train ${name}\` trains it` : ""),
+  );
 }
 
 async function weightsThere(name: string, root: string, title: string): Promise<string> {
@@ -112,10 +153,16 @@ async function weightsThere(name: string, root: string, title: string): Promise<
  * @throws {UserError} where an image cannot be decoded, or the disk is full
  */
 export async function trainDetector(
-  { detector: name, training, ready: { title, path } }: PlannedDetector,
-  { profile: { made }, root, seed, folder, device, cores, force }: Setup,
-  { onProgress, onWait, onDamage }: WorkHooks = {},
+  { detector: name, training, first, ready: { title, path } }: PlannedDetector,
+  setup: Setup,
+  hooks: WorkHooks = {},
 ): Promise<TrainedHead | FailedHead> {
+  const { profile: { made }, root, seed, folder, device, cores, force } = setup;
+  const { onProgress, onWait, onDamage } = hooks;
+  if (first && (force || !await exists(path))) {
+    const found = await trainDetector(first, { ...setup, force: false }, hooks);
+    if ("problem" in found) return found;
+  }
   const { key, recipe, train, val } = training;
   const detector = pixelDetectorNamed(name, "Cannot train a detector");
   if (!detector.train) {

@@ -71,6 +71,8 @@ export interface ResnetMaps {
   readonly stemStride?: 1 | 2;
   /** Told of the map that the stem (`stem`) and each stage (`layer1` …) gives. */
   readonly onMap?: (name: string, map: Value, channels: number) => void;
+  /** Told of the map that each bottleneck gives, in their order. */
+  readonly onBottleneck?: (map: Value, channels: number) => void;
 }
 
 /**
@@ -81,7 +83,7 @@ export function addResnet(
   g: GraphBuilder,
   layers: ResnetLayers,
   { architecture: { width, stages }, family }: ResnetWeights,
-  { pixels, stemStride, onMap = () => {} }: ResnetMaps,
+  { pixels, stemStride, onMap = () => {}, onBottleneck = () => {} }: ResnetMaps,
 ): Value {
   let x = pixels;
   for (const { conv, norm, kernelPx, stride } of family.stem) {
@@ -91,10 +93,12 @@ export function addResnet(
   x = family.halving === "average" ? layers.halve(x) : layers.maxima(x, stemStride ?? 2);
   onMap("stem", x, width); // [N, w, H/4, W/4]
   stages.forEach((count, stage) => {
+    const channels = EXPANSION * width * 2 ** stage;
     bottlenecks(stage, count).forEach((block, index) => {
       x = layers.bottleneck(x, block, stage > 0 && index === 0 ? 2 : 1);
+      onBottleneck(x, channels);
     }); // [N, 4·w·2^stage, H/2^(stage + 2), W/2^(stage + 2)]
-    onMap(`layer${stage + 1}`, x, EXPANSION * width * 2 ** stage);
+    onMap(`layer${stage + 1}`, x, channels);
   });
   return x;
 }

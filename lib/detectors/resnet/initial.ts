@@ -46,15 +46,14 @@ export async function initialBody(
   backbones: string,
   random: Random,
 ): Promise<Map<string, Tensor>> {
-  if (start.kind === "xception") {
-    throw new UserError(
-      "usage",
-      "Cannot train a ResNet: expected a recipe that starts from one, found one of an Xception",
-    );
-  }
-  return start.kind === "random"
-    ? randomTensors(start, random)
-    : await backboneTensors(start.name, backbones);
+  if (start.kind === "random") return randomTensors(start, random);
+  if (start.kind === "backbone") return await backboneTensors(start.name, backbones);
+  throw new UserError(
+    "usage",
+    `Cannot train a ResNet: expected a recipe that starts from one, found one of ${
+      start.kind === "xception" ? "an Xception" : `the detector ${start.name}`
+    }`,
+  );
 }
 
 /** Kernels by Kaiming's rule for the outputs; normalisations pass on what they normalise. */

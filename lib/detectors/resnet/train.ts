@@ -27,7 +27,7 @@ import { TrainingCrops } from "../training_crops.ts";
 import { afterEpoch, dropped, FIRST_PHASE, type Phase } from "../ufd/early_stopping.ts";
 import { classifierOfTensors, classifierTensors } from "./checkpoint.ts";
 import { initialClassifier } from "./initial.ts";
-import { type ResnetState, ResnetTrainer, stateBefore, type Trainer } from "./trainer.ts";
+import { type PixelTrainer, type ResnetState, ResnetTrainer, stateBefore } from "./trainer.ts";
 
 /** A network in training. */
 export interface TrainedPixels {
@@ -38,7 +38,7 @@ export interface TrainedPixels {
   /** Its tensors before the first step. */
   initial(random: Random): Promise<ReadonlyMap<string, Tensor>>;
   /** Opens it at a state. */
-  open(before: ResnetState): Trainer | Promise<Trainer>;
+  open(before: ResnetState): PixelTrainer | Promise<PixelTrainer>;
   /** What its checkpoint says besides. */
   readonly metadata?: Readonly<Record<string, string>>;
 }
@@ -66,7 +66,7 @@ interface Journal {
 /** A training under way. */
 interface Lane {
   readonly training: PixelTraining;
-  readonly trainer: Trainer;
+  readonly trainer: PixelTrainer;
   readonly journal: Journal;
   /** What is kept of it so far: after the last epoch that was a gain. */
   best: ReadonlyMap<string, Tensor>;

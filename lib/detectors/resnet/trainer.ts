@@ -51,8 +51,29 @@ export interface TrainedGraphs {
   inputs(batch: ImageBatch): Record<string, OrtTensor> | Promise<Record<string, OrtTensor>>;
 }
 
+/** What is trained batch by batch, whatever it is. */
+export interface PixelTrainer {
+  /** Steps made so far. */
+  readonly steps: number;
+  /** A copy of what training has moved, and of what a checkpoint holds besides. */
+  state(): ResnetState;
+  /**
+   * One step of Adam.
+   * @param labels 0 real, 1 generated; [count]
+   * @returns the loss before the step
+   */
+  step(batch: ImageBatch, labels: Uint8Array, learningRate: number): Promise<number>;
+  /**
+   * Logits as they are after the last step.
+   * @returns [count]
+   */
+  logits(batch: ImageBatch): Promise<Float32Array>;
+  /** Closes its sessions. */
+  dispose(): Promise<void>;
+}
+
 /** A network in training; it holds its tensors once, and each step writes them where it reads them. */
-export class Trainer {
+export class Trainer implements PixelTrainer {
   readonly #graphs: TrainedGraphs;
   readonly #options: SessionOptions;
   readonly #tensors: Map<string, Tensor>;

@@ -141,8 +141,11 @@ export async function loadTrainingState(
   };
 }
 
-/** Finds the architecture of tensors read from a file, and checks all of them against it. */
-function checkpointOf(
+/**
+ * Finds the architecture of tensors read from a file, and checks all of them against it.
+ * @throws {UserError} as {@linkcode loadCheckpoint}
+ */
+export function checkpointOf(
   path: string,
   parameters: Parameters,
   metadata: Readonly<Record<string, string>>,

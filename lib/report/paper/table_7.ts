@@ -6,7 +6,7 @@ import { allClasses, APPENDIX_HEADS, appendixHead, fourClassHeads } from "../../
 import type { RunRow } from "../../runs/config.ts";
 import type { Profile } from "../../runs/profile.ts";
 import type { Shown } from "../../runs/section.ts";
-import { pixelDetectorNamed } from "../../detectors/index.ts";
+import { PIXEL_DETECTORS, pixelDetectorNamed } from "../../detectors/index.ts";
 import type { PixelRecipe } from "../../detectors/pixel_training.ts";
 import type { Table } from "../table.ts";
 import { chosenRemark, seedsRemark } from "./captions.ts";
@@ -111,7 +111,22 @@ const TAKEN: Readonly<Record<string, (recipe: PixelRecipe) => string>> = {
     } channels a level, a linear ` +
     `layer on the levels' means, cross-entropy, all of it trained by Wang et al.'s recipe` +
     (schedule.kind === "stopping" ? " to an end that validation decides on" : ""),
+  rine_wang: ({ network, start }) => {
+    const { blocks, contrastiveWeight, projectionLayers, projectionDim } = network!;
+    return `${
+      start.kind === "detector" ? comparedTitle(start.name) : "a ResNet"
+    }, frozen, the mean of ${
+      blocks === "stages" ? "each stage's map" : "each bottleneck's map"
+    } a token, zeros behind it up to the widest; a head of ξ ${contrastiveWeight}, ` +
+      `q ${projectionLayers}, d′ ${projectionDim}, trained as RINE's on RINE's augmentation`;
+  },
 };
+
+/** A detector's name in tables, by the name that it is imported or trained under. */
+function comparedTitle(name: string): string {
+  const released = PIXEL_DETECTORS.flatMap(({ released }) => released);
+  return released.find((one) => one.name === name)?.title ?? pixelDetectorNamed(name).title;
+}
 
 function trainedRemark({ reads, trained }: TriedDetector): string {
   const { classes = [], epochs = 0 } = trained ?? {};

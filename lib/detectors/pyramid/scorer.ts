@@ -3,12 +3,16 @@
  * images.
  * @module
  */
-import { ONNX_RUNTIME_VERSION, openSession, ortTensor } from "../../onnx/session.ts";
+import { openChecked } from "../../onnx/device_check.ts";
+import { ONNX_RUNTIME_VERSION, ortTensor } from "../../onnx/session.ts";
 import type { Compute } from "../detector.ts";
 import { assertLogits, type PixelBatch, type PixelScorer } from "../pixel_detector.ts";
 
 /** Pixels of several images that go through at once: more together are not faster. */
 const PIXELS_AT_ONCE = 8 * 224 * 224;
+
+/** Side of the picture that a device is tried on. */
+const TRIAL_PX = 64;
 
 /**
  * Opens a graph that takes `images`, uint8 [N, H, W, 3], and gives `logits` [N, 1] and `features`
@@ -20,10 +24,12 @@ export async function openPyramidScorer(
   checkpoint: string,
   { device = "cpu", threads }: Compute,
 ): Promise<PixelScorer> {
-  const session = await openSession(graph, {
-    ...{ device, sizesVary: true },
-    ...(threads === undefined ? {} : { threads }),
-  });
+  const session = await openChecked(
+    graph,
+    { ...{ device, sizesVary: true }, ...(threads === undefined ? {} : { threads }) },
+    TRIAL_PX,
+    `Cannot run ${checkpoint}`,
+  );
   const run = async (
     name: "logits" | "features",
     { rgb, count, height, width }: PixelBatch,

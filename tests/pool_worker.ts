@@ -43,4 +43,10 @@ serveJobs(async (job: PoolJob, onDone) => {
     throw kind ? new kind(`found ${what}`) : new UserError(what as Problem, `found ${what}`);
   }
   return { result: job };
+}, async () => {
+  const channel = new BroadcastChannel("pool worker");
+  channel.postMessage("freed");
+  // a message is on its way when its channel is closed
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  channel.close();
 });

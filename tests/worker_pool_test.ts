@@ -155,6 +155,25 @@ Deno.test("ordered() gives results in the items' order, and works no further ahe
   assert.deepEqual(found, [60, 1, 30, 1, 20, 1].map((ms) => [ms, `wait ${ms}`]));
 });
 
+Deno.test("threads that have nothing to do free what they hold when their pool ends, others just end", async () => {
+  using channel = Object.assign(new BroadcastChannel("pool worker"), {
+    [Symbol.dispose]: () => channel.close(),
+  });
+  let freed = 0;
+  channel.onmessage = () => freed++;
+  for (const [jobs, expected] of [[["answer", "answer"], 2], [["answer", "hang"], 1]] as const) {
+    freed = 0;
+    const pool = openPool(2);
+    const [first, second] = jobs.map((job) => pool.run(job));
+    await inTime(first!);
+    if (jobs[1] === "answer") await inTime(second!);
+    else second!.catch(() => {});
+    await inTime(pool[Symbol.asyncDispose]());
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.equal(freed, expected, `${jobs}`);
+  }
+});
+
 Deno.test("a process that disposed of a busy pool ends by itself", async () => {
   const script = join(temporaryFolder(), "script.ts");
   const library = new URL("../lib/io/worker_pool.ts", import.meta.url);

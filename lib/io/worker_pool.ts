@@ -4,10 +4,10 @@
  */
 import { receivedError, type SentError, sentError } from "./errors.ts";
 
-/** A job on its way to a worker, or the order to come to rest. */
-type Envelope<Job> = { readonly id: number; readonly job: Job } | "rest";
+/** A job on its way to a worker, or the order to come to rest, or to free what it holds. */
+type Envelope<Job> = { readonly id: number; readonly job: Job } | "rest" | "free";
 
-/** What a worker sends back: a count of work done, the result, or the error. */
+/** What a worker sends back: a count of work done, the result, or the error; or that an order is done. */
 type Reply<Result> = "at rest" | JobReply<Result>;
 
 type JobReply<Result> =
@@ -170,13 +170,16 @@ export class WorkerPool<Job, Result> implements Disposable, AsyncDisposable {
 
   async #stopAll(): Promise<void> {
     await Promise.all(this.#threads.map(async (thread) => {
-      if (thread.load > 0 && thread.death === undefined) {
-        const rest = new Promise<void>((resolve) => thread.onRest = resolve);
-        thread.worker.postMessage("rest" satisfies Envelope<Job>);
-        await rest;
-      }
+      if (thread.load > 0 && thread.death === undefined) await this.#order(thread, "rest");
       thread.worker.terminate();
     }));
+  }
+
+  /** Gives an order, and waits until it is done or the thread has stopped. */
+  #order(thread: Thread, order: "rest" | "free"): Promise<void> {
+    const done = new Promise<void>((resolve) => thread.onRest = resolve);
+    thread.worker.postMessage(order satisfies Envelope<Job>);
+    return done;
   }
 
   /** Stops the workers at once; jobs under way fail. */
@@ -187,9 +190,16 @@ export class WorkerPool<Job, Result> implements Disposable, AsyncDisposable {
     this.#reject(disposedOf());
   }
 
-  /** Stops each worker as soon as it is between two calls of native code; jobs under way fail. */
+  /**
+   * Stops each worker as soon as it is between two calls of native code; jobs under way fail. One that
+   * has nothing to do frees what it holds first: memory of native code outlives its thread.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true;
+    if (!this.#resting) {
+      const idle = this.#alive.filter(({ load }) => load === 0);
+      await Promise.all(idle.map((thread) => this.#order(thread, "free")));
+    }
     await this.rest();
     this.#reject(disposedOf());
   }
@@ -226,12 +236,14 @@ const REST_MS = 5000;
  * Turns the module that calls it into a worker of a {@linkcode WorkerPool}.
  * @param work does one job, may report work done meanwhile, and gives the result and the buffers to
  * hand over rather than copy
+ * @param free frees what is kept from job to job: sessions; called when there are no more jobs
  */
 export function serveJobs<Job, Result>(
   work: (
     job: Job,
     onDone: (count: number) => void,
   ) => Promise<{ result: Result; transfer?: ArrayBuffer[] }>,
+  free: () => Promise<void> = () => Promise.resolve(),
 ): void {
   const scope = globalThis as unknown as {
     onmessage: (event: MessageEvent<Envelope<Job>>) => void;
@@ -243,6 +255,11 @@ export function serveJobs<Job, Result>(
       // nothing of this thread runs meanwhile, and its memory stays where it is; not for ever, since
       // a thread that waits cannot be ended, and keeps the process from ending
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, REST_MS);
+      return;
+    }
+    if (data === "free") {
+      await free().catch(() => {}); // what cannot be freed ends with the process
+      scope.postMessage("at rest", []);
       return;
     }
     const { id, job } = data;

@@ -84,4 +84,7 @@ async function makeFeatures({ root, paths, transform, seed, epoch, passes }: Fea
   return { result, transfer };
 }
 
-serveJobs(makeFeatures);
+serveJobs(makeFeatures, async () => {
+  for (const backbone of opened.values()) await (await backbone)[Symbol.asyncDispose]();
+  opened.clear();
+});

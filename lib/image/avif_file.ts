@@ -110,15 +110,8 @@ function picture(
   };
   const { refusal: found, ...rest } = parts;
   const isGrey = (flags & 0x10) !== 0;
-  // of more bits, Pillow's way is known here only for colours without alpha: the upper eight
-  const isDeep = bits > 8 && (isGrey || parts.hasAlpha);
-  const kind = isGrey ? "grey" : "alpha";
   const refusal = found ??
-    (isDeep
-      ? `of ${bits} bits a channel with ${kind}`
-      : colours && !isKnownMatrix(colours)
-      ? `with colours by matrix ${colours.matrix}`
-      : undefined);
+    (colours && !isKnownMatrix(colours) ? `with colours by matrix ${colours.matrix}` : undefined);
   return {
     ...rest,
     bits,

@@ -467,6 +467,12 @@ def avif_tools():
     for cicp in ["1/13/1", "9/16/9", "5/6/5", "2/2/2", "1/13/8", "1/13/12", "9/13/12", "12/13/12", "1/13/4"]:
         for range in "fl":
             made(f"cicp_{cicp.replace('/', '_')}_{range}", "-r", range, "--cicp", cicp, str(source))
+    for depth, matrix, range in itertools.product(["10", "12"], ["0", "1", "9"], "fl"):
+        for name, image in [("colour", source), ("alpha", clear)]:
+            made(f"cicp_{matrix}_{depth}_{range}_{name}", "-d", depth, "-r", range, "-y", "444",
+                 "--cicp", f"1/13/{matrix}", str(image))
+            made(f"cicp_{matrix}_{depth}_{range}_{name}_420", "-d", depth, "-r", range, "-y", "420",
+                 "--cicp", f"1/13/{matrix}", str(image))
     for subsampling in ["420", "422", "444", "400"]:
         made(f"grid_{subsampling}", "-g", "2x2", "-y", subsampling, str(square))
     made("lossless", "--lossless", str(source))

@@ -183,7 +183,10 @@ function readItems(file: Buffer, boxes: readonly Box[]): AvifPicture {
   const alphas = references.filter(({ type, to }) => type === "auxl" && to.includes(primary))
     .filter(({ from }) => {
       const [said] = of(from, "auxC");
-      return said !== undefined && ALPHA.includes(said.toString("latin1", 4).split("\0")[0]!);
+      const isThere = ["av01", "grid"].includes(types.get(from) ?? "") &&
+        places(from) !== undefined;
+      return isThere && said !== undefined &&
+        ALPHA.includes(said.toString("latin1", 4).split("\0")[0]!);
     });
   const type = types.get(primary);
   const unknown = (properties.get(primary) ?? []).find(({ type, isEssential }) =>

@@ -53,6 +53,8 @@ const TIFF_STARTS = ["II*\0", "MM\0*", "II\0*", "MM*\0", "II+\0", "MM\0+"];
 
 const ADVICE = "; save it as PNG first";
 
+const JPEG_2000 = `a JPEG 2000 image${ADVICE}: \`opj_decompress -i IN`;
+
 const SIGNATURES: readonly [name: string, offset: number, text: string][] = [
   ...["heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1"].map((brand) =>
     [
@@ -62,8 +64,8 @@ const SIGNATURES: readonly [name: string, offset: number, text: string][] = [
     ] as [string, number, string]
   ),
   ["a film or a part of one (ISO media)", 4, "ftyp"],
-  [`a JPEG 2000 image${ADVICE}`, 4, "jP  "],
-  [`a JPEG 2000 image${ADVICE}`, 0, "\xff\x4f\xff\x51"],
+  [`${JPEG_2000}.jp2 -o OUT.png\``, 4, "jP  "],
+  [`${JPEG_2000}.j2k -o OUT.png\``, 0, "\xff\x4f\xff\x51"],
   [`a JPEG XL image${ADVICE}`, 4, "JXL "],
   [`a JPEG XL image${ADVICE}`, 0, "\xff\x0a"],
   [`a Photoshop image${ADVICE}`, 0, "8BPS"],

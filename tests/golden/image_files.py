@@ -115,6 +115,9 @@ def tiffs():
         raw_tiff(f"unsaid_{depth}_{compression}_{planar}.tif", "<", 37, 23, depth, 2, 4, 9, [], compression, planar)
     for colours in [1, 100, 300]:
         raw_tiff(f"colours_{colours}.tif", "<", 37, 23, 8, 3, 1, 9, [], colours=colours)
+    for bits, colours in [(1, 1), (2, 3), (2, 4), (4, 3), (4, 256)]:
+        raw_tiff(f"colours_{bits}_{colours}.tif", "<", 37, 23, bits, 3, 1, 9, [], colours=colours)
+        raw_tiff(f"colours_{bits}_{colours}_packed.tif", "<", 37, 23, bits, 3, 1, 9, [], 8, colours=colours)
 
 
 def raw_tiff(name, order, width, height, depth, photometric, samples, rows, extra,

@@ -164,6 +164,19 @@ Deno.test("a file is decoded by its content, whatever its name", async () => {
   await Deno.remove(folder, { recursive: true });
 });
 
+/** A TIFF of these tags, each of one 32-bit number, and no pixels. */
+function tiffHeader(tags: readonly (readonly [tag: number, value: number])[]): Uint8Array {
+  const view = new DataView(new ArrayBuffer(14 + 12 * tags.length));
+  [0x49, 0x49, 42].forEach((byte, i) => view.setUint8(i, byte));
+  view.setUint32(4, 8, true);
+  view.setUint16(8, tags.length, true);
+  for (const [i, [tag, value]] of tags.entries()) {
+    [tag, 4].forEach((number, j) => view.setUint16(10 + 12 * i + 2 * j, number, true));
+    [1, value].forEach((number, j) => view.setUint32(14 + 12 * i + 4 * j, number, true));
+  }
+  return new Uint8Array(view.buffer);
+}
+
 Deno.test("what is not an image is reported in one line with the file's name", async () => {
   const folder = temporaryFolder();
   const jpeg = await encoder(waveImage(64, 64)).jpeg().toBuffer();
@@ -181,6 +194,22 @@ Deno.test("what is not an image is reported in one line with the file's name", a
       [film, "a film or a part of one (ISO media)"],
       [heic, "a HEIC image, as phones make them; save it as PNG first: `heif-convert"],
       [new TextEncoder().encode("<svg xmlns='x'></svg>"), "an SVG image"],
+      [
+        tiffHeader([[254, 1], [256, 16], [257, 12], [330, 8]]),
+        "a TIFF image whose first page, all that Pillow reads, is a preview of 16 × 12 pixels, as in " +
+        "cameras' raw files (NEF, DNG); develop it first",
+      ],
+      [
+        tiffHeader([[256, 16], [257, 12], [259, 6]]),
+        "a TIFF image compressed as JPEG of before 1995, as cameras' raw files are (CR2, ARW); save " +
+        "it as 8-bit RGB first",
+      ],
+      [new TextEncoder().encode("FUJIFILMCCD-RAW 0201"), "a camera's raw image; develop it"],
+      [
+        new Uint8Array(40).fill(0x21).fill(0, 0, 4).fill(2, 2, 3),
+        "a Windows cursor; save it as PNG",
+      ],
+      [new TextEncoder().encode("PK\x03\x04 images.zip"), "a zip archive; unpack it first"],
       [jpeg.subarray(0, jpeg.length / 2), "a damaged JPEG"],
       [png.subarray(0, png.length / 2), "a damaged PNG"],
       [webp.subarray(0, webp.length / 2), "a damaged WEBP"],

@@ -22,16 +22,21 @@ export function readAvifHeader(bytes: Uint8Array): AvifHeader {
 /**
  * Decodes the picture that is shown first: without turns, mirrors and crops that it asks for, as
  * Pillow does.
- * @param decode decodes a file to R, G, B, [height, width, 3]
+ * @param decode decodes a file of some bits a channel to R, G, B, [height, width, 3], in as many bits
  * @returns R, G, B, [height, width, 3]
  * @throws {Error} where it is damaged, or its colours are coded in a way that is not known here
  */
 export async function decodeAvif(
   bytes: Uint8Array,
-  decode: (file: Uint8Array, width: number, height: number) => Promise<Uint8Array>,
+  decode: (
+    file: Uint8Array,
+    width: number,
+    height: number,
+    bits: number,
+  ) => Promise<Uint8Array | Uint16Array>,
 ): Promise<Uint8Array> {
   const picture = readAvif(bytes);
-  const { width, height, isGrey, halves, tiles, tileSize: [tileWidth, tileHeight] } = picture;
+  const { width, height, bits, isGrey, halves, tiles, tileSize: [tileWidth, tileHeight] } = picture;
   if (tiles.some(({ frame }) => frame === undefined)) throw new Error("pixels that end too early");
   const rows = tiles.length / picture.columns;
   const isFilled = (count: number, each: number, whole: number) =>
@@ -40,14 +45,15 @@ export async function decodeAvif(
     throw new Error("tiles that do not fit it");
   }
   const [columnStep, rowStep] = isGrey ? [1, 1] : halves.map((isHalf) => isHalf ? 2 : 1) as [1, 1];
-  const y = new Uint8Array(width * height);
+  const Levels = bits === 8 ? Uint8Array : Uint16Array;
+  const y = new Levels(width * height);
   const stride = Math.ceil(width / columnStep);
   const count = isGrey ? 0 : stride * Math.ceil(height / rowStep);
-  const u = new Uint8Array(count), v = new Uint8Array(count);
+  const u = new Levels(count), v = new Levels(count);
   for (const [i, tile] of tiles.entries()) {
     const left = i % picture.columns * tileWidth;
     const top = Math.floor(i / picture.columns) * tileHeight;
-    const data = await decode(planesFile(picture, tile), tileWidth, tileHeight);
+    const data = await decode(planesFile(picture, tile), tileWidth, tileHeight, bits);
     for (let row = 0; row < tileHeight && top + row < height; row++) {
       for (let column = 0; column < tileWidth && left + column < width; column++) {
         const from = 3 * (row * tileWidth + column), x = left + column;
@@ -59,8 +65,8 @@ export async function decodeAvif(
       }
     }
   }
-  const planes: Planes = { width, height, y, halves, ...(isGrey ? {} : { u, v }) };
-  return planesToRgb(planes, coloursOf(picture), !picture.hasAlpha);
+  const planes: Planes = { width, height, bits, y, halves, ...(isGrey ? {} : { u, v }) };
+  return planesToRgb(planes, coloursOf(picture), picture.hasAlpha);
 }
 
 /**

@@ -110,15 +110,8 @@ function picture(
   };
   const { refusal: found, ...rest } = parts;
   const isGrey = (flags & 0x10) !== 0;
-  // of more bits, Pillow's way is known here only for colours without alpha: the upper eight
-  const isDeep = bits > 8 && (isGrey || parts.hasAlpha);
-  const kind = isGrey ? "grey" : "alpha";
   const refusal = found ??
-    (isDeep
-      ? `of ${bits} bits a channel with ${kind}`
-      : colours && !isKnownMatrix(colours)
-      ? `with colours by matrix ${colours.matrix}`
-      : undefined);
+    (colours && !isKnownMatrix(colours) ? `with colours by matrix ${colours.matrix}` : undefined);
   return {
     ...rest,
     bits,
@@ -190,7 +183,10 @@ function readItems(file: Buffer, boxes: readonly Box[]): AvifPicture {
   const alphas = references.filter(({ type, to }) => type === "auxl" && to.includes(primary))
     .filter(({ from }) => {
       const [said] = of(from, "auxC");
-      return said !== undefined && ALPHA.includes(said.toString("latin1", 4).split("\0")[0]!);
+      const isThere = ["av01", "grid"].includes(types.get(from) ?? "") &&
+        places(from) !== undefined;
+      return isThere && said !== undefined &&
+        ALPHA.includes(said.toString("latin1", 4).split("\0")[0]!);
     });
   const type = types.get(primary);
   const unknown = (properties.get(primary) ?? []).find(({ type, isEssential }) =>

@@ -53,6 +53,11 @@ const TIFF_STARTS = ["II*\0", "MM\0*", "II\0*", "MM*\0", "II+\0", "MM\0+"];
 
 const ADVICE = "; save it as PNG first";
 
+/** NEF, CR2, DNG and ARW are TIFFs, whose reader tells them. */
+const RAW = `a camera's raw image; develop it and save it as PNG first`;
+
+const JPEG_2000 = `a JPEG 2000 image${ADVICE}: \`opj_decompress -i IN`;
+
 const SIGNATURES: readonly [name: string, offset: number, text: string][] = [
   ...["heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1"].map((brand) =>
     [
@@ -61,9 +66,14 @@ const SIGNATURES: readonly [name: string, offset: number, text: string][] = [
       `ftyp${brand}`,
     ] as [string, number, string]
   ),
+  [RAW, 4, "ftypcrx "],
+  [RAW, 0, "FUJIFILMCCD-RAW"],
+  [RAW, 0, "IIRO"],
+  [RAW, 0, "IIRS"],
+  [RAW, 0, "IIU\0"],
   ["a film or a part of one (ISO media)", 4, "ftyp"],
-  [`a JPEG 2000 image${ADVICE}`, 4, "jP  "],
-  [`a JPEG 2000 image${ADVICE}`, 0, "\xff\x4f\xff\x51"],
+  [`${JPEG_2000}.jp2 -o OUT.png\``, 4, "jP  "],
+  [`${JPEG_2000}.j2k -o OUT.png\``, 0, "\xff\x4f\xff\x51"],
   [`a JPEG XL image${ADVICE}`, 4, "JXL "],
   [`a JPEG XL image${ADVICE}`, 0, "\xff\x0a"],
   [`a Photoshop image${ADVICE}`, 0, "8BPS"],
@@ -79,6 +89,15 @@ const SIGNATURES: readonly [name: string, offset: number, text: string][] = [
   [`a Radiance image${ADVICE}`, 0, "#?RADIANCE"],
   [`a JPEG XR image${ADVICE}`, 0, "II\xbc\x01"],
   [`an Apple icon${ADVICE}`, 0, "icns"],
+  [`a DCX image${ADVICE}`, 0, "\xb1\x68\xde\x3a"],
+  [`a BLP texture${ADVICE}`, 0, "BLP1"],
+  [`a BLP texture${ADVICE}`, 0, "BLP2"],
+  [`an XBM image${ADVICE}`, 0, "#define"],
+  [`a FLIC animation${ADVICE}`, 4, "\x11\xaf"],
+  [`a FLIC animation${ADVICE}`, 4, "\x12\xaf"],
+  ["an array of NumPy's; save its images as PNG first", 0, "\x93NUMPY"],
+  ["a zip archive; unpack it first", 0, "PK\x03\x04"],
+  ["a gzip archive; unpack it first", 0, "\x1f\x8b\x08"],
   ["a PostScript text", 0, "%!PS"],
   ["a PostScript text", 0, "\xc5\xd0\xd3\xc6"],
   ["a PDF text", 0, "%PDF"],
@@ -129,6 +148,10 @@ export function readImageHeader(bytes: Uint8Array): ImageHeader {
   const targa = readTgaHeader(view);
   if (targa) return checked({ format: "tga", colour: "rgb", ...targa });
   if (bytes.length < 16) throw new UserError("damaged", `${bytes.length} bytes`);
+  // a Targa can start so too
+  if (startsWith(bytes, 0, "\0\0\x02\0")) {
+    throw new UserError("damaged", `a Windows cursor${ADVICE}`);
+  }
   const start = Array.from(bytes.subarray(0, 4), (byte) => byte.toString(16).padStart(2, "0"));
   throw new UserError("damaged", `bytes that start with ${start.join(" ")}`);
 }

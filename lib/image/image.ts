@@ -43,6 +43,13 @@ export interface RgbImage {
  */
 export const MAX_PIXELS = 178_956_970;
 
+const SHARP_OPTIONS = {
+  limitInputPixels: MAX_PIXELS,
+  ignoreIcc: true,
+  failOn: "error",
+  sequentialRead: true,
+} as const;
+
 /** Largest file that is read, in bytes: 6 for each of {@linkcode MAX_PIXELS}, 16-bit colour. */
 export const MAX_FILE_BYTES = 2 ** 30;
 
@@ -169,33 +176,49 @@ async function decodeKnown(bytes: Uint8Array, header: ImageHeader): Promise<RgbI
   }
 }
 
-async function decodeTile(bytes: Uint8Array, width: number, height: number): Promise<Uint8Array> {
-  return (await decodeBySharp(bytes, { width, height, colour: "rgb" })).data;
+/** Of more than 8 bits, those are the upper ones of 16 in what sharp hands out. */
+async function decodeTile(
+  bytes: Uint8Array,
+  width: number,
+  height: number,
+  bits: number,
+): Promise<Uint8Array | Uint16Array> {
+  if (bits === 8) return (await decodeBySharp(bytes, { width, height, colour: "rgb" })).data;
+  const pixels = sharp(bytes, SHARP_OPTIONS).removeAlpha().toColourspace("rgb16");
+  const { data, info } = await pixels.raw({ depth: "ushort" }).toBuffer({
+    resolveWithObject: true,
+  });
+  assertShape(info, width, height, 3);
+  return new Uint16Array(data.buffer, data.byteOffset, data.byteLength / 2)
+    .map((value) => value >> 16 - bits);
 }
 
 async function decodeBySharp(
   bytes: Uint8Array,
   { width, height, colour }: Pick<ImageHeader, "width" | "height" | "colour">,
 ): Promise<RgbImage> {
-  let pixels = sharp(bytes, {
-    limitInputPixels: MAX_PIXELS,
-    ignoreIcc: true,
-    failOn: "error",
-    sequentialRead: true,
-  }).removeAlpha();
+  let pixels = sharp(bytes, SHARP_OPTIONS).removeAlpha();
   if (colour === "cmyk") pixels = pixels.pipelineColourspace("cmyk").toColourspace("cmyk");
   const { data, info } = await pixels.raw({ depth: "uchar" }).toBuffer({
     resolveWithObject: true,
   });
   const channels = colour === "cmyk" ? 4 : 3;
-  if (info.width !== width || info.height !== height || info.channels !== channels) {
-    throw new Error(
-      `expected [${height}, ${width}, ${channels}] values, ` +
-        `decoded [${info.height}, ${info.width}, ${info.channels}]`,
-    );
-  }
+  assertShape(info, width, height, channels);
   const values = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   return { width, height, data: colour === "cmyk" ? cmykToRgb(values) : values };
+}
+
+function assertShape(
+  info: { width: number; height: number; channels: number },
+  width: number,
+  height: number,
+  channels: number,
+): void {
+  if (info.width === width && info.height === height && info.channels === channels) return;
+  throw new Error(
+    `expected [${height}, ${width}, ${channels}] values, ` +
+      `decoded [${info.height}, ${info.width}, ${info.channels}]`,
+  );
 }
 
 /** Why an image is not decoded whose header can be read, if there is a reason. */

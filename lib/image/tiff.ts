@@ -23,7 +23,7 @@ export const COMPRESSIONS: Readonly<
 
 /** Compressions that are not read here, by name. */
 const OTHER_COMPRESSIONS: Readonly<Record<number, string>> = {
-  6: "JPEG of before 1995",
+  6: "JPEG of before 1995, as cameras' raw files are (CR2, ARW)",
   34925: "LZMA",
   50001: "WebP",
 };
@@ -71,6 +71,10 @@ export interface TiffHeader {
 const WIDTH = 256, HEIGHT = 257, BITS = 258, COMPRESSION = 259, PHOTOMETRIC = 262, FILL_ORDER = 266;
 const ORIENTATION = 274, SAMPLES = 277, PLANAR = 284, PREDICTOR = 317, TILE_WIDTH = 322;
 const EXTRA = 338, FORMAT = 339, SUBSAMPLING = 530, XMP = 700;
+const WHAT_PAGE = 254, PAGES_BELOW = 330;
+
+/** Of what page it is: a smaller one of another. */
+const IS_PREVIEW = 1;
 
 const KINDS = ["grey", "grey", "rgb", "palette", undefined, "cmyk", "ycbcr"] as const;
 const COLOURS: Readonly<Record<TiffLayout["kind"], number>> = {
@@ -119,6 +123,10 @@ function orientationOf(tags: TiffTags): number {
 
 /** How pixels are stored, or why they cannot be read: what Pillow's table of layouts has. */
 function readLayout(tags: TiffTags): TiffLayout | string {
+  if (tags.one(WHAT_PAGE, 0) & IS_PREVIEW && tags.values(PAGES_BELOW).length > 0) {
+    return `whose first page, all that Pillow reads, is a preview of ${tags.one(WIDTH, 0)} × ` +
+      `${tags.one(HEIGHT, 0)} pixels, as in cameras' raw files (NEF, DNG); develop it first`;
+  }
   const number = tags.one(COMPRESSION, 1), photometric = tags.one(PHOTOMETRIC, 0);
   const compression = COMPRESSIONS[number];
   if (compression === undefined) {

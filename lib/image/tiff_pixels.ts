@@ -40,7 +40,10 @@ export function decodeTiff(bytes: Uint8Array, page: TiffHeader): Uint8Array {
     case "palette": {
       const palette = tags.values(PALETTE).map((level) => level >> 8);
       const colours = Math.floor(palette.length / 3);
-      if (colours > 256) throw new Error(`${colours} colours`);
+      // libtiff holds a palette of another length for none
+      const isWhole = layout.bits === 8 || layout.compression === "none" ||
+        colours === 1 << layout.bits;
+      if (colours > 256 || !isWhole) throw new Error(`${colours} colours`);
       return coloured(samples, (i, c) => i < colours ? palette[c * colours + i]! : 0);
     }
     case "rgb":

@@ -115,6 +115,9 @@ def tiffs():
         raw_tiff(f"unsaid_{depth}_{compression}_{planar}.tif", "<", 37, 23, depth, 2, 4, 9, [], compression, planar)
     for colours in [1, 100, 300]:
         raw_tiff(f"colours_{colours}.tif", "<", 37, 23, 8, 3, 1, 9, [], colours=colours)
+    for bits, colours in [(1, 1), (2, 3), (2, 4), (4, 3), (4, 256)]:
+        raw_tiff(f"colours_{bits}_{colours}.tif", "<", 37, 23, bits, 3, 1, 9, [], colours=colours)
+        raw_tiff(f"colours_{bits}_{colours}_packed.tif", "<", 37, 23, bits, 3, 1, 9, [], 8, colours=colours)
 
 
 def raw_tiff(name, order, width, height, depth, photometric, samples, rows, extra,
@@ -467,6 +470,12 @@ def avif_tools():
     for cicp in ["1/13/1", "9/16/9", "5/6/5", "2/2/2", "1/13/8", "1/13/12", "9/13/12", "12/13/12", "1/13/4"]:
         for range in "fl":
             made(f"cicp_{cicp.replace('/', '_')}_{range}", "-r", range, "--cicp", cicp, str(source))
+    for depth, matrix, range in itertools.product(["10", "12"], ["0", "1", "9"], "fl"):
+        for name, image in [("colour", source), ("alpha", clear)]:
+            made(f"cicp_{matrix}_{depth}_{range}_{name}", "-d", depth, "-r", range, "-y", "444",
+                 "--cicp", f"1/13/{matrix}", str(image))
+            made(f"cicp_{matrix}_{depth}_{range}_{name}_420", "-d", depth, "-r", range, "-y", "420",
+                 "--cicp", f"1/13/{matrix}", str(image))
     for subsampling in ["420", "422", "444", "400"]:
         made(f"grid_{subsampling}", "-g", "2x2", "-y", subsampling, str(square))
     made("lossless", "--lossless", str(source))

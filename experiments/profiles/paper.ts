@@ -14,6 +14,7 @@ import {
   TEST_SETS_20,
 } from "../../lib/data/catalog.ts";
 import { dmidRecipe } from "../../lib/detectors/dmid.ts";
+import { lgradRecipe } from "../../lib/detectors/lgrad/train.ts";
 import { patchForensicsRecipe } from "../../lib/detectors/patch_forensics/train.ts";
 import { wangRecipe } from "../../lib/detectors/wang.ts";
 import type { Profile } from "../../lib/runs/profile.ts";
@@ -139,6 +140,12 @@ export const paper: Profile = {
         like: "patch_forensics",
         classes: PROGAN_CLASSES,
         recipe: patchForensicsRecipe,
+      },
+      {
+        detector: "lgrad",
+        like: "lgrad_4class",
+        classes: ["car", "cat", "chair", "horse"],
+        recipe: lgradRecipe,
       },
     ],
   },

@@ -63,6 +63,7 @@ function contextIn(folder: string, more: Partial<PixelTrainingContext> = {}): Pi
     compute: { engine: "onnx", threads: 1 },
     folder,
     backbones: join(root, "backbones"),
+    detectors: join(root, "detectors"),
     workers: 2,
     onImages: () => {},
     ...more,

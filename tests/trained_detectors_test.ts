@@ -166,6 +166,7 @@ Deno.test("recipes of the paper's size are the released ones, and reproduce does
     ["wang_0.1", 20, imagenet, 224, 64, 1e-4, .1, .1],
     ["dmid_progan", 20, imagenet, 96, 32, 1e-4, .5, .5],
     ["patch_forensics", 20, xception, 299, 32, 1e-3, 0, 0],
+    ["lgrad_4class", 4, imagenet, 224, 16, 5e-4, 0, 0],
   ]);
 });
 
@@ -189,7 +190,7 @@ Deno.test("the command trains one, and refuses what it has no recipe or images f
     const [words, message, code] of [
       [
         ["vgg"],
-        /^Cannot train vgg: expected one of wang, dmid, patch_forensics, rn50_fpn, rine_wang, which the paper profile has recipes/,
+        /^Cannot train vgg: expected one of wang, dmid, patch_forensics, lgrad, rn50_fpn, rine_wang, which the paper profile has recipes/,
         1,
       ],
       [["wang", "--classes", "horses"], /expected classes of .*; found horses$/m, 1],

@@ -13,6 +13,7 @@ import {
 } from "../../lib/mini/sets.ts";
 import { MINI_BACKBONE_SIZES, MINI_WORLD } from "../../lib/mini/world.ts";
 import { dmidRecipe } from "../../lib/detectors/dmid.ts";
+import { lgradRecipe } from "../../lib/detectors/lgrad/train.ts";
 import { patchForensicsRecipe } from "../../lib/detectors/patch_forensics/train.ts";
 import { resnetPyramidRecipe } from "../../lib/detectors/pyramid/resnet.ts";
 import { rineWangRecipe } from "../../lib/detectors/rine_wang/detector.ts";
@@ -159,9 +160,23 @@ export const mini: Profile = {
           ...patchForensicsRecipe,
           start: { kind: "xception", channels: [8, 16, 32, 64] },
           shortSidePx: 76,
-          cropPx: 44,
+          cropPx: 40,
           learningRate: 3e-3,
           epochs: 4,
+        },
+      },
+      {
+        detector: "lgrad",
+        classes: [second, first],
+        recipe: {
+          ...lgradRecipe,
+          start: { kind: "random", width: 8, stages: [1, 1, 1, 1] },
+          discriminator: { kind: "drawn", sizePx: 64, channels: 4, seed: 0 },
+          cropPx: 40,
+          batchSize: 32,
+          learningRate: 3e-3,
+          epochs: 3,
+          schedule: { kind: "steps", everyEpochs: 2, factor: .5 },
         },
       },
     ],

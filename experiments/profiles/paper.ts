@@ -14,6 +14,7 @@ import {
   TEST_SETS_20,
 } from "../../lib/data/catalog.ts";
 import { dmidRecipe } from "../../lib/detectors/dmid.ts";
+import { lgradRecipe } from "../../lib/detectors/lgrad/train.ts";
 import { patchForensicsRecipe } from "../../lib/detectors/patch_forensics/train.ts";
 import { resnetPyramidRecipe } from "../../lib/detectors/pyramid/resnet.ts";
 import { rineWangRecipe } from "../../lib/detectors/rine_wang/detector.ts";
@@ -141,6 +142,12 @@ export const paper: Profile = {
         like: "patch_forensics",
         classes: PROGAN_CLASSES,
         recipe: patchForensicsRecipe,
+      },
+      {
+        detector: "lgrad",
+        like: "lgrad_4class",
+        classes: ["car", "cat", "chair", "horse"],
+        recipe: lgradRecipe,
       },
     ],
   },

@@ -25,6 +25,18 @@ export type Start =
    */
   | { readonly kind: "xception"; readonly channels: readonly number[] };
 
+/** The network whose gradient's picture LGrad sees instead of an image. */
+export type Discriminator =
+  /** The released one, as it was imported. */
+  | { readonly kind: "imported"; readonly sizePx: number }
+  /** A small one of random weights: the side of its images, 8 · 2ⁿ, and channels of its maps. */
+  | {
+    readonly kind: "drawn";
+    readonly sizePx: number;
+    readonly channels: number;
+    readonly seed: number;
+  };
+
 /** When the rate falls, when training ends, and which epoch's weights are kept. */
 export type Schedule =
   /** By the accuracy on validation images; the last epoch that was a gain is kept. */
@@ -46,6 +58,8 @@ export type PixelRecipe = {
    * layer is drawn so.
    */
   readonly lastDeviation: number;
+  /** LGrad's: crops are of the pictures that it makes. */
+  readonly discriminator?: Discriminator;
   /** Short side that images are resized to first, in pixels; left out where they stay as they are. */
   readonly shortSidePx?: number;
   /** How they are resized, default Pillow's bilinear. */
@@ -95,6 +109,8 @@ export interface PixelTrainingContext {
   readonly folder: string;
   /** Folder of backbones. */
   readonly backbones: string;
+  /** Folder of imported detectors. */
+  readonly detectors: string;
   /** Threads that decode and augment images ahead. */
   readonly workers: number;
   /** Told of images that it has learned from, and of all that it has in this epoch by now. */
@@ -102,6 +118,8 @@ export interface PixelTrainingContext {
     images: number,
     by: { readonly epoch: number; readonly learned: number },
   ) => void;
+  /** Told how many images are ready to be learned from, where they are made ready first. */
+  readonly onPrepared?: (done: number, total: number) => void;
   /** How often an unfinished training is put on disk, besides at epochs' ends. */
   readonly saveIntervalMs?: number;
 }

@@ -8,6 +8,7 @@ import { weightsPath } from "../backbones/open.ts";
 import { hashWeights } from "../backbones/network.ts";
 import type { LabelledImage } from "../data/dataset.ts";
 import type { FailedHead, TrainedHead } from "../detectors/detector.ts";
+import { importedDiscriminator } from "../detectors/lgrad/checkpoint.ts";
 import { pixelDetectorNamed } from "../detectors/index.ts";
 import { type PixelTraining, trainedPath, trainingStatePath } from "../detectors/pixel_training.ts";
 import { trainedTransforms } from "../detectors/trained_transforms.ts";
@@ -81,7 +82,10 @@ export async function planDetector(
   const weights = start.kind === "backbone"
     ? await hashWeights(await weightsThere(start.name, root, kind.title))
     : beginning?.key ?? null;
-  const key = contentKey(["detector", VERSION, detector, recipe, weights, seed, lists]);
+  const besides = recipe.discriminator?.kind === "imported"
+    ? [await hashWeights(await importedDiscriminator(join(root, "detectors")))]
+    : [];
+  const key = contentKey(["detector", VERSION, detector, recipe, weights, seed, lists, ...besides]);
   const { original } = trainedTransforms(kind, recipe);
   const released = kind.released.find(({ name }) => name === like);
   return {
@@ -180,6 +184,9 @@ export async function trainDetector(
       compute: { engine: "onnx", device },
       folder,
       backbones: join(root, "backbones"),
+      detectors: join(root, "detectors"),
+      onPrepared: (done, total) =>
+        onProgress?.({ stage: `preparing images for ${title}`, unit: "images", done, total }),
       workers: cores,
       onImages: (_images, { epoch, learned }) =>
         onProgress?.({

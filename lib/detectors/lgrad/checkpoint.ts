@@ -43,13 +43,35 @@ export async function readDiscriminator(path: string): Promise<
   return { tensors: new CheckpointTensors(path, tensors, TITLE), metadata };
 }
 
+/** The file of a discriminator that a classifier was trained with here. */
+export function ownDiscriminator(classifier: string): string {
+  return classifier.replace(/(\.safetensors)?$/, ".discriminator.safetensors");
+}
+
 /**
- * The discriminator's file for a classifier: under its released name beside it, or imported where the
- * classifier was.
- * @throws {UserError} where it is at neither place, with how to get it there
+ * The discriminator that was imported.
+ * @param detectors folder that holds a folder for each imported detector
+ * @throws {UserError} of kind `missing`, where none was, with how to
+ */
+export async function importedDiscriminator(detectors: string): Promise<string> {
+  const path = join(detectors, NAME, "model.safetensors");
+  if (await exists(path)) return path;
+  throw new UserError(
+    "missing",
+    `Cannot train LGrad: expected ${TITLE}, at ${path}, found none; ` +
+      `\`deno task detector import ${FILE} --as ${NAME} --detectors ${detectors}\` brings it there`,
+  );
+}
+
+/**
+ * The discriminator's file for a classifier: its own, where it was trained here; under its released name
+ * beside it; or imported where the classifier was.
+ * @throws {UserError} where it is at none of these places, with how to get it there
  */
 export async function discriminatorFor(classifier: string): Promise<string> {
   const folder = dirname(classifier);
+  const own = ownDiscriminator(classifier);
+  if (await exists(own)) return own;
   const places = [join(folder, FILE), join(folder, "..", NAME, "model.safetensors")];
   for (const place of places) if (await exists(place)) return place;
   throw new UserError(

@@ -5,8 +5,6 @@
  * @module
  */
 import { UserError } from "../../io/errors.ts";
-import { openChecked } from "../../onnx/device_check.ts";
-import { ortTensor } from "../../onnx/session.ts";
 import { row } from "../description.ts";
 import { definePixelDetector, type PixelTransforms } from "../pixel_detector.ts";
 import {
@@ -16,8 +14,9 @@ import {
   isResnetClassifier,
 } from "../resnet/checkpoint.ts";
 import { openClassifier } from "../resnet/scorer.ts";
-import { discriminatorFor, discriminatorSizePx, readDiscriminator } from "./checkpoint.ts";
-import { buildGradientGraph } from "./discriminator.ts";
+import { discriminatorFor, discriminatorSizePx } from "./checkpoint.ts";
+import { openPictures } from "./pictures.ts";
+import { trainOnGradients } from "./train.ts";
 
 const TITLE = "LGrad";
 const FROM = "the link in the README of github.com/chuangchuangtan/LGrad";
@@ -40,9 +39,11 @@ const SWAPPED = "sidbench";
 
 const classes = { "1class": "horse", "2class": "chair_horse", "4class": "car_cat_chair_horse" };
 
+const TRAINED = { name: "lgrad", normalisation: IMAGENET_NORMALISATION, stemStride: 2 } as const;
+
 /** LGrad as the rest of the library knows it. */
 export default definePixelDetector({
-  name: "lgrad",
+  name: TRAINED.name,
   title: TITLE,
   reads: { transforms: transformsFor(SIZE_PX), normalisation: IMAGENET_NORMALISATION },
   released: Object.entries(classes).map(([name, trainedOn]) => ({
@@ -56,19 +57,15 @@ export default definePixelDetector({
   async transformsOf(checkpoint) {
     return transformsFor(await discriminatorSizePx(await discriminatorFor(checkpoint)));
   },
+  trainedTransforms: ({ discriminator }) => transformsFor(discriminator?.sizePx ?? SIZE_PX),
   besides: async (checkpoint) => [await discriminatorFor(checkpoint)],
   async open(checkpoint, compute, transform = "original") {
-    const { device = "cpu", threads } = compute;
-    const path = await discriminatorFor(checkpoint);
-    const { tensors } = await readDiscriminator(path);
-    const sizePx = await discriminatorSizePx(path);
-    const graph = buildGradientGraph(tensors, { swapped: transform === SWAPPED });
-    const session = await openChecked(
-      graph,
-      { device, ...(threads === undefined ? {} : { threads }) },
-      sizePx,
-      `Cannot run ${checkpoint}`,
+    const pictures = await openPictures(
+      await discriminatorFor(checkpoint),
+      compute,
+      { swapped: transform === SWAPPED, doing: `Cannot run ${checkpoint}` },
     );
+    const { sizePx } = pictures;
     const classifier = await openClassifier(checkpoint, {
       normalisation: IMAGENET_NORMALISATION,
       stemStride: 2,
@@ -86,26 +83,14 @@ export default definePixelDetector({
           );
         }
         const bytes = sizePx * sizePx * 3;
-        const pictures = new Uint8Array(count * bytes); // [count, R, R, 3]
+        const made = new Uint8Array(count * bytes); // [count, R, R, 3]
         for (let i = 0; i < count; i++) {
-          const image = rgb.subarray(i * bytes, (i + 1) * bytes);
-          const images = ortTensor("uint8", image, [1, sizePx, sizePx, 3]);
-          const { picture, least, most } = await session.run({ images });
-          const range = [least!, most!].map(({ data }) => data[0] as number);
-          if (!range.every(Number.isFinite)) {
-            throw new UserError(
-              "damaged",
-              `Cannot score images with ${path}: expected a gradient, found values from ` +
-                `${range[0]} to ${range[1]}; get the file again`,
-            );
-          }
-          pictures.set(picture!.data as Uint8Array, i * bytes);
-          for (const output of [picture!, least!, most!]) output.dispose();
+          made.set(await pictures.picture(rgb.subarray(i * bytes, (i + 1) * bytes)), i * bytes);
         }
-        return await classifier.logits({ rgb: pictures, count, height, width });
+        return await classifier.logits({ rgb: made, count, height, width });
       },
       async dispose() {
-        await session.release();
+        await pictures.dispose();
         await classifier.dispose();
       },
     };
@@ -117,4 +102,5 @@ export default definePixelDetector({
       row("discriminator", await discriminatorFor(checkpoint).catch(() => "not there")),
     ];
   },
+  train: (training, context) => trainOnGradients(training, TRAINED, context),
 });

@@ -11,7 +11,7 @@ import type { Value } from "../../onnx/values.ts";
 import type { CheckpointTensors } from "../checkpoint_tensors.ts";
 
 /** Side of the last map, pixels. */
-const LAST_SIZE = 4;
+export const LAST_SIZE = 4;
 
 /** Side of the smallest map at which the network averages kernels instead of results. */
 const FUSED_FROM = 128;
@@ -20,7 +20,7 @@ const FUSED_FROM = 128;
 const SLOPE = .2;
 
 /** The network's own gain of every layer but the last: weights are scaled by it over √fan-in. */
-const GAIN = Math.SQRT2;
+export const GAIN = Math.SQRT2;
 
 /** Deviation over a batch of one image: √ε, in every place of the channel that is for it. */
 const DEVIATION_OF_ONE = Math.sqrt(1e-8);

@@ -175,7 +175,7 @@ export const mini: Profile = {
           cropPx: 40,
           batchSize: 32,
           learningRate: 3e-3,
-          epochs: 3,
+          epochs: 4,
           schedule: { kind: "steps", everyEpochs: 2, factor: .5 },
         },
       },

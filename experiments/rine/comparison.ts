@@ -5,7 +5,7 @@
  *
  * Expects RINE above the other methods on average, ProGAN near 100 %, and SAN and the deepfakes
  * hardest: Tables 2 and 3. The grid's best heads are tried again, with intervals and with measures
- * that the paper does not report. Under a minute in the mini profile.
+ * that the paper does not report. Some two minutes in the mini profile.
  *
  * In the mini profile other detectors, on pixels, are trained here by their own recipes made smaller. At
  * the paper's size that takes weeks on a processor: `deno task detector train` does it for one, which then

@@ -63,7 +63,7 @@ export default definePixelDetector({
     const pictures = await openPictures(
       await discriminatorFor(checkpoint),
       compute,
-      transform === SWAPPED,
+      { swapped: transform === SWAPPED, doing: `Cannot run ${checkpoint}` },
     );
     const { sizePx } = pictures;
     const classifier = await openClassifier(checkpoint, {

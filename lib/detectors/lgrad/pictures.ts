@@ -26,13 +26,17 @@ export interface GradientPictures {
 
 /**
  * Opens a discriminator.
- * @param swapped whether red and blue are exchanged in pictures
+ * @param options whether red and blue are exchanged in pictures, default no; and what errors about the
+ * device say first
  * @throws {UserError} where the file is damaged
  */
 export async function openPictures(
   path: string,
   { device = "cpu", threads }: Compute,
-  swapped = false,
+  { swapped = false, doing = `Cannot run ${path}` }: {
+    readonly swapped?: boolean;
+    readonly doing?: string;
+  } = {},
 ): Promise<GradientPictures> {
   const { tensors } = await readDiscriminator(path);
   const sizePx = await discriminatorSizePx(path);
@@ -40,7 +44,7 @@ export async function openPictures(
     buildGradientGraph(tensors, { swapped }),
     { device, ...(threads === undefined ? {} : { threads }) },
     sizePx,
-    `Cannot run ${path}`,
+    doing,
   );
   return {
     sizePx,

@@ -11,6 +11,9 @@ import type { PixelBatch } from "../pixel_detector.ts";
 /** Crops that go through the backbone at once: of all its blocks' patches a few are kept. */
 const AT_ONCE = 8;
 
+/** Parameters below which products are too small to be divided among threads. */
+const FEW_PARAMETERS = 2 ** 22;
+
 /** Where the maps come from. */
 export interface PatchMapsChoice {
   /** Name of the backbone. */
@@ -93,10 +96,16 @@ export async function openPatchMaps(
   options: SessionOptions = {},
 ): Promise<PatchMaps> {
   const { device = "cpu", threads } = options;
-  const backbone = await openBackbone(name, {
-    ...{ folder: backbones, tap: "patches", device },
-    ...(threads === undefined ? {} : { threads }),
-  });
+  const open = (threads: number | undefined) =>
+    openBackbone(name, {
+      ...{ folder: backbones, tap: "patches", device },
+      ...(threads === undefined ? {} : { threads }),
+    });
+  let backbone = await open(threads);
+  if (threads === undefined && backbone.parameterCount < FEW_PARAMETERS) {
+    await backbone[Symbol.asyncDispose]();
+    backbone = await open(1);
+  }
   // one vector a block there
   const count = backbone.at("block").featureSizes.blocks;
   const grid = Math.sqrt(backbone.featureSizes.blocks / count);

@@ -3,7 +3,9 @@ import { join } from "node:path";
 import { mini } from "../experiments/profiles/mini.ts";
 import { paper } from "../experiments/profiles/paper.ts";
 import { EXPERIMENTS } from "../experiments/index.ts";
-import { addPyramidLogits } from "../lib/detectors/pyramid/layers.ts";
+import { openBackbone } from "../lib/backbones/open.ts";
+import { addPyramidLogits, initialPyramid } from "../lib/detectors/pyramid/layers.ts";
+import { openPatchMaps } from "../lib/detectors/pyramid/patch_maps.ts";
 import { resnetPyramidOf } from "../lib/detectors/pyramid/resnet.ts";
 import { IMAGENET_NORMALISATION as normalisation } from "../lib/detectors/resnet/checkpoint.ts";
 import { ResnetTrainer, stateBefore } from "../lib/detectors/resnet/trainer.ts";
@@ -11,6 +13,8 @@ import { openDetector } from "../lib/detectors/verdict.ts";
 import { readSafetensors } from "../lib/io/safetensors.ts";
 import { writeSafetensors } from "../lib/io/safetensors_writer.ts";
 import type { Tensor } from "../lib/io/tensor.ts";
+import { GraphBuilder } from "../lib/onnx/graph.ts";
+import { openSession, ortTensor } from "../lib/onnx/session.ts";
 import { randomStream } from "../lib/random.ts";
 import { keptMade, makeOnce } from "../lib/runs/made.ts";
 import type { DetectorTraining, Profile } from "../lib/runs/profile.ts";
@@ -139,6 +143,8 @@ const TRAININGS: readonly DetectorTraining[] = mini.appendix!.detectors.training
   recipe: {
     ...one.recipe,
     ...SMALLER,
+    // a transformer takes crops of its own size
+    ...(one.recipe.start.kind === "backbone" ? { cropPx: one.recipe.cropPx } : {}),
     ...(one.recipe.start.kind === "random" ? { start: NARROW } : {}),
   },
 }));
@@ -168,7 +174,7 @@ Deno.test("networks of the appendix are trained once and tried on every test set
   }[];
   assert.deepEqual(
     made.map(({ title, trained, test }) => [title, trained.epochs, Object.keys(test)]),
-    ["RN50 w/ FPN", "RINE w/ Wang"].map((
+    ["CLIP w/ FPN", "RN50 w/ FPN", "RINE w/ Wang"].map((
       title,
     ) => [title, 2, profile.testSets.map(({ name }) => name)]),
   );
@@ -188,6 +194,10 @@ Deno.test("the paper's networks of Table 7 are of its size, and reproduce does n
     ]),
     [
       [
+        ...["clip_fpn", "car,cat,chair,horse", { kind: "backbone", name: "ViT-L/14" }, 224, 1],
+        { blocks: [6, 12, 18, 24], channels: 256 },
+      ],
+      [
         ...["rn50_fpn", "car,cat,chair,horse", { kind: "backbone", name: "ResNet-50" }],
         ...[224, 10, { channels: 256 }],
       ],
@@ -199,5 +209,81 @@ Deno.test("the paper's networks of Table 7 are of its size, and reproduce does n
         },
       ],
     ],
+  );
+});
+
+Deno.test("maps of a transformer are its blocks' patches, row after row", async () => {
+  const folder = join(data, "mini", "backbones");
+  const choice = { backbone: "Mini-L/8", backbones: folder, blocks: [2, 8] };
+  await using maps = await openPatchMaps(choice, { threads: 1 });
+  await using backbone = await openBackbone("Mini-L/8", { folder, tap: "patches", threads: 1 });
+  // more than go through the backbone at once
+  const count = 9, bytes = 64 * 64 * 3;
+  const rgb = new Uint8Array(count * bytes);
+  for (let i = 0; i < count; i++) rgb.set(noise(`map ${i}`, 64).data, i * bytes);
+  const found = await maps.read({ rgb, count, height: 64, width: 64 });
+  const patches = maps.grid ** 2;
+  assert.equal(patches, 64);
+  for (const image of [0, 8]) {
+    const one = rgb.subarray(image * bytes, (image + 1) * bytes);
+    const { data } = await backbone.featuresOfCrops(one, 1);
+    choice.blocks.forEach((block, level) => {
+      const size = patches * maps.width;
+      assertClose(
+        found[level]!.subarray(image * size, (image + 1) * size),
+        data.subarray((block - 1) * size, block * size),
+        1e-5,
+        `block ${block} of image ${image}`,
+      );
+    });
+  }
+  await assert.rejects(
+    maps.read({ rgb, count, height: 32, width: 32 }),
+    /^UserError: Cannot read Mini-L\/8: expected crops of 64 px, found 32 × 32$/,
+  );
+  await assert.rejects(
+    openPatchMaps({ ...choice, blocks: [4, 9] }),
+    /^UserError: Cannot read patches of Mini-L\/8: expected blocks from 1 to 8, found 4, 9$/,
+  );
+});
+
+Deno.test("a pyramid on a transformer scores its maps, and is refused on other weights", async () => {
+  const sizes = { maps: [128, 128], channels: 4 };
+  const own = initialPyramid(sizes, .5, randomStream(0, "clip"));
+  const folder = join(data, "mini", "backbones");
+  const blocks = [2, 8];
+  await using maps = await openPatchMaps(
+    { backbone: "Mini-L/8", backbones: folder, blocks },
+    { threads: 1 },
+  );
+  const path = join(temporaryFolder("pyramid_"), "detector.safetensors");
+  const write = (weights: string) =>
+    writeSafetensors(path, [...own], {
+      detector: "clip_fpn",
+      weights,
+      recipe: JSON.stringify({ cropPx: 64, start: { name: "Mini-L/8" }, network: { blocks } }),
+    });
+  await write((await maps.describe()).weights);
+  const image = noise("scored", 64);
+  const tokens = await maps.read({ rgb: image.data, count: 1, height: 64, width: 64 });
+  const g = new GraphBuilder();
+  const inputs = sizes.maps.map((width, level) => g.input(`${level}`, "float32", [1, width, 8, 8]));
+  const weight = (name: string) => g.float(own.get(name)!.data, own.get(name)!.shape);
+  g.output("logits", addPyramidLogits(g, weight, inputs), "float32", [1, 1]);
+  const session = await openSession(g.build(), { threads: 1 });
+  const { logits } = await session.run(Object.fromEntries(tokens.map((values, level) => {
+    const map = new Float32Array(values.length); // [128, 8, 8] of [64, 128]
+    values.forEach((value, i) => map[i % 128 * 64 + Math.floor(i / 128)] = value);
+    return [`${level}`, ortTensor("float32", map, [1, 128, 8, 8])];
+  })));
+  await session.release();
+  await using detector = await openDetector(path, { backbones: folder });
+  const { logit } = await detector.detect(image);
+  const expected = logits!.data[0] as number;
+  assert.ok(Math.abs(logit - expected) <= 1e-4 * Math.abs(expected), `${logit}, ${expected}`);
+  await write("0123456789abcdef float32");
+  await assert.rejects(
+    openDetector(path, { backbones: folder }),
+    /expected the weights of Mini-L\/8 that it was trained on \(SHA-256 0123456789ab…\), found others/,
   );
 });

@@ -15,6 +15,7 @@ import { MINI_BACKBONE_SIZES, MINI_WORLD } from "../../lib/mini/world.ts";
 import { dmidRecipe } from "../../lib/detectors/dmid.ts";
 import { lgradRecipe } from "../../lib/detectors/lgrad/train.ts";
 import { patchForensicsRecipe } from "../../lib/detectors/patch_forensics/train.ts";
+import { clipPyramidRecipe } from "../../lib/detectors/pyramid/clip.ts";
 import { resnetPyramidRecipe } from "../../lib/detectors/pyramid/resnet.ts";
 import { rineWangRecipe } from "../../lib/detectors/rine_wang/detector.ts";
 import { wangRecipe } from "../../lib/detectors/wang.ts";
@@ -190,6 +191,19 @@ export const mini: Profile = {
     detectors: {
       areTrained: true,
       trainings: [{
+        detector: "clip_fpn",
+        // fewer than the others': each image goes through the backbone
+        classes: [second, first],
+        recipe: {
+          ...clipPyramidRecipe,
+          start: { kind: "backbone", name: "Mini-L/8" },
+          cropPx: 64,
+          augmentation: { ...clipPyramidRecipe.augmentation, ...GENTLE },
+          batchSize: 32,
+          learningRate: 3e-3,
+          network: { blocks: [2, 4, 6, 8], channels: 16 },
+        },
+      }, {
         detector: "rn50_fpn",
         classes: [third, fourth, second, first],
         recipe: {

@@ -16,6 +16,7 @@ import {
 import { dmidRecipe } from "../../lib/detectors/dmid.ts";
 import { lgradRecipe } from "../../lib/detectors/lgrad/train.ts";
 import { patchForensicsRecipe } from "../../lib/detectors/patch_forensics/train.ts";
+import { clipPyramidRecipe } from "../../lib/detectors/pyramid/clip.ts";
 import { resnetPyramidRecipe } from "../../lib/detectors/pyramid/resnet.ts";
 import { rineWangRecipe } from "../../lib/detectors/rine_wang/detector.ts";
 import { wangRecipe } from "../../lib/detectors/wang.ts";
@@ -158,6 +159,10 @@ export const paper: Profile = {
     detectors: {
       areTrained: false,
       trainings: [{
+        detector: "clip_fpn",
+        classes: ["car", "cat", "chair", "horse"],
+        recipe: clipPyramidRecipe,
+      }, {
         detector: "rn50_fpn",
         classes: ["car", "cat", "chair", "horse"],
         recipe: resnetPyramidRecipe(),

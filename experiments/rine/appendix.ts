@@ -6,9 +6,9 @@
  * Expects heads on CLIP's blocks above those on a network that was trained to classify, and little
  * change from four classes to all of them: Table 7. A head of RINE on all classes, one on another
  * transformer, and UFD's probe on four classes; and networks on pixels, which the mini profile trains
- * at once: under a minute there. At the paper's size they take days on a processor: `deno task detector
- * train rn50_fpn --profile paper` trains one, which then stands in the table. What the paper leaves open
- * is as in the caption.
+ * at once: about a minute there. At the paper's size they take hours and days on a processor: `deno task
+ * detector train clip_fpn --profile paper` (or `rn50_fpn`, `rine_wang`) trains one, which then stands in
+ * the table. What the paper leaves open is as in the caption.
  * @module
  */
 import { triedDetectors } from "../../lib/report/paper/compared.ts";

@@ -11,6 +11,7 @@ import { discriminatorKind } from "./lgrad/checkpoint.ts";
 import lgrad from "./lgrad/detector.ts";
 import patchForensics from "./patch_forensics/detector.ts";
 import type { PixelDetectorKind, ReleasedKind } from "./pixel_detector.ts";
+import clipPyramid from "./pyramid/clip.ts";
 import resnetPyramid from "./pyramid/resnet.ts";
 import rine from "./rine/detector.ts";
 import rineWang from "./rine_wang/detector.ts";
@@ -33,6 +34,7 @@ export const PIXEL_DETECTORS: readonly PixelDetectorKind[] = [
   dmid,
   patchForensics,
   lgrad,
+  clipPyramid,
   resnetPyramid,
   rineWang,
 ];

@@ -138,9 +138,15 @@ export interface PixelDetectorKind extends ReleasedKind {
    * Opens a checkpoint: released, or imported.
    * @param transform name of the way to read an image, default `original`: what the detector does
    * with the pixels may hang on it too
+   * @param backbones folders of backbones, for one that needs one; default those of the project
    * @throws {UserError} where the file is damaged, of another detector, or holds what is no number
    */
-  open(checkpoint: string, compute: Compute, transform?: string): Promise<PixelScorer>;
+  open(
+    checkpoint: string,
+    compute: Compute,
+    transform?: string,
+    backbones?: string | readonly string[],
+  ): Promise<PixelScorer>;
   /**
    * What a checkpoint holds, in lines for people.
    * @throws {UserError} where the file is damaged, or of another detector

@@ -21,6 +21,7 @@ const BATCH_SIZE = 8;
 /**
  * Opens a checkpoint of a detector on pixels.
  * @param transform name of the way to read an image: `original`, or one that the detector says besides
+ * @param backbones folders of backbones, for one that needs one; default those of the project
  * @throws {UserError} where there is no such transform, or the checkpoint is damaged: one that this
  * project wrote is held to its seal
  */
@@ -29,6 +30,7 @@ export async function openPixelScorer(
   checkpoint: string,
   transform: string,
   compute: Compute,
+  backbones?: string | readonly string[],
 ): Promise<ImageScorer> {
   const { title } = kind;
   const transforms = await transformsOf(kind, checkpoint);
@@ -36,7 +38,7 @@ export async function openPixelScorer(
   const cropPx = squareSizePx(steps);
   // its values are read by the engine, which knows of no seal
   if (checkpoint.endsWith(".safetensors")) await verifySafetensors(checkpoint);
-  const scorer = await kind.open(checkpoint, compute, transform);
+  const scorer = await kind.open(checkpoint, compute, transform, backbones);
   const tiles = scorer.tiles?.bind(scorer);
   return {
     title,

@@ -235,6 +235,7 @@ export async function openDetector(
       checkpoint,
       transform,
       { engine: "onnx", device },
+      options.backbones,
     ),
   );
 }

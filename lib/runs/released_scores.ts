@@ -150,8 +150,9 @@ export class ReleasedScorer {
   }
 
   #open(): Promise<Detector> {
-    const { path, transform } = this.#ready;
-    return this.#opening ??= openDetector(path, { transform, device: this.#setup.device });
+    const { path, transform } = this.#ready, { root, device } = this.#setup;
+    const backbones = join(root, "backbones");
+    return this.#opening ??= openDetector(path, { transform, device, backbones });
   }
 
   /**

@@ -69,7 +69,7 @@ export function trainPatches(
           inputs: (batch) => ({ images: imagesOf(batch) }),
         },
         before,
-        sessionOptions(context, before.tensors),
+        sessionOptions(context, recipe, before.tensors),
       ),
     metadata: { loadSize: `${shortSidePx ?? cropPx}` },
   }, context);

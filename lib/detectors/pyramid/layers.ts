@@ -9,6 +9,7 @@ import { UserError } from "../../io/errors.ts";
 import { sizeOf, type Tensor, tensor } from "../../io/tensor.ts";
 import type { GraphBuilder } from "../../onnx/graph.ts";
 import type { Value } from "../../onnx/values.ts";
+import type { HeadConfig } from "../detector.ts";
 import type { Random } from "../../random.ts";
 import { LAST_BIAS, LAST_WEIGHT, PYRAMID_PREFIX } from "../resnet/checkpoint.ts";
 
@@ -67,6 +68,15 @@ export function pyramidOf(
 
 function shown(shape: readonly number[] | undefined): string {
   return shape ? `[${shape.join(", ")}]` : "none";
+}
+
+/** Channels of the levels, as a recipe says them. */
+export function channelsOf({ channels }: HeadConfig, title: string): number {
+  if (Number.isInteger(channels) && Number(channels) >= 1) return Number(channels);
+  throw new UserError(
+    "usage",
+    `Cannot train ${title}: expected channels of its levels, a whole number from 1, found ${channels}`,
+  );
 }
 
 /**

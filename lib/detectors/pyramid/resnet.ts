@@ -17,7 +17,6 @@ import { GraphBuilder } from "../../onnx/graph.ts";
 import type { Value } from "../../onnx/values.ts";
 import { readModelFile } from "../checkpoint_file.ts";
 import { metadataRows, row } from "../description.ts";
-import type { HeadConfig } from "../detector.ts";
 import { definePixelDetector, type PixelScorer } from "../pixel_detector.ts";
 import { type PixelRecipe, trainingStatePath } from "../pixel_training.ts";
 import {
@@ -35,6 +34,7 @@ import {
   addLast,
   addPyramid,
   addPyramidLogits,
+  channelsOf,
   initialPyramid,
   pyramidOf,
   type PyramidSizes,
@@ -113,15 +113,6 @@ async function readNetwork(path: string) {
   return { weights: resnetPyramidOf(path, tensors), tensors, metadata };
 }
 
-/** Channels of the levels, as a recipe says them. */
-export function channelsOf({ channels }: HeadConfig, title: string): number {
-  if (Number.isInteger(channels) && Number(channels) >= 1) return Number(channels);
-  throw new UserError(
-    "usage",
-    `Cannot train ${title}: expected channels of its levels, a whole number from 1, found ${channels}`,
-  );
-}
-
 /** A ResNet with a feature pyramid as the rest of the library knows it. */
 export default definePixelDetector({
   name: NAME,
@@ -176,7 +167,7 @@ export default definePixelDetector({
             adam: { beta1, beta2, epsilon },
           },
           before,
-          sessionOptions(context, before.tensors),
+          sessionOptions(context, recipe, before.tensors),
         ),
     }, context);
   },

@@ -91,23 +91,26 @@ export function trainClassifier(
           ...{ normalisation, stemStride, adam: { beta1, beta2, epsilon } },
         },
         before,
-        sessionOptions(context, before.tensors),
+        sessionOptions(context, recipe, before.tensors),
       ),
   }, context);
 }
 
-/** Parameters below which a step's products are too small to be divided among threads. */
-const SMALL = 2 ** 20;
+/** Parameters, and pixels of a step, below which products are too small to be divided among threads. */
+const FEW_PARAMETERS = 2 ** 20, FEW_PIXELS = 2 ** 18;
 
 /**
- * Where a training computes: a small network on one thread, which is faster and gives the same numbers
- * on machines of any number of cores.
+ * Where a training computes: a small network on small crops on one thread, which is faster and gives
+ * the same numbers on machines of any number of cores.
  */
 export function sessionOptions(
   { compute: { device, threads } }: Pick<PixelTrainingContext, "compute">,
+  { batchSize, cropPx }: Pick<PixelRecipe, "batchSize" | "cropPx">,
   tensors: ReadonlyMap<string, Tensor>,
 ): SessionOptions {
-  const most = countParameters(tensors) < SMALL ? 1 : threads;
+  const isSmall = countParameters(tensors) < FEW_PARAMETERS &&
+    batchSize * cropPx ** 2 < FEW_PIXELS;
+  const most = isSmall ? 1 : threads;
   return { ...(device ? { device } : {}), ...(most === undefined ? {} : { threads: most }) };
 }
 

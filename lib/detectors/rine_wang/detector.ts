@@ -118,8 +118,8 @@ export default definePixelDetector({
     ];
   },
   train(training, context) {
-    const { key, recipe: { network = {} }, from, seed } = training;
-    const { blocks, head } = readNetwork(network);
+    const { key, recipe, from, seed } = training;
+    const { blocks, head } = readNetwork(recipe.network ?? {});
     const state = join(context.folder, trainingStatePath(key));
     return trainOnPixels(training, {
       name: NAME,
@@ -146,7 +146,7 @@ export default definePixelDetector({
           state,
           { head, blocks, seed },
           before,
-          sessionOptions(context, before.tensors),
+          sessionOptions(context, recipe, before.tensors),
         ),
     }, context);
   },

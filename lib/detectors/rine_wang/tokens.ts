@@ -9,10 +9,14 @@ import { ResnetLayers } from "../../backbones/resnet/layers.ts";
 import { resnetOfTensors, type ResnetWeights } from "../../backbones/resnet/weights.ts";
 import type { FeatureSizes } from "../../backbones/backbone.ts";
 import type { Tensor } from "../../io/tensor.ts";
+import { openChecked } from "../../onnx/device_check.ts";
 import { GraphBuilder } from "../../onnx/graph.ts";
 import { openSession, type OrtTensor, ortTensor, type SessionOptions } from "../../onnx/session.ts";
 import type { Value } from "../../onnx/values.ts";
 import { IMAGENET_NORMALISATION } from "../resnet/checkpoint.ts";
+
+/** Side of the picture that a device is tried on. */
+const TRIAL_PX = 64;
 
 /** Whose maps tokens are of: every bottleneck's, or the last one's of each stage. */
 export const TOKEN_BLOCKS = ["bottlenecks", "stages"] as const;
@@ -66,10 +70,13 @@ export async function openTokens(
   options: SessionOptions,
 ): Promise<TokenReader> {
   const weights = resnetOfTensors(path, tensors, torchvisionResnet);
-  const session = await openSession(buildTokenGraph(weights, blocks), {
-    ...options,
-    sizesVary: true,
-  });
+  const { device = "cpu" } = options;
+  const session = await openChecked(
+    buildTokenGraph(weights, blocks),
+    { ...options, device, sizesVary: true },
+    TRIAL_PX,
+    `Cannot run ${path}`,
+  );
   return {
     sizes: tokenSizes(path, tensors, blocks),
     async read({ rgb, count, height, width }) {

@@ -105,6 +105,11 @@ function ranRemark(
 
 /** What the paper leaves open of a network on pixels, by the detector's name. */
 const TAKEN: Readonly<Record<string, (recipe: PixelRecipe) => string>> = {
+  clip_fpn: ({ network, start }) =>
+    `a pyramid on the patches that blocks ${(network!["blocks"] as number[]).join(", ")} of ${
+      start.kind === "backbone" ? start.name : "a transformer"
+    } give, all on its one grid, ${network!["channels"]} channels a level, a linear layer on the ` +
+    "levels' means, cross-entropy, trained on RINE's augmentation",
   rn50_fpn: ({ network, schedule }) =>
     `a pyramid on the maps of all four stages, ${
       network!["channels"]

@@ -8,6 +8,8 @@ import { MAKERS } from "../lib/backbones/families/makers.ts";
 import type { WeightsSettings } from "../lib/backbones/families/family.ts";
 import { importBackbone } from "../lib/backbones/import.ts";
 import { openBackbone } from "../lib/backbones/open.ts";
+import { quantizedPath, quantizeWeights } from "../lib/backbones/quantize.ts";
+import { isResnet } from "../lib/backbones/weights.ts";
 import { readSafetensors } from "../lib/io/safetensors.ts";
 import { temporaryFolder } from "./temporary.ts";
 
@@ -71,6 +73,22 @@ Deno.test("SigLIP's activation is the approximation, which is nearer to its toke
   assert(tanh < .05 * gelu, `${tanh}, ${gelu}`);
 });
 
+Deno.test("int8 weights of gated MLPs and beside a pool by attention are near full precision's", async () => {
+  for (const name of ["timm_dinov2_giant", "timm_siglip"]) {
+    const folder = temporaryFolder(), path = join(FAMILIES, name);
+    const { tensors: expected } = await readSafetensors(join(path, "expected.safetensors"));
+    const weights = await importBackbone(path, { name: "X", folder });
+    assert(!isResnet(weights));
+    await quantizeWeights(weights, quantizedPath(weights.header.path));
+    await using int8 = await openBackbone("X", { folder, tap: "embedding", precision: "int8" });
+    const { data } = await int8.featuresOfCrops(Uint8Array.from(expected.get("rgb")!.data), 2);
+    const right = expected.get("embedding")!.data;
+    const power = right.reduce((sum, value) => sum + value ** 2, 0);
+    const error = right.reduce((sum, value, i) => sum + (value - data[i]!) ** 2, 0);
+    assert(error > 0 && error / power < 1e-2, `${name}: ${error / power}`);
+  }
+});
+
 /** The folder, where its files have the names that libraries look for. */
 async function weightsIn(folder: string): Promise<string> {
   const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
@@ -79,5 +97,5 @@ async function weightsIn(folder: string): Promise<string> {
 }
 
 Deno.test("all families are here", () => {
-  assert(names.length >= 15, `${names}`);
+  assert(names.length >= 21, `${names}`);
 });

@@ -210,9 +210,11 @@ export function describeBackbone(weights: Weights): string {
 
 function describeVit(architecture: VitArchitecture): string {
   const { blocks, width, heads, patchPx, resolutionPx, embeddingWidth, activation } = architecture;
-  const { epsilon, registers } = architecture;
+  const { epsilon, registers, gated } = architecture;
   return [
-    `${blocks} blocks of width ${width}, ${heads} heads, ${activation}; patches of ${patchPx} px in ${resolutionPx} px` +
+    `${blocks} blocks of width ${width}, ${heads} heads, ${
+      gated ? "SwiGLU" : activation
+    }; patches of ${patchPx} px in ${resolutionPx} px` +
     (registers === undefined ? "" : ` and ${registers} registers`) +
     (embeddingWidth === undefined ? "" : `; image embedding of ${embeddingWidth}`),
     `${describePixels(architecture)}; ε ${epsilon}; ${

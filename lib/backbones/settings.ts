@@ -84,7 +84,7 @@ export async function settle(found: FoundVit, evidence: Evidence): Promise<SaidS
     family.ownMark !== undefined &&
       (header.tensors.has(family.ownMark) || script.activation === family.activation);
   const asks = (what: Unsaid) => !isOwn && family.unsaid.includes(what);
-  if (isOwn) take({ heads: implied.heads }, family.name);
+  if (isOwn || family.headsAreKnown) take({ heads: implied.heads }, family.name);
   if (!asks("heads")) take(usualHeads(width), "its width");
   const { activation, pixelMean, pixelStd, epsilon, pooling } = implied;
   if (!asks("activation")) take({ activation }, family.name);

@@ -92,12 +92,13 @@ function readSamples(
       // of more than cover the whole Pillow puts the last where the first are
       const spare = isRaw && !isPlanar ? offsets.length - 1 - part : 0;
       const offset = offsets[index + spare - spare % (across * down)];
-      const length = isRaw ? Infinity : lengths[index];
+      const length = isRaw ? 0 : lengths[index];
       if (offset === undefined || length === undefined) throw new Error("pixels that are missing");
+      if (!isRaw && offset + length > bytes.length) throw new Error("pixels that end too early");
       const wanted = isRaw
         ? stride * (shownRows - 1) + Math.ceil(shownColumns * each * bits / 8)
         : stride * (isTiled ? rows : shownRows);
-      let strip = bytes.subarray(offset, offset + Math.min(length, isRaw ? wanted : bytes.length));
+      let strip = bytes.subarray(offset, offset + (isRaw ? wanted : length));
       if (isReversed) strip = strip.map((byte) => REVERSED[byte]!);
       const samples = unpackStrip(strip, compression, wanted, stride * rows);
       for (let row = 0; row < shownRows; row++) {

@@ -11,6 +11,7 @@ import copy, json, os, sys
 import torch, timm, open_clip, transformers
 import numpy as np
 from safetensors.torch import save_file
+from timm.layers import SwiGLUPacked
 from timm.models.vision_transformer import VisionTransformer
 from functools import partial
 
@@ -116,7 +117,7 @@ m.load_state_dict({k: v.to(torch.bfloat16).float() for k, v in m.state_dict().it
 vision = getattr(m, "vision_model", m)
 hf("hf_siglip", m, vision, HALF, 0, True,
    {"pytorch_model.bin": {k: v.to(torch.bfloat16) for k, v in m.state_dict().items()} , "config.json": m.config.to_dict(),
-    "preprocessor_config.json": processor(HALF)})
+    "preprocessor_config.json": processor(HALF)}, lambda x: vision(pixel_values=x).pooler_output)
 
 # open_clip
 def oc(quick, **vision):
@@ -195,7 +196,7 @@ sd = {f"visual.trunk.{k}": v for k, v in m.state_dict().items()} | {"text.x": to
 write("open_clip_siglip", {"open_clip_model.safetensors": half(sd), "open_clip_config.json": {
     "model_cfg": {"embed_dim": 16, "custom_text": True, "vision_cfg": {"image_size": 12, "timm_model_name": "vit_base_patch16_siglip_224", "timm_pool": "map", "timm_proj": "none"}, "text_cfg": {}},
     "preprocess_cfg": {"mean": HALF[0], "std": HALF[1]}}},
-    hooked([b.norm2 for b in blocks], blocks, m.forward_features), 12, HALF, 0, True)
+    hooked([b.norm2 for b in blocks], blocks, m.forward_features), 12, HALF, 0, True, m)
 # a plain ViT of timm in open_clip's file, with its projection
 m = timm_tower(num_classes=0)
 proj = (torch.randn(16, 64) * .25).half().float()
@@ -217,3 +218,20 @@ m = shake(transformers.ViTForImageClassification(transformers.ViTConfig(**small,
 hf_vit("hf_vit", m, m.vit, HALF, 1, m.vit.layers, lambda l: l.layernorm_after, 12)
 m = shake(transformers.Dinov2WithRegistersModel(transformers.Dinov2WithRegistersConfig(**small, mlp_ratio=1, image_size=16)))
 hf_vit("hf_dinov2_registers", m, m, IMAGENET, 5, m.encoder.layer, lambda l: l.norm2, 16)
+
+# SigLIP under timm's own names; its head is of no use
+m = timm_tower(class_token=False, global_pool="map", num_heads=2)
+pooled = lambda x: m.forward_head(m.forward_features(x), pre_logits=True)
+write("timm_siglip", {"model.safetensors": half(m.state_dict()), "config.json": conf("vit_base_patch16_siglip_224", HALF, num_heads=2)},
+      hooked([b.norm2 for b in m.blocks], m.blocks, m.forward_features), 12, HALF, 0, True, pooled)
+
+# DINOv2's giant, whose MLPs are gated: timm's names, Meta's, Hugging Face's
+giant = dict(init_values=.5, mlp_layer=SwiGLUPacked, act_layer=torch.nn.SiLU, mlp_ratio=1.5, img_size=16)
+timm_case("timm_dinov2_giant", IMAGENET, lambda sd: {"model.safetensors": half(sd), "config.json": conf("vit_giant_patch14_dinov2", IMAGENET)}, **giant)
+m = timm_tower(**giant)
+sd = {k.replace("mlp.fc1", "mlp.w12").replace("mlp.fc2", "mlp.w3"): v for k, v in m.state_dict().items() if not k.startswith("head")}
+write("meta_dinov2_giant", {"dinov2.pth": half(sd | {"mask_token": torch.zeros(1, 64)})},
+      hooked([b.norm2 for b in m.blocks], m.blocks, m.forward_features), 16, IMAGENET, 1, False,
+      lambda x: m.forward_features(x)[:, 0])
+m = shake(transformers.Dinov2Model(transformers.Dinov2Config(**small, mlp_ratio=2, image_size=16, use_swiglu_ffn=True)))
+hf_vit("hf_dinov2_giant", m, m, IMAGENET, 1, m.encoder.layer, lambda l: l.norm2, 16)

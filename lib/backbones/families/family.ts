@@ -92,12 +92,32 @@ export interface Family extends Omit<VitSettings, "heads"> {
   readonly choices?: string;
   /** What tells the rest, beside the file. */
   readonly configuration?: ConfigurationKind;
-  /** Tensors of a pool that is not computed here: there is then no image embedding. */
+  /** Whether all of its towers have heads of {@linkcode Family.headWidth}. */
+  readonly headsAreKnown?: true;
+  /** A pool by attention, of which an image embedding comes. */
+  readonly pool?: AttentionPool;
+  /**
+   * Tensors of pools. Where there are others than those of `pool`, it is not computed here: there is
+   * then no image embedding.
+   */
   readonly otherPool?: RegExp;
   /** Where this tensor is there, the projection is a classification head. */
   readonly classifier?: string;
   /** Tensors that this project has no use for: the text tower, classification heads. */
   readonly ignored: RegExp;
+}
+
+/**
+ * A query of its own that attends to all tokens, and an MLP: SigLIP's. Its tensors, this project's
+ * name → the file's, and one that holds the weights of several projections, one under the other.
+ */
+export interface AttentionPool {
+  readonly names: Readonly<Record<string, string>>;
+  readonly fused: {
+    readonly weight: string;
+    readonly bias: string;
+    readonly parts: readonly ("q" | "k" | "v")[];
+  };
 }
 
 /** A convolution and the batch normalisation after it, by the file's names. */

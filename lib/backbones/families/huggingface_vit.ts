@@ -68,3 +68,16 @@ export const huggingfaceDinov2: Family = {
   ...IMAGENET_PIXELS,
   unsaid: [],
 };
+
+/** `model.safetensors` of `facebook/dinov2-giant`, whose MLPs are gated. */
+export const huggingfaceDinov2Giant: Family = {
+  ...huggingfaceDinov2,
+  name: "Hugging Face DINOv2 giant",
+  mark: "encoder.layer.0.mlp.weights_in.weight",
+  block: {
+    ...huggingfaceDinov2.block,
+    ...affine("fc1", `${BLOCK}.mlp.weights_in`),
+    ...affine("fc2", `${BLOCK}.mlp.weights_out`),
+  },
+  headsAreKnown: true,
+};

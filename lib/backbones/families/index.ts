@@ -4,11 +4,12 @@
  */
 import type { Family, ResnetFamily } from "./family.ts";
 import { huggingfaceClip, huggingfaceClipTower } from "./huggingface_clip.ts";
-import { huggingfaceDinov2, huggingfaceVit } from "./huggingface_vit.ts";
+import { huggingfaceDinov2, huggingfaceDinov2Giant, huggingfaceVit } from "./huggingface_vit.ts";
 import { openaiClip } from "./openai_clip.ts";
 import { openaiClipResnet } from "./openai_clip_resnet.ts";
 import { siglip, siglipTower } from "./siglip.ts";
 import {
+  metaGiant,
   timm,
   timmClip,
   timmDistilled,
@@ -29,11 +30,13 @@ export const FAMILIES: readonly Family[] = [
   siglip,
   siglipTower,
   huggingfaceVit,
+  huggingfaceDinov2Giant,
   huggingfaceDinov2,
   trunkClip,
   trunkPlain,
   trunkPatches,
   timmClip,
+  metaGiant,
   timmRegisters,
   timmDistilled,
   timm,

@@ -1,10 +1,29 @@
 /**
  * SigLIP's image tower as Hugging Face's `transformers` saves it: CLIP's names, no class token and a
- * pool by attention, which is not computed here.
+ * pool by attention.
+ * Source: transformers, `models/siglip/modeling_siglip.py`.
  * @module
  */
-import { type Family, HALF_PIXELS } from "./family.ts";
+import { affine, type AttentionPool, type Family, HALF_PIXELS } from "./family.ts";
 import { huggingFaceNames } from "./huggingface_clip.ts";
+
+/** @param prefix before all names of the pool */
+function pool(prefix: string): AttentionPool {
+  return {
+    names: {
+      "probe": `${prefix}probe`,
+      ...affine("out", `${prefix}attention.out_proj`),
+      ...affine("norm", `${prefix}layernorm`),
+      ...affine("fc1", `${prefix}mlp.fc1`),
+      ...affine("fc2", `${prefix}mlp.fc2`),
+    },
+    fused: {
+      weight: `${prefix}attention.in_proj_weight`,
+      bias: `${prefix}attention.in_proj_bias`,
+      parts: ["q", "k", "v"],
+    },
+  };
+}
 
 /** `model.safetensors` of `google/siglip-base-patch16-224` and its kin, SigLIP 2 of fixed sizes too. */
 export const siglip: Family = {
@@ -18,6 +37,7 @@ export const siglip: Family = {
   ...HALF_PIXELS,
   unsaid: [],
   configuration: "Hugging Face",
+  pool: pool("vision_model.head."),
   otherPool: /^vision_model\.head\./,
   ignored: /^(text_model\.|logit_scale$|logit_bias$|vision_model\.embeddings\.position_ids$)/,
 };
@@ -28,6 +48,7 @@ export const siglipTower: Family = {
   ...huggingFaceNames(""),
   name: "Hugging Face SigLIP tower",
   mark: "embeddings.patch_embedding.bias",
+  pool: pool("head."),
   otherPool: /^head\./,
   ignored: /^embeddings\.position_ids$/,
 };

@@ -11,6 +11,7 @@ import {
   CLIP_TEXT_TOWER,
   type Family,
   HALF_PIXELS,
+  IMAGENET_PIXELS,
 } from "./family.ts";
 
 const CHOICES = "--family augreg has mean and std .5, deit, mae, dino and dinov2 have ImageNet's";
@@ -50,6 +51,21 @@ function named(prefix: string) {
       "scale2": `${block}.ls2.gamma`,
     },
     fusedQkv: { weight: `${block}.attn.qkv.weight`, bias: `${block}.attn.qkv.bias` },
+    pool: {
+      names: {
+        "probe": `${prefix}attn_pool.latent`,
+        ...affine("q", `${prefix}attn_pool.q`),
+        ...affine("out", `${prefix}attn_pool.proj`),
+        ...affine("norm", `${prefix}attn_pool.norm`),
+        ...affine("fc1", `${prefix}attn_pool.mlp.fc1`),
+        ...affine("fc2", `${prefix}attn_pool.mlp.fc2`),
+      },
+      fused: {
+        weight: `${prefix}attn_pool.kv.weight`,
+        bias: `${prefix}attn_pool.kv.bias`,
+        parts: ["k", "v"],
+      },
+    },
     otherPool: new RegExp(`^${prefix.replaceAll(".", "\\.")}attn_pool\\.`),
     headWidth: 64,
     configuration: "timm",
@@ -76,6 +92,21 @@ export const timmRegisters: Family = {
   name: "Meta ViT with registers",
   mark: "register_tokens",
   stem: { ...PLAIN.stem, "registers": "register_tokens" },
+};
+
+/** DINOv2's giant as Meta publishes it, with registers or without: its MLPs are gated. */
+export const metaGiant: Family = {
+  ...timmRegisters,
+  name: "Meta DINOv2 giant",
+  mark: "blocks.0.mlp.w12.weight",
+  block: {
+    ...PLAIN.block,
+    ...affine("fc1", "blocks.{}.mlp.w12"),
+    ...affine("fc2", "blocks.{}.mlp.w3"),
+  },
+  headsAreKnown: true,
+  ...IMAGENET_PIXELS,
+  unsaid: [],
 };
 
 /** DeiT that was distilled: its second token is read by nobody, and goes along. */

@@ -17,6 +17,11 @@ export interface VitArchitecture extends Architecture, Omit<VitSettings, "poolin
   readonly patchPx: number;
   /** Width of the layer inside the MLP. */
   readonly mlpWidth: number;
+  /**
+   * Present where that layer is the product of two, the first of which passes x · sigmoid(x) (DINOv2's
+   * giant): the activation is then that of a pool alone.
+   */
+  readonly gated?: true;
   /** Width of the image embedding; absent where the file holds no projection. */
   readonly embeddingWidth?: number;
   /** Whether tokens are normalised before the first block. */
@@ -31,7 +36,9 @@ export interface VitArchitecture extends Architecture, Omit<VitSettings, "poolin
   readonly registers?: number;
   /** Tokens that positions are added to; absent: all. `classed`: those of the class and of patches. */
   readonly placed?: "classed" | "patches";
-  /** Present where another pool than the class token makes the image embedding. */
+  /** Present where attention makes the image embedding of all tokens (SigLIP). */
+  readonly attentionPool?: true;
+  /** Present where another pool does, which is not computed here. */
   readonly otherPool?: true;
   /** Present where the mean over patches stands for an image though there is a class token. */
   readonly pooling?: "mean";
@@ -103,7 +110,10 @@ export function architectureOf(
       `Cannot read ${path}: expected heads that divide a width of ${width}, found ${heads}; metadata \`heads\` tells where they are not ${family.headWidth} wide`,
     );
   }
-  const otherPool = [...all.keys()].some((name) => family.otherPool?.test(name));
+  const attentionPool = tensors.has("pool.probe");
+  const otherPool = !attentionPool && [...all.keys()].some((name) => family.otherPool?.test(name));
+  const mlpWidth = shapeOf("blocks.0.fc2.weight")[1] ?? 0;
+  const gated = shapeOf("blocks.0.fc1.weight")[0] === 2 * mlpWidth;
   const embeddingWidth = shapeOf("projection")[0] ?? shapeOf("projection.transposed")[1];
   return {
     resolutionPx: grid * patchPx,
@@ -111,7 +121,8 @@ export function architectureOf(
     width,
     blocks: blockCount(tensors),
     heads,
-    mlpWidth: shapeOf("blocks.0.fc1.weight")[0] ?? 0,
+    mlpWidth,
+    ...(gated ? { gated: true as const } : {}),
     ...(embeddingWidth === undefined ? {} : { embeddingWidth }),
     preNorm: tensors.has("pre_norm.weight"),
     patchBias: tensors.has("patch.bias"),
@@ -119,6 +130,7 @@ export function architectureOf(
     classToken,
     ...(registers > 0 ? { registers } : {}),
     ...(placed ? { placed } : {}),
+    ...(attentionPool ? { attentionPool: true as const } : {}),
     ...(otherPool ? { otherPool: true as const } : {}),
     ...(classToken && pooling === "mean" ? { pooling: "mean" as const } : {}),
     activation,
@@ -164,19 +176,22 @@ export function assertShapes(
   architecture: VitArchitecture,
 ): void {
   const { width, mlpWidth, patchPx, classToken, embeddingWidth = 0, placed } = architecture;
-  const { registers = 0 } = architecture;
+  const { registers = 0, gated } = architecture;
   const before = { all: tokensBefore(architecture), classed: classToken ? 1 : 0, patches: 0 };
   const positions = patchCount(architecture) + before[placed ?? "all"];
   const expectedShape = (name: string): number[] => {
-    const part = name.replace(/^blocks\.\d+\./, "");
+    const isPool = name.startsWith("pool.");
+    const inner = isPool ? tensors.get("pool.fc2.weight")!.shape[1]! : mlpWidth;
+    const first = gated && !isPool ? 2 * inner : inner;
+    const part = name.replace(/^(?:blocks\.\d+|pool)\./, "");
     if (part === "patch.weight") return [width, 3, patchPx, patchPx];
     if (part === "positions") return [positions, width];
     if (part === "registers") return registers > 1 ? [registers, width] : [width];
     if (part === "projection") return [embeddingWidth, width];
     if (part === "projection.transposed") return [width, embeddingWidth];
-    if (part === "fc1.weight") return [mlpWidth, width];
-    if (part === "fc1.bias") return [mlpWidth];
-    if (part === "fc2.weight") return [width, mlpWidth];
+    if (part === "fc1.weight") return [first, width];
+    if (part === "fc1.bias") return [first];
+    if (part === "fc2.weight") return [width, inner];
     if (/^(q|k|v|out)\.weight$/.test(part)) return [width, width];
     return [width];
   };

@@ -65,7 +65,8 @@ export function buildVitGraph(
     const block = `blocks.${index}`;
     const isLast = index === blocks - 1;
     // patches and their mean need every query of the last block; a CLS row needs only its own
-    const onlyClass = isLast && !reads.has("patches") && poolingOf(architecture) === "class";
+    const needsAll = reads.has("patches") || (reads.has("embedding") && architecture.attentionPool);
+    const onlyClass = isLast && !needsAll && poolingOf(architecture) === "class";
     const size = onlyClass ? 1 : length;
     const queries = onlyClass ? layers.pool(normalised) : normalised; // [N, size, W]
     if (onlyClass) x = layers.pool(x); // [N, size, W]
@@ -86,7 +87,7 @@ export function buildVitGraph(
     compute === "float32" ? value : g.op("Cast", [value], { to: "float32" });
   for (const tap of taps) {
     if (tap === "embedding") {
-      const { value, embeddingWidth } = embedImage(g, layers, weights, x);
+      const { value, embeddingWidth } = embedImage(g, layers, weights, x, length);
       g.output(tap, result(value), "float32", ["N", embeddingWidth]);
     } else {
       const stacked = g.op("Concat", taken[tap], { axis: 1 }); // [N, blocks or blocks · patches, W]
@@ -155,7 +156,13 @@ function patchesFromPixels(g: GraphBuilder, { resolutionPx, patchPx }: VitArchit
 }
 
 /** The image embedding of the last block's output; [N, E]. */
-function embedImage(g: GraphBuilder, layers: VitLayers, weights: VitWeights, last: Value) {
+function embedImage(
+  g: GraphBuilder,
+  layers: VitLayers,
+  weights: VitWeights,
+  last: Value,
+  length: number,
+) {
   const { header, tensors, architecture } = weights;
   const embeddingWidth = embeddingWidthOf(weights);
   if (embeddingWidth === undefined) {
@@ -164,7 +171,10 @@ function embedImage(g: GraphBuilder, layers: VitLayers, weights: VitWeights, las
       `Cannot compute embeddings: expected a projection in ${header.path}`,
     );
   }
-  const pooled = layers.rows(layers.normalise(layers.pool(last), 1, "post_norm")); // [N, W]
+  const token = architecture.attentionPool
+    ? layers.attentionPool(layers.normalise(last, length, "post_norm"), length)
+    : layers.normalise(layers.pool(last), 1, "post_norm"); // [N, 1, W]
+  const pooled = layers.rows(token); // [N, W]
   if (architecture.embeddingWidth === undefined) return { value: pooled, embeddingWidth };
   const transposed = tensors.has("projection.transposed");
   const matrix = layers.weight(transposed ? "projection.transposed" : "projection");
@@ -174,13 +184,15 @@ function embedImage(g: GraphBuilder, layers: VitLayers, weights: VitWeights, las
 
 /**
  * Width of the image embedding; none where the weights lack the last normalisation, or the
- * projection that their family has, or where something else than the class token stands for the image.
+ * projection that their family has, or where a mean or a pool that is not known stands for the image.
  */
 export function embeddingWidthOf(
   { architecture, tensors, family }: VitWeights,
 ): number | undefined {
-  if (poolingOf(architecture) !== "class" || !tensors.has("post_norm.weight")) return undefined;
-  if (architecture.otherPool) return undefined;
+  const { attentionPool, otherPool } = architecture;
+  const isPooled = attentionPool || (poolingOf(architecture) === "class" && !otherPool);
+  if (!isPooled || !tensors.has("post_norm.weight")) return undefined;
+  if (attentionPool) return architecture.embeddingWidth ?? architecture.width;
   const projects = ["projection", "projection.transposed"].some((name) => name in family.stem);
   return architecture.embeddingWidth ?? (projects ? undefined : architecture.width);
 }

@@ -9,6 +9,9 @@ import { type Arithmetic, type GraphOptions, STORED_TYPES } from "../network.ts"
 import { poolingOf, tokensBefore, trimmedShape, type VitArchitecture } from "./architecture.ts";
 import type { VitWeights } from "./weights.ts";
 
+/** How the tensors of a pool by attention are named. */
+const POOL = "pool";
+
 /** Adds a transformer's layers to a graph. A layer is named as its weights are: `blocks.0.fc1`. */
 export class VitLayers {
   readonly #g: GraphBuilder;
@@ -67,9 +70,9 @@ export class VitLayers {
     return this.#g.op("Reshape", [x, this.#g.int([-1, size, this.#architecture.width])]);
   }
 
-  /** LayerScale, where the architecture has it; [·, W]. */
+  /** LayerScale, where there is one; [·, W]. */
   scaled(x: Value, name: string): Value {
-    return this.#architecture.layerScale ? this.#g.op("Mul", [x, this.weight(name)]) : x;
+    return this.#weights.tensors.has(name) ? this.#g.op("Mul", [x, this.weight(name)]) : x;
   }
 
   get #isForCpu(): boolean {
@@ -153,10 +156,21 @@ export class VitLayers {
 
   /** The block's second branch; [N, size, W]. */
   mlp(x: Value, size: number, block: string): Value {
-    const hidden = this.linear(this.rows(x), `${block}.fc1`); // [N·size, mlpWidth]
-    const active = this.#activate(hidden);
+    const hidden = this.linear(this.rows(x), `${block}.fc1`); // [N·size, mlpWidth], gated: twice
+    const isGated = this.#architecture.gated && block !== POOL;
+    const active = isGated ? this.#gate(hidden) : this.#activate(hidden); // [N·size, mlpWidth]
     const out = this.linear(active, `${block}.fc2`); // [N·size, W]
     return this.sequences(this.scaled(out, `${block}.scale2`), size);
+  }
+
+  /** The first half times its sigmoid, times the second half: SwiGLU. */
+  #gate(x: Value): Value {
+    const g = this.#g, { mlpWidth } = this.#architecture;
+    const half = (from: number, to: number) =>
+      g.op("Slice", [x, g.int([from]), g.int([to]), g.int([1])]); // [N·size, mlpWidth]
+    const first = half(0, mlpWidth);
+    const gate = g.op("Mul", [first, g.op("Sigmoid", [first])]);
+    return g.op("Mul", [gate, half(mlpWidth, 2 * mlpWidth)]);
   }
 
   #activate(x: Value): Value {
@@ -174,6 +188,14 @@ export class VitLayers {
       return this.first(x);
     }
     return g.op("ReduceMean", [this.patches(x), g.int([1])], { keepdims: 1 });
+  }
+
+  /** What a query of the pool's own reads of all tokens, and an MLP adds; [N, 1, W]. */
+  attentionPool(tokens: Value, length: number): Value {
+    const probe = this.repeated(`${POOL}.probe`, 1, tokens); // [N, 1, W]
+    const read = this.attend(probe, 1, tokens, length, POOL); // [N, 1, W]
+    const added = this.mlp(this.normalise(read, 1, `${POOL}.norm`), 1, POOL); // [N, 1, W]
+    return this.#g.op("Add", [read, added]);
   }
 
   /** A sequence without its class token and registers; [N, patches, W]. */

@@ -16,6 +16,7 @@ import {
   assertShapes,
   blockCount,
   impliedSettings,
+  trimmedShape,
   type VitArchitecture,
   type VitTensors,
 } from "./architecture.ts";
@@ -124,10 +125,11 @@ function rename(header: SafetensorsHeader, family: Family) {
       if (!entry) continue;
       used.add(fileName);
       ["q", "k", "v"].forEach((part, index) =>
-        tensors.set(`blocks.${block}.${part}.${kind}`, thirdOf(entry, index))
+        tensors.set(`blocks.${block}.${part}.${kind}`, partOf(entry, index, 3))
       );
     }
   }
+  takePool(header, family, tensors, used);
   if (family.classifier !== undefined && header.tensors.has(family.classifier)) {
     tensors.delete("projection");
   }
@@ -137,10 +139,37 @@ function rename(header: SafetensorsHeader, family: Family) {
   return { tensors, leftOver };
 }
 
-/** Rows of one third of a tensor: a byte range of its own, for the rows are contiguous. */
-function thirdOf(entry: SafetensorsEntry, index: number): SafetensorsEntry {
-  const length = entry.length / 3;
-  const shape = [(entry.shape[0] ?? 0) / 3, ...entry.shape.slice(1)];
+/** The tensors of a pool by attention, where all of it is there and nothing else. */
+function takePool(
+  header: SafetensorsHeader,
+  { pool, otherPool }: Family,
+  tensors: Map<string, SafetensorsEntry>,
+  used: Set<string>,
+): void {
+  if (pool === undefined) return;
+  const { names, fused } = pool;
+  const all = new Set([...Object.values(names), fused.weight, fused.bias]);
+  const isWhole = [...all].every((name) => header.tensors.has(name));
+  const isAlone = [...header.tensors.keys()].every((name) =>
+    all.has(name) || !otherPool?.test(name)
+  );
+  if (!isWhole || !isAlone || trimmedShape(header.tensors.get(names["probe"]!)!).length > 1) return;
+  const found = (name: string) => header.tensors.get(name)!;
+  for (const [name, fileName] of Object.entries(names)) {
+    tensors.set(`pool.${name}`, found(fileName));
+  }
+  for (const kind of ["weight", "bias"] as const) {
+    fused.parts.forEach((part, index) =>
+      tensors.set(`pool.${part}.${kind}`, partOf(found(fused[kind]), index, fused.parts.length))
+    );
+  }
+  for (const name of all) used.add(name);
+}
+
+/** Rows of one of some equal parts: a byte range of its own, for the rows are contiguous. */
+function partOf(entry: SafetensorsEntry, index: number, parts: number): SafetensorsEntry {
+  const length = entry.length / parts;
+  const shape = [(entry.shape[0] ?? 0) / parts, ...entry.shape.slice(1)];
   return { ...entry, shape, length, offset: entry.offset + index * length };
 }
 

@@ -11,7 +11,7 @@ import type { FeatureSizes } from "../../backbones/backbone.ts";
 import type { Tensor } from "../../io/tensor.ts";
 import { openChecked } from "../../onnx/device_check.ts";
 import { GraphBuilder } from "../../onnx/graph.ts";
-import { openSession, type OrtTensor, ortTensor, type SessionOptions } from "../../onnx/session.ts";
+import { type OrtTensor, ortTensor, type SessionOptions } from "../../onnx/session.ts";
 import type { Value } from "../../onnx/values.ts";
 import { IMAGENET_NORMALISATION } from "../resnet/checkpoint.ts";
 

@@ -36,7 +36,7 @@ Deno.test("from nothing all is left, the images that will be made included, and 
   assert.equal(lines.at(-1), "The mini world has not been made; so nothing counts as done");
   assert.equal(
     lines.at(-2),
-    "Not counted: what comparison, cost, bias, feature_space, appendix, ufd_spectra, ufd_tsne, ufd_neighbour_images make of images besides runs, where they can, training of wang, dmid, patch_forensics, lgrad, rn50_fpn, rine_wang among it",
+    "Not counted: what comparison, cost, bias, feature_space, appendix, ufd_spectra, ufd_tsne, ufd_neighbour_images make of images besides runs, where they can, training of wang, dmid, patch_forensics, lgrad, clip_fpn, rn50_fpn, rine_wang among it",
   );
   assert.match(lines.at(-3)!, /^About \d.*, from nothing about \d.*, at the \d+ GFLOP\/s that /);
   assert.equal(await exists(data), false);

@@ -134,6 +134,11 @@ export function trainingStatePath(key: string): string {
   return join("detectors", `${key}.state.safetensors`);
 }
 
+/** The lock of a detector in training, in the profile's results folder. */
+export function trainingLockPath(key: string): string {
+  return join("detectors", `${key}.lock`);
+}
+
 /** What training images go through. */
 export function trainingTransform(recipe: PixelRecipe): Transform {
   const { cropPx, shortSidePx, shortSideFilter, augmentation, variation } = recipe;

@@ -5,6 +5,7 @@
  */
 import { join, resolve } from "node:path";
 import type { LabelledImage } from "../data/dataset.ts";
+import type { FailedHead, TrainedHead } from "../detectors/detector.ts";
 import { decodeImage } from "../image/image.ts";
 import { unlessMissing, UserError } from "../io/errors.ts";
 import { contentKey, exists } from "../io/files.ts";
@@ -181,6 +182,26 @@ class Collected implements Materials, AsyncDisposable {
 
   train(key: string) {
     return trainDetector(this.#planned.get(key)!, this.#setup, this.#hooks);
+  }
+
+  async trainAll(keys: readonly string[]) {
+    const waiting = [...keys], trained = new Map<string, TrainedHead | FailedHead>();
+    const trainNext = async () => {
+      for (let key; (key = waiting.shift()) !== undefined;) {
+        try {
+          trained.set(key, await this.train(key));
+        } catch (error) {
+          waiting.length = 0;
+          throw error;
+        }
+      }
+    };
+    const atOnce = Array.from({ length: this.machine.threads }, trainNext);
+    // one that fails is told when those beside it have come to their end
+    for (const one of await Promise.allSettled(atOnce)) {
+      if (one.status === "rejected") throw one.reason;
+    }
+    return trained;
   }
 
   #add(ready: readonly ReadyDetector[]): void {

@@ -85,6 +85,12 @@ export interface Materials {
    */
   train(key: string): Promise<TrainedHead | FailedHead>;
   /**
+   * Trains several of these, as many at once as there are cores: small ones run on one each.
+   * @param keys of the detectors
+   * @returns by key, as {@linkcode Materials.train} does
+   */
+  trainAll(keys: readonly string[]): Promise<ReadonlyMap<string, TrainedHead | FailedHead>>;
+  /**
    * Scores of lists of images by one of these detectors, one list after the other: made once, and kept.
    * @param key of the detector
    * @param alike what images are brought to before; as they are where it is left out

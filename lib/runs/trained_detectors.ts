@@ -10,7 +10,12 @@ import type { LabelledImage } from "../data/dataset.ts";
 import type { FailedHead, TrainedHead } from "../detectors/detector.ts";
 import { importedDiscriminator } from "../detectors/lgrad/checkpoint.ts";
 import { pixelDetectorNamed } from "../detectors/index.ts";
-import { type PixelTraining, trainedPath, trainingStatePath } from "../detectors/pixel_training.ts";
+import {
+  type PixelTraining,
+  trainedPath,
+  trainingLockPath,
+  trainingStatePath,
+} from "../detectors/pixel_training.ts";
 import { trainedTransforms } from "../detectors/trained_transforms.ts";
 import { detectorPath } from "../detectors/import.ts";
 import { describePixels } from "../image/pixels.ts";
@@ -172,7 +177,7 @@ export async function trainDetector(
   if (!detector.train) {
     throw new UserError("usage", `Cannot train ${title}: it cannot be trained here`);
   }
-  return await withLock(join(folder, "detectors.lock"), async () => {
+  return await withLock(join(folder, trainingLockPath(key)), async () => {
     const state = join(folder, trainingStatePath(key));
     if (force) { for (const file of [path, state]) await removeIfThere(file); }
     for (const file of [path, state]) await forgetDamaged(file, onDamage);

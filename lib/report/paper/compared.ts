@@ -86,8 +86,9 @@ export function triedDetectors(
         ],
         async make() {
           const tried: (TriedDetector | FailedDetector)[] = [];
+          const trained = await materials.trainAll(own.map(({ key }) => key));
           for (const { title, row, reads, key, trainedOn } of detectors) {
-            const training = trainedOn && await materials.train(key);
+            const training = trained.get(key);
             if (training && "problem" in training) {
               tried.push({ title, problem: training.problem });
               continue;

@@ -75,11 +75,11 @@ Deno.test("a PNG that is damaged behind its pixels alone is read as Pillow reads
   await assert.rejects(decodeImageBytes(header, "header"), /a damaged PNG/);
 });
 
-/** A Python that has Pillow, RINE_PYTHON before others; none where there is none. */
+/** A Python that has Pillow 13 or later, RINE_PYTHON before others; none where there is none. */
 async function pillow(): Promise<string | undefined> {
   for (const python of [Deno.env.get("RINE_PYTHON"), "python3"]) {
     if (python === undefined) continue;
-    const args = ["-c", "import PIL; exit(int(PIL.__version__.split('.')[0]) < 11)"];
+    const args = ["-c", "import PIL; exit(int(PIL.__version__.split('.')[0]) < 13)"];
     try {
       if ((await new Deno.Command(python, { args }).output()).success) return python;
     } catch (error) {

@@ -45,10 +45,15 @@ export function decodeQoi(bytes: Uint8Array, { width, height }: QoiHeader): Uint
     const byte = next(), low = byte & 63;
     let run = 1;
     if (byte === 254 || byte === 255) {
-      [red, green, blue] = [next(), next(), next()];
+      red = next();
+      green = next();
+      blue = next();
       if (byte === 255) alpha = next();
     } else if (byte >> 6 === 0) {
-      [red, green, blue, alpha] = seen.subarray(4 * low, 4 * low + 4) as unknown as Pixel;
+      red = seen[4 * low]!;
+      green = seen[4 * low + 1]!;
+      blue = seen[4 * low + 2]!;
+      alpha = seen[4 * low + 3]!;
     } else if (byte >> 6 === 1) {
       red = red + (low >> 4) - 2 & 255;
       green = green + (low >> 2 & 3) - 2 & 255;
@@ -61,7 +66,11 @@ export function decodeQoi(bytes: Uint8Array, { width, height }: QoiHeader): Uint
     } else run = low + 1;
     // Pillow does not remember the pixel that a run repeats
     if (byte < 192 || byte > 253) {
-      seen.set([red, green, blue, alpha], 4 * ((3 * red + 5 * green + 7 * blue + 11 * alpha) % 64));
+      const place = 4 * ((3 * red + 5 * green + 7 * blue + 11 * alpha) % 64);
+      seen[place] = red;
+      seen[place + 1] = green;
+      seen[place + 2] = blue;
+      seen[place + 3] = alpha;
     }
     for (; run > 0 && to < data.length; run--) {
       data[to++] = red;
@@ -71,5 +80,3 @@ export function decodeQoi(bytes: Uint8Array, { width, height }: QoiHeader): Uint
   }
   return data;
 }
-
-type Pixel = [number, number, number, number];

@@ -13,6 +13,9 @@ const STRIP_OFFSETS = 273, STRIP_ROWS = 278, STRIP_BYTES = 279, PALETTE = 320;
 const TILE_WIDTH = 322, TILE_HEIGHT = 323, TILE_OFFSETS = 324, TILE_BYTES = 325;
 const COEFFICIENTS = 529, BLACK_AND_WHITE = 532;
 
+/** Largest strip or tile that memory is taken for: as large as the largest image. */
+const MAX_PART_PIXELS = 178_956_970;
+
 /** Samples that are kept of a pixel. */
 const KEPT: Readonly<Record<TiffLayout["kind"], number>> = {
   grey: 1,
@@ -71,6 +74,7 @@ function readSamples(
   const columns = isTiled ? tags.one(TILE_WIDTH, 0) : width;
   const rows = isTiled ? tags.one(TILE_HEIGHT, 0) : Math.min(height, tags.one(STRIP_ROWS, height));
   if (columns === 0 || rows === 0) throw new Error("strips or tiles without a size");
+  if (columns * rows > MAX_PART_PIXELS) throw new Error(`tiles of ${columns} × ${rows} pixels`);
   const first = (tag: number, other: number) => {
     const values = tags.values(tag);
     return values.length > 0 ? values : tags.values(other);

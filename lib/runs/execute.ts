@@ -23,6 +23,7 @@ import {
   sharedTrainings,
 } from "./groups.ts";
 import { removeDamaged, RunFiles } from "./damage.ts";
+import { sealOlder } from "./older.ts";
 import { hasScores } from "./kept_scores.ts";
 import { keysOf, type Plan, type PlannedRun, planRuns, requestsOf } from "./plan.ts";
 import { RecordStore, rowsOf, type RunRecord } from "./record.ts";
@@ -75,8 +76,7 @@ export async function execute(
       const found = await findRecord(store, experiment, run, setup, onDamage);
       if (!found || !await files.areThere(found.value)) continue;
       if (hooks.scoresAreShown && !await hasScores(found.value, setup)) continue;
-      // of before there were seals: it has been held to its run
-      if (!found.isSealed) await store.write(found.value);
+      if (!found.isSealed && !await sealOlder(found.value, setup, onDamage)) continue;
       records.set(run.key, found.value);
     }
     return runs.filter(({ key }) => !records.has(key));

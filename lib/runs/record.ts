@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import * as v from "valibot";
-import { UserError } from "../io/errors.ts";
+import { quoted, UserError } from "../io/errors.ts";
 import { removeIfThere } from "../io/files.ts";
 import { COUNT } from "../io/json.ts";
 import { readSealedJson, writeSealedJson } from "../io/seal.ts";
@@ -197,7 +197,7 @@ export class RecordStore {
 function problemOf(record: RunRecord, experiment: string, key: string): string | undefined {
   const { evaluations, config, epochs } = record ?? {};
   if (record?.key !== key || record.experiment !== experiment) {
-    return `that of ${record?.key} of ${record?.experiment}`;
+    return `that of ${quoted(record?.key)} of ${quoted(record?.experiment)}`;
   }
   if (!Array.isArray(evaluations) || !Array.isArray(epochs)) return "no evaluations";
   if (record.failed !== undefined) {

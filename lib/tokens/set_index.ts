@@ -2,7 +2,7 @@
  * The index of a set of features, `KEY.json`: what the set is, in some hundred bytes.
  * @module
  */
-import { UserError } from "../io/errors.ts";
+import { quoted, UserError } from "../io/errors.ts";
 import { contentKey } from "../io/files.ts";
 import * as v from "valibot";
 import { COUNT, formProblem, parseJson } from "../io/json.ts";
@@ -162,7 +162,7 @@ export async function readIndex(path: string, key: string): Promise<FeatureIndex
   // the seal of indices before this form of it; whatever else is wrong is said first
   const isWhole = seal === contentKey([said], 64) || typeof unsealed(text) === "object";
   if (!isWhole) throw bad("one that was changed after it was written");
-  if (name !== key || featureKey(index.source) !== key) throw bad(`that of ${name}`);
+  if (name !== key || featureKey(index.source) !== key) throw bad(`that of ${quoted(name)}`);
   const { images, shape: [rows], source: { format, transform } } = index;
   if (format !== FORMAT) throw bad(`format ${format}, not ${FORMAT}`);
   if (index.cropsPerImage !== cropsPerImage(transform) || rows !== images * index.cropsPerImage) {

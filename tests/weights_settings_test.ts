@@ -1,6 +1,9 @@
 /** What tensors do not tell: who is asked, in which order, and what is refused. */
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
+import { checksumPath, checkWeights } from "../lib/backbones/checksum.ts";
+import { hashWeights } from "../lib/backbones/network.ts";
+import { sha256OfFile } from "../lib/io/seal.ts";
 import { readConfiguration } from "../lib/backbones/families/configuration.ts";
 import { FAMILIES } from "../lib/backbones/families/index.ts";
 import { MAKERS } from "../lib/backbones/families/makers.ts";
@@ -259,4 +262,22 @@ Deno.test("settings that were changed since are refused, wherever a bit is flipp
   const { seal: _, ...plain } = JSON.parse(new TextDecoder().decode(bytes));
   await Deno.writeTextFile(kept, JSON.stringify(plain, null, 2) + "\n");
   assert.equal((await knownSettings(path)).activation, "gelu");
+});
+
+Deno.test("a pipe where a checksum or weights are expected is named, and not waited for", async () => {
+  const folder = temporaryFolder(), weights = join(folder, "model.safetensors");
+  await Deno.copyFile(join(GOLDENS, "clip_hf.safetensors"), weights);
+  const hash = await hashWeights(weights);
+  const pipe = async (path: string) => {
+    assert.equal((await new Deno.Command("mkfifo", { args: [path] }).output()).code, 0);
+  };
+  await pipe(checksumPath(weights));
+  const named = (path: string) => ({
+    name: "UserError",
+    message: `Cannot read ${path}: expected a file, found a pipe`,
+  });
+  await assert.rejects(checkWeights(weights, hash), named(checksumPath(weights)));
+  await assert.rejects(hashWeights(weights), named(checksumPath(weights)));
+  await pipe(join(folder, "pipe"));
+  await assert.rejects(sha256OfFile(join(folder, "pipe")), named(join(folder, "pipe")));
 });

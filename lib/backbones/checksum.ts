@@ -6,7 +6,11 @@
 import { basename } from "node:path";
 import { UserError } from "../io/errors.ts";
 import { removeIfThere, writeFileAtomic } from "../io/files.ts";
+import { assertFile } from "../io/regular.ts";
 import { sha256OfFile } from "../io/seal.ts";
+
+/** Longest checksum that is read, in bytes. */
+const MAX_BYTES = 2 ** 12;
 
 /** Where the checksum of weights lies. */
 export function checksumPath(weights: string): string {
@@ -55,13 +59,18 @@ export function removeChecksum(weights: string): Promise<void> {
   return removeIfThere(checksumPath(weights));
 }
 
-/** Whether weights are as they were written: `unknown` where nobody has kept a checksum. */
+/**
+ * Whether weights are as they were written: `unknown` where nobody has kept a checksum.
+ * @throws {UserError} where something other than a file lies there
+ */
 export async function checkWeights(
   weights: string,
   sha256: string,
 ): Promise<"whole" | "changed" | "unknown"> {
   try {
-    const kept = await Deno.readTextFile(checksumPath(weights));
+    const path = checksumPath(weights);
+    await assertFile(path, MAX_BYTES);
+    const kept = await Deno.readTextFile(path);
     return kept === `${sha256}  ${basename(weights)}\n` ? "whole" : "changed";
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return "unknown";

@@ -190,7 +190,7 @@ Deno.test("the command trains one, and refuses what it has no recipe or images f
     const [words, message, code] of [
       [
         ["vgg"],
-        /^Cannot train vgg: expected one of wang, dmid, patch_forensics, lgrad, rn50_fpn, rine_wang, which the paper profile has recipes/,
+        /^Cannot train vgg: expected one of wang, dmid, patch_forensics, lgrad, clip_fpn, rn50_fpn, rine_wang, which the paper profile has recipes/,
         1,
       ],
       [["wang", "--classes", "horses"], /expected classes of .*; found horses$/m, 1],

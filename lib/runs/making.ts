@@ -85,7 +85,8 @@ export interface Materials {
    */
   train(key: string): Promise<TrainedHead | FailedHead>;
   /**
-   * Trains several of these, as many at once as there are cores: small ones run on one each.
+   * Trains several of these, as many at once as there are cores: steps run one after another, and
+   * meanwhile workers prepare the others' images.
    * @param keys of the detectors
    * @returns by key, as {@linkcode Materials.train} does
    */

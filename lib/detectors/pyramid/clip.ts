@@ -12,18 +12,13 @@ import { UserError } from "../../io/errors.ts";
 import { COUNT, parseJson } from "../../io/json.ts";
 import { countParameters, type Tensor } from "../../io/tensor.ts";
 import { GraphBuilder } from "../../onnx/graph.ts";
-import {
-  ONNX_RUNTIME_VERSION,
-  openSession,
-  type OrtTensor,
-  ortTensor,
-} from "../../onnx/session.ts";
+import { openSession, type OrtTensor, ortTensor } from "../../onnx/session.ts";
 import type { Value } from "../../onnx/values.ts";
 import { type Adam, addStep } from "../adam_step.ts";
 import { readModelFile } from "../checkpoint_file.ts";
 import { metadataRows, row } from "../description.ts";
 import type { HeadConfig } from "../detector.ts";
-import { assertLogits, definePixelDetector, type PixelBatch } from "../pixel_detector.ts";
+import { definePixelDetector, type PixelBatch } from "../pixel_detector.ts";
 import type { PixelRecipe } from "../pixel_training.ts";
 import { hasPyramid } from "../resnet/checkpoint.ts";
 import { sessionOptions, trainOnPixels } from "../resnet/train.ts";
@@ -39,11 +34,9 @@ import {
   type PyramidSizes,
 } from "./layers.ts";
 import { openPatchMaps, type PatchMaps } from "./patch_maps.ts";
+import { pyramidScorer } from "./scorer.ts";
 
 const NAME = "clip_fpn", TITLE = "CLIP w/ FPN";
-
-/** Pixels of several images that go through at once. */
-const PIXELS_AT_ONCE = 8 * 224 * 224;
 
 /** How it is trained: for one epoch, as in the paper, on the images that RINE's heads learn from. */
 export const clipPyramidRecipe: PixelRecipe = {
@@ -202,23 +195,11 @@ export default definePixelDetector({
     try {
       await assertTrainedOn(maps, checkpoint, sizes, metadata["weights"] ?? "none");
       const session = await openSession(scoringGraph(tensors, sizes, maps.grid), options);
-      const run = async (name: "logits" | "features", batch: PixelBatch) => {
-        const found = await session.run(await mapInputs(maps, batch));
-        const values = Float32Array.from(found[name]!.data as Float32Array);
-        for (const one of Object.values(found)) one!.dispose();
-        assertLogits(values, checkpoint);
-        return values;
-      };
-      return {
-        backend: `onnx (onnxruntime ${ONNX_RUNTIME_VERSION} ${device})`,
-        pixelsAtOnce: PIXELS_AT_ONCE,
-        logits: (batch) => run("logits", batch),
-        represent: (batch) => run("features", batch),
-        async dispose() {
-          await session.release();
-          await maps[Symbol.asyncDispose]();
-        },
-      };
+      return pyramidScorer(session, {
+        ...{ checkpoint, device },
+        inputs: (batch) => mapInputs(maps, batch),
+        dispose: () => maps[Symbol.asyncDispose](),
+      });
     } catch (error) {
       await maps[Symbol.asyncDispose]();
       throw error;

@@ -4,7 +4,13 @@
  * @module
  */
 import { openChecked } from "../../onnx/device_check.ts";
-import { ONNX_RUNTIME_VERSION, ortTensor } from "../../onnx/session.ts";
+import {
+  type Device,
+  ONNX_RUNTIME_VERSION,
+  type OrtTensor,
+  ortTensor,
+  type Session,
+} from "../../onnx/session.ts";
 import type { Compute } from "../detector.ts";
 import { assertLogits, type PixelBatch, type PixelScorer } from "../pixel_detector.ts";
 
@@ -30,12 +36,31 @@ export async function openPyramidScorer(
     TRIAL_PX,
     `Cannot run ${checkpoint}`,
   );
-  const run = async (
-    name: "logits" | "features",
-    { rgb, count, height, width }: PixelBatch,
-  ): Promise<Float32Array> => {
-    const images = ortTensor("uint8", rgb, [count, height, width, 3]);
-    const found = await session.run({ images });
+  return pyramidScorer(session, {
+    ...{ checkpoint, device },
+    inputs: ({ rgb, count, height, width }) =>
+      Promise.resolve({ images: ortTensor("uint8", rgb, [count, height, width, 3]) }),
+  });
+}
+
+/** What an open graph of logits and features is run with. */
+export interface PyramidSetup {
+  /** Its file, for errors. */
+  readonly checkpoint: string;
+  readonly device: Device;
+  /** What a batch of images is to the graph. */
+  inputs(batch: PixelBatch): Promise<Readonly<Record<string, OrtTensor>>>;
+  /** Frees what makes the inputs; nothing where it is left out. */
+  dispose?(): Promise<void>;
+}
+
+/** A graph that gives `logits` [N, 1] and `features` [N, F] as what scores images. */
+export function pyramidScorer(
+  session: Session,
+  { checkpoint, device, inputs, dispose }: PyramidSetup,
+): PixelScorer {
+  const run = async (name: "logits" | "features", batch: PixelBatch): Promise<Float32Array> => {
+    const found = await session.run(await inputs(batch));
     const values = Float32Array.from(found[name]!.data as Float32Array);
     for (const one of Object.values(found)) one!.dispose();
     assertLogits(values, checkpoint);
@@ -46,6 +71,9 @@ export async function openPyramidScorer(
     pixelsAtOnce: PIXELS_AT_ONCE,
     logits: (batch) => run("logits", batch),
     represent: (batch) => run("features", batch),
-    dispose: () => session.release(),
+    async dispose() {
+      await session.release();
+      await dispose?.();
+    },
   };
 }

@@ -12,7 +12,7 @@ import { ALIKE_VIEW } from "../../runs/world.ts";
 import type { Figure, FigureRow } from "../figure.ts";
 import { nominal, panels, quantitative } from "../marks.ts";
 import { type Cell, cellNumber, spread, type Table } from "../table.ts";
-import { methodOf } from "./methods.ts";
+import { besideOthers, methodOf } from "./methods.ts";
 import { comparedName, triedOf } from "./compared.ts";
 import { chosenRemark, seedsRemark } from "./captions.ts";
 import { MEASURES, noticeOf, scoreCells, scoreColumns } from "./columns.ts";
@@ -143,7 +143,7 @@ function pairsOf(profile: Profile, all: readonly RunRow[], made: unknown): Pair[
   }));
   const others = Map.groupBy(own.filter(({ view }) => view !== ALIKE_VIEW), methodOf);
   const ufd = [...others].map(([method, plain]) => ({
-    method: `UFD, ${method[0]!.toLowerCase()}${method.slice(1)}`,
+    method: besideOthers(method),
     plain,
     of: (row: RunRow) => row.detector !== "rine" && methodOf(row) === method,
   }));

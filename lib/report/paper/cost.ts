@@ -16,7 +16,7 @@ import type { Shown } from "../../runs/section.ts";
 import { spread, type Table } from "../table.ts";
 import { chosenRemark, seedsRemark } from "./captions.ts";
 import { noticeOf } from "./columns.ts";
-import { methodOf } from "./methods.ts";
+import { besideOthers, methodOf } from "./methods.ts";
 
 /** Counts what is measured, and how. */
 const VERSION = 1;
@@ -110,8 +110,7 @@ function headsOf(profile: Profile, records: readonly RunRecord[]) {
 /** `RINE, 4-class`, `UFD, linear probe`. */
 function headName(profile: Profile, row: RunRow): string {
   if (row.detector === "rine") return `RINE, ${classSetName(profile, row.classes)}`;
-  const method = methodOf(row);
-  return `UFD, ${method[0]!.toLowerCase()}${method.slice(1)}`;
+  return besideOthers(methodOf(row));
 }
 
 /** A row for each method. */

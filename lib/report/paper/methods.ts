@@ -15,6 +15,11 @@ export function methodOf({ detector, head }: RunRow): string {
   return `Nearest neighbours (k = ${readNeighboursHead(own).k})`;
 }
 
+/** What a method of UFD is called beside others: `UFD, linear probe`. */
+export function besideOthers(method: string): string {
+  return `UFD, ${method[0]!.toLowerCase()}${method.slice(1)}`;
+}
+
 /** Rows of a section by what they are called, in the order in which they first come. */
 export function byMethod<Row>(
   rows: readonly Row[],

@@ -1,6 +1,6 @@
 /** The worker of `worker_pool_test.ts`. */
 import { type Problem, UserError } from "../lib/io/errors.ts";
-import { serveJobs } from "../lib/io/worker_pool.ts";
+import { serveJobs, WorkerPool } from "../lib/io/worker_pool.ts";
 
 /** What it can be told to do. */
 export type PoolJob =
@@ -11,6 +11,8 @@ export type PoolJob =
   | "read what is not there"
   | "raise"
   | "report"
+  | "hang in a pool of its own"
+  | "beat"
   | `raise ${Problem | keyof typeof KINDS}`
   | `wait ${number}`;
 
@@ -36,6 +38,18 @@ serveJobs(async (job: PoolJob, onDone) => {
   if (job === "read what is not there") await Deno.readFile("/nowhere/file");
   if (job === "raise") throw Object.assign(new Error("it broke"), { name: "constructor" });
   if (job === "report") { for (const count of [1, 2, 3]) onDone(count); }
+  if (job === "hang in a pool of its own") {
+    const own = new WorkerPool<PoolJob, string>(new URL(import.meta.url), 1);
+    await own.run("beat", onDone);
+  }
+  if (job === "beat") {
+    const channel = new BroadcastChannel("beats");
+    for (let beats = 1;; beats++) {
+      channel.postMessage(beats);
+      if (beats === 3) onDone(beats);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
   const [verb, what] = job.split(" ", 2);
   if (verb === "wait") await new Promise((resolve) => setTimeout(resolve, Number(what)));
   if (verb === "raise") {

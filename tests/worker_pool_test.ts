@@ -95,6 +95,27 @@ Deno.test("a pool at rest reports nothing of its jobs, for the process is about 
   await inTime(later);
 });
 
+Deno.test("a thread comes to rest after the threads of its own pools", async () => {
+  using channel = Object.assign(new BroadcastChannel("beats"), {
+    [Symbol.dispose]: () => channel.close(),
+  });
+  let beats = 0;
+  channel.onmessage = () => beats++;
+  const pool = openPool(1);
+  await inTime(
+    new Promise<void>((resolve) => {
+      pool.run("hang in a pool of its own", () => resolve()).catch(() => {});
+    }),
+  );
+  await inTime(pool.rest());
+  // what was sent before is on its way
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  const before = beats;
+  assert(before >= 3);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  assert.equal(beats, before);
+});
+
 Deno.test("errors of the system keep their kind on the way out of a worker, all others their message", async () => {
   await using pool = openPool(1);
   await assert.rejects(pool.run("read what is not there"), (error: Error) => {

@@ -24,6 +24,8 @@ export interface BackboneChoice {
   readonly backbones?: string | readonly string[];
   /** Default `cpu`. */
   readonly device?: Device;
+  /** Threads inside one operator; default: one per core. */
+  readonly threads?: number;
   /** Default: what the checkpoint was trained on, else `full`. */
   readonly precision?: Precision;
 }
@@ -65,7 +67,11 @@ export async function openFeatureScorer(
       );
     }
     if (trainedOn) await assertTrainedOn(backbone, checkpoint, trainedOn);
-    const scorer = await kind.open(checkpoint, { engine: "onnx" });
+    const { threads } = options;
+    const scorer = await kind.open(checkpoint, {
+      engine: "onnx",
+      ...(threads === undefined ? {} : { threads }),
+    });
     return scoring(kind, backbone, scorer, given === undefined);
   } catch (error) {
     if (given === undefined) await backbone[Symbol.asyncDispose]();
@@ -109,13 +115,14 @@ function scoring(
 async function openNamed(
   name: string,
   { reads: { tap } }: DetectorKind,
-  { backbones = BACKBONE_FOLDERS, device = "cpu", precision }: BackboneChoice,
+  { backbones = BACKBONE_FOLDERS, device = "cpu", threads, precision }: BackboneChoice,
   trainedOn: TrainedOn | undefined,
 ): Promise<Backbone> {
   return await openBackbone(name, {
     folder: backbones,
     tap,
     device,
+    ...(threads === undefined ? {} : { threads }),
     precision: precision ?? trainedOn?.precision as Precision | undefined ?? "full",
   });
 }

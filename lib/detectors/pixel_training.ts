@@ -124,6 +124,19 @@ export interface PixelTrainingContext {
   readonly saveIntervalMs?: number;
 }
 
+/** Pixels of a step below which products are too small to be divided among threads. */
+const FEW_PIXELS = 2 ** 18;
+
+/**
+ * Whether the crops of a step are too few and small for several threads: then several detectors are
+ * trained side by side.
+ */
+export function hasSmallSteps(
+  { batchSize, cropPx }: Pick<PixelRecipe, "batchSize" | "cropPx">,
+): boolean {
+  return batchSize * cropPx ** 2 < FEW_PIXELS;
+}
+
 /** File of a detector that was trained here, in the profile's results folder. */
 export function trainedPath(key: string): string {
   return join("detectors", `${key}.safetensors`);

@@ -52,7 +52,7 @@ export interface DetectorOptions extends BackboneChoice {
 }
 
 const OF_HEADS = ["backbone", "backbones", "precision"], OF_PIXELS = ["transform"];
-const OPTIONS = [...OF_HEADS.slice(0, 2), "device", ...OF_HEADS.slice(2), "as", ...OF_PIXELS];
+const OPTIONS = ["backbone", "backbones", "device", "threads", "precision", "as", ...OF_PIXELS];
 
 /** Tells generated images from real ones. Open it with {@linkcode openDetector}. */
 export class Detector implements AsyncDisposable {
@@ -227,14 +227,14 @@ export async function openDetector(
   if (!readsPixels(kind)) {
     return new Detector(await openFeatureScorer(kind, checkpoint, metadata, options));
   }
-  const { transform = "original", device = "cpu" } = options;
+  const { transform = "original", device = "cpu", threads } = options;
   const title = metadata["title"] ?? releasedAs(kind, checkpoint)?.title ?? kind.title;
   return new Detector(
     await openPixelScorer(
       { ...kind, title },
       checkpoint,
       transform,
-      { engine: "onnx", device },
+      { engine: "onnx", device, ...(threads === undefined ? {} : { threads }) },
       options.backbones,
     ),
   );

@@ -7,24 +7,24 @@ import { receivedError, type SentError, sentError } from "./errors.ts";
 /** A job on its way to a worker, or the order to come to rest, or to free what it holds. */
 type Envelope<Job> = { readonly id: number; readonly job: Job } | "rest" | "free";
 
-/** What a worker sends back: a count of work done, the result, or the error; or that an order is done. */
-type Reply<Result> = "at rest" | JobReply<Result>;
+/** What a worker sends back: work done so far, the result, or the error; or that an order is done. */
+type Reply<Result, Done> = "at rest" | JobReply<Result, Done>;
 
-type JobReply<Result> =
+type JobReply<Result, Done> =
   & { readonly id: number }
   & (
-    | { readonly done: number }
+    | { readonly done: Done }
     | { readonly result: Result }
     | { readonly error: SentError }
   );
 
-interface Pending<Job, Result> {
+interface Pending<Job, Result, Done> {
   readonly job: Job;
   /** The one that does it; until there is one, the job waits. */
   thread?: Thread;
   resolve(result: Result): void;
   reject(error: Error): void;
-  onDone(count: number): void;
+  onDone(done: Done): void;
 }
 
 /** A worker as its pool sees it. */
@@ -50,11 +50,14 @@ export async function restWorkers(limitMs: number): Promise<void> {
   await Promise.race([limit, Promise.all([...openPools].map((pool) => pool.rest()))]);
 }
 
-/** Worker threads, each running one module that calls {@linkcode serveJobs}. */
-export class WorkerPool<Job, Result> implements Disposable, AsyncDisposable {
+/**
+ * Worker threads, each running one module that calls {@linkcode serveJobs}. Work done is told by a count
+ * of it, or by whatever plain data the module says.
+ */
+export class WorkerPool<Job, Result, Done = number> implements Disposable, AsyncDisposable {
   readonly #threads: readonly Thread[];
   readonly #atOnce: number;
-  readonly #pending = new Map<number, Pending<Job, Result>>();
+  readonly #pending = new Map<number, Pending<Job, Result, Done>>();
   #nextId = 0;
   #isClosed = false;
   #resting: Promise<void> | undefined;
@@ -73,7 +76,7 @@ export class WorkerPool<Job, Result> implements Disposable, AsyncDisposable {
 
   #start(module: URL): Thread {
     const thread: Thread = { worker: new Worker(module, { type: "module" }), load: 0 };
-    thread.worker.onmessage = ({ data }: MessageEvent<Reply<Result>>) => {
+    thread.worker.onmessage = ({ data }: MessageEvent<Reply<Result, Done>>) => {
       if (data === "at rest") thread.onRest?.();
       else this.#settle(data);
     };
@@ -101,7 +104,7 @@ export class WorkerPool<Job, Result> implements Disposable, AsyncDisposable {
    * @throws {Error} where its worker stopped, none is left, or the pool is disposed of
    * @param onDone told of the work that the job reports as done
    */
-  run(job: Job, onDone: (count: number) => void = () => {}): Promise<Result> {
+  run(job: Job, onDone: (done: Done) => void = () => {}): Promise<Result> {
     return new Promise((resolve, reject) => {
       if (this.#isClosed) {
         throw new Error("Cannot run a job: expected a pool, found it disposed of");
@@ -204,7 +207,7 @@ export class WorkerPool<Job, Result> implements Disposable, AsyncDisposable {
     this.#reject(disposedOf());
   }
 
-  #settle(reply: JobReply<Result>): void {
+  #settle(reply: JobReply<Result, Done>): void {
     const pending = this.#pending.get(reply.id);
     if (!pending) return;
     if ("done" in reply) return pending.onDone(reply.done);
@@ -238,19 +241,21 @@ const REST_MS = 5000;
  * hand over rather than copy
  * @param free frees what is kept from job to job: sessions; called when there are no more jobs
  */
-export function serveJobs<Job, Result>(
+export function serveJobs<Job, Result, Done = number>(
   work: (
     job: Job,
-    onDone: (count: number) => void,
+    onDone: (done: Done) => void,
   ) => Promise<{ result: Result; transfer?: ArrayBuffer[] }>,
   free: () => Promise<void> = () => Promise.resolve(),
 ): void {
   const scope = globalThis as unknown as {
     onmessage: (event: MessageEvent<Envelope<Job>>) => void;
-    postMessage(message: Reply<Result>, transfer: ArrayBuffer[]): void;
+    postMessage(message: Reply<Result, Done>, transfer: ArrayBuffer[]): void;
   };
   scope.onmessage = async ({ data }) => {
     if (data === "rest") {
+      // those of the pools that it has itself first: they end with it
+      await restWorkers(REST_MS);
       scope.postMessage("at rest", []);
       // nothing of this thread runs meanwhile, and its memory stays where it is; not for ever, since
       // a thread that waits cannot be ended, and keeps the process from ending

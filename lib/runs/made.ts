@@ -5,7 +5,6 @@
  */
 import { join, resolve } from "node:path";
 import type { LabelledImage } from "../data/dataset.ts";
-import type { FailedHead, TrainedHead } from "../detectors/detector.ts";
 import { decodeImage } from "../image/image.ts";
 import { unlessMissing, UserError } from "../io/errors.ts";
 import { contentKey, exists } from "../io/files.ts";
@@ -20,6 +19,7 @@ import { detectorCost } from "./detector_cost.ts";
 import type { RunRecord } from "./record.ts";
 import type { Section } from "./section.ts";
 import { type ReadyDetector, readyDetectors, ReleasedScorer } from "./released_scores.ts";
+import { scoringStage, trainSideBySide } from "./side_by_side.ts";
 import { planDetector, type PlannedDetector, trainDetector } from "./trained_detectors.ts";
 import { reproduceCommand, type Setup } from "./setup.ts";
 import type { World } from "./world.ts";
@@ -184,24 +184,12 @@ class Collected implements Materials, AsyncDisposable {
     return trainDetector(this.#planned.get(key)!, this.#setup, this.#hooks);
   }
 
-  async trainAll(keys: readonly string[]) {
-    const waiting = [...keys], trained = new Map<string, TrainedHead | FailedHead>();
-    const trainNext = async () => {
-      for (let key; (key = waiting.shift()) !== undefined;) {
-        try {
-          trained.set(key, await this.train(key));
-        } catch (error) {
-          waiting.length = 0;
-          throw error;
-        }
-      }
-    };
-    const atOnce = Array.from({ length: this.machine.threads }, trainNext);
-    // one that fails is told when those beside it have come to their end
-    for (const one of await Promise.allSettled(atOnce)) {
-      if (one.status === "rejected") throw one.reason;
-    }
-    return trained;
+  async trainAll(...[keys, lists, views]: Parameters<Materials["trainAll"]>) {
+    const { listings } = this.#world;
+    const named = [];
+    for (const images of lists) named.push({ images, key: (await listings.look(images)).key });
+    const planned = keys.map((key) => this.#planned.get(key)!);
+    return await trainSideBySide(planned, named, views, this.#setup, this.#hooks);
   }
 
   #add(ready: readonly ReadyDetector[]): void {
@@ -216,8 +204,7 @@ class Collected implements Materials, AsyncDisposable {
     let done = 0;
     const onImages = (images: number) =>
       this.#hooks.onProgress?.({
-        stage: alike ? `${ready.title}, images alike` : ready.title,
-        unit: "images",
+        ...scoringStage(ready, alike),
         done: done += images,
         total,
       });

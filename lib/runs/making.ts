@@ -85,12 +85,17 @@ export interface Materials {
    */
   train(key: string): Promise<TrainedHead | FailedHead>;
   /**
-   * Trains several of these, as many at once as there are cores: steps run one after another, and
-   * meanwhile workers prepare the others' images.
+   * Trains several of these: small ones side by side, a core each, and these score the lists too.
    * @param keys of the detectors
+   * @param lists of images whose scores are asked for later
+   * @param views what images are brought to before; as they are where one is `undefined`
    * @returns by key, as {@linkcode Materials.train} does
    */
-  trainAll(keys: readonly string[]): Promise<ReadonlyMap<string, TrainedHead | FailedHead>>;
+  trainAll(
+    keys: readonly string[],
+    lists: readonly (readonly LabelledImage[])[],
+    views: readonly (Alike | undefined)[],
+  ): Promise<ReadonlyMap<string, TrainedHead | FailedHead>>;
   /**
    * Scores of lists of images by one of these detectors, one list after the other: made once, and kept.
    * @param key of the detector

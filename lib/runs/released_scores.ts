@@ -96,6 +96,8 @@ export interface ScoringSetup {
   /** Data root that image paths are relative to. */
   readonly root: string;
   readonly device: Device;
+  /** Threads inside one operator; default: one per core. */
+  readonly threads?: number;
   /** Whether images that cannot be decoded are left out; else they stop it. */
   readonly skipCorrupt: boolean;
 }
@@ -150,9 +152,12 @@ export class ReleasedScorer {
   }
 
   #open(): Promise<Detector> {
-    const { path, transform } = this.#ready, { root, device } = this.#setup;
+    const { path, transform } = this.#ready, { root, device, threads } = this.#setup;
     const backbones = join(root, "backbones");
-    return this.#opening ??= openDetector(path, { transform, device, backbones });
+    return this.#opening ??= openDetector(path, {
+      ...{ transform, device, backbones },
+      ...(threads === undefined ? {} : { threads }),
+    });
   }
 
   /**

@@ -12,6 +12,7 @@ import { importedDiscriminator } from "../detectors/lgrad/checkpoint.ts";
 import { pixelDetectorNamed } from "../detectors/index.ts";
 import {
   type PixelTraining,
+  type PixelTrainingContext,
   trainedPath,
   trainingLockPath,
   trainingStatePath,
@@ -31,6 +32,16 @@ import type { World } from "./world.ts";
 
 /** Counts what a trained detector hangs on besides images, recipe and seed. */
 const VERSION = 1;
+
+/** What runs a training: here, or on another thread. */
+export type TrainingRunner = (
+  detector: string,
+  training: PixelTraining,
+  context: PixelTrainingContext,
+) => Promise<TrainedHead | FailedHead>;
+
+const inThisThread: TrainingRunner = (detector, training, context) =>
+  pixelDetectorNamed(detector).train!(training, context);
 
 /** A detector that is trained here, before it is. */
 export interface PlannedDetector {
@@ -158,6 +169,7 @@ async function weightsThere(name: string, root: string, title: string): Promise<
 /**
  * Trains a detector, or finds it trained. Killed at any moment, the next call goes on from what was put
  * on disk before; a second process waits, and then finds it.
+ * @param run runs it, where it is not there; default in this thread
  * @returns what training said, or why it came to nothing
  * @throws {UserError} where an image cannot be decoded, or the disk is full
  */
@@ -165,11 +177,12 @@ export async function trainDetector(
   { detector: name, training, first, ready: { title, path } }: PlannedDetector,
   setup: Setup,
   hooks: WorkHooks = {},
+  run: TrainingRunner = inThisThread,
 ): Promise<TrainedHead | FailedHead> {
   const { profile: { made }, root, seed, folder, device, cores, force } = setup;
   const { onProgress, onWait, onDamage } = hooks;
   if (first && (force || !await exists(path))) {
-    const found = await trainDetector(first, { ...setup, force: false }, hooks);
+    const found = await trainDetector(first, { ...setup, force: false }, hooks, run);
     if ("problem" in found) return found;
   }
   const { key, recipe, train, val } = training;
@@ -181,11 +194,12 @@ export async function trainDetector(
     const state = join(folder, trainingStatePath(key));
     if (force) { for (const file of [path, state]) await removeIfThere(file); }
     for (const file of [path, state]) await forgetDamaged(file, onDamage);
-    if (!await exists(path)) {
+    const isThere = await exists(path);
+    if (!isThere) {
       const images = [...new Set([...train, ...val].map(({ path }) => path))];
       await made?.mend({ root, seed, images, onDamage });
     }
-    return await detector.train!(training, {
+    return await (isThere ? inThisThread : run)(name, training, {
       compute: { engine: "onnx", device },
       folder,
       backbones: join(root, "backbones"),

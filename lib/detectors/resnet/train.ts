@@ -14,6 +14,7 @@ import { FIRST_MOMENT, SECOND_MOMENT, trainingFacts } from "../checkpoint_file.t
 import type { EpochLog, FailedHead, TrainedHead } from "../detector.ts";
 import type { PixelNormalisation } from "../pixel_detector.ts";
 import {
+  hasSmallSteps,
   type PixelRecipe,
   type PixelTraining,
   type PixelTrainingContext,
@@ -96,8 +97,8 @@ export function trainClassifier(
   }, context);
 }
 
-/** Parameters, and pixels of a step, below which products are too small to be divided among threads. */
-const FEW_PARAMETERS = 2 ** 20, FEW_PIXELS = 2 ** 18;
+/** Parameters below which products are too small to be divided among threads. */
+const FEW_PARAMETERS = 2 ** 20;
 
 /**
  * Where a training computes: a small network on small crops on one thread, which is faster and gives
@@ -105,11 +106,10 @@ const FEW_PARAMETERS = 2 ** 20, FEW_PIXELS = 2 ** 18;
  */
 export function sessionOptions(
   { compute: { device, threads } }: Pick<PixelTrainingContext, "compute">,
-  { batchSize, cropPx }: Pick<PixelRecipe, "batchSize" | "cropPx">,
+  recipe: Pick<PixelRecipe, "batchSize" | "cropPx">,
   tensors: ReadonlyMap<string, Tensor>,
 ): SessionOptions {
-  const isSmall = countParameters(tensors) < FEW_PARAMETERS &&
-    batchSize * cropPx ** 2 < FEW_PIXELS;
+  const isSmall = countParameters(tensors) < FEW_PARAMETERS && hasSmallSteps(recipe);
   const most = isSmall ? 1 : threads;
   return { ...(device ? { device } : {}), ...(most === undefined ? {} : { threads: most }) };
 }

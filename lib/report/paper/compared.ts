@@ -86,7 +86,9 @@ export function triedDetectors(
         ],
         async make() {
           const tried: (TriedDetector | FailedDetector)[] = [];
-          const trained = await materials.trainAll(own.map(({ key }) => key));
+          const all = sets.flatMap(({ lists }) => lists);
+          const views = isAlikeToo ? [undefined, alike] : [undefined];
+          const trained = await materials.trainAll(own.map(({ key }) => key), all, views);
           for (const { title, row, reads, key, trainedOn } of detectors) {
             const training = trained.get(key);
             if (training && "problem" in training) {
@@ -94,7 +96,7 @@ export function triedDetectors(
               continue;
             }
             const tryOn = async (view?: Alike) => {
-              const scores = await materials.scores(key, sets.flatMap(({ lists }) => lists), view);
+              const scores = await materials.scores(key, all, view);
               const test: Record<string, SetScores> = {};
               let first = 0;
               for (const { name, lists } of sets) {

@@ -1,5 +1,6 @@
 /** The worker of `worker_pool_test.ts`. */
 import { type Problem, UserError } from "../lib/io/errors.ts";
+import { writeFileAtomic } from "../lib/io/files.ts";
 import { serveJobs, WorkerPool } from "../lib/io/worker_pool.ts";
 
 /** What it can be told to do. */
@@ -14,6 +15,7 @@ export type PoolJob =
   | "hang in a pool of its own"
   | "beat"
   | `raise ${Problem | keyof typeof KINDS}`
+  | `write ${string}`
   | `wait ${number}`;
 
 /** Errors of the system that are to keep their class on their way out. */
@@ -51,6 +53,15 @@ serveJobs(async (job: PoolJob, onDone) => {
     }
   }
   const [verb, what] = job.split(" ", 2);
+  if (verb === "write") {
+    for (let file = 1;; file++) {
+      await writeFileAtomic(`${what}/${file}`, async (write) => {
+        onDone(file);
+        await new Promise((resolve) => setTimeout(resolve, 300));
+        await write(new Uint8Array(1000));
+      });
+    }
+  }
   if (verb === "wait") await new Promise((resolve) => setTimeout(resolve, Number(what)));
   if (verb === "raise") {
     const kind = KINDS[what as keyof typeof KINDS];

@@ -6,6 +6,7 @@ import type { PoolJob } from "./pool_worker.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 const MODULE = new URL("./pool_worker.ts", import.meta.url);
+const CONFIG = new URL("../deno.json", import.meta.url).pathname;
 const DEATH = /^A worker stopped: Uncaught .*"out of order"$/;
 const DEATH_OF = { message: DEATH };
 const DISPOSED_OF = { message: "Cannot finish a job: its pool was disposed of" };
@@ -195,6 +196,17 @@ Deno.test("threads that have nothing to do free what they hold when their pool e
   }
 });
 
+Deno.test("a file that a worker is writing comes to its end before the worker does, and no other is begun", async () => {
+  const folder = temporaryFolder();
+  const pool = openPool(1);
+  const begun = Promise.withResolvers<void>();
+  pool.run(`write ${folder}`, () => begun.resolve()).catch(() => {});
+  await inTime(begun.promise);
+  await inTime(pool[Symbol.asyncDispose]());
+  assert.deepEqual(Array.from(Deno.readDirSync(folder), ({ name }) => name), ["1"]);
+  assert.equal(Deno.statSync(join(folder, "1")).size, 1000);
+});
+
 Deno.test("a process that disposed of a busy pool ends by itself", async () => {
   const script = join(temporaryFolder(), "script.ts");
   const library = new URL("../lib/io/worker_pool.ts", import.meta.url);
@@ -206,7 +218,7 @@ Deno.test("a process that disposed of a busy pool ends by itself", async () => {
     await pool[Symbol.asyncDispose]();`,
   );
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "--allow-read", script],
+    args: ["run", "--quiet", "--allow-read", "--config", CONFIG, script],
   }).spawn();
   const timer = setTimeout(() => child.kill("SIGKILL"), LIMIT_MS);
   const { success } = await child.status;

@@ -20,8 +20,33 @@ export type FileContent = string | Uint8Array | ((write: WriteBytes) => Promise<
  * between: temporary file in the same folder, flush to disk, rename. Missing folders are made.
  * @throws {UserError} of kind `disk`, with the path and what to do about it
  */
-export function writeFileAtomic(path: string, content: FileContent): Promise<void> {
-  return naming(path, () => writeThenRename(path, content));
+export async function writeFileAtomic(path: string, content: FileContent): Promise<void> {
+  // a thread that is about to be ended begins nothing that it could not finish
+  if (isStopped) await new Promise(() => {});
+  const writing = naming(path, () => writeThenRename(path, content));
+  underWay.add(writing);
+  try {
+    await writing;
+  } finally {
+    underWay.delete(writing);
+  }
+}
+
+/** Writes of this thread that are under way. */
+const underWay = new Set<Promise<void>>();
+
+let isStopped = false;
+
+/**
+ * Lets the files that this thread is writing come to their end, and begins no other: the system goes on
+ * with a write whose thread was ended, and may leave a temporary file after everybody has swept. For
+ * threads that are about to be ended.
+ * @param limitMs how long it waits at most
+ */
+export async function finishWriting(limitMs: number): Promise<void> {
+  isStopped = true;
+  const limit = new Promise((resolve) => setTimeout(resolve, limitMs));
+  await Promise.race([limit, Promise.allSettled(underWay)]);
 }
 
 /**

@@ -3,6 +3,7 @@
  * @module
  */
 import { receivedError, type SentError, sentError } from "./errors.ts";
+import { finishWriting } from "./files.ts";
 
 /** A job on its way to a worker, or the order to come to rest, or to free what it holds. */
 type Envelope<Job> = { readonly id: number; readonly job: Job } | "rest" | "free";
@@ -255,7 +256,7 @@ export function serveJobs<Job, Result, Done = number>(
   scope.onmessage = async ({ data }) => {
     if (data === "rest") {
       // those of the pools that it has itself first: they end with it
-      await restWorkers(REST_MS);
+      await Promise.all([restWorkers(REST_MS), finishWriting(REST_MS)]);
       scope.postMessage("at rest", []);
       // nothing of this thread runs meanwhile, and its memory stays where it is; not for ever, since
       // a thread that waits cannot be ended, and keeps the process from ending

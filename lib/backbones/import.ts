@@ -13,6 +13,7 @@ import {
   sweepTemporaries,
   writeFileAtomic,
 } from "../io/files.ts";
+import { openFile } from "../io/regular.ts";
 import type { SafetensorsDtype, SafetensorsEntry, SafetensorsHeader } from "../io/safetensors.ts";
 import { type LazyTensor, writeLargeSafetensors } from "../io/safetensors_writer.ts";
 import { sizeOf } from "../io/tensor.ts";
@@ -150,7 +151,7 @@ async function take(file: string, target: string, mode: ImportMode): Promise<voi
   await assertSpace(dirname(target), size, "weights");
   const hash = createHash("sha256");
   await writeFileAtomic(target, async (write) => {
-    using source = await Deno.open(file);
+    using source = await openFile(file);
     const buffer = new Uint8Array(2 ** 20);
     for (let count; (count = await source.read(buffer)) !== null;) {
       hash.update(buffer.subarray(0, count));

@@ -9,6 +9,7 @@ import { readJson, writeFileAtomic } from "../io/files.ts";
 import { checkForm } from "../io/json.ts";
 import { KERNEL_NAME } from "./kernel.ts";
 import { PROJECT } from "../io/project.ts";
+import { readOwnText } from "../io/regular.ts";
 
 /** A cell as the file has it; text is a list of lines that keep their ends. */
 interface Cell {
@@ -80,7 +81,7 @@ export async function cleanNotebook(path: string): Promise<void> {
  */
 export async function formatFaults(paths: readonly string[]): Promise<string[]> {
   const [texts, formatted] = await Promise.all([
-    Promise.all(paths.map((path) => Deno.readTextFile(path))),
+    Promise.all(paths.map(readOwnText)),
     formattedNotebooks(paths),
   ]);
   return paths.filter((_, i) => texts[i] !== formatted[i])

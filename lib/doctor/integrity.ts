@@ -7,6 +7,7 @@ import { basename, dirname, join } from "node:path";
 import { SETTINGS } from "../backbones/settings.ts";
 import { checkWeights } from "../backbones/checksum.ts";
 import { UserError } from "../io/errors.ts";
+import { exists } from "../io/files.ts";
 import type { OnProgress } from "../io/progress.ts";
 import { verifySafetensors } from "../io/safetensors.ts";
 import { readSealedJson, sha256OfFile } from "../io/seal.ts";
@@ -121,7 +122,7 @@ async function readFile(tally: Tally, path: string): Promise<void> {
     tally.damaged.push(...problems.map((problem) => `${problem}; ${adviceFor(path)}`));
   } else if (path.endsWith(".sha256")) {
     const weights = path.slice(0, -".sha256".length);
-    if (!await isFile(weights)) return;
+    if (!await exists(weights)) return;
     await tally.read(async () => {
       if (await checkWeights(weights, await sha256OfFile(weights)) === "whole") return true;
       throw new UserError(
@@ -156,13 +157,19 @@ async function isFile(path: string): Promise<boolean> {
   return await Deno.stat(path).then(({ isFile }) => isFile, () => false);
 }
 
-/** Files in a folder and in those below it, sorted; none where there is no such folder. */
+/** Names of files of which a reader says what is wrong, also where a folder is in their place. */
+const NAMED_FILE = /\.(?:safetensors|json|npy|txt|sha256)$|^SHA256SUMS$/;
+
+/**
+ * Files in a folder and in those below it, and what is in the place of files, sorted; none where there
+ * is no such folder. Links to folders are not followed.
+ */
 async function filesBelow(folder: string, paths: string[] = []): Promise<string[]> {
   try {
-    for await (const { name, isDirectory, isFile } of Deno.readDir(folder)) {
+    for await (const { name, isDirectory } of Deno.readDir(folder)) {
       const path = join(folder, name);
-      if (isDirectory) await filesBelow(path, paths);
-      else if (isFile) paths.push(path);
+      if (isDirectory && !NAMED_FILE.test(name)) await filesBelow(path, paths);
+      else paths.push(path);
     }
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;

@@ -51,13 +51,18 @@ export async function finishWriting(limitMs: number): Promise<void> {
 
 /**
  * Does what writes a file, so that what the system refuses names the file and says what to do.
+ * @param what is done to it, for the error
  * @throws {UserError} of kind `disk`, with the path and what to do about it
  */
-export async function naming<T>(path: string, write: () => Promise<T>): Promise<T> {
+export async function naming<T>(
+  path: string,
+  write: () => Promise<T>,
+  what = "write",
+): Promise<T> {
   try {
     return await write();
   } catch (error) {
-    throw isSystemError(error) ? cannotWrite(path, error) : error;
+    throw isSystemError(error) ? refused(`${what} ${path}`, error) : error;
   }
 }
 
@@ -91,13 +96,13 @@ const ADVICE: Readonly<Record<string, string>> = {
   122: "your share of this disk is used up: free some of it, the same command goes on from here",
 };
 
-/** The system's error about writing a file, for people. */
-function cannotWrite(path: string, error: Error): Error {
+/** The system's error about what was done to a file, for people. */
+function refused(what: string, error: Error): Error {
   const advice = ADVICE[/os error (\d+)\)/.exec(error.message)?.[1] ?? ""];
   const reason = error.message.replace(/: \w+ '.*$/, "");
   return new UserError(
     "disk",
-    `Cannot write ${path}: ${reason}${advice === undefined ? "" : `; ${advice}`}`,
+    `Cannot ${what}: ${reason}${advice === undefined ? "" : `; ${advice}`}`,
     { cause: error },
   );
 }
@@ -228,7 +233,9 @@ export async function removeIfThere(path: string): Promise<void> {
   try {
     await Deno.remove(path);
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    if (!(error instanceof Deno.errors.NotFound)) {
+      await naming(path, () => Promise.reject(error), "remove");
+    }
   }
 }
 

@@ -4,7 +4,9 @@
  * @module
  */
 import { dirname } from "node:path";
-import { naming, removeIfThere } from "./files.ts";
+import { UserError } from "./errors.ts";
+import { exists, naming, removeIfThere } from "./files.ts";
+import { otherThanFile } from "./regular.ts";
 
 /** Work that is this process's, until it is let go of or the process ends. */
 export interface Claim extends AsyncDisposable {
@@ -75,6 +77,7 @@ function openLock(path: string): Promise<Deno.FsFile> {
     for (let tries = 3;; tries--) {
       await Deno.mkdir(dirname(path), { recursive: true });
       try {
+        await assertLockable(path);
         return await Deno.open(path, { write: true, create: true });
       } catch (error) {
         // the folder has just been removed with the lock in it
@@ -82,6 +85,14 @@ function openLock(path: string): Promise<Deno.FsFile> {
       }
     }
   });
+}
+
+/** Makes sure that what is there can be opened without waiting for who reads from it. */
+async function assertLockable(path: string): Promise<void> {
+  if (!await exists(path)) return;
+  const other = otherThanFile(await Deno.stat(path));
+  if (other === undefined) return;
+  throw new UserError("damaged", `Cannot lock ${path}: expected a file, found ${other}; delete it`);
 }
 
 async function isStill(path: string, file: Deno.FsFile): Promise<boolean> {

@@ -28,3 +28,40 @@ export async function assertFile(path: string, bytes = Infinity): Promise<Deno.F
   if (other === undefined) return info;
   throw new UserError("damaged", `Cannot read ${path}: expected a file, found ${other}`);
 }
+
+/** Whether at a path is a file, or nothing. */
+export async function isFileOrNone(path: string): Promise<boolean> {
+  try {
+    return (await Deno.stat(path)).isFile;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return true;
+    throw error;
+  }
+}
+
+/**
+ * Opens a file for reading.
+ * @throws as {@linkcode assertFile}
+ */
+export async function openFile(path: string): Promise<Deno.FsFile> {
+  await assertFile(path);
+  return await Deno.open(path);
+}
+
+/**
+ * Reads a file.
+ * @throws as {@linkcode assertFile}
+ */
+export async function readBytes(path: string): Promise<Uint8Array<ArrayBuffer>> {
+  await assertFile(path);
+  return await Deno.readFile(path);
+}
+
+/**
+ * Reads a text that this project has written.
+ * @throws as {@linkcode assertFile}
+ */
+export async function readOwnText(path: string): Promise<string> {
+  await assertFile(path);
+  return await Deno.readTextFile(path);
+}

@@ -9,7 +9,7 @@ import { UserError } from "./errors.ts";
 import type { GenericSchema } from "valibot";
 import { removeIfThere, writeFileAtomic } from "./files.ts";
 import { checkForm, parseJson } from "./json.ts";
-import { assertFile } from "./regular.ts";
+import { openFile } from "./regular.ts";
 
 /** What a sealed JSON file ends with. */
 const TAIL = /^,\n {2}"seal": "([0-9a-f]{64})"\n\}\n$/;
@@ -125,8 +125,7 @@ export function sha256(content: string | Uint8Array): string {
  * @throws {UserError} where something else lies there: a pipe would be waited for
  */
 export async function sha256OfFile(path: string): Promise<string> {
-  await assertFile(path);
-  using file = await Deno.open(path);
+  using file = await openFile(path);
   return (await hashOfFile(file, createHash("sha256"))).digest("hex");
 }
 

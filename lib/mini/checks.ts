@@ -5,6 +5,8 @@
  */
 import { join } from "node:path";
 import { mapBounded } from "../io/bounded.ts";
+import { UserError } from "../io/errors.ts";
+import { readBytes } from "../io/regular.ts";
 import { sha256 } from "../io/seal.ts";
 import type { MiniFiles } from "./layout.ts";
 
@@ -42,7 +44,7 @@ export async function checksOf(
     checks[folder] = await mapBounded(
       names,
       async (name) =>
-        known.get(`${folder}/${name}`) ?? checkOf(await Deno.readFile(join(root, folder, name))),
+        known.get(`${folder}/${name}`) ?? checkOf(await readBytes(join(root, folder, name))),
     );
   }
   return checks;
@@ -78,7 +80,9 @@ export function resizedFiles(
 function sizeOf(path: string): number | undefined {
   try {
     // one after the other: for as many as there are it is the fastest way
-    return Deno.statSync(path).size;
+    const { size, isFile } = Deno.statSync(path);
+    // what is no file has not the size of one
+    return isFile ? size : -1;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
@@ -93,9 +97,9 @@ export async function changedFiles(
 ): Promise<string[]> {
   const isChanged = await mapBounded(paths, async (path) => {
     try {
-      return checkOf(await Deno.readFile(join(root, path))) !== checks.get(path);
+      return checkOf(await readBytes(join(root, path))) !== checks.get(path);
     } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return true;
+      if (error instanceof Deno.errors.NotFound || error instanceof UserError) return true;
       throw error;
     }
   });

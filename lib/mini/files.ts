@@ -6,6 +6,7 @@ import { UserError } from "../io/errors.ts";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { removeIfThere } from "../io/files.ts";
+import { readOwnText } from "../io/regular.ts";
 import { readSealedJson } from "../io/seal.ts";
 import { isHidden } from "../data/folder_tree.ts";
 import type { MiniChecks } from "./checks.ts";
@@ -117,7 +118,7 @@ export async function assertNoOthers(root: string): Promise<void> {
 
 async function notOurs(root: string, name: string): Promise<UserError> {
   const path = join(root, name);
-  const text = await Deno.readTextFile(path).catch(() => "");
+  const text = await readOwnText(path).catch(() => "");
   // one that was made here, and has been damaged since
   if (
     Object.values(CLAIMS).includes(name as "manifest.json") && /"(?:kind|folders)": /.test(text)

@@ -16,6 +16,7 @@ import {
   markdownWithCode,
   tableToMarkdown,
 } from "./write/markdown.ts";
+import { readBytes } from "../io/regular.ts";
 
 /** What one section of the paper reports. */
 export interface ReportSection {
@@ -144,10 +145,10 @@ function besideMarkdown(table: Table, { columns, rows }: BesideTable): string {
 }
 
 async function picture(folder: string, { id, title }: Figure, whose: string): Promise<string> {
-  const svg = await Deno.readFile(join(folder, `${id}.svg`));
+  const svg = await readBytes(join(folder, `${id}.svg`));
   const [type, bytes] = svg.length <= LARGEST_SVG
     ? ["svg+xml", svg]
-    : ["png", await Deno.readFile(join(folder, `${id}.png`))];
+    : ["png", await readBytes(join(folder, `${id}.png`))];
   const alternative = escapeHtml(`${whose}: ${title}`);
   return `<img alt="${alternative}" src="data:image/${type};base64,${bytes.toBase64()}">`;
 }

@@ -5,6 +5,7 @@
  */
 import { join } from "node:path";
 import { exists, removeIfThere, writeFileAtomic } from "../../io/files.ts";
+import { readOwnText } from "../../io/regular.ts";
 import { sha256, sha256OfFile } from "../../io/seal.ts";
 
 /** Name of the file, in the folder whose files it names. */
@@ -59,7 +60,8 @@ export async function compareChecksums(
   const list = join(folder, CHECKSUMS);
   const problems: string[] = [], paths: string[] = [];
   if (!await exists(list)) return { problems, paths, files: 0 };
-  const sums = decode(await Deno.readTextFile(list));
+  const { isFile } = await Deno.stat(list);
+  const sums = isFile ? decode(await Deno.readTextFile(list)) : undefined;
   if (!sums) {
     problems.push(`Cannot use ${list}: expected the checksums that were written, found others`);
     return { problems, paths: [list], files: 1 };
@@ -78,7 +80,8 @@ export async function compareChecksums(
 /** Hash of a file, read once as long as nobody writes into it; `undefined` where there is none. */
 async function hashOf(path: string, known: KnownHashes): Promise<string | undefined> {
   try {
-    const { size, mtime, ino } = Deno.statSync(path);
+    const { size, mtime, ino, isFile } = Deno.statSync(path);
+    if (!isFile) return "no file";
     const stamp = `${path} ${size} ${mtime?.getTime()} ${ino}`;
     const hash = known.get(stamp) ?? await sha256OfFile(path);
     known.set(stamp, hash);
@@ -113,7 +116,7 @@ export async function keepingChecksums<T>(
     if (hash !== undefined) sums.set(path, hash);
   }
   const text = encode(sums);
-  if (await Deno.readTextFile(before).catch(() => "") === text) {
+  if (await readOwnText(before).catch(() => "") === text) {
     await Deno.rename(before, list);
     return result;
   }

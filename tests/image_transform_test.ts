@@ -48,7 +48,7 @@ for (const transform of TRANSFORMS) {
       key: { ...KEY, path: `horse/${i}.png` },
     }));
     const oneByOne: Uint8Array[][] = [];
-    for (const { image, key } of images) oneByOne.push(await applyTransform(image, transform, key));
+    for (const { image, key } of images) oneByOne.push(applyTransform(image, transform, key));
     const restored: Transform = JSON.parse(JSON.stringify(transform));
     const order = fc.shuffledSubarray([...images.keys()]);
     await fc.assert(
@@ -66,7 +66,7 @@ for (const transform of TRANSFORMS) {
     }
   });
 
-  Deno.test(`crops under ${name} ${isRandom(transform) ? "change" : "do not change"} with seed, epoch and path`, async () => {
+  Deno.test(`crops under ${name} ${isRandom(transform) ? "change" : "do not change"} with seed, epoch and path`, () => {
     const image = waveImage(40, 36);
     const keys = Array.from({ length: 12 }, (_, i) => i + 1).flatMap((i) => [
       { ...KEY, seed: i },
@@ -76,14 +76,14 @@ for (const transform of TRANSFORMS) {
     for (const vary of [0, 1, 2]) {
       const crops = new Set<string>();
       for (const key of keys.filter((_, i) => i % 3 === vary)) {
-        crops.add(String((await applyTransform(image, transform, key))[0]));
+        crops.add(String(applyTransform(image, transform, key)[0]));
       }
       assert.equal(crops.size > 1, isRandom(transform));
     }
   });
 }
 
-Deno.test("training crops without augmentation are cut out of the image", async () => {
+Deno.test("training crops without augmentation are cut out of the image", () => {
   const image = noiseImage(30, 30);
   const augmentation = {
     ...AUGMENTATION,
@@ -91,7 +91,7 @@ Deno.test("training crops without augmentation are cut out of the image", async 
     jpegProbability: 0,
     flipProbability: 0,
   };
-  const [crop] = await applyTransform(image, { kind: "train", size: 20, augmentation }, KEY);
+  const [crop] = applyTransform(image, { kind: "train", size: 20, augmentation }, KEY);
   const rows = (data: Uint8Array, width: number, from: number) =>
     Array.from(
       { length: 20 },
@@ -106,9 +106,9 @@ Deno.test("training crops without augmentation are cut out of the image", async 
 
 Deno.test("a flipped training crop is the mirror image of the one that is not", async () => {
   const image = waveImage(30, 30);
-  const made = async (flipProbability: number) => {
+  const made = (flipProbability: number) => {
     const augmentation = { ...AUGMENTATION, flipProbability };
-    return (await applyTransform(image, { kind: "train", size: 20, augmentation }, KEY))[0]!;
+    return (applyTransform(image, { kind: "train", size: 20, augmentation }, KEY))[0]!;
   };
   const [straight, flipped] = [await made(0), await made(1)];
   straight.forEach((value, i) => {
@@ -117,39 +117,39 @@ Deno.test("a flipped training crop is the mirror image of the one that is not", 
   });
 });
 
-Deno.test("training images are blurred, compressed, both and neither, a quarter each", async () => {
+Deno.test("training images are blurred, compressed, both and neither, a quarter each", () => {
   const image = waveImage(16, 16);
   const total = 400;
   let untouched = 0;
   for (let i = 0; i < total; i++) {
     const augmentation = { ...AUGMENTATION, flipProbability: 0, blurSigmaPx: [1, 3] as const };
     const transform: Transform = { kind: "train", size: 16, augmentation };
-    const [crop] = await applyTransform(image, transform, { ...KEY, path: `${i}` });
+    const [crop] = applyTransform(image, transform, { ...KEY, path: `${i}` });
     if (crop!.every((value, j) => value === image.data[j])) untouched++;
   }
   assert(Math.abs(untouched / total - 0.25) < 0.06, `${untouched} of ${total} were left alone`);
 });
 
-Deno.test("half of the training crops are flipped at probability .5, image by image", async () => {
+Deno.test("half of the training crops are flipped at probability .5, image by image", () => {
   const image = noiseImage(16, 16);
   const augmentation = { ...AUGMENTATION, blurProbability: 0, jpegProbability: 0 };
   let straight = 0;
   for (let i = 0; i < 400; i++) {
     const transform: Transform = { kind: "train", size: 16, augmentation };
-    const [crop] = await applyTransform(image, transform, { ...KEY, path: `${i}` });
+    const [crop] = applyTransform(image, transform, { ...KEY, path: `${i}` });
     if (crop!.every((value, j) => value === image.data[j])) straight++;
   }
   assert(Math.abs(straight / 400 - 0.5) < 0.08, `${straight} of 400 were not flipped`);
 });
 
 for (const perturbation of PERTURBATIONS) {
-  Deno.test(`${perturbation} leaves every image alone at probability 0, and none at 1`, async () => {
+  Deno.test(`${perturbation} leaves every image alone at probability 0, and none at 1`, () => {
     const image = waveImage(48, 40);
     for (const protocol of PROTOCOLS) {
       const plan = { perturbation, resizePx: 44, protocol };
       const random = randomStream("perturb", perturbation);
-      assert.equal(await perturb(image, { ...plan, probability: 0 }, random), image);
-      const { width, height, data } = await perturb(image, { ...plan, probability: 1 }, random);
+      assert.equal(perturb(image, { ...plan, probability: 0 }, random), image);
+      const { width, height, data } = perturb(image, { ...plan, probability: 1 }, random);
       assert.deepEqual([width, height], protocol === "released" ? [44, 44] : [48, 40]);
       assert.equal(data.length, width * height * 3);
       assert.notDeepEqual(data, image.data);
@@ -157,7 +157,7 @@ for (const perturbation of PERTURBATIONS) {
   });
 }
 
-Deno.test("half of the images are perturbed at probability .5, and then resized if so released", async () => {
+Deno.test("half of the images are perturbed at probability .5, and then resized if so released", () => {
   const transform: Transform = {
     kind: "perturbed",
     size: 12,
@@ -170,7 +170,7 @@ Deno.test("half of the images are perturbed at probability .5, and then resized 
   const plain = String(centerCrop(image, 12).data);
   let perturbed = 0;
   for (let i = 0; i < 600; i++) {
-    const [crop] = await applyTransform(image, transform, { ...KEY, path: `${i}` });
+    const [crop] = applyTransform(image, transform, { ...KEY, path: `${i}` });
     if (String(crop) !== plain) perturbed++;
   }
   assert(Math.abs(perturbed / 600 - 0.5) < 0.06, `${perturbed} of 600 were perturbed`);
@@ -199,8 +199,8 @@ Deno.test("cropping takes half its share off each end", () => {
 
 Deno.test("compression at higher quality comes closer to the image", async () => {
   const image = waveImage(64, 48);
-  const loss = async (quality: number) =>
-    (await compress(image, quality)).data.reduce(
+  const loss = (quality: number) =>
+    (compress(image, quality)).data.reduce(
       (sum, value, i) => sum + Math.abs(value - image.data[i]!),
       0,
     );

@@ -38,15 +38,15 @@ Deno.test("the short side gets its length, the long one what follows, cut to a w
 Deno.test("test images are compressed or blurred whole, then cropped", async () => {
   const image = noiseImage(45, 37);
   const { data: [crop], worst } = await degraded({ jpegQuality: 40 });
-  assert.deepEqual(crop, centerCrop(await jpegRoundTrip(image, 40), 24).data);
+  assert.deepEqual(crop, centerCrop(jpegRoundTrip(image, 40), 24).data);
   assert.ok(worst > 20, "it differs from the image");
   const { data: [blurred] } = await degraded({ blurSigmaPx: 2 });
   assert.deepEqual(blurred, centerCrop(gaussianFilter(image, 2), 24).data);
   assert.deepEqual((await degraded({ blurSigmaPx: 0 })).worst, 0);
   assert.equal(isRandom({ kind: "degraded", size: 24, blurSigmaPx: 1 }), false);
 
-  async function degraded(how: { jpegQuality: number } | { blurSigmaPx: number }) {
-    const data = await applyTransform(image, { kind: "degraded", size: 24, ...how }, KEY);
+  function degraded(how: { jpegQuality: number } | { blurSigmaPx: number }) {
+    const data = applyTransform(image, { kind: "degraded", size: 24, ...how }, KEY);
     const plain = centerCrop(image, 24).data;
     const differences = Array.from(plain, (value, i) => Math.abs(value - data[0]![i]!));
     return { data, worst: Math.max(...differences) };
@@ -106,7 +106,7 @@ Deno.test("training images go through what the detector asks for", () =>
     });
   }));
 
-Deno.test("UFD's training images are resized before anything else is done to them", async () => {
+Deno.test("UFD's training images are resized before anything else is done to them", () => {
   const image = noiseImage(100, 50);
   const augmentation = {
     protocol: "paper",
@@ -116,7 +116,7 @@ Deno.test("UFD's training images are resized before anything else is done to the
     jpegQualities: [30, 100],
     flipProbability: 0,
   } as const;
-  const [crop] = await applyTransform(
+  const [crop] = applyTransform(
     image,
     { kind: "train", size: 20, augmentation, shortSidePx: 20 },
     KEY,

@@ -108,7 +108,7 @@ export class Detector implements AsyncDisposable {
    */
   async *detectAll(
     paths: Iterable<string>,
-    prepare?: (image: RgbImage) => Promise<RgbImage>,
+    prepare?: (image: RgbImage) => RgbImage,
   ): AsyncGenerator<Detection> {
     const { imagesAtOnce } = this.#scorer;
     const waiting = paths[Symbol.iterator]();
@@ -117,8 +117,8 @@ export class Detector implements AsyncDisposable {
       while (ahead.length < 2 * imagesAtOnce) {
         const { value: path, done } = waiting.next();
         if (done) return;
-        const decoded = tryDecode(path).then(async (result) =>
-          prepare && "image" in result ? { image: await prepare(result.image) } : result
+        const decoded = tryDecode(path).then((result) =>
+          prepare && "image" in result ? { image: prepare(result.image) } : result
         );
         decoded.catch(() => {}); // reported where it is read
         ahead.push({ path, decoded });

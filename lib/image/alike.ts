@@ -21,6 +21,6 @@ export interface Alike {
  * (4:2:0) and decoded again.
  * @returns [sidePx, sidePx, 3]
  */
-export function makeAlike(image: RgbImage, { sidePx, jpegQuality }: Alike): Promise<RgbImage> {
+export function makeAlike(image: RgbImage, { sidePx, jpegQuality }: Alike): RgbImage {
   return jpegRoundTrip(centerCrop(resizeShortSide(image, sidePx), sidePx), jpegQuality);
 }

@@ -34,11 +34,11 @@ export interface Augmentation {
  * the same, so one serves here. The paper's "compression" is taken as Wang et al. (CVPR 2020), whom
  * it follows, describe theirs: any quality of the range.
  */
-export async function augment(
+export function augment(
   image: RgbImage,
   augmentation: Augmentation,
   random: Random,
-): Promise<RgbImage> {
+): RgbImage {
   const { blurProbability, blurSigmaPx, jpegProbability, jpegQualities, protocol } = augmentation;
   let augmented = image;
   if (random.chance(blurProbability)) {
@@ -49,7 +49,7 @@ export async function augment(
     const quality = protocol === "released"
       ? random.pick(jpegQualities)
       : low + random.integer(high - low + 1);
-    augmented = await jpegRoundTrip(augmented, quality);
+    augmented = jpegRoundTrip(augmented, quality);
   }
   return augmented;
 }

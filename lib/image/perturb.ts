@@ -42,17 +42,17 @@ const KERNEL_SIZES = [3, 5, 7, 9] as const;
  *
  * Paper: §5.6
  */
-export async function perturb(
+export function perturb(
   image: RgbImage,
   { perturbation, probability, resizePx, protocol }: Perturbing,
   random: Random,
-): Promise<RgbImage> {
+): RgbImage {
   const asReleased = protocol === "released";
   if (asReleased && !random.chance(probability)) return image; // as `isLeftAlone` draws
   let perturbed = image;
   for (const kind of perturbation === "combined" ? SINGLE : [perturbation]) {
     if (asReleased || random.chance(probability)) {
-      perturbed = await PERTURB[kind](perturbed, protocol, random);
+      perturbed = PERTURB[kind](perturbed, protocol, random);
     }
   }
   return asReleased ? resizeBilinear(perturbed, resizePx, resizePx) : perturbed;
@@ -77,7 +77,7 @@ const SINGLE = PERTURBATIONS.filter((kind): kind is SinglePerturbation => kind !
 
 const PERTURB: Record<
   SinglePerturbation,
-  (image: RgbImage, protocol: Protocol, random: Random) => RgbImage | Promise<RgbImage>
+  (image: RgbImage, protocol: Protocol, random: Random) => RgbImage
 > = {
   blur(image, protocol, random) {
     const kernelSize = random.pick(KERNEL_SIZES);
@@ -119,8 +119,8 @@ export function cropAndResize(image: RgbImage, fraction: number, protocol: Proto
  * blue first, so that chroma is computed from swapped channels.
  * @param quality 1 … 100
  */
-export async function compress(image: RgbImage, quality: number): Promise<RgbImage> {
-  return swapRedAndBlue(await jpegRoundTrip(swapRedAndBlue(image), quality));
+export function compress(image: RgbImage, quality: number): RgbImage {
+  return swapRedAndBlue(jpegRoundTrip(swapRedAndBlue(image), quality));
 }
 
 function swapRedAndBlue({ width, height, data }: RgbImage): RgbImage {

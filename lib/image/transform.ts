@@ -98,15 +98,15 @@ export function tooSmallFor(
  *
  * const grey = { width: 3, height: 2, data: new Uint8Array(18).fill(128) };
  * const key = { seed: 0, epoch: 1, path: "horse/0001.png" };
- * const [crop] = await applyTransform(grey, { kind: "center", size: 2 }, key);
+ * const [crop] = applyTransform(grey, { kind: "center", size: 2 }, key);
  * console.assert(crop?.length === 2 * 2 * 3 && crop.every((value) => value === 128));
  * ```
  */
-export async function applyTransform(
+export function applyTransform(
   image: RgbImage,
   transform: Transform,
   { seed, epoch, path }: TransformKey,
-): Promise<Uint8Array[]> {
+): Uint8Array[] {
   const { size } = transform;
   const stream = (purpose: string) => randomStream(seed, purpose, epoch, path);
   switch (transform.kind) {
@@ -119,7 +119,7 @@ export async function applyTransform(
       const resize = shortSideFilter === "lanczos" ? resizeLanczos : resizeBilinear;
       const whole = shortSidePx === undefined ? image : resizeShortSide(image, shortSidePx, resize);
       const varied = variation ? vary(whole, variation, stream("vary")) : whole;
-      const augmented = await augment(varied, augmentation, stream("augment"));
+      const augmented = augment(varied, augmentation, stream("augment"));
       const square = place === "center"
         ? centerCrop(augmented, size)
         : randomCrop(augmented, size, stream("crop"));
@@ -129,14 +129,14 @@ export async function applyTransform(
     }
     case "degraded": {
       const degraded = "jpegQuality" in transform
-        ? await jpegRoundTrip(image, transform.jpegQuality)
+        ? jpegRoundTrip(image, transform.jpegQuality)
         : gaussianFilter(image, transform.blurSigmaPx);
       return [centerCrop(degraded, size).data];
     }
     case "alike":
-      return [centerCrop(await makeAlike(image, transform), size).data];
+      return [centerCrop(makeAlike(image, transform), size).data];
     case "perturbed": {
-      const perturbed = await perturb(
+      const perturbed = perturb(
         image,
         transform,
         stream(`perturb ${transform.perturbation}`),

@@ -71,7 +71,7 @@ export async function perturbedViews(
   for (const view of ["center", ...PERTURBATIONS]) {
     const transform = world.viewTransform(view, size);
     const always = "probability" in transform ? { ...transform, probability: 1 } : transform;
-    const [data] = await applyTransform(image, always, { seed, epoch: 0, path });
+    const [data] = applyTransform(image, always, { seed, epoch: 0, path });
     const crop = { width: size, height: size, data: data! };
     const says = verdictText(await detector.detect(crop));
     views.push({ image: crop, caption: `${view === "center" ? "as it is" : view}: ${says}` });

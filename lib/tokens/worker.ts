@@ -63,7 +63,7 @@ async function makeFeatures({ root, paths, transform, seed, epoch, passes }: Fea
       unreadable.push({ position, found: found! });
       return;
     }
-    const made = await applyTransform(decoded.image, transform, { seed, epoch, path });
+    const made = applyTransform(decoded.image, transform, { seed, epoch, path });
     made.forEach((crop, c) => crops.set(crop, (position * count + c) * bytes));
   }));
   unreadable.sort((a, b) => a.position - b.position);

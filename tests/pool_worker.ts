@@ -1,5 +1,6 @@
 /** The worker of `worker_pool_test.ts`. */
 import { type Problem, UserError } from "../lib/io/errors.ts";
+import { decodeImage } from "../lib/image/image.ts";
 import { writeFileAtomic } from "../lib/io/files.ts";
 import { serveJobs, WorkerPool } from "../lib/io/worker_pool.ts";
 
@@ -16,6 +17,7 @@ export type PoolJob =
   | "beat"
   | `raise ${Problem | keyof typeof KINDS}`
   | `write ${string}`
+  | `decode ${string}`
   | `wait ${number}`;
 
 /** Errors of the system that are to keep their class on their way out. */
@@ -53,6 +55,7 @@ serveJobs(async (job: PoolJob, onDone) => {
     }
   }
   const [verb, what] = job.split(" ", 2);
+  if (verb === "decode") await decodeImage(what!);
   if (verb === "write") {
     for (let file = 1;; file++) {
       await writeFileAtomic(`${what}/${file}`, async (write) => {

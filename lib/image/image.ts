@@ -21,6 +21,7 @@ import { decodeQoi } from "./qoi.ts";
 import { decodeTga, readTgaHeader } from "./tga.ts";
 import { oriented, readTiffHeader } from "./tiff.ts";
 import { decodeTiff } from "./tiff_pixels.ts";
+import { keepImage, keptImage, stampOf } from "./kept.ts";
 
 // every image is decoded once: a cache would only grow
 sharp.cache(false);
@@ -87,12 +88,16 @@ function isImage(value: unknown): value is RgbImage {
  * @throws {Deno.errors.NotFound} where there is no such file, with where it was looked for
  */
 export async function decodeImage(path: string): Promise<RgbImage> {
-  const { isFile, size } = await statOf(path);
-  if (!isFile) throw cannotDecode(path, "something that is not a file");
-  if (size > MAX_FILE_BYTES) {
-    throw cannotDecode(path, `${size} bytes; at most ${MAX_FILE_BYTES} are read`);
+  const file = await statOf(path);
+  if (!file.isFile) throw cannotDecode(path, "something that is not a file");
+  if (file.size > MAX_FILE_BYTES) {
+    throw cannotDecode(path, `${file.size} bytes; at most ${MAX_FILE_BYTES} are read`);
   }
-  return await decodeImageBytes(await Deno.readFile(path), path);
+  const stamp = stampOf(path, file), kept = stamp && keptImage(stamp);
+  if (kept) return kept;
+  const image = await decodeImageBytes(await Deno.readFile(path), path);
+  if (stamp) keepImage(stamp, image);
+  return image;
 }
 
 async function statOf(path: string): Promise<Deno.FileInfo> {

@@ -4,9 +4,15 @@
  */
 import { receivedError, type SentError, sentError } from "./errors.ts";
 import { finishWriting } from "./files.ts";
+import { adoptCache, sharedCache } from "./shared_cache.ts";
 
 /** A job on its way to a worker, or the order to come to rest, or to free what it holds. */
-type Envelope<Job> = { readonly id: number; readonly job: Job } | "rest" | "free";
+type Envelope<Job> =
+  | { readonly id: number; readonly job: Job }
+  // first of all: what the threads of the process share
+  | { readonly cache: SharedArrayBuffer }
+  | "rest"
+  | "free";
 
 /** What a worker sends back: work done so far, the result, or the error; or that an order is done. */
 type Reply<Result, Done> = "at rest" | JobReply<Result, Done>;
@@ -77,6 +83,8 @@ export class WorkerPool<Job, Result, Done = number> implements Disposable, Async
 
   #start(module: URL): Thread {
     const thread: Thread = { worker: new Worker(module, { type: "module" }), load: 0 };
+    const cache = sharedCache().memory;
+    thread.worker.postMessage({ cache } satisfies Envelope<Job>);
     thread.worker.onmessage = ({ data }: MessageEvent<Reply<Result, Done>>) => {
       if (data === "at rest") thread.onRest?.();
       else this.#settle(data);
@@ -268,6 +276,7 @@ export function serveJobs<Job, Result, Done = number>(
       scope.postMessage("at rest", []);
       return;
     }
+    if ("cache" in data) return adoptCache(data.cache);
     const { id, job } = data;
     try {
       const { result, transfer = [] } = await work(

@@ -1,9 +1,11 @@
 /**
- * `deno run -A tests/kills.ts --rounds 5 --seed 0`: a reproduction in small is ended at random moments
- * by SIGTERM, SIGINT, SIGHUP and SIGKILL, or stopped and gone on with, and begun again, until it comes
- * to its end. Its records, heads, scores and features must then be those of one that nobody disturbed.
+ * `deno run -A tests/kills.ts --rounds 5 --kills 8 --seed 0`: a reproduction in small is ended at random
+ * moments by SIGTERM, SIGINT, SIGHUP and SIGKILL, or stopped and gone on with, and begun again, until it
+ * comes to its end. Its records, heads, scores and features must then be those of one that nobody
+ * disturbed, and nothing else may be there.
  *
- * `--mini` takes the mini profile's grid instead, in minutes a round.
+ * `--processes 3` has so many at work on the same folders at once, each of them disturbed. `--mini` takes
+ * the whole miniature instead, in some ten minutes a round; `--most 30` disturbs it within so many seconds.
  */
 import { createHash } from "node:crypto";
 import { join, relative } from "node:path";
@@ -31,6 +33,8 @@ const { values } = parseArgs({
     rounds: { type: "string", default: "3" },
     kills: { type: "string", default: "8" },
     seed: { type: "string", default: "0" },
+    processes: { type: "string", default: "1" },
+    most: { type: "string" },
     mini: { type: "boolean", default: false },
   },
 });
@@ -43,7 +47,7 @@ await makeSmallWorld(data);
 function words(folder: string): string[] {
   const [tokens, results] = [join(folder, "tokens"), join(folder, "results")];
   const own = values.mini
-    ? ["--profile", "mini", "--data", join(folder, "data"), "--only", "grid"]
+    ? ["--profile", "mini", "--data", join(folder, "data")]
     : ["--profile", "paper", "--data", join(data, "mini"), "--only", "grid,epochs,perturbations"];
   return [
     ...["run", "--quiet", "--no-check", "-A", "--preload", join(ROOT, "tests/small_paper.ts")],
@@ -69,7 +73,7 @@ async function outcome(folder: string): Promise<Map<string, string>> {
     for await (const { name, isDirectory } of Deno.readDir(path)) {
       const inner = join(path, name), short = relative(folder, inner);
       if (isDirectory) await walk(inner);
-      else if (!name.endsWith(".lock")) found.set(short, await lasting(inner, short));
+      else found.set(short, await lasting(inner, short));
     }
   };
   await walk(folder);
@@ -79,7 +83,8 @@ async function outcome(folder: string): Promise<Map<string, string>> {
 /** A file without times and dates, as a hash. */
 async function lasting(path: string, short: string): Promise<string> {
   const bytes = await Deno.readFile(path);
-  const isTimed = /[\\/](?:tables|figures|paper|report)|report\.|best_|heads[\\/]/.test(short);
+  const isTimed = /[\\/](?:tables|figures|paper|report)|made[\\/]cost|report\.|best_|heads[\\/]/
+    .test(short);
   if (path.endsWith(".json") && !isTimed) {
     const text = new TextDecoder().decode(bytes)
       .replaceAll(
@@ -129,7 +134,19 @@ function problemOf({ code, stderr }: Deno.CommandOutput, codes: readonly number[
   return stack === undefined ? undefined : `said ${stack}`;
 }
 
-const problems: string[] = [];
+/** Several at once, each disturbed at a moment of its own; whether the work was done after it. */
+async function disturbAll(folder: string, where: string): Promise<boolean> {
+  const ends = await Promise.all(Array.from({ length: Number(values.processes) }, async () => {
+    const signal = random.pick(SIGNALS), afterMs = random.uniform(200, mostMs);
+    const { problem, isDone } = await disturb(folder, afterMs, signal);
+    if (problem) problems.push(`${where}, ${signal} after ${Math.round(afterMs)} ms: ${problem}`);
+    sent.push(isDone && signal !== "SIGSTOP" ? "end" : signal);
+    return isDone;
+  }));
+  return ends.some(Boolean);
+}
+
+const problems: string[] = [], sent: string[] = [];
 const reference = join(root, "reference");
 const begun = performance.now();
 await Deno.mkdir(reference);
@@ -138,19 +155,15 @@ if (code !== 0) throw new Error(new TextDecoder().decode(stderr));
 const wholeMs = performance.now() - begun;
 const expected = await outcome(reference);
 console.log(`undisturbed: ${expected.size} files in ${(wholeMs / 1000).toFixed(1)} s`);
+const mostMs = values.most === undefined ? wholeMs : 1000 * Number(values.most);
 
 const random = randomStream(Number(values.seed), "kills");
 for (let round = 1; round <= Number(values.rounds); round++) {
   const folder = join(root, `round-${round}`);
   await Deno.mkdir(folder);
-  const sent: string[] = [];
-  for (let kill = 0; kill < Number(values.kills); kill++) {
-    const signal = random.pick(SIGNALS), afterMs = random.uniform(200, wholeMs);
-    const { problem, isDone } = await disturb(folder, afterMs, signal);
-    sent.push(isDone && signal !== "SIGSTOP" ? "end" : signal);
-    if (problem) {
-      problems.push(`round ${round}, ${signal} after ${Math.round(afterMs)} ms: ${problem}`);
-    }
+  sent.length = 0;
+  while (sent.length < Number(values.kills)) {
+    const isDone = await disturbAll(folder, `round ${round}`);
     // from its beginning again, so that every moment is disturbed
     if (isDone) await Deno.remove(folder, { recursive: true }).then(() => Deno.mkdir(folder));
   }

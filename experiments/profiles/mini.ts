@@ -185,8 +185,8 @@ export const mini: Profile = {
   appendix: {
     // a network that knows less of images than the one that stands for CLIP
     vit: {
-      backbone: "Mini-B/16 random",
-      title: "Mini-B/16 with random weights, which stands for ImageNet's ViT",
+      backbone: "Mini-B/16",
+      title: "Mini-B/16, which stands for ImageNet's ViT",
     },
     detectors: {
       areTrained: true,

@@ -97,7 +97,9 @@ function ranRemark(
     ...(detectors?.trainings ?? []).flatMap(({ detector, recipe }) => {
       const { title } = pixelDetectorNamed(detector);
       const one = tried.find((other) => other.title === title);
-      return one ? [`${title}: ${TAKEN[detector]!(recipe)}, ${trainedRemark(one)}`] : [];
+      return one
+        ? [`${title}: ${TAKEN[detector]!(recipe)}, ${ratesRemark(recipe)}, ${trainedRemark(one)}`]
+        : [];
     }),
   ];
   return taken.length === 0 ? "" : ` Open in the paper, and taken here: ${taken.join("; ")}.`;
@@ -131,6 +133,15 @@ const TAKEN: Readonly<Record<string, (recipe: PixelRecipe) => string>> = {
 function comparedTitle(name: string): string {
   const released = PIXEL_DETECTORS.flatMap(({ released }) => released);
   return released.find((one) => one.name === name)?.title ?? pixelDetectorNamed(name).title;
+}
+
+/** How training images are changed, and how fast is learned. */
+function ratesRemark({ augmentation, learningRate }: PixelRecipe): string {
+  const { blurProbability, blurSigmaPx, jpegProbability, jpegQualities } = augmentation;
+  return `blurred with p ${blurProbability} (σ ${
+    blurSigmaPx.join(" to ")
+  } px), compressed with p ` +
+    `${jpegProbability} (quality ${jpegQualities.join(" to ")}), learning rate ${learningRate}`;
 }
 
 function trainedRemark({ reads, trained }: TriedDetector): string {

@@ -160,3 +160,16 @@ Deno.test("a file has something of its own, unless it is an entrance", () => {
   // the test itself sees one
   assert.equal(ownCode(Deno.readTextFileSync(join(ROOT, "lib/mod.ts"))), "");
 });
+
+Deno.test("each test file belongs to one of the processes that run the tests, and to no other", () => {
+  const { tasks } = JSON.parse(Deno.readTextFileSync(join(ROOT, "deno.json")));
+  const halves = [...tasks.test.command.matchAll(/ tests\/\[(\w)-(\w)\]\*_test\.ts/g)]
+    .map(([, from, to]: string[]) => new RegExp(`^[${from}-${to}].*_test\\.ts$`));
+  assert.equal(halves.length, 2);
+  const names = Array.from(Deno.readDirSync(join(ROOT, "tests")), ({ name }) => name)
+    .filter((name) => name.endsWith("_test.ts"));
+  assert(names.length > 100, `saw ${names.length} files`);
+  for (const name of names) {
+    assert.equal(halves.filter((half) => half.test(name)).length, 1, name);
+  }
+});

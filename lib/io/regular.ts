@@ -29,12 +29,13 @@ export async function assertFile(path: string, bytes = Infinity): Promise<Deno.F
   throw new UserError("damaged", `Cannot read ${path}: expected a file, found ${other}`);
 }
 
-/** Whether at a path is a file, or nothing. */
-export async function isFileOrNone(path: string): Promise<boolean> {
+/** Whether at a path is what may be waited for when it is opened: a pipe, a socket or a device. */
+export async function mayWait(path: string): Promise<boolean> {
   try {
-    return (await Deno.stat(path)).isFile;
+    const { isFile, isDirectory } = await Deno.stat(path);
+    return !isFile && !isDirectory;
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return true;
+    if (error instanceof Deno.errors.NotFound) return false;
     throw error;
   }
 }

@@ -7,7 +7,7 @@ import { createHash, type Hash } from "node:crypto";
 import type { LabelledImage } from "../data/dataset.ts";
 import { naming, removeIfThere, writeFileAtomic } from "../io/files.ts";
 import { encodeNpyHeader } from "../io/npy.ts";
-import { isFileOrNone } from "../io/regular.ts";
+import { mayWait } from "../io/regular.ts";
 import { type Maker, VERSIONS } from "./made.ts";
 import { encodePaths } from "./paths.ts";
 import { keptRows, readProgress, writeProgress } from "./progress.ts";
@@ -101,8 +101,7 @@ export class FeatureWriter {
       await Deno.mkdir(folder, { recursive: true });
       for (const path of [paths.features, paths.index]) await removeIfThere(path);
       const progress = await readProgress(paths.progress);
-      // a pipe would be waited for
-      if (!await isFileOrNone(paths.partial)) await removeIfThere(paths.partial);
+      if (await mayWait(paths.partial)) await removeIfThere(paths.partial);
       const file = await Deno.open(paths.partial, { read: true, write: true, create: true });
       try {
         const header = encodeNpyHeader(set.shape);

@@ -119,7 +119,7 @@ export {
   type Selection,
   SELECTIONS,
 } from "./runs/select.ts";
-export type { CaptionedImage, Showable, ShownReport } from "./session/media.ts";
+export type { CaptionedImage, Showable, ShownReport, ShownTraining } from "./session/media.ts";
 export { show } from "./session/show.ts";
 export { extractFeatures, type ExtractOptions } from "./tokens/extract.ts";
 export type { FeatureRequest } from "./tokens/request.ts";

@@ -104,6 +104,7 @@ function lineOf(thing: object): string {
     const { tables, figures } = thing as ShownReport;
     return `Report: ${[...tables, ...figures].map(({ title }) => title).join("; ") || "nothing"}`;
   }
+  if ("figure" in thing) return rowLine((thing as unknown as { row: RunRow }).row);
   if ("columns" in thing) {
     const { title, rows, columns } = thing as Table;
     return `Table: ${title} (${rows.length} rows, ${columns.length} columns)`;

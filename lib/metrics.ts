@@ -342,7 +342,7 @@ function intervals(
 }
 
 /** Quantile of sorted values, linear between neighbours. */
-function quantile(sorted: Float64Array, q: number): number {
+export function quantile(sorted: Float64Array, q: number): number {
   const position = q * (sorted.length - 1);
   const below = Math.floor(position);
   const above = Math.min(below + 1, sorted.length - 1);

@@ -19,7 +19,9 @@
  * What is where: {@linkcode openDetector} for verdicts; {@linkcode openBackbone} for features, and
  * {@linkcode extractFeatures} and {@linkcode FeatureRows} for features on disk;
  * {@linkcode decodeImage}, {@linkcode applyTransform} and {@linkcode perturb} for images;
- * {@linkcode listImages} for the sets of the paper; {@linkcode evaluateScores} for ACC and AP;
+ * {@linkcode listImages} for the sets of the paper; {@linkcode evaluateScores} for ACC and AP,
+ * {@linkcode rocCurve}, {@linkcode thresholdFor}, {@linkcode calibrate} and {@linkcode compareScores} for
+ * what scores are worth;
  * {@linkcode RecordStore} and {@linkcode rowsOf} for results; {@linkcode writeFigure} and
  * {@linkcode writeTable} for what is printed; {@linkcode show} for notebooks.
  * @module
@@ -83,6 +85,28 @@ export {
   type SetScores,
   THRESHOLD,
 } from "./metrics.ts";
+export {
+  calibrate,
+  calibrated,
+  type Calibration,
+  type CalibrationMethod,
+  CALIBRATIONS,
+  reliability,
+  type ReliabilityBin,
+} from "./metrics/calibration.ts";
+export {
+  COMPARED,
+  compareScores,
+  type Comparison,
+  type ComparisonOptions,
+} from "./metrics/compare.ts";
+export {
+  type ChosenThreshold,
+  type LabelledScore,
+  rocCurve,
+  type RocPoint,
+  thresholdFor,
+} from "./metrics/curves.ts";
 export { type Device, DEVICES } from "./onnx/session.ts";
 export {
   type PublishedLogs,

@@ -3,7 +3,7 @@
  * @module
  */
 import { UserError } from "../io/errors.ts";
-import { averagePrecision, quantile, rocAuc, type Scores, THRESHOLD } from "../metrics.ts";
+import { quantile, rocAuc, type Scores, THRESHOLD } from "../metrics.ts";
 import { randomStream } from "../random.ts";
 
 /** What detectors are compared by. */
@@ -64,7 +64,9 @@ export function compareScores(
       `Cannot compare detectors: expected resamples, a whole number from 1; found ${resamples}`,
     );
   }
-  const [ofA, ofB] = [measured(labels, a), measured(labels, b)];
+  for (const scores of [a, b]) rocAuc(labels, scores); // says what is amiss
+  const once = new Uint32Array(labels.length).fill(1);
+  const [ofA, ofB] = [a, b].map((scores) => measuredOn(ranked(labels, scores), once));
   const found = differencesOf(labels, a, b, draws(labels, resamples, key));
   return COMPARED.map((measure, m): Comparison => {
     const differences = Float64Array.from(found, (one) => one[m]!).sort();
@@ -73,9 +75,9 @@ export function compareScores(
     const rarer = Math.min(share((value) => value <= 0), share((value) => value >= 0));
     return {
       measure,
-      a: ofA[m]!,
-      b: ofB[m]!,
-      difference: ofA[m]! - ofB[m]!,
+      a: ofA![m]!,
+      b: ofB![m]!,
+      difference: ofA![m]! - ofB![m]!,
       low: quantile(differences, .025),
       high: quantile(differences, .975),
       p: Math.min(1, 2 * rarer),
@@ -90,18 +92,52 @@ export function differencesOf(
   b: Scores,
   draws: Iterable<ArrayLike<number>>,
 ): Differences[] {
+  const [ofA, ofB] = [ranked(labels, a), ranked(labels, b)];
+  const times = new Uint32Array(labels.length);
   return Array.from(draws, (draw): Differences => {
-    const drawn = Uint8Array.from(draw, (image) => labels[image]!);
-    const ofA = measured(drawn, Float64Array.from(draw, (image) => a[image]!));
-    const ofB = measured(drawn, Float64Array.from(draw, (image) => b[image]!));
-    return [ofA[0] - ofB[0], ofA[1] - ofB[1], ofA[2] - ofB[2]];
+    times.fill(0);
+    for (let i = 0; i < draw.length; i++) times[draw[i]!]! += 1;
+    const [one, other] = [measuredOn(ofA, times), measuredOn(ofB, times)];
+    return [one[0] - other[0], one[1] - other[1], one[2] - other[2]];
   });
 }
 
-function measured(labels: Uint8Array, scores: Scores): Differences {
-  let right = 0;
-  labels.forEach((label, i) => right += Number(scores[i]! > THRESHOLD === (label === 1)));
-  return [right / labels.length, averagePrecision(labels, scores), rocAuc(labels, scores)];
+/** Images by falling score: sorted once, however often they are drawn. */
+interface Ranked {
+  /** Their places, [count]. */
+  readonly images: Uint32Array;
+  readonly labels: Uint8Array;
+  /** Whether the next image scores the same, [count]. */
+  readonly isTied: Uint8Array;
+  /** How many are called generated. */
+  readonly above: number;
+}
+
+function ranked(all: Uint8Array, scores: Scores): Ranked {
+  const images = Uint32Array.from(all.keys()).sort((a, b) => scores[b]! - scores[a]!);
+  return {
+    images,
+    labels: Uint8Array.from(images, (image) => all[image]!),
+    isTied: Uint8Array.from(images, (image, i) => Number(scores[images[i + 1]!] === scores[image])),
+    above: images.reduce((sum, image) => sum + Number(scores[image]! > THRESHOLD), 0),
+  };
+}
+
+/** ACC, AP and AUC where each image counts so many times; as on images that stand there so often. */
+function measuredOn({ images, labels, isTied, above }: Ranked, times: Uint32Array): Differences {
+  let real = 0, generated = 0, right = 0, precisions = 0, area = 0;
+  let realBefore = 0, generatedBefore = 0;
+  for (let i = 0; i < images.length; i++) {
+    const count = times[images[i]!]!;
+    if (labels[i] === 1) generated += count;
+    else real += count;
+    if (i < above === (labels[i] === 1)) right += count;
+    if (isTied[i] || real + generated === 0) continue;
+    precisions += (generated - generatedBefore) * generated / (real + generated);
+    area += (real - realBefore) * (generated + generatedBefore) / 2;
+    [realBefore, generatedBefore] = [real, generated];
+  }
+  return [right / (real + generated), precisions / generated, area / (real * generated)];
 }
 
 function* draws(

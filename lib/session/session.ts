@@ -6,24 +6,21 @@
 import { join } from "node:path";
 import type { Detector, HeadDetector } from "../detectors/verdict.ts";
 import { UserError } from "../io/errors.ts";
-import type { SetScores } from "../metrics.ts";
 import type { Figure } from "../report/figure.ts";
 import { underConditions } from "../report/paper/captions.ts";
 import { publishedReport, type ReportedSection } from "../report/paper/published.ts";
 import { shownOf } from "../report/paper/report.ts";
-import { type ImageScore, keptScores } from "../runs/kept_scores.ts";
 import type { RunRow } from "../runs/config.ts";
 import { notMade } from "../runs/made.ts";
-import type { Profile } from "../runs/profile.ts";
 import type { RunRecord } from "../runs/record.ts";
 import { type Experiments, reportOf, type SectionReport } from "../runs/section.ts";
 import { PROJECT } from "../io/project.ts";
 import { makeSetup, type Setup, type SetupOptions } from "../runs/setup.ts";
-import { type Example, listExamples, perturbedViews, testSetNamed } from "./examples.ts";
+import { type Example, listExamples, perturbedViews } from "./examples.ts";
 import { runsFigure, setsFigure } from "./explore.ts";
 import { inOneLine } from "./kernel.ts";
 import type { CaptionedImage } from "./media.ts";
-import { evaluateDetector, type Judge } from "./scores.ts";
+import { ScoredSession } from "./scored_session.ts";
 import { showing, showingReport, showsLine } from "./show.ts";
 import { SessionState } from "./state.ts";
 import { type Sweep, sweepRuns } from "./sweep.ts";
@@ -43,9 +40,8 @@ export type Rows = readonly RunRow[] | Promise<readonly RunRow[]>;
  * Errors about what is missing, and about words and values that are not known, are of the class
  * `UserError` and say what to do in one line.
  */
-export class Session<Name extends string = string> implements AsyncDisposable {
-  /** The paper's protocol as data, at the session's scale. */
-  readonly profile: Profile;
+export class Session<Name extends string = string> extends ScoredSession
+  implements AsyncDisposable {
   /** Folder of the profile's records, heads and scores. */
   readonly folder: string;
   readonly #state: SessionState;
@@ -53,15 +49,11 @@ export class Session<Name extends string = string> implements AsyncDisposable {
 
   /** Use {@linkcode openSession}. */
   constructor(setup: Setup, makeAgain: () => Promise<Setup>) {
-    this.profile = setup.profile;
+    const state = new SessionState(setup, makeAgain);
+    super(state);
     this.folder = setup.folder;
-    this.#state = new SessionState(setup, makeAgain);
+    this.#state = state;
     showsLine(this, `Session of the ${this.profile.name} profile, results in ${this.folder}`);
-  }
-
-  /** Names of the test sets: those of the tables first, then those of §5.8. */
-  get testSets(): string[] {
-    return [...this.profile.testSets, ...this.profile.synthbusterSets].map(({ name }) => name);
   }
 
   /**
@@ -190,30 +182,6 @@ export class Session<Name extends string = string> implements AsyncDisposable {
    */
   detector(of: string | RunRow = this.profile.classSets.at(-1)!.name): Promise<HeadDetector> {
     return inOneLine(() => this.#state.detector(of));
-  }
-
-  /**
-   * Measures of a detector on the images of a test set: one of {@linkcode Session.detector}, of
-   * `openDetector`, or one's own that has `detectAll`.
-   * @throws {UserError} where there is no such test set, or an image cannot be decoded
-   */
-  evaluate(detector: Judge, testSet: string): Promise<SetScores> {
-    return inOneLine(async () => {
-      const { world, setup } = await this.#state.open();
-      return await evaluateDetector(detector, testSetNamed(world, testSet), world, setup);
-    });
-  }
-
-  /**
-   * The scores of a head on a test set, image by image, as its run kept them.
-   * @param row that the session gave
-   * @throws {UserError} where the head was not tried on that set
-   */
-  scores(row: RunRow, testSet: string): Promise<readonly ImageScore[]> {
-    return inOneLine(async () => {
-      const tried = this.#state.runOf(row);
-      return showing(await keptScores(tried, testSet, (await this.#state.open()).setup));
-    });
   }
 
   /**

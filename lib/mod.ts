@@ -55,6 +55,7 @@ export {
   type Source,
 } from "./data/dataset.ts";
 export type { EpochLog, HeadConfig, Json, TrainingConfig } from "./detectors/detector.ts";
+export type { ExplainOptions, Explanation } from "./detectors/explanation.ts";
 export type { BackboneChoice } from "./detectors/feature_scorer.ts";
 export type { ImageScorer } from "./detectors/image_scorer.ts";
 export {

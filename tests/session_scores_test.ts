@@ -224,6 +224,18 @@ Deno.test("a session's scores: kept ones, further ones, and mistakes to look at"
       await assert.rejects(session.mistakes(scores, 0), /a whole number from 1; found 0$/);
     });
 
+    await t.step("an image's score is explained, and says whose profile it is", async () => {
+      const [, generated] = await session.examples(first);
+      const detector = await session.detector(row);
+      const found = await session.explain(generated!, detector, { cells: 2 });
+      const { score, logit } = await detector.detect(generated!.file);
+      assert.deepEqual([found.score, found.logit], [score, logit]);
+      assert.equal(found.blocks!.length, detector.sizes.blocks);
+      assert.deepEqual(found.figures.map(({ notice }) => notice), [mini.notice, mini.notice]);
+      const again = await detector.explain(generated!.file, { cells: 2 });
+      assert.deepEqual([again.blocks, again.occlusion], [found.blocks, found.occlusion]);
+    });
+
     await t.step("figures take scores, promises of them, and several by name", async () => {
       const figure = await session.rocFigure({
         kept: session.scores(row, first),

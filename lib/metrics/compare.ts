@@ -26,7 +26,10 @@ export interface Comparison {
   readonly low: number;
   /** Where it ends. */
   readonly high: number;
-  /** Of no difference, two-sided: twice the share of resamples on the rarer side of 0, at most 1. */
+  /**
+   * Of no difference, two-sided: twice the share of resamples on the rarer side of 0, at most 1; one
+   * more is counted on either side, so that it is never 0.
+   */
   readonly p: number;
 }
 
@@ -70,9 +73,9 @@ export function compareScores(
   const found = differencesOf(labels, a, b, draws(labels, resamples, key));
   return COMPARED.map((measure, m): Comparison => {
     const differences = Float64Array.from(found, (one) => one[m]!).sort();
-    const share = (fits: (value: number) => boolean) =>
-      differences.reduce((sum, value) => sum + Number(fits(value)), 0) / resamples;
-    const rarer = Math.min(share((value) => value <= 0), share((value) => value >= 0));
+    const count = (fits: (value: number) => boolean) =>
+      differences.reduce((sum, value) => sum + Number(fits(value)), 0);
+    const rarer = Math.min(count((value) => value <= 0), count((value) => value >= 0));
     return {
       measure,
       a: ofA![m]!,
@@ -80,7 +83,7 @@ export function compareScores(
       difference: ofA![m]! - ofB![m]!,
       low: quantile(differences, .025),
       high: quantile(differences, .975),
-      p: Math.min(1, 2 * rarer),
+      p: Math.min(1, 2 * (rarer + 1) / (resamples + 1)),
     };
   });
 }

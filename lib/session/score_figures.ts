@@ -16,7 +16,7 @@ import {
 import type { Figure, FigureRow, Spec } from "../report/figure.ts";
 import { nominal, panels, percentAxis, quantitative } from "../report/marks.ts";
 import { noticeOf } from "../report/paper/columns.ts";
-import { percentColumn, type Table } from "../report/table.ts";
+import { type Column, percentColumn, type Table } from "../report/table.ts";
 import type { ImageScore } from "../runs/kept_scores.ts";
 import type { Profile } from "../runs/profile.ts";
 
@@ -90,13 +90,14 @@ export function precisionRecallFigure(profile: Profile, named: NamedScores): Fig
 
 function curve(x: Spec, y: Spec, style: Spec): Spec {
   const legend = { orient: "bottom", direction: "vertical", symbolType: "stroke" };
+  const detector = nominal("detector", { title: null, sort: null, legend });
   return {
     mark: { type: "line", clip: true, ...style },
     encoding: {
       x,
       y,
-      color: nominal("detector", { title: null, legend }),
-      strokeDash: nominal("detector", { title: null, legend }),
+      color: detector,
+      strokeDash: detector,
       order: quantitative("recall"),
     },
   };
@@ -244,6 +245,12 @@ export function reliabilityFigure(
   };
 }
 
+/** A column in percent in which none is best: sets differ, not detectors. */
+function share(key: string, name: string, group?: string): Column {
+  const { best: _, ...column } = percentColumn(key, name, group);
+  return column;
+}
+
 /**
  * What was right and wrong, set by set.
  * @param threshold above which images are called generated
@@ -291,11 +298,11 @@ export function confusionTable(
       { key: "set", name: "test set" },
       { key: "real", name: "called real", group: ofReal },
       { key: "falseAlarms", name: "called generated", group: ofReal },
-      { ...percentColumn("falseAlarmRate", "false alarms", ofReal), best: "min" },
+      share("falseAlarmRate", "false alarms", ofReal),
       { key: "missed", name: "called real", group: ofGenerated },
       { key: "found", name: "called generated", group: ofGenerated },
-      percentColumn("recall", "found", ofGenerated),
-      percentColumn("acc", "ACC"),
+      share("recall", "found", ofGenerated),
+      share("acc", "ACC"),
     ],
     rows,
   };

@@ -4,9 +4,12 @@
  * @module
  */
 import { join } from "node:path";
+import type { ExplainOptions, Explanation } from "../detectors/explanation.ts";
 import type { Detector, HeadDetector } from "../detectors/verdict.ts";
+import type { RgbImage } from "../image/image.ts";
 import { UserError } from "../io/errors.ts";
 import type { Figure } from "../report/figure.ts";
+import { noticeOf } from "../report/paper/columns.ts";
 import { underConditions } from "../report/paper/captions.ts";
 import { publishedReport, type ReportedSection } from "../report/paper/published.ts";
 import { shownOf } from "../report/paper/report.ts";
@@ -207,6 +210,29 @@ export class Session<Name extends string = string> extends ScoredSession
       const { world, setup } = await this.#state.open();
       const asked = detector ?? await this.detector();
       return showing(await perturbedViews(example, asked, world, setup.seed));
+    });
+  }
+
+  /**
+   * Why an image got its score: what each block and each part of the image adds to the logit.
+   * @param image an example, a decoded image, or a path
+   * @param detector default the grid's best of most classes
+   * @throws {UserError} as `detector.explain`
+   */
+  explain(
+    image: string | RgbImage | CaptionedImage,
+    detector?: Detector,
+    options: ExplainOptions = {},
+  ): Promise<Explanation> {
+    return inOneLine(async () => {
+      const asked = detector ?? await this.detector();
+      const decoded = typeof image === "object" && "image" in image ? image.image : image;
+      const found = await asked.explain(decoded, options);
+      const { theme } = this.#state.setup;
+      const figures = found.figures.map((figure) =>
+        showing({ ...figure, ...noticeOf(this.profile) }, theme)
+      );
+      return showing({ ...found, figures }, theme);
     });
   }
 

@@ -23,7 +23,8 @@
  * {@linkcode rocCurve}, {@linkcode thresholdFor}, {@linkcode calibrate} and {@linkcode compareScores} for
  * what scores are worth;
  * {@linkcode RecordStore} and {@linkcode rowsOf} for results; {@linkcode writeFigure} and
- * {@linkcode writeTable} for what is printed; {@linkcode show} for notebooks.
+ * {@linkcode writeTable} for what is printed; {@linkcode show}, {@linkcode plot} and {@linkcode save} for
+ * notebooks.
  * @module
  */
 export {
@@ -145,6 +146,8 @@ export {
   SELECTIONS,
 } from "./runs/select.ts";
 export type { CaptionedImage, Showable, ShownReport, ShownTraining } from "./session/media.ts";
+export { CHANNELS, MARKS, plot, type PlotOptions, type PlotSpec } from "./session/plot.ts";
+export { type Savable, save, type SaveOptions, toCSV, toLatex, WIDTHS_MM } from "./session/save.ts";
 export { show } from "./session/show.ts";
 export { extractFeatures, type ExtractOptions } from "./tokens/extract.ts";
 export type { FeatureRequest } from "./tokens/request.ts";

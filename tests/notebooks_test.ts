@@ -102,6 +102,16 @@ for (const path of PATHS) {
   });
 }
 
+Deno.test("ten questions of a Python user are answered, each in three lines at most", async () => {
+  const cells = await cellsOf(PATHS[0]!);
+  const answers = cells.filter(({ id }) => /^question-\d+$/.test(id ?? ""));
+  assert.equal(answers.length, 10);
+  for (const { source, cell_type: type } of answers) {
+    assert.equal(type, "code");
+    assert.ok(source.length <= 3, source.join(""));
+  }
+});
+
 Deno.test("links between notebooks lead to notebooks", async () => {
   let links = 0;
   for (const path of PATHS) {

@@ -16,6 +16,8 @@ import {
   rocFigure,
 } from "../lib/session/score_figures.ts";
 import { comparisonTable } from "../lib/session/comparison.ts";
+import { plot } from "../lib/session/plot.ts";
+import { toLatex } from "../lib/session/save.ts";
 import { openSession } from "../lib/session/session.ts";
 import { makeSmallWorld, smallProfile } from "./small_world.ts";
 import { inFolder } from "./temporary.ts";
@@ -208,6 +210,43 @@ Deno.test("a session's scores: kept ones, further ones, and mistakes to look at"
       },
     );
 
+    await t.step("a folder of one's own is judged, with its label", async () => {
+      const detector = await session.detector(row);
+      const [real, generated] = await session.examples(first);
+      const folders = { real: join(data, "photos"), generated: join(data, "made") };
+      for (
+        const [folder, example] of [[folders.real, real], [folders.generated, generated]] as const
+      ) {
+        await Deno.mkdir(join(folder, "deep"), { recursive: true });
+        await Deno.copyFile(example!.file, join(folder, "deep", "1.png"));
+      }
+      const found = await session.scores(row, folders);
+      const expected = [
+        { path: join(folders.real, "deep", "1.png"), label: 0, generator: "real" },
+        { path: join(folders.generated, "deep", "1.png"), label: 1, generator: "own" },
+      ];
+      assert.deepEqual(
+        found.map(({ score: _, ...image }) => image),
+        expected.map((image) => ({ ...image, set: "own" })),
+      );
+      assert.deepEqual(
+        found.map(({ score }) => score),
+        [(await detector.detect(real!.file)).score, (await detector.detect(generated!.file)).score],
+      );
+      assert.deepEqual(await session.scores(detector, { generated: folders.generated }), [
+        found[1],
+      ]);
+      assert.deepEqual(await session.evaluate(detector, folders), measuresOf(found));
+      await assert.rejects(
+        session.scores(row, { generated: join(data, "none") }),
+        /expected a folder at .*none, found none$/,
+      );
+      await assert.rejects(
+        session.scores(row, { fake: folders.generated } as object),
+        /folders as { real, generated }; found fake: /,
+      );
+    });
+
     await t.step("mistakes are wrong, the most confident first, and are their files", async () => {
       const scores = session.scores(row, [first, second]);
       const mistakes = await session.mistakes(scores, 5);
@@ -234,6 +273,17 @@ Deno.test("a session's scores: kept ones, further ones, and mistakes to look at"
       assert.deepEqual(found.figures.map(({ notice }) => notice), [mini.notice, mini.notice]);
       const again = await detector.explain(generated!.file, { cells: 2 });
       assert.deepEqual([again.blocks, again.occlusion], [found.blocks, found.occlusion]);
+    });
+
+    await t.step("what is made of its rows says whose profile they are of", async () => {
+      const rows = await session.rows("sweep");
+      const drawn = plot([...rows].reverse(), { mark: "point", x: "epochs", y: "acc" });
+      assert.equal(drawn.notice, mini.notice);
+      const scores = await session.scores(row, first);
+      const some = scores.filter(({ label }) => label === 1);
+      assert.equal(plot(some, { mark: "bar", x: "score", y: "label" }).notice, mini.notice);
+      assert.ok(toLatex(some).includes(mini.notice!));
+      assert.equal(plot([{ a: 1 }], { mark: "bar", x: "a" }).notice, undefined);
     });
 
     await t.step("figures take scores, promises of them, and several by name", async () => {

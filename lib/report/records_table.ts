@@ -10,8 +10,9 @@ const LARGEST = 50;
 /**
  * A table with a row for each object and a column for each field, in order of first appearance. Fields
  * that hold objects in some row are left out; the caption names them.
+ * @param most rows that are taken
  */
-export function recordsTable(records: readonly object[]): Table {
+export function recordsTable(records: readonly object[], most: number = LARGEST): Table {
   const fields = new Map<string, boolean>();
   for (const record of records) {
     for (const [key, value] of Object.entries(record)) {
@@ -25,11 +26,11 @@ export function recordsTable(records: readonly object[]): Table {
     id: "rows",
     title: count,
     caption: [
-      ...(records.length > LARGEST ? [`The first ${LARGEST}.`] : []),
+      ...(records.length > most ? [`The first ${most}.`] : []),
       ...(rest.length > 0 ? [`Not shown: ${rest.join(", ")}.`] : []),
     ].join(" "),
     columns: keys.map((key) => ({ key, name: key })),
-    rows: records.slice(0, LARGEST).map((record) =>
+    rows: records.slice(0, most).map((record) =>
       Object.fromEntries(keys.map((key) => [key, cell((record as Record<string, unknown>)[key])]))
     ),
   };

@@ -3,7 +3,8 @@
  * @module
  */
 import { UserError } from "../io/errors.ts";
-import { type SetScores, THRESHOLD } from "../metrics.ts";
+import { evaluateScores, type SetScores, THRESHOLD } from "../metrics.ts";
+import { columnsOf } from "../metrics/curves.ts";
 import { type ComparisonOptions } from "../metrics/compare.ts";
 import type { Figure } from "../report/figure.ts";
 import type { Table } from "../report/table.ts";
@@ -21,8 +22,15 @@ import {
   reliabilityFigure,
   rocFigure,
 } from "./score_figures.ts";
-import { evaluateDetector, type Judge, judgedScores, triedScores } from "./scores.ts";
-import { showing } from "./show.ts";
+import {
+  evaluateDetector,
+  type Judge,
+  judgedScores,
+  type OwnFolders,
+  ownScores,
+  triedScores,
+} from "./scores.ts";
+import { noticed, showing } from "./show.ts";
 import type { SessionState } from "./state.ts";
 
 /** A row that the session gave, a detector, or anything of one's own that has `detectAll`. */
@@ -52,14 +60,20 @@ export class ScoredSession {
   }
 
   /**
-   * Measures of a detector on the images of a test set: one of `session.detector`, of `openDetector`,
-   * or one's own that has `detectAll`.
+   * Measures of a detector on the images of a test set, or on one's own: a detector of
+   * `session.detector`, of `openDetector`, or one's own that has `detectAll`.
+   * @param images name of a test set, or folders: `{ real: "photos/", generated: "made/" }`
    * @throws {UserError} where there is no such test set, or an image cannot be decoded
    */
-  evaluate(detector: Judge, testSet: string): Promise<SetScores> {
+  evaluate(detector: Judge, images: string | OwnFolders): Promise<SetScores> {
     return inOneLine(async () => {
-      const { world, setup } = await this.#state.open();
-      return await evaluateDetector(detector, testSetNamed(world, testSet), world, setup);
+      const opened = await this.#state.open();
+      const { world, setup } = opened;
+      if (typeof images === "object") {
+        const { labels, scores } = columnsOf(await ownScores(detector, images, opened));
+        return evaluateScores(labels, scores);
+      }
+      return await evaluateDetector(detector, testSetNamed(world, images), world, setup);
     });
   }
 
@@ -67,7 +81,8 @@ export class ScoredSession {
    * Scores image by image: path, set, label, generator, score. Of a row, and of a detector that the
    * session opened, they are those that its run kept; what it was not tried on is scored now and kept.
    * Any other detector looks at the images each time.
-   * @param sets names of test sets, or `validation`; default all test sets
+   * @param sets names of test sets, or `validation`, or folders of one's own images:
+   * `{ generated: "made/" }`; default all test sets
    * @throws {UserError} where there is no such set, or an image cannot be decoded
    *
    * @example
@@ -78,16 +93,21 @@ export class ScoredSession {
    */
   scores(
     of: Scored,
-    sets: string | readonly string[] = this.testSets,
+    sets: string | readonly string[] | OwnFolders = this.testSets,
   ): Promise<readonly ImageScore[]> {
     return inOneLine(async () => {
-      const names = typeof sets === "string" ? [sets] : sets;
+      if (typeof sets === "object" && !Array.isArray(sets)) {
+        const isJudge = this.#triedOf(of) === undefined || "detectAll" in of;
+        const detector = isJudge ? of as Judge : await this.#state.detector(of as RunRow);
+        return this.#shown(await ownScores(detector, sets as OwnFolders, await this.#state.open()));
+      }
+      const names = typeof sets === "string" ? [sets] : sets as readonly string[];
       const tried = this.#triedOf(of);
       const opened = await this.#state.open();
       const found = tried
         ? await triedScores(tried, names, opened)
         : await judgedScores(of as Judge, names, opened);
-      return showing(found);
+      return this.#shown(found);
     });
   }
 
@@ -160,6 +180,11 @@ export class ScoredSession {
       const ofA = await this.scores(a, sets), ofB = await this.scores(b, sets);
       return showing(comparisonTable(this.profile, ofA, ofB, options));
     });
+  }
+
+  #shown(scores: readonly ImageScore[]): readonly ImageScore[] {
+    noticed(scores, this.profile.notice);
+    return showing(scores);
   }
 
   #triedOf(of: Scored) {

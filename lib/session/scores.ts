@@ -3,7 +3,8 @@
  * @module
  */
 import { resolve } from "node:path";
-import { type DatasetSpec, listImages } from "../data/dataset.ts";
+import { type DatasetSpec, type ImageEntry, type Label, listImages } from "../data/dataset.ts";
+import { imagesIn } from "../data/image_folder.ts";
 import { detectorNamed } from "../detectors/index.ts";
 import { UserError } from "../io/errors.ts";
 import { evaluateScores, type SetScores } from "../metrics.ts";
@@ -32,6 +33,23 @@ export interface Judge {
 /** What the validation images are called where a test set may be named. */
 export const VALIDATION = "validation";
 
+/** A reader's own images, by folder; relative paths to the folder that the program runs in. */
+export interface OwnFolders {
+  /** Folder of real images, with those below it. */
+  readonly real?: string;
+  /** Folder of generated images, with those below it. */
+  readonly generated?: string;
+}
+
+/** The images that a detector looks at, by one name. */
+interface Looked {
+  readonly name: string;
+  readonly images: readonly Pick<ImageEntry, "path" | "label">[];
+}
+
+/** What a reader's own images are called where a test set may be named. */
+const OWN = "own";
+
 /**
  * Tries a detector on the images of a test set.
  * @throws {UserError} where an image cannot be decoded and is not to be left out
@@ -42,7 +60,7 @@ export async function evaluateDetector(
   world: World,
   setup: Setup,
 ): Promise<SetScores> {
-  const found = await judged(detector, spec, spec.name, world, setup);
+  const found = await judged(detector, await imagesOf(spec, world), spec.name, world, setup);
   return evaluateScores(
     Uint8Array.from(found, ({ label }) => label),
     found.map(({ score }) => score),
@@ -58,10 +76,42 @@ export async function judgedScores(
   const scores: ImageScore[] = [];
   for (const set of sets) {
     for (const spec of specsOf(set, world, setup)) {
-      scores.push(...await judged(detector, spec, set, world, setup));
+      scores.push(...await judged(detector, await imagesOf(spec, world), set, world, setup));
     }
   }
   return scores;
+}
+
+/**
+ * Scores of a reader's own images.
+ * @throws {UserError} where there is no such folder, or no image in it
+ */
+export async function ownScores(
+  detector: Judge,
+  folders: OwnFolders,
+  { world, setup }: OpenedWorld,
+): Promise<ImageScore[]> {
+  const given = Object.entries(folders).filter(([, folder]) => folder !== undefined);
+  const wrong = given.find(([name, folder]) =>
+    !["real", "generated"].includes(name) || typeof folder !== "string"
+  );
+  if (wrong || given.length === 0) {
+    throw new UserError(
+      "usage",
+      "Cannot score images: expected names of test sets, or folders as { real, generated }; found " +
+        (wrong ? `${wrong[0]}: ${wrong[1]}` : "none"),
+    );
+  }
+  const images = await Promise.all(given.map(async ([name, folder]) => {
+    const root = resolve(folder);
+    const label: Label = name === "real" ? 0 : 1;
+    return (await imagesIn(root)).map((path) => ({ path: resolve(root, path), label }));
+  }));
+  return await judged(detector, { name: OWN, images: images.flat() }, OWN, world, setup);
+}
+
+async function imagesOf(spec: DatasetSpec, { root }: World): Promise<Looked> {
+  return { name: spec.name, images: await listImages(root, spec) };
 }
 
 /** A test set; or of each class that the main training set has, its validation images. */
@@ -73,24 +123,22 @@ function specsOf(set: string, world: World, { profile }: Setup): DatasetSpec[] {
 
 async function judged(
   detector: Judge,
-  spec: DatasetSpec,
+  { name, images }: Looked,
   set: string,
   { root }: World,
   { skipCorrupt }: Setup,
 ): Promise<ImageScore[]> {
-  const images = await listImages(root, spec);
   const scores: ImageScore[] = [];
   await showingProgress(async (onProgress) => {
     let done = 0;
-    const report = () =>
-      onProgress({ stage: spec.name, unit: "images", done, total: images.length });
+    const report = () => onProgress({ stage: name, unit: "images", done, total: images.length });
     report();
     const paths = images.map(({ path }) => resolve(root, path));
     for await (const detection of detector.detectAll(paths)) {
       const { path, label } = images[done++]!;
       report();
       if (!("problem" in detection)) {
-        const generator = label === 0 ? "real" : spec.name;
+        const generator = label === 0 ? "real" : name;
         scores.push({ path, set, label, generator, score: detection.score });
       } else if (!skipCorrupt) {
         throw new UserError(

@@ -14,7 +14,7 @@ import { rowsOf, type RunRecord } from "../runs/record.ts";
 import type { Setup } from "../runs/setup.ts";
 import { frozen, type SectionStatus } from "../runs/status.ts";
 import { OpenedWorld } from "./opened.ts";
-import { showing } from "./show.ts";
+import { noticed, showing } from "./show.ts";
 
 /** A session's memory. The world is opened where it is first asked for. */
 export class SessionState implements AsyncDisposable {
@@ -61,6 +61,7 @@ export class SessionState implements AsyncDisposable {
       this.#tried.set(shown, tried[i]!);
       return shown;
     });
+    noticed(rows, this.setup.profile.notice);
     const shown = showing(rows);
     this.#rows.set(records, shown);
     return shown;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { type Figure, plot, save, toCSV, toLatex } from "../lib/mod.ts";
+import { type Figure, plot, save, toCSV, toLatex, writeFigure } from "../lib/mod.ts";
 import { tensor } from "../lib/io/tensor.ts";
 import { renderFigure } from "../lib/report/write/render.ts";
 import { tableToLatex } from "../lib/report/write/latex.ts";
@@ -199,4 +199,19 @@ Deno.test("tables, rows and tensors are saved by the file's name", () =>
     await fails(save(figure, "a.pdf", { widthMm: 5 }), /widthMm from 20 to 2000, .*; found 5$/);
     await fails(save(figure, "a.pdf", { width: 122 } as object), /found width$/);
     await fails(save(Promise.resolve(ROWS) as never, "a.csv"), /found a promise; write await/);
+  }));
+
+Deno.test("writeFigure() draws at a width, draws anew at another, and refuses what it does not know", () =>
+  inFolder(async (folder) => {
+    const width = async () =>
+      /width="([^"]*)"/.exec(await Deno.readTextFile(join(folder, `${figure.id}.svg`)))![1];
+    assert.equal(await writeFigure(folder, figure, { widthMm: 122 }), "written");
+    assert.equal(await width(), "122mm");
+    assert.equal(await writeFigure(folder, figure, { widthMm: 122 }), "up to date");
+    assert.equal(await writeFigure(folder, figure), "written");
+    assert.equal(await width(), "84mm");
+    await assert.rejects(
+      writeFigure(folder, figure, { width: 122 } as object),
+      /^UserError: Cannot write a figure: expected options of theme, force, widthMm; found width$/,
+    );
   }));

@@ -170,7 +170,7 @@ Deno.test("rows of results are shown with their heads' fields", async () => {
   const [bundle] = await mediaBundles(rows);
   assert.equal(
     bundle!["text/plain"],
-    "**2 rows**\n\nIn all rows: experiment grid; variant full; acc 0.5; ap 0.6. Not shown: test.\n\n" +
+    "**2 rows**\n\nIn all rows: variant full; acc 0.5; ap 0.6; experiment grid. Not shown: test.\n\n" +
       "| q |\n| --: |\n| 1 |\n| 2 |\n",
   );
 });
@@ -181,7 +181,7 @@ Deno.test("rows of results are shown with their means, whole numbers as they are
   const [bundle] = await mediaBundles([{ ...row, test }]);
   assert.match(
     bundle!["text/plain"] as string,
-    /\| grid \| 263681 \| 20251122 \| 0\.75 \| 0\.7 \|\n$/,
+    /\| 0\.75 \| 0\.7 \| grid \| 263681 \| 20251122 \|\n$/,
   );
 });
 

@@ -92,14 +92,14 @@ export async function mediaBundles(
 }
 
 /**
- * A row of results with its head's own fields, and its mean ACC and AP, for which its scores are too
- * many.
+ * A row of results, which begins with its head's own fields and with its mean ACC and AP, for which its
+ * scores are too many.
  */
 function withMeans(row: object): object {
   if (!("test" in row && "experiment" in row)) return row;
   const [acc, ap] = ["acc", "ap"].map((measure) => meanIfAny(row as RunRow, measure));
   const { head = {}, ...rest } = row as RunRow;
-  return { ...rest, ...head, acc, ap: ap ?? null };
+  return { ...head, acc, ap: ap ?? null, ...rest };
 }
 
 /** Kinds of things to show: the field each is recognised by, and the fields it must have. */

@@ -56,7 +56,7 @@ Deno.test("the notebooks carry no outputs, are formatted, and every cell has rig
   assert.match(await checkNotebooks(), new RegExp(`^${PATHS.length} notebooks carry no outputs`));
 });
 
-Deno.test("every section of RINE's paper has a notebook, UFD's have one together, and errors have one", async () => {
+Deno.test("every section of RINE's paper has a notebook, UFD's have one together, and errors and own images", async () => {
   // these stand in another section's notebook
   const guests = { appendix: "comparison", cost: "comparison", bias: "perturbations" };
   for (const [name, host] of Object.entries(guests)) {
@@ -73,7 +73,7 @@ Deno.test("every section of RINE's paper has a notebook, UFD's have one together
   const own = NAMES.map((name) => name.replace(/^\d\d_/, ""));
   assert.deepEqual(
     own.toSorted(),
-    [...sections, "start_here", "published", "ufd", "errors"].toSorted(),
+    [...sections, "start_here", "published", "ufd", "errors", "own_images"].toSorted(),
   );
   assert.equal(NAMES[0], "00_start_here");
 });

@@ -168,12 +168,13 @@ export class ScoredSession {
   /**
    * Two detectors on the same images: ACC, AP and AUC of both, the difference with its 95 % interval by
    * a paired bootstrap over images, and how likely chance alone would do as much.
-   * @param sets names of test sets; default all; each has rows of its own, and all together
+   * @param sets names of test sets; default all; each has rows of its own, and all together; or folders
+   * of one's own images
    */
   compare(
     a: Scored,
     b: Scored,
-    sets: string | readonly string[] = this.testSets,
+    sets: string | readonly string[] | OwnFolders = this.testSets,
     options: ComparisonOptions = {},
   ): Promise<Table> {
     return inOneLine(async () => {

@@ -7,6 +7,10 @@ import { openSession } from "../lib/session/session.ts";
 import { sweepRuns } from "../lib/session/sweep.ts";
 import { epochsFigure, type Training, trainingSweep } from "../lib/session/training.ts";
 import { makeSmallWorld, smallProfile } from "./small_world.ts";
+import { LiveCurve } from "../lib/session/live.ts";
+import { saveTrainingState } from "../lib/detectors/rine/checkpoint.ts";
+import { inKernel } from "./cell.ts";
+import { type HeadGolden, headGoldens } from "./head_golden.ts";
 import { inFolder } from "./temporary.ts";
 
 Deno.test("a training is a sweep of one head with all that is given", () => {
@@ -80,6 +84,38 @@ Deno.test("losses and accuracy by epoch are drawn, each in a panel of its own", 
   const { svg } = await renderFigure(figure);
   assert.match(svg, /^<svg/);
 });
+
+Deno.test("while a head is in training its losses are drawn in the cell, again in place", () =>
+  inFolder(async (folder) => {
+    const [{ architecture, options }] = await headGoldens() as [HeadGolden];
+    const state = join(folder, "head.state.safetensors");
+    const log = { learningRate: .001, trainLoss: 8, valLoss: .5, valAcc: .75 };
+    const save = async (epochs: number) => {
+      const logs = Array.from({ length: epochs }, (_, i) => ({ ...log, epoch: i + 1 }));
+      const journal = JSON.stringify({ epochs: logs, trainingSeconds: 1, lossSum: 0 });
+      await saveTrainingState(state, architecture, options.state, { key: "k", journal });
+      await new Promise((resolve) => setTimeout(resolve, 800));
+    };
+    const shown = await inKernel(async () => {
+      await using _curve = new LiveCurve(state, mini, "default", 20);
+      await save(0);
+      await save(1);
+      await save(3);
+      await Deno.writeTextFile(state, "damaged");
+      await save(3);
+      await Deno.remove(state);
+    });
+    const points = shown.map(({ bundle }) => {
+      const spec = bundle["application/vnd.vegalite.v5+json"] as
+        | { data: { values: { epoch: number }[] } }
+        | undefined;
+      return spec && Math.max(...spec.data.values.map(({ epoch }) => epoch));
+    });
+    assert.deepEqual(points, [1, 3, undefined], "the last takes the curve away");
+    assert.deepEqual(shown.map(({ options }) => options.update), [false, true, true]);
+    assert.equal(new Set(shown.map(({ options }) => options.display_id)).size, 1);
+    await new LiveCurve(state, mini, "default", 1)[Symbol.asyncDispose]();
+  }));
 
 Deno.test("a head is trained once, has its log, and is opened as a detector", () =>
   inFolder(async (data) => {

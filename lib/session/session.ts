@@ -133,7 +133,8 @@ export class Session<Name extends string = string> extends ScoredSession
   }
 
   /**
-   * Trains and tries one head of the reader's choice; what has been done before is reused.
+   * Trains and tries one head of the reader's choice; what has been done before is reused. In a notebook
+   * the losses so far are drawn after each epoch.
    * @param values what is left out is as in the grid's best head
    * @returns its row, what training said after each epoch, and that as a figure
    * @throws {UserError} as {@linkcode Session.sweep}

@@ -4,6 +4,7 @@
  * @module
  */
 import { join } from "node:path";
+import { statePath } from "../detectors/detector.ts";
 import { detectorNamed } from "../detectors/index.ts";
 import { UserError } from "../io/errors.ts";
 import { exists } from "../io/files.ts";
@@ -13,6 +14,7 @@ import { planRuns } from "../runs/plan.ts";
 import { RecordStore, type RunRecord } from "../runs/record.ts";
 import { findRecord } from "../runs/status.ts";
 import type { World } from "../runs/world.ts";
+import { LiveCurve } from "./live.ts";
 import type { OpenedWorld } from "./opened.ts";
 import { showingProgress } from "./progress.ts";
 
@@ -29,6 +31,7 @@ export async function runAndKeep(
   runs: readonly RunConfig[],
 ): Promise<RunRecord[]> {
   const world = await opened.withBackbones(runs.map(({ training }) => training.backbone));
+  await using _curve = await curveOf(opened, world, runs);
   const { records } = await showingProgress(async (onProgress, onWait, say) => {
     const hooks = { onProgress, onWait, onDamage: say };
     const executed = await execute(SWEEP, runs, world, opened.setup, hooks);
@@ -40,6 +43,18 @@ export async function runAndKeep(
     throw new UserError("damaged", failed);
   }
   return [...records];
+}
+
+/** The losses of a single training of several epochs while it goes on; of others there are none. */
+async function curveOf(
+  { setup }: OpenedWorld,
+  world: World,
+  runs: readonly RunConfig[],
+): Promise<LiveCurve | undefined> {
+  if (runs.length !== 1 || runs[0]!.training.epochs === 1) return undefined;
+  const { runs: [planned] } = await planRuns(runs, world, setup);
+  const state = join(setup.folder, statePath(planned!.trainingKey));
+  return new LiveCurve(state, setup.profile, setup.theme);
 }
 
 /** Records of sweeps that belong to a session's setup, from the first to the last that was run. */

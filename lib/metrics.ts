@@ -220,10 +220,10 @@ function rank(labels: Uint8Array, scores: Scores): Ranking {
   if (count === 0) throw cannotMeasure("expected some, found none");
   for (let i = 0; i < count; i++) {
     const label = labels[i]!, score = scores[i]!;
-    if (label > 1) throw cannotMeasure(`expected labels 0 and 1, found ${label} at ${i}`);
-    if (!(score >= 0 && score <= 1)) {
-      throw cannotMeasure(`expected probabilities in [0, 1], found ${score} at ${i}`);
-    }
+    const isLabel = label === 0 || label === 1, isScore = score >= 0 && score <= 1;
+    const wanted = isLabel ? "probabilities in [0, 1]" : "labels 0 and 1 first";
+    if (isLabel && isScore) continue;
+    throw cannotMeasure(`expected ${wanted}, found ${isLabel ? score : label} at ${i}`);
   }
   const order = Uint32Array.from({ length: count }, (_, i) => i);
   order.sort((a, b) => scores[b]! - scores[a]!);
@@ -342,7 +342,7 @@ function intervals(
 }
 
 /** Quantile of sorted values, linear between neighbours. */
-function quantile(sorted: Float64Array, q: number): number {
+export function quantile(sorted: Float64Array, q: number): number {
   const position = q * (sorted.length - 1);
   const below = Math.floor(position);
   const above = Math.min(below + 1, sorted.length - 1);

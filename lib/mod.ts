@@ -19,9 +19,12 @@
  * What is where: {@linkcode openDetector} for verdicts; {@linkcode openBackbone} for features, and
  * {@linkcode extractFeatures} and {@linkcode FeatureRows} for features on disk;
  * {@linkcode decodeImage}, {@linkcode applyTransform} and {@linkcode perturb} for images;
- * {@linkcode listImages} for the sets of the paper; {@linkcode evaluateScores} for ACC and AP;
+ * {@linkcode listImages} for the sets of the paper; {@linkcode evaluateScores} for ACC and AP,
+ * {@linkcode rocCurve}, {@linkcode thresholdFor}, {@linkcode calibrate} and {@linkcode compareScores} for
+ * what scores are worth;
  * {@linkcode RecordStore} and {@linkcode rowsOf} for results; {@linkcode writeFigure} and
- * {@linkcode writeTable} for what is printed; {@linkcode show} for notebooks.
+ * {@linkcode writeTable} for what is printed; {@linkcode show}, {@linkcode plot} and {@linkcode save} for
+ * notebooks.
  * @module
  */
 export {
@@ -53,6 +56,7 @@ export {
   type Source,
 } from "./data/dataset.ts";
 export type { EpochLog, HeadConfig, Json, TrainingConfig } from "./detectors/detector.ts";
+export type { ExplainOptions, Explanation } from "./detectors/explanation.ts";
 export type { BackboneChoice } from "./detectors/feature_scorer.ts";
 export type { ImageScorer } from "./detectors/image_scorer.ts";
 export {
@@ -83,6 +87,28 @@ export {
   type SetScores,
   THRESHOLD,
 } from "./metrics.ts";
+export {
+  calibrate,
+  calibrated,
+  type Calibration,
+  type CalibrationMethod,
+  CALIBRATIONS,
+  reliability,
+  type ReliabilityBin,
+} from "./metrics/calibration.ts";
+export {
+  COMPARED,
+  compareScores,
+  type Comparison,
+  type ComparisonOptions,
+} from "./metrics/compare.ts";
+export {
+  type ChosenThreshold,
+  type LabelledScore,
+  rocCurve,
+  type RocPoint,
+  thresholdFor,
+} from "./metrics/curves.ts";
 export { type Device, DEVICES } from "./onnx/session.ts";
 export {
   type PublishedLogs,
@@ -119,7 +145,9 @@ export {
   type Selection,
   SELECTIONS,
 } from "./runs/select.ts";
-export type { CaptionedImage, Showable, ShownReport } from "./session/media.ts";
+export type { CaptionedImage, Showable, ShownReport, ShownTraining } from "./session/media.ts";
+export { CHANNELS, MARKS, plot, type PlotOptions, type PlotSpec } from "./session/plot.ts";
+export { type Savable, save, type SaveOptions, toCSV, toLatex, WIDTHS_MM } from "./session/save.ts";
 export { show } from "./session/show.ts";
 export { extractFeatures, type ExtractOptions } from "./tokens/extract.ts";
 export type { FeatureRequest } from "./tokens/request.ts";

@@ -152,6 +152,10 @@ Deno.test("evaluateScores() refuses what it cannot measure, saying what it found
   assert.throws(() => evaluateScores(Uint8Array.of(0, 1), [0.5, NaN]), /found NaN at 1/);
   assert.throws(() => evaluateScores(Uint8Array.of(0, 1), [0.5, 1.5]), /found 1.5 at 1/);
   assert.throws(() => evaluateScores(Uint8Array.of(0, 2), [0.5, 0.5]), /found 2 at 1/);
+  assert.throws(
+    () => evaluateScores([0.1, 0.9] as unknown as Uint8Array, [0, 1]),
+    /expected labels 0 and 1 first, found 0\.1 at 0$/,
+  );
 });
 
 Deno.test("intervals are the 2.5th and the 97.5th percentile, between neighbours, of measures of resamples", () => {

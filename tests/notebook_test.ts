@@ -145,13 +145,43 @@ Deno.test("a list of objects is shown as a table of what is plain in them", asyn
   assert.match(many!["text/plain"] as string, /60 rows[^]*The first 50\.[^]*\| 49 \|\n$/);
 });
 
+Deno.test("what is the same in all rows is said once, and a column's numbers have the same digits", async () => {
+  const row = { set: "a", rate: .001, seconds: 1 / 3, classes: ["cat", "horse"] };
+  const [bundle] = await mediaBundles([
+    { ...row, acc: .5, tiny: 4.077e-5, count: 1_234_567, step: .1 },
+    { ...row, acc: .75, tiny: .3821, count: 2, step: .25 },
+    { ...row, acc: 1, tiny: .1, count: 3, step: .2 },
+  ]);
+  assert.equal(
+    bundle!["text/plain"],
+    "**3 rows**\n\nIn all rows: set a; rate 0.001; seconds 0.3333; classes cat, horse.\n\n" +
+      "| acc | tiny | count | step |\n| --: | --: | --: | --: |\n" +
+      "| 0.50 | 0.0000 | 1234567 | 0.10 |\n" +
+      "| 0.75 | 0.3821 | 2 | 0.25 |\n" +
+      "| 1.00 | 0.1000 | 3 | 0.20 |\n",
+  );
+  const [alike] = await mediaBundles([{ a: 1 }, { a: 1 }]);
+  assert.equal(alike!["text/plain"], "**2 rows**\n\n\n\n| a |\n| --: |\n| 1 |\n| 1 |\n");
+});
+
+Deno.test("rows of results are shown with their heads' fields", async () => {
+  const test = { a: { acc: .5, ap: .6 } };
+  const rows = [1, 2].map((q) => ({ experiment: "grid", head: { q, variant: "full" }, test }));
+  const [bundle] = await mediaBundles(rows);
+  assert.equal(
+    bundle!["text/plain"],
+    "**2 rows**\n\nIn all rows: variant full; acc 0.5; ap 0.6; experiment grid. Not shown: test.\n\n" +
+      "| q |\n| --: |\n| 1 |\n| 2 |\n",
+  );
+});
+
 Deno.test("rows of results are shown with their means, whole numbers as they are", async () => {
   const row = { experiment: "grid", parameterCount: 263_681, seed: 20_251_122 };
   const test = { a: { acc: .5, ap: .6 }, b: { acc: 1, ap: .8 } };
   const [bundle] = await mediaBundles([{ ...row, test }]);
   assert.match(
     bundle!["text/plain"] as string,
-    /\| grid \| 263681 \| 20251122 \| 0\.75 \| 0\.7 \|\n$/,
+    /\| 0\.75 \| 0\.7 \| grid \| 263681 \| 20251122 \|\n$/,
   );
 });
 

@@ -56,7 +56,7 @@ Deno.test("the notebooks carry no outputs, are formatted, and every cell has rig
   assert.match(await checkNotebooks(), new RegExp(`^${PATHS.length} notebooks carry no outputs`));
 });
 
-Deno.test("every section of RINE's paper has a notebook, UFD's have one together, and nothing else has", async () => {
+Deno.test("every section of RINE's paper has a notebook, UFD's have one together, and errors and own images", async () => {
   // these stand in another section's notebook
   const guests = { appendix: "comparison", cost: "comparison", bias: "perturbations" };
   for (const [name, host] of Object.entries(guests)) {
@@ -71,7 +71,10 @@ Deno.test("every section of RINE's paper has a notebook, UFD's have one together
     if (paper === "ufd") assert.ok(script.includes(`session.report("${name}")`), name);
   }
   const own = NAMES.map((name) => name.replace(/^\d\d_/, ""));
-  assert.deepEqual(own.toSorted(), [...sections, "start_here", "published", "ufd"].toSorted());
+  assert.deepEqual(
+    own.toSorted(),
+    [...sections, "start_here", "published", "ufd", "errors", "own_images"].toSorted(),
+  );
   assert.equal(NAMES[0], "00_start_here");
 });
 
@@ -98,6 +101,16 @@ for (const path of PATHS) {
     }
   });
 }
+
+Deno.test("ten questions of a Python user are answered, each in three lines at most", async () => {
+  const cells = await cellsOf(PATHS[0]!);
+  const answers = cells.filter(({ id }) => /^question-\d+$/.test(id ?? ""));
+  assert.equal(answers.length, 10);
+  for (const { source, cell_type: type } of answers) {
+    assert.equal(type, "code");
+    assert.ok(source.length <= 3, source.join(""));
+  }
+});
 
 Deno.test("links between notebooks lead to notebooks", async () => {
   let links = 0;

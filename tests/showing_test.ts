@@ -18,7 +18,7 @@ Deno.test("what shows itself shows all its outputs, as show() does", async () =>
   const report = { tables: [table], figures: [figure] };
   const image = { image: noiseImage(8, 8), caption: "c" };
   const row = { experiment: "grid", test: { a: { acc: .5, ap: .6 } } };
-  for (const thing of [figure, table, report, [image], [row]]) {
+  for (const thing of [figure, table, report, [image], [row], { row, figure }]) {
     // an SVG's clip paths are numbered on
     const outputs = (shown: readonly Shown[]) =>
       shown.map(({ bundle: { "image/svg+xml": svg, "text/markdown": picture, ...rest } }) => ({
@@ -79,8 +79,11 @@ Deno.test("what shows itself prints as one line", () => {
     epochs: 1,
     test: { a: { acc: .5, ap: .5 }, b: { acc: .75, ap: .5 } },
   };
+  const line =
+    "grid: cat+horse on Mini-L/8, projectionLayers 2, variant full, epochs 1: ACC 62.5 %";
+  says({ row, epochs: [], figure }, line);
   says(
     row,
-    "grid: cat+horse on Mini-L/8, projectionLayers 2, variant full, epochs 1: ACC 62.5 %",
+    line,
   );
 });

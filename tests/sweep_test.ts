@@ -142,6 +142,18 @@ Deno.test("how heads are trained and tried can be swept too", () => {
   ]);
 });
 
+Deno.test("seeds can be swept, and the training set of §5.8", () => {
+  const { name } = mini.trainedOn.latent;
+  const runs = sweepRuns(mini, { seeds: [3, 5], classSets: ["1-class", name] }, [0]);
+  assert.deepEqual(
+    runs.map(({ training: { seed, trainingSet, classes } }) => [seed, trainingSet, classes]),
+    [3, 5].flatMap((seed) => [
+      [seed, "zero_insertion", mini.classSets[0]!.classes],
+      [seed, name, Object.keys(mini.trainingSets[name]!)],
+    ]),
+  );
+});
+
 Deno.test("what a cell gives amiss is named, with what was wanted", () => {
   const says = (changes: object, message: string) =>
     assert.throws(() => sweepRuns(mini, { ...SWEEP, ...changes }, [0]), {
@@ -158,7 +170,10 @@ Deno.test("what a cell gives amiss is named, with what was wanted", () => {
   says({ contrastiveWeights: ["0.2"] }, 'contrastiveWeights of numbers from 0; found "0.2"');
   says({ contrastiveWeights: [Infinity] }, "contrastiveWeights of numbers from 0; found Infinity");
   says({ contrastiveWeights: [.1, .1] }, "different contrastiveWeights; found 0.1 twice");
-  says({ classSets: ["3-class"] }, 'classSets of 1-class, 2-class, 4-class; found "3-class"');
+  says(
+    { classSets: ["3-class"] },
+    'classSets of 1-class, 2-class, 4-class, latent_dct; found "3-class"',
+  );
   says({ testSets: ["progan"] }, `testSets of ${testSetsOf(mini)}; found "progan"`);
   says(
     { variants: ["no tie"] },
@@ -167,6 +182,7 @@ Deno.test("what a cell gives amiss is named, with what was wanted", () => {
       'found "no tie"',
     ].join("; "),
   );
+  says({ seeds: [-1] }, "seeds of whole numbers from 0; found -1");
   says({ backbones: [3] }, "backbones of names; found 3");
   says({ epochs: [0] }, "epochs of whole numbers from 1; found 0");
   says({ fractions: [0] }, "fractions of numbers above 0 and up to 1; found 0");
@@ -180,7 +196,7 @@ Deno.test("what a cell gives amiss is named, with what was wanted", () => {
   says(
     { projectionDim: [16] },
     "contrastiveWeights, projectionLayers, projectionDims, variants, classSets, backbones, " +
-      "testSets, epochs, fractions, learningRates, batchSizes, view; found projectionDim",
+      "testSets, epochs, fractions, learningRates, batchSizes, seeds, view; found projectionDim",
   );
 });
 

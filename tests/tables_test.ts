@@ -70,7 +70,7 @@ Deno.test("tableToLatex() is a booktabs table with groups, symbols in math mode 
     tableToLatex(table),
     String.raw`\begin{table}
   \centering
-  \caption{Table 0. Runs. By $\xi$ \& d$'$. \emph{mini profile: 50 \% of it.}}
+  \caption{Runs. By $\xi$ \& d$'$. \emph{mini profile: 50 \% of it.}}
   \label{tab:table_0}
   \begin{tabular}{lrrrr}
     \toprule

@@ -100,6 +100,13 @@ export interface Scorer {
    * @returns [count, d′]
    */
   represent(features: Float32Array, count: number): Promise<Float32Array>;
+  /**
+   * Logits as they would be if a block had no weight and the others shared its own; absent where a
+   * detector weighs no blocks.
+   * @param features as {@linkcode Scorer.logits}
+   * @returns by block, logits [count]
+   */
+  withoutBlocks?(features: Float32Array, count: number): Promise<Float32Array[]>;
   /** Frees what it holds. */
   dispose(): Promise<void>;
 }

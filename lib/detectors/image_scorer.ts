@@ -34,6 +34,12 @@ export interface ImageScorer extends AsyncDisposable {
    */
   logits(views: readonly RgbImage[]): Promise<Float32Array>;
   /**
+   * Logits as they would be without a block; absent where a detector weighs no blocks.
+   * @param views of {@linkcode ImageScorer.view}
+   * @returns by block, logits [views]
+   */
+  withoutBlocks?(views: readonly RgbImage[]): Promise<Float32Array[]>;
+  /**
    * The images in the space that the detector decides in.
    * @param views of {@linkcode ImageScorer.view}
    * @returns [views, width]; `undefined` where it decides in no vector's space

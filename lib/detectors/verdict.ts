@@ -9,6 +9,7 @@ import { refuseUnknown, UserError } from "../io/errors.ts";
 import { sigmoid, THRESHOLD } from "../metrics.ts";
 import { type Tensor, tensor } from "../io/tensor.ts";
 import type { FeatureSizes } from "./detector.ts";
+import { type ExplainOptions, explainView, type Explanation } from "./explanation.ts";
 import { type BackboneChoice, openFeatureScorer } from "./feature_scorer.ts";
 import type { ImageScorer } from "./image_scorer.ts";
 import { findDetector, readsPixels } from "./index.ts";
@@ -154,6 +155,25 @@ export class Detector implements AsyncDisposable {
       "usage",
       `Cannot represent images: expected a detector that decides in a vector's space, found ${this.title}`,
     );
+  }
+
+  /**
+   * Why an image got its score: what each block adds to the logit, by leaving it out, and what each
+   * part of the image adds, by covering it. `show` shows both as figures. Covering takes a pass of the
+   * network for each part: 64 by default.
+   * @param image a path, or an image that is decoded
+   * @throws {UserError} where it is no image, or an option is unknown or out of range
+   *
+   * @example
+   * ```ts ignore
+   * const { blocks, occlusion } = await detector.explain("photo.jpg");
+   * ```
+   */
+  async explain(image: string | RgbImage, options: ExplainOptions = {}): Promise<Explanation> {
+    const decoded = typeof image === "string" ? await decodeImage(image) : image;
+    assertImages([decoded], "Cannot explain a verdict");
+    const view = this.#scorer.view(decoded);
+    return await explainView(this.#scorer, view, (await this.#judge([decoded]))[0]!, options);
   }
 
   async #judge(images: readonly RgbImage[]): Promise<Verdict[]> {

@@ -10,11 +10,12 @@ const MAGIC = "\x93NUMPY\x01\x00";
 const ALIGNMENT = 64;
 const PREFIX_BYTES = 10;
 
-/** Numbers that are written and read: little-endian float16, and bytes. */
-export type NpyType = "<f2" | "|u1";
+/** Numbers that are written and read: little-endian float16 and float32, and bytes. */
+export type NpyType = "<f2" | "<f4" | "|u1";
 
 const TYPES: Readonly<Record<NpyType, { readonly name: string; readonly bytes: number }>> = {
   "<f2": { name: "float16", bytes: 2 },
+  "<f4": { name: "float32", bytes: 4 },
   "|u1": { name: "uint8", bytes: 1 },
 };
 

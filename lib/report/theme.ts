@@ -57,18 +57,23 @@ const COLOURS: Readonly<
 const TITLE_INK = "#000", LABEL_INK = "#222", AXIS_INK = "#444", GRID_INK = "#ddd";
 
 /** Text in pixels: 7.5 and 7 pt, what journals ask for at the least. */
-const TEXT_PX = 10, LABEL_PX = 9.4;
+const TEXT_PX = 10;
+
+/** The smallest text, of labels. */
+export const LABEL_PX = 9.4;
 
 /**
  * A look as vega-lite's `config`. It names every colour of text and lines, because a page with a dark
  * theme, such as JupyterLab's, would otherwise draw white text on our white ground.
+ * @param textScale how many times larger all text is than usual
  */
-export function themeConfig(name: ThemeName): Spec {
+export function themeConfig(name: ThemeName, textScale = 1): Spec {
+  const textPx = TEXT_PX * textScale, labelPx = LABEL_PX * textScale;
   const { category, ordinal, median } = COLOURS[name];
   const ink = { labelColor: LABEL_INK, titleColor: TITLE_INK };
   const text = {
-    labelFontSize: LABEL_PX,
-    titleFontSize: TEXT_PX,
+    labelFontSize: labelPx,
+    titleFontSize: textPx,
     titleFontWeight: "normal",
     ...ink,
   };
@@ -91,8 +96,8 @@ export function themeConfig(name: ThemeName): Spec {
     axisX: { grid: false, labelAngle: 0 },
     header: {
       ...ink,
-      labelFontSize: TEXT_PX,
-      titleFontSize: TEXT_PX,
+      labelFontSize: textPx,
+      titleFontSize: textPx,
       labelPadding: 4,
       labelFontWeight: "bold",
     },
@@ -111,9 +116,9 @@ export function themeConfig(name: ThemeName): Spec {
     title: {
       color: TITLE_INK,
       subtitleColor: LABEL_INK,
-      fontSize: TEXT_PX,
+      fontSize: textPx,
       fontWeight: "bold",
-      subtitleFontSize: LABEL_PX,
+      subtitleFontSize: labelPx,
       anchor: "start",
       frame: "bounds",
       offset: 6,

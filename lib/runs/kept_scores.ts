@@ -19,6 +19,8 @@ import { reproduceCommand, type Setup } from "./setup.ts";
 export interface ImageScore {
   /** Path of its file, relative to the data root or absolute. */
   readonly path: string;
+  /** Name of the set that it was looked at in; sets may share real images. */
+  readonly set: string;
   /** 0 real, 1 generated. */
   readonly label: Label;
   /** Name of the test set; `real` where it is real. */
@@ -131,6 +133,7 @@ async function imagesOf(
   const unreadable = new Set(set.unreadable);
   return paths.map((path, i) => ({
     path,
+    set: testSet,
     label: labels[i] as Label,
     generator: labels[i] === 0 ? "real" : testSet,
   })).filter((_, i) => !unreadable.has(i));

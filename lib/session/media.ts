@@ -31,6 +31,14 @@ export interface ShownReport {
   readonly figures: readonly Figure[];
 }
 
+/** A head's row with a figure of how it was trained. */
+export interface ShownTraining {
+  /** Shown first, as a table of one row. */
+  readonly row: object;
+  /** Shown below. */
+  readonly figure: Figure;
+}
+
 /**
  * What a cell can show; a list of captioned images stands side by side, other objects in a list are
  * the rows of a table, of a tensor its shape is said, text is Markdown.
@@ -39,6 +47,7 @@ export type Showable =
   | Figure
   | Table
   | ShownReport
+  | ShownTraining
   | RgbImage
   | Tensor
   | readonly CaptionedImage[]
@@ -65,6 +74,12 @@ export async function mediaBundles(
   if ("columns" in thing) return [tableMedia(thing)];
   if ("shape" in thing) return [tensorMedia(thing)];
   if ("data" in thing) return [await imageMedia(thing)];
+  if ("figure" in thing) {
+    return [
+      tableMedia(recordsTable([withMeans(thing.row)])),
+      ...await figureMedia(thing.figure, theme),
+    ];
+  }
   if ("tables" in thing) {
     const parts = [...thing.tables, ...thing.figures].map((part) => mediaBundles(part, theme));
     return (await Promise.all(parts)).flat();
@@ -76,17 +91,22 @@ export async function mediaBundles(
   return [tableMedia(recordsTable(thing.map(withMeans)))];
 }
 
-/** A row of results with its mean ACC and AP, for which its scores are too many. */
+/**
+ * A row of results, which begins with its head's own fields and with its mean ACC and AP, for which its
+ * scores are too many.
+ */
 function withMeans(row: object): object {
   if (!("test" in row && "experiment" in row)) return row;
   const [acc, ap] = ["acc", "ap"].map((measure) => meanIfAny(row as RunRow, measure));
-  return { ...row, acc, ap: ap ?? null };
+  const { head = {}, ...rest } = row as RunRow;
+  return { ...head, acc, ap: ap ?? null, ...rest };
 }
 
 /** Kinds of things to show: the field each is recognised by, and the fields it must have. */
 const KINDS = [
   ["figure", "spec", ["id", "title", "caption", "columns", "rows", "spec"]],
   ["report", "tables", ["tables", "figures"]],
+  ["training", "figure", ["row", "figure"]],
   ["tensor", "shape", ["shape", "data"]],
   ["image", "data", ["data"]],
 ] as const;
@@ -111,7 +131,7 @@ function assertShowable(thing: unknown): asserts thing is object {
   }
   const isRows = Array.isArray(thing) && thing.every((one) => typeof one === "object" && one);
   const isOne = typeof thing === "object" && thing !== null && !Array.isArray(thing) &&
-    ["spec", "columns", "shape", "data", "tables"].some((key) => key in thing);
+    ["spec", "columns", "shape", "data", "tables", "figure"].some((key) => key in thing);
   if (isRows || isOne) return;
   const found = Array.isArray(thing)
     ? "a list of something else"

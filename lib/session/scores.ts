@@ -1,14 +1,22 @@
 /**
- * Scores of a detector on a test set.
+ * Scores of detectors, image by image: those that runs kept, and those that nobody has asked for yet.
  * @module
  */
 import { resolve } from "node:path";
-import { type DatasetSpec, listImages } from "../data/dataset.ts";
+import { type DatasetSpec, type ImageEntry, type Label, listImages } from "../data/dataset.ts";
+import { imagesIn } from "../data/image_folder.ts";
+import { detectorNamed } from "../detectors/index.ts";
 import { UserError } from "../io/errors.ts";
 import { evaluateScores, type SetScores } from "../metrics.ts";
+import type { ImageScore, Tried } from "../runs/kept_scores.ts";
+import { keptScores } from "../runs/kept_scores.ts";
+import { scoreKey, tryHeads } from "../runs/scores.ts";
 import type { Setup } from "../runs/setup.ts";
 import type { World } from "../runs/world.ts";
+import { testSetNamed } from "./examples.ts";
+import type { OpenedWorld } from "./opened.ts";
 import { showingProgress } from "./progress.ts";
+import { runAndKeep } from "./swept.ts";
 
 /** Anything that scores images: a detector of this project, or one of the reader's own. */
 export interface Judge {
@@ -22,6 +30,26 @@ export interface Judge {
   >;
 }
 
+/** What the validation images are called where a test set may be named. */
+export const VALIDATION = "validation";
+
+/** A reader's own images, by folder; relative paths to the folder that the program runs in. */
+export interface OwnFolders {
+  /** Folder of real images, with those below it. */
+  readonly real?: string;
+  /** Folder of generated images, with those below it. */
+  readonly generated?: string;
+}
+
+/** The images that a detector looks at, by one name. */
+interface Looked {
+  readonly name: string;
+  readonly images: readonly Pick<ImageEntry, "path" | "label">[];
+}
+
+/** What a reader's own images are called where a test set may be named. */
+const OWN = "own";
+
 /**
  * Tries a detector on the images of a test set.
  * @throws {UserError} where an image cannot be decoded and is not to be left out
@@ -29,23 +57,89 @@ export interface Judge {
 export async function evaluateDetector(
   detector: Judge,
   spec: DatasetSpec,
+  world: World,
+  setup: Setup,
+): Promise<SetScores> {
+  const found = await judged(detector, await imagesOf(spec, world), spec.name, world, setup);
+  return evaluateScores(
+    Uint8Array.from(found, ({ label }) => label),
+    found.map(({ score }) => score),
+  );
+}
+
+/** Scores of a detector that is no head of a run: it looks at the images now. */
+export async function judgedScores(
+  detector: Judge,
+  sets: readonly string[],
+  { world, setup }: OpenedWorld,
+): Promise<ImageScore[]> {
+  const scores: ImageScore[] = [];
+  for (const set of sets) {
+    for (const spec of specsOf(set, world, setup)) {
+      scores.push(...await judged(detector, await imagesOf(spec, world), set, world, setup));
+    }
+  }
+  return scores;
+}
+
+/**
+ * Scores of a reader's own images.
+ * @throws {UserError} where there is no such folder, or no image in it
+ */
+export async function ownScores(
+  detector: Judge,
+  folders: OwnFolders,
+  { world, setup }: OpenedWorld,
+): Promise<ImageScore[]> {
+  const given = Object.entries(folders).filter(([, folder]) => folder !== undefined);
+  const wrong = given.find(([name, folder]) =>
+    !["real", "generated"].includes(name) || typeof folder !== "string"
+  );
+  if (wrong || given.length === 0) {
+    throw new UserError(
+      "usage",
+      "Cannot score images: expected names of test sets, or folders as { real, generated }; found " +
+        (wrong ? `${wrong[0]}: ${wrong[1]}` : "none"),
+    );
+  }
+  const images = await Promise.all(given.map(async ([name, folder]) => {
+    const root = resolve(folder);
+    const label: Label = name === "real" ? 0 : 1;
+    return (await imagesIn(root)).map((path) => ({ path: resolve(root, path), label }));
+  }));
+  return await judged(detector, { name: OWN, images: images.flat() }, OWN, world, setup);
+}
+
+async function imagesOf(spec: DatasetSpec, { root }: World): Promise<Looked> {
+  return { name: spec.name, images: await listImages(root, spec) };
+}
+
+/** A test set; or of each class that the main training set has, its validation images. */
+function specsOf(set: string, world: World, { profile }: Setup): DatasetSpec[] {
+  if (set !== VALIDATION || world.testSets.has(set)) return [testSetNamed(world, set)];
+  const classes = world.trainingSets[profile.trainedOn.main.name] ?? {};
+  return Object.values(classes).map(({ val }) => val);
+}
+
+async function judged(
+  detector: Judge,
+  { name, images }: Looked,
+  set: string,
   { root }: World,
   { skipCorrupt }: Setup,
-): Promise<SetScores> {
-  const images = await listImages(root, spec);
-  const labels: number[] = [], scores: number[] = [];
+): Promise<ImageScore[]> {
+  const scores: ImageScore[] = [];
   await showingProgress(async (onProgress) => {
     let done = 0;
-    const report = () =>
-      onProgress({ stage: spec.name, unit: "images", done, total: images.length });
+    const report = () => onProgress({ stage: name, unit: "images", done, total: images.length });
     report();
     const paths = images.map(({ path }) => resolve(root, path));
     for await (const detection of detector.detectAll(paths)) {
-      const { label } = images[done++]!;
+      const { path, label } = images[done++]!;
       report();
       if (!("problem" in detection)) {
-        labels.push(label);
-        scores.push(detection.score);
+        const generator = label === 0 ? "real" : name;
+        scores.push({ path, set, label, generator, score: detection.score });
       } else if (!skipCorrupt) {
         throw new UserError(
           "damaged",
@@ -55,5 +149,58 @@ export async function evaluateDetector(
       }
     }
   });
-  return evaluateScores(Uint8Array.from(labels), scores);
+  return scores;
+}
+
+/**
+ * Scores of a run's head, those that it kept, and what it lacks: a test set that it was not tried on is
+ * scored as a sweep does, its validation images from the features that it was validated on. Both are
+ * kept.
+ * @throws {UserError} where there is no such test set, or features or scores are not on disk
+ */
+export async function triedScores(
+  tried: Tried,
+  sets: readonly string[],
+  opened: OpenedWorld,
+): Promise<ImageScore[]> {
+  const { record, epoch } = tried;
+  const { training, evaluation } = record.config;
+  const { sets: known } = record.evaluations.find((evaluation) => evaluation.epoch === epoch)!;
+  const isValidation = (set: string) => set === VALIDATION && !opened.world.testSets.has(set);
+  const lacking = sets.filter((set) => !isValidation(set) && !Object.hasOwn(known, set));
+  for (const set of lacking) testSetNamed(opened.world, set);
+  const [further] = lacking.length === 0 ? [] : await runAndKeep(opened, [
+    { training, evaluation: { ...evaluation, testSets: lacking } },
+  ]);
+  const scores: ImageScore[] = [];
+  for (const set of sets) {
+    const of = isValidation(set)
+      ? await validated(tried, opened.setup)
+      : Object.hasOwn(known, set)
+      ? tried
+      : { record: further!, epoch };
+    scores.push(...await keptScores(of, set, opened.setup));
+  }
+  return scores;
+}
+
+/** A run as if it had been tried on its validation images; their scores are kept by now. */
+async function validated({ record, epoch }: Tried, setup: Setup): Promise<Tried> {
+  const features = record.features.val;
+  const key = scoreKey(features, record.skippedImages?.val);
+  const { detector } = record.config.training;
+  const { folder, tokens: featuresFolder, engine, device } = setup;
+  const { evaluations: [evaluation] } = await tryHeads(
+    [{ key: record.trainingKey, detector: detectorNamed(detector), epoch }],
+    [{ name: VALIDATION, features, key }],
+    { bootstrap: undefined, featuresFolder, folder, compute: { engine, device }, onRows() {} },
+  );
+  return {
+    record: {
+      ...record,
+      features: { ...record.features, test: { [VALIDATION]: features } },
+      evaluations: [evaluation!],
+    },
+    epoch,
+  };
 }

@@ -4,36 +4,31 @@
  * @module
  */
 import { join } from "node:path";
-import { detectorNamed } from "../detectors/index.ts";
-import { type Detector, type HeadDetector, openHead } from "../detectors/verdict.ts";
+import type { ExplainOptions, Explanation } from "../detectors/explanation.ts";
+import type { Detector, HeadDetector } from "../detectors/verdict.ts";
+import type { RgbImage } from "../image/image.ts";
 import { UserError } from "../io/errors.ts";
-import type { SetScores } from "../metrics.ts";
 import type { Figure } from "../report/figure.ts";
+import { noticeOf } from "../report/paper/columns.ts";
 import { underConditions } from "../report/paper/captions.ts";
 import { publishedReport, type ReportedSection } from "../report/paper/published.ts";
 import { shownOf } from "../report/paper/report.ts";
-import { bestRecords } from "../runs/best_heads.ts";
-import { type ImageScore, keptScores, type Tried } from "../runs/kept_scores.ts";
 import type { RunRow } from "../runs/config.ts";
-import { execute } from "../runs/execute.ts";
 import { notMade } from "../runs/made.ts";
-import { averagedRows } from "../runs/own_sets.ts";
-import type { Profile } from "../runs/profile.ts";
-import { rowsOf, type RunRecord } from "../runs/record.ts";
+import type { RunRecord } from "../runs/record.ts";
 import { type Experiments, reportOf, type SectionReport } from "../runs/section.ts";
 import { PROJECT } from "../io/project.ts";
 import { makeSetup, type Setup, type SetupOptions } from "../runs/setup.ts";
-import { frozen, type SectionStatus } from "../runs/status.ts";
-import { type Example, listExamples, perturbedViews, testSetNamed } from "./examples.ts";
+import { type Example, listExamples, perturbedViews } from "./examples.ts";
 import { runsFigure, setsFigure } from "./explore.ts";
 import { inOneLine } from "./kernel.ts";
 import type { CaptionedImage } from "./media.ts";
-import { OpenedWorld } from "./opened.ts";
-import { showingProgress } from "./progress.ts";
-import { evaluateDetector, type Judge } from "./scores.ts";
+import { ScoredSession } from "./scored_session.ts";
 import { showing, showingReport, showsLine } from "./show.ts";
+import { SessionState } from "./state.ts";
 import { type Sweep, sweepRuns } from "./sweep.ts";
-import { SWEEP, sweptRecords } from "./swept.ts";
+import { runAndKeep, SWEEP, sweptRecords } from "./swept.ts";
+import { type Trained, trainedOf, type Training, trainingSweep } from "./training.ts";
 
 /** Options of a session. It finds the results that `reproduce` made with the same options. */
 export type SessionOptions = Omit<SetupOptions, "force">;
@@ -48,43 +43,32 @@ export type Rows = readonly RunRow[] | Promise<readonly RunRow[]>;
  * Errors about what is missing, and about words and values that are not known, are of the class
  * `UserError` and say what to do in one line.
  */
-export class Session<Name extends string = string> implements AsyncDisposable {
-  /** The paper's protocol as data, at the session's scale. */
-  readonly profile: Profile;
+export class Session<Name extends string = string> extends ScoredSession
+  implements AsyncDisposable {
   /** Folder of the profile's records, heads and scores. */
   readonly folder: string;
-  readonly #setup: Setup;
-  readonly #makeSetup: () => Promise<Setup>;
-  readonly #detectors = new Map<string, Promise<HeadDetector>>();
-  /** Rows are made once for each list of records, so that a row is always the same object. */
-  readonly #rows = new WeakMap<readonly RunRecord[], readonly RunRow[]>();
-  readonly #tried = new WeakMap<RunRow, Tried>();
-  #opened: Promise<OpenedWorld> | undefined;
+  readonly #state: SessionState;
   #published: Promise<ReportedSection[]> | undefined;
 
   /** Use {@linkcode openSession}. */
   constructor(setup: Setup, makeAgain: () => Promise<Setup>) {
-    this.profile = setup.profile;
+    const state = new SessionState(setup, makeAgain);
+    super(state);
     this.folder = setup.folder;
-    this.#setup = setup;
-    this.#makeSetup = makeAgain;
+    this.#state = state;
     showsLine(this, `Session of the ${this.profile.name} profile, results in ${this.folder}`);
-  }
-
-  /** Names of the test sets: those of the tables first, then those of §5.8. */
-  get testSets(): string[] {
-    return [...this.profile.testSets, ...this.profile.synthbusterSets].map(({ name }) => name);
   }
 
   /**
    * Rows: one for each evaluated head.
-   * @param name of a section, as on the command line: `grid`; or `sweep`, all sweeps of before
+   * @param name of a section, as on the command line: `grid`; or `sweep`, all that was swept and trained
+   * before
    * @throws {UserError} where there is no such section, or it has not been run, with what runs it
    */
   rows(name: Name | "sweep"): Promise<readonly RunRow[]> {
     return inOneLine(async () => {
-      if (name === SWEEP) return this.#rowsOf(await sweptRecords(await this.#open()));
-      return this.#rowsOf((await this.#finished(name)).records);
+      if (name === SWEEP) return this.#state.rowsOf(await sweptRecords(await this.#state.open()));
+      return this.#state.rowsOf((await this.#state.finished(name)).records);
     });
   }
 
@@ -95,7 +79,7 @@ export class Session<Name extends string = string> implements AsyncDisposable {
    */
   report(name: Name, where: (row: RunRow) => boolean = () => true): Promise<SectionReport> {
     return inOneLine(async () => {
-      const { section, rows, records } = await this.#finished(name);
+      const { section, rows, records } = await this.#state.finished(name);
       const chosen = rows.filter(where);
       if (rows.length > 0 && chosen.length === 0) {
         throw new UserError(
@@ -104,8 +88,10 @@ export class Session<Name extends string = string> implements AsyncDisposable {
             `a row has ${Object.keys(rows[0]!).join(", ")}`,
         );
       }
-      const { setup, world } = await this.#open();
-      const pointsOf = section.showsPoints ? (await this.#best()).at(-1)?.records[0] : undefined;
+      const { setup, world } = await this.#state.open();
+      const pointsOf = section.showsPoints
+        ? (await this.#state.best()).at(-1)?.records[0]
+        : undefined;
       const of = { section, rows: chosen, records };
       const shown = await shownOf(setup, of, { pointsOf, makePoints: true, world });
       if (!shown) throw notMade(setup, name);
@@ -121,7 +107,7 @@ export class Session<Name extends string = string> implements AsyncDisposable {
   /** Tables and figures of the same section, made of the numbers that the authors published. */
   published(name: Name): Promise<SectionReport> {
     return inOneLine(async () => {
-      const { experiments, theme } = this.#setup;
+      const { experiments, theme } = this.#state.setup;
       const sections = await (this.#published ??= publishedReport(experiments));
       const found = sections.find(({ section }) => section.name === name);
       if (found) return showingReport(found.report, theme);
@@ -143,36 +129,53 @@ export class Session<Name extends string = string> implements AsyncDisposable {
    * not been imported, or every training diverged; of several, those that did are told and left out
    */
   sweep(values: Sweep = {}): Promise<readonly RunRow[]> {
+    return inOneLine(async () => this.#state.rowsOf(await this.#run(values)));
+  }
+
+  /**
+   * Trains and tries one head of the reader's choice; what has been done before is reused. In a notebook
+   * the losses so far are drawn after each epoch.
+   * @param values what is left out is as in the grid's best head
+   * @returns its row, what training said after each epoch, and that as a figure
+   * @throws {UserError} as {@linkcode Session.sweep}
+   *
+   * @example
+   * ```ts ignore
+   * const { row, epochs } = await session.train({ learningRate: 3e-3, epochs: 5 });
+   * const detector = await session.detector(row);
+   * ```
+   */
+  train(values: Training = {}): Promise<Trained> {
     return inOneLine(async () => {
-      // what is amiss in the cell is said before what is missing on disk
-      sweepRuns(this.profile, values, this.#setup.seeds);
-      const opened = await this.#open();
-      const { setup, status } = opened;
-      const grid = await status.section("grid");
-      const runs = sweepRuns(this.profile, values, setup.seeds, grid.isDone ? grid.own : []);
-      const world = await opened.withBackbones(runs.map(({ training }) => training.backbone));
-      const { records } = await showingProgress(async (onProgress, onWait, say) => {
-        const hooks = { onProgress, onWait, onDamage: say };
-        const executed = await execute(SWEEP, runs, world, setup, hooks);
-        for (const { failed } of executed.records) if (failed !== undefined) say(failed);
-        return executed;
-      });
-      const [{ failed } = {}] = records;
-      if (failed !== undefined && records.every((record) => record.failed !== undefined)) {
-        throw new UserError("damaged", failed);
-      }
-      return this.#rowsOf(records);
+      const { seeds } = this.#state.setup;
+      const [row] = this.#state.rowsOf(
+        await this.#run(trainingSweep(this.profile, values, seeds[0]!)),
+      );
+      return this.#trained(row!);
     });
+  }
+
+  /**
+   * What the training of a head said after each epoch, and that as a figure.
+   * @param row that the session gave: of a section or a sweep
+   * @throws {UserError} where it is no such row
+   */
+  training(row: RunRow): Promise<Trained> {
+    return inOneLine(() => Promise.resolve(this.#trained(row)));
   }
 
   /** Every run by its size and mean ACC; by default the grid's. */
   runsFigure(rows: Rows = this.#gridRows()): Promise<Figure> {
-    return inOneLine(async () => showing(runsFigure(this.profile, await rows), this.#setup.theme));
+    return inOneLine(async () =>
+      showing(runsFigure(this.profile, await rows), this.#state.setup.theme)
+    );
   }
 
   /** The runs' accuracy on each test set; by default the grid's. */
   setsFigure(rows: Rows = this.#gridRows()): Promise<Figure> {
-    return inOneLine(async () => showing(setsFigure(this.profile, await rows), this.#setup.theme));
+    return inOneLine(async () =>
+      showing(setsFigure(this.profile, await rows), this.#state.setup.theme)
+    );
   }
 
   /**
@@ -182,45 +185,7 @@ export class Session<Name extends string = string> implements AsyncDisposable {
    * @throws {UserError} where the grid has not been run, or there is no such class set
    */
   detector(of: string | RunRow = this.profile.classSets.at(-1)!.name): Promise<HeadDetector> {
-    return inOneLine(async () => {
-      const tried = typeof of === "string" ? await this.#bestOf(of) : this.#triedOf(of);
-      const { record: { config: { training }, evaluations }, epoch } = tried;
-      const { checkpoint } = evaluations.find((evaluation) => evaluation.epoch === epoch)!;
-      const known = this.#detectors.get(checkpoint);
-      if (known) return await known;
-      const world = await (await this.#open()).withBackbones([training.backbone]);
-      const { tap } = detectorNamed(training.detector).reads;
-      const backbone = world.backbones.get(training.backbone)!.at(tap);
-      const opening = openHead(join(this.folder, checkpoint), { backbone });
-      this.#detectors.set(checkpoint, opening);
-      // what is missing now may be there when asked for again
-      opening.catch(() => this.#detectors.delete(checkpoint));
-      return await opening;
-    });
-  }
-
-  /**
-   * Measures of a detector on the images of a test set: one of {@linkcode Session.detector}, of
-   * `openDetector`, or one's own that has `detectAll`.
-   * @throws {UserError} where there is no such test set, or an image cannot be decoded
-   */
-  evaluate(detector: Judge, testSet: string): Promise<SetScores> {
-    return inOneLine(async () => {
-      const { world, setup } = await this.#open();
-      return await evaluateDetector(detector, testSetNamed(world, testSet), world, setup);
-    });
-  }
-
-  /**
-   * The scores of a head on a test set, image by image, as its run kept them.
-   * @param row that the session gave
-   * @throws {UserError} where the head was not tried on that set
-   */
-  scores(row: RunRow, testSet: string): Promise<readonly ImageScore[]> {
-    return inOneLine(async () => {
-      const tried = this.#triedOf(row);
-      return showing(await keptScores(tried, testSet, (await this.#open()).setup));
-    });
+    return inOneLine(() => this.#state.detector(of));
   }
 
   /**
@@ -230,7 +195,7 @@ export class Session<Name extends string = string> implements AsyncDisposable {
    */
   examples(testSet: string, perLabel = 1): Promise<readonly Example[]> {
     return inOneLine(async () => {
-      const { world } = await this.#open();
+      const { world } = await this.#state.open();
       const examples = await listExamples(world, testSet, perLabel);
       return showing(examples.map((example) => showing(example)));
     });
@@ -243,86 +208,59 @@ export class Session<Name extends string = string> implements AsyncDisposable {
    */
   perturbed(example: Example, detector?: Detector): Promise<readonly CaptionedImage[]> {
     return inOneLine(async () => {
-      const { world, setup } = await this.#open();
+      const { world, setup } = await this.#state.open();
       const asked = detector ?? await this.detector();
       return showing(await perturbedViews(example, asked, world, setup.seed));
     });
   }
 
+  /**
+   * Why an image got its score: what each block and each part of the image adds to the logit.
+   * @param image an example, a decoded image, or a path
+   * @param detector default the grid's best of most classes
+   * @throws {UserError} as `detector.explain`
+   */
+  explain(
+    image: string | RgbImage | CaptionedImage,
+    detector?: Detector,
+    options: ExplainOptions = {},
+  ): Promise<Explanation> {
+    return inOneLine(async () => {
+      const asked = detector ?? await this.detector();
+      const decoded = typeof image === "object" && "image" in image ? image.image : image;
+      const found = await asked.explain(decoded, options);
+      const { theme } = this.#state.setup;
+      const figures = found.figures.map((figure) =>
+        showing({ ...figure, ...noticeOf(this.profile) }, theme)
+      );
+      return showing({ ...found, figures }, theme);
+    });
+  }
+
   /** Frees the detectors and the backbones. */
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const opening of this.#detectors.values()) {
-      await (await opening.catch(() => {}))?.[Symbol.asyncDispose]();
-    }
-    this.#detectors.clear();
-    const opened = await this.#opened?.catch(() => {});
-    this.#opened = undefined;
-    await opened?.[Symbol.asyncDispose]();
+    await this.#state[Symbol.asyncDispose]();
+  }
+
+  #trained(row: RunRow): Trained {
+    const { profile, theme } = this.#state.setup;
+    return showing(trainedOf(profile, row, this.#state.runOf(row), theme));
+  }
+
+  async #run(values: Sweep): Promise<RunRecord[]> {
+    const { seeds } = this.#state.setup;
+    // what is amiss in the cell is said before what is missing on disk
+    sweepRuns(this.profile, values, seeds);
+    const opened = await this.#state.open();
+    const grid = await opened.status.section("grid");
+    return await runAndKeep(
+      opened,
+      sweepRuns(this.profile, values, opened.setup.seeds, grid.isDone ? grid.own : []),
+    );
   }
 
   async #gridRows(): Promise<readonly RunRow[]> {
-    return this.#rowsOf((await this.#finished("grid")).records);
-  }
-
-  #rowsOf(records: readonly RunRecord[]): readonly RunRow[] {
-    const known = this.#rows.get(records);
-    if (known) return known;
-    const tried = records.flatMap((record) =>
-      record.evaluations.map(({ epoch }): Tried => ({ record, epoch }))
-    );
-    const rows = averagedRows(this.profile, records.flatMap(rowsOf)).map((row, i) => {
-      const shown = showing(frozen(row));
-      this.#tried.set(shown, tried[i]!);
-      return shown;
-    });
-    const shown = showing(rows);
-    this.#rows.set(records, shown);
-    return shown;
-  }
-
-  #triedOf(row: RunRow): Tried {
-    const tried = this.#tried.get(row);
-    if (tried) return tried;
-    throw new UserError(
-      "usage",
-      "Cannot find a head: expected a row as session.rows or session.sweep gave it, found " +
-        (typeof row === "object" ? "a copy or something else" : `${row}`),
-    );
-  }
-
-  async #best() {
-    return bestRecords(this.profile, (await this.#finished("grid")).records);
-  }
-
-  async #bestOf(classSet: string): Promise<Tried> {
-    const heads = await this.#best();
-    const record = heads.find(({ name }) => name === classSet)?.records[0];
-    if (record) return { record, epoch: record.evaluations[0]!.epoch };
-    const names = heads.map(({ name }) => name).join(", ");
-    throw new UserError(
-      "usage",
-      `Cannot open a detector: expected a class set of ${names}; found ${classSet}`,
-    );
-  }
-
-  async #finished(name: string): Promise<SectionStatus> {
-    return await (await this.#open()).status.finished(name);
-  }
-
-  async #open(): Promise<OpenedWorld> {
-    const opened = await this.#openOnce();
-    // a reader may have changed images since the last cell
-    opened.world.listings.forget();
-    return opened;
-  }
-
-  #openOnce(): Promise<OpenedWorld> {
-    if (this.#opened) return this.#opened;
-    const opening = this.#makeSetup().then((setup) => OpenedWorld.open(setup));
-    this.#opened = opening;
-    // what is missing now may be there when asked for again
-    opening.catch(() => this.#opened = undefined);
-    return opening;
+    return this.#state.rowsOf((await this.#state.finished("grid")).records);
   }
 }
 

@@ -60,6 +60,21 @@ export function showing<T extends object>(thing: T, theme: ThemeName = "default"
   return Object.freeze(copy);
 }
 
+/** What is said of numbers that are not the paper's, by the row that holds them. */
+const notices = new WeakMap<object, string>();
+
+/** Lets what is made of rows say what their numbers are: {@linkcode noticeIn}. */
+export function noticed<T extends object>(rows: readonly T[], notice: string | undefined): void {
+  if (notice === undefined) return;
+  for (const row of rows) notices.set(row, notice);
+}
+
+/** What is said of some rows' numbers, as fields of a table or a figure that is made of them. */
+export function noticeIn(rows: readonly object[]): { notice?: string } {
+  const row = rows.find((row) => notices.has(row));
+  return row === undefined ? {} : { notice: notices.get(row)! };
+}
+
 /** Makes a thing show one line where it is the last value of a cell, and print as that line. */
 export function showsLine(thing: object, line: string): void {
   Object.defineProperty(thing, DISPLAY, {
@@ -104,6 +119,7 @@ function lineOf(thing: object): string {
     const { tables, figures } = thing as ShownReport;
     return `Report: ${[...tables, ...figures].map(({ title }) => title).join("; ") || "nothing"}`;
   }
+  if ("figure" in thing) return rowLine((thing as unknown as { row: RunRow }).row);
   if ("columns" in thing) {
     const { title, rows, columns } = thing as Table;
     return `Table: ${title} (${rows.length} rows, ${columns.length} columns)`;

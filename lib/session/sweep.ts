@@ -2,6 +2,7 @@
  * Heads of the reader's own choice: every combination of some values, trained and tried.
  * @module
  */
+import type { TrainingConfig } from "../detectors/detector.ts";
 import { type RineHead, VARIANTS } from "../detectors/rine/head.ts";
 import { PERTURBATIONS } from "../image/perturb.ts";
 import { UserError } from "../io/errors.ts";
@@ -23,7 +24,10 @@ export interface Sweep {
   readonly projectionDims?: readonly number[];
   /** `full`, or what is left out of the method: `no TIE`; default `full`. */
   readonly variants?: readonly RineHead["variant"][];
-  /** Names of class sets: `1-class`, `2-class`, `4-class`; default that of most classes. */
+  /**
+   * Names of class sets: `1-class`, `2-class`, `4-class`, or that of the training set of §5.8; default
+   * that of most classes.
+   */
   readonly classSets?: readonly string[];
   /** The profile's, or imported ones. */
   readonly backbones?: readonly string[];
@@ -37,16 +41,19 @@ export interface Sweep {
   readonly learningRates?: readonly number[];
   /** Images in a step, at least 1; default the profile's. */
   readonly batchSizes?: readonly number[];
+  /** Of parameters, order and dropout, whole and at least 0; default the session's. */
+  readonly seeds?: readonly number[];
   /** How test images are cropped: `center`, `ten`, `alike`, or a perturbation; default `center`. */
   readonly view?: string;
 }
 
 /** The values that a list may hold: in words, and as a check. */
-type Wanted = readonly [words: string, fits: (value: unknown) => boolean];
+export type Wanted = readonly [words: string, fits: (value: unknown) => boolean];
 
 const COUNTS: Wanted = ["whole numbers from 1", (value) => Number.isInteger(value) && +value! >= 1];
 
-const VIEWS: readonly string[] = ["center", "ten", ALIKE_VIEW, ...PERTURBATIONS];
+/** What `view` may be. */
+export const VIEWS: readonly string[] = ["center", "ten", ALIKE_VIEW, ...PERTURBATIONS];
 
 /**
  * The runs of a sweep.
@@ -60,13 +67,13 @@ export function sweepRuns(
   rows: readonly RunRow[] = [],
 ): RunConfig[] {
   assertSweep(profile, sweep);
-  const { grid, training, backbones, classSets, trainedOn, epochs: { decayEpochs } } = profile;
+  const { grid, training, backbones, classSets, epochs: { decayEpochs } } = profile;
   const own = rows.filter(({ detector }) => detector === "rine");
   const best = bestHeads(profile, own).at(-1)?.rows[0];
   const head = best?.head as RineHead | undefined;
   const { testSets = testSetNames(profile), view = "center" } = sweep;
   return product({
-    seed: seeds,
+    seed: sweep.seeds ?? seeds,
     backbone: sweep.backbones ?? [best?.backbone ?? backbones[0]!],
     classSet: sweep.classSets ?? [classSets.at(-1)!.name],
     contrastiveWeight: sweep.contrastiveWeights ??
@@ -85,8 +92,7 @@ export function sweepRuns(
     training: {
       ...trainingConfig(profile, {
         detector: "rine",
-        trainingSet: trainedOn.main.name,
-        classes: classSets.find(({ name }) => name === classSet)!.classes,
+        ...learnedFrom(profile, classSet),
         fraction,
         backbone,
         head,
@@ -98,6 +104,16 @@ export function sweepRuns(
     },
     evaluation: { testSets, view, atEpochs: [epochs] },
   }));
+}
+
+/** The training set and the classes that a class set stands for. */
+function learnedFrom(
+  { classSets, trainedOn: { main, latent }, trainingSets }: Profile,
+  classSet: string,
+): Pick<TrainingConfig, "trainingSet" | "classes"> {
+  const found = classSets.find(({ name }) => name === classSet);
+  if (found) return { trainingSet: main.name, classes: found.classes };
+  return { trainingSet: latent.name, classes: Object.keys(trainingSets[latent.name] ?? {}) };
 }
 
 /** Cells are not checked for types before they run. */
@@ -115,7 +131,7 @@ function assertSweep(profile: Profile, sweep: Sweep): void {
 }
 
 /** The values that each list of a sweep may hold. */
-function wantedOf(profile: Profile): Record<Exclude<keyof Sweep, "view">, Wanted> {
+export function wantedOf(profile: Profile): Record<Exclude<keyof Sweep, "view">, Wanted> {
   const one = (names: readonly string[]): Wanted => [
     names.join(", "),
     (value) => names.includes(value as string),
@@ -129,13 +145,14 @@ function wantedOf(profile: Profile): Record<Exclude<keyof Sweep, "view">, Wanted
     projectionLayers: COUNTS,
     projectionDims: COUNTS,
     variants: one(VARIANTS),
-    classSets: one(profile.classSets.map(({ name }) => name)),
+    classSets: one([...profile.classSets, profile.trainedOn.latent].map(({ name }) => name)),
     backbones: ["names", (value) => typeof value === "string"],
     testSets: one([...profile.testSets, ...profile.synthbusterSets].map(({ name }) => name)),
     epochs: COUNTS,
     fractions: number("numbers above 0 and up to 1", (value) => value > 0 && value <= 1),
     learningRates: number("numbers above 0", (value) => value > 0),
     batchSizes: COUNTS,
+    seeds: ["whole numbers from 0", (value) => Number.isInteger(value) && +value! >= 0],
   };
 }
 
@@ -151,7 +168,7 @@ function assertList(field: string, values: unknown, [words, fits]: Wanted): void
 }
 
 /** A value as a cell has it: text in quotes, Infinity by its name. */
-function said(value: unknown): string {
+export function said(value: unknown): string {
   return typeof value === "number" ? `${value}` : JSON.stringify(value) ?? `${value}`;
 }
 

@@ -221,3 +221,18 @@ export function blockImportance(parameters: Parameters): number[] {
   }
   return counts;
 }
+
+/** An importance that leaves nothing of a block's weight in the softmax over blocks. */
+const NO_IMPORTANCE = -1e9;
+
+/**
+ * The parameters of a head that gives a block no weight: the others' weights grow in proportion.
+ * @param block counted from 0
+ */
+export function withoutBlock(parameters: Parameters, block: number): Parameters {
+  const alpha = parameters.get("alpha")!; // [1, blocks, d′]
+  const features = alpha.shape[2]!;
+  const data = alpha.data.slice();
+  data.fill(NO_IMPORTANCE, block * features, (block + 1) * features);
+  return new Map([...parameters, ["alpha", { ...alpha, data }]]);
+}

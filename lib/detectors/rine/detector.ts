@@ -5,7 +5,7 @@
  */
 import { type Compute, defineDetector, type Scorer } from "../detector.ts";
 import { parameterCount } from "./architecture.ts";
-import { assertFinite, blockImportance, loadCheckpoint } from "./checkpoint.ts";
+import { assertFinite, blockImportance, loadCheckpoint, withoutBlock } from "./checkpoint.ts";
 import { describeRineCheckpoint } from "./describe.ts";
 import { architectureOf, describeRineHead, readRineHead, type RineHead } from "./head.ts";
 import { holdEngine } from "./open_engine.ts";
@@ -40,6 +40,22 @@ async function openScorer(checkpoint: string, compute: Compute): Promise<Scorer>
       backend: `${engine.name} (${engine.backend})`,
       blockImportance: blockImportance(parameters),
       logits: async (features, count) => (await predictor.predict(features, count)).logits,
+      ...(architecture.ablation === "none" && architecture.blocks > 1
+        ? {
+          async withoutBlocks(features, count) {
+            const logits: Float32Array[] = [];
+            for (let block = 0; block < architecture.blocks; block++) {
+              const others = await engine.predictor(
+                architecture,
+                withoutBlock(parameters, block),
+              );
+              logits.push((await others.predict(features, count)).logits);
+              await others.dispose();
+            }
+            return logits;
+          },
+        }
+        : {}),
       represent: async (features, count) => (await predictor.predict(features, count)).z,
       async dispose() {
         await predictor.dispose();

@@ -33,7 +33,7 @@ function toCsv(lines: readonly (readonly (string | number)[])[]): string {
 }
 
 /** A figure's rows as CSV, a column for each field, numbers unrounded. */
-export function figureToCsv({ rows }: Figure): string {
+export function figureToCsv({ rows }: Pick<Figure, "rows">): string {
   const fields = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   return toCsv([fields, ...rows.map((row) => fields.map((field) => row[field] ?? ""))]);
 }

@@ -4,6 +4,7 @@
  */
 import { Buffer } from "node:buffer";
 import { join } from "node:path";
+import { refuseUnknown } from "../../io/errors.ts";
 import { contentKey, readJson, writeFileAtomic, writeJson } from "../../io/files.ts";
 import type { Figure } from "../figure.ts";
 import type { Table } from "../table.ts";
@@ -21,6 +22,10 @@ export interface FigureOptions {
   readonly theme?: ThemeName;
   /** Draw even where nothing changed. */
   readonly force?: boolean;
+  /**
+   * Width in millimetres; default that of the figure's columns. Text stays large enough to be read.
+   */
+  readonly widthMm?: number | undefined;
 }
 
 /** A table or a figure on disk. */
@@ -71,15 +76,18 @@ export async function writeTable(folder: string, table: Table): Promise<Written>
 export async function writeFigure(
   folder: string,
   figure: Figure,
-  { theme = "default", force = false }: FigureOptions = {},
+  options: FigureOptions = {},
 ): Promise<Written> {
-  const drawing = contentKey([DRAWING, FONT_VERSION, theme, figure]);
+  refuseUnknown("Cannot write a figure", options, ["theme", "force", "widthMm"]);
+  const { theme = "default", force = false, widthMm } = options;
+  const width = widthMm === undefined ? [] : [widthMm];
+  const drawing = contentKey([DRAWING, FONT_VERSION, theme, figure, ...width]);
   const path = (extension: string) => `${folder}/${figure.id}.${extension}`;
   if (!force && await isDrawn(path, drawing)) return "up to date";
 
   // Loaded when needed: a second run that draws nothing does not wait for vega.
   const { completeSpec, renderFigure } = await import("./render.ts");
-  const { svg, png, pdf } = await renderFigure(figure, theme);
+  const { svg, png, pdf } = await renderFigure(figure, theme, widthMm);
   await Deno.remove(path("vl.json")).catch(() => {});
   await Promise.all([
     writeFileAtomic(path("svg"), svg),

@@ -13,6 +13,9 @@ import {
   type Table,
 } from "../table.ts";
 
+/** `Table 2. `, `UFD Tables 5 and 6. ` */
+const NUMBER = /^(UFD )?Tables? \d+( and \d+)?\. /;
+
 const SYMBOLS: Readonly<Record<string, string>> = {
   "\\": "\\textbackslash{}",
   "&": "\\&",
@@ -39,12 +42,17 @@ export function latexText(text: string): string {
   return printable(text).replace(/[\\&%$#_{}~^ξ′±×−–§≤]/gu, (character) => SYMBOLS[character]!);
 }
 
+/** Tables of more columns have turned headings and are made to fit the text's width. */
+const MOST_COLUMNS = 8;
+
 /**
- * The table as a floating `table` environment: best in bold, second underlined. Needs
- * `\usepackage{booktabs}`.
+ * The table as a floating `table` environment: best in bold, second underlined. LaTeX numbers it: a
+ * number in its title is left out. Needs `\usepackage{booktabs}`, and `graphicx` where there are more
+ * than 8 columns.
  */
 export function tableToLatex(table: Table): string {
   const { columns, rows } = table;
+  const isWide = columns.length > MOST_COLUMNS;
   const ranks = columns.map((column) => standings(table, column));
   const line = (cells: readonly string[]) => `    ${cells.join(" & ")} \\\\`;
   const body = rows.map((row, i) =>
@@ -62,16 +70,23 @@ export function tableToLatex(table: Table): string {
   return [
     "\\begin{table}",
     "  \\centering",
-    `  \\caption{${latexText(table.title)}. ${latexText(table.caption)}${notice}}`,
+    `  \\caption{${
+      [latexText(table.title.replace(NUMBER, "")) + ".", latexText(table.caption) + notice]
+        .join(" ").trimEnd()
+    }}`,
     `  \\label{tab:${table.id}}`,
+    ...(isWide ? ["  \\resizebox{\\textwidth}{!}{%"] : []),
     `  \\begin{tabular}{${columns.map((column) => isNumeric(table, column) ? "r" : "l").join("")}}`,
     "    \\toprule",
     ...groupLines(columns),
-    line(columns.map((column) => latexText(columnHeading(column)))),
+    line(columns.map((column) => {
+      const heading = latexText(columnHeading(column));
+      return isWide && isNumeric(table, column) ? `\\rotatebox{90}{${heading}}` : heading;
+    })),
     "    \\midrule",
     ...body,
     "    \\bottomrule",
-    "  \\end{tabular}",
+    `  \\end{tabular}${isWide ? "}" : ""}`,
     "\\end{table}",
     "",
   ].join("\n");

@@ -10,7 +10,15 @@ import * as vega from "vega";
 import { compile, type TopLevelSpec } from "vega-lite";
 import { printable } from "../../io/errors.ts";
 import type { Figure, Spec } from "../figure.ts";
-import { FONT_FAMILY, PNG_DPI, themeConfig, type ThemeName, WIDTH_MM } from "../theme.ts";
+import {
+  FONT_FAMILY,
+  LABEL_PX,
+  millimetres,
+  PNG_DPI,
+  themeConfig,
+  type ThemeName,
+  WIDTH_MM,
+} from "../theme.ts";
 import { fontFiles, textWidth } from "./font.ts";
 import { svgToPdf } from "./pdf.ts";
 import { compactSvg } from "./svg.ts";
@@ -29,7 +37,7 @@ export interface RenderedFigure {
  * The figure's whole specification: its own with data, theme and notice. Valid vega-lite that any
  * other tool opens.
  */
-export function completeSpec(figure: Figure, theme: ThemeName, data: Spec): Spec {
+export function completeSpec(figure: Figure, theme: ThemeName, data: Spec, textScale = 1): Spec {
   return {
     $schema: "https://vega.github.io/schema/vega-lite/v6.json",
     description: `${figure.title}. ${figure.caption}`,
@@ -37,8 +45,8 @@ export function completeSpec(figure: Figure, theme: ThemeName, data: Spec): Spec
       title: { text: inLines(figure.notice), color: "#a33", fontWeight: "normal" },
     }),
     data,
-    ...figure.spec,
-    config: themeConfig(theme),
+    ...(textScale === 1 ? figure.spec : largerText(figure.spec, textScale)),
+    config: themeConfig(theme, textScale),
   };
 }
 
@@ -48,20 +56,64 @@ function inLines(text: string): string | string[] {
   return sentences.length > 1 ? sentences : text;
 }
 
-/** Draws a figure. Equal figures give equal bytes. */
+/** Sizes of text that a specification names itself, larger by a factor. */
+function largerText<T>(spec: T, factor: number): T {
+  if (Array.isArray(spec)) return spec.map((one) => largerText(one, factor)) as T;
+  if (typeof spec !== "object" || spec === null) return spec;
+  return Object.fromEntries(
+    Object.entries(spec).map(([key, value]) => [
+      key,
+      /fontSize$/i.test(key) && typeof value === "number"
+        ? value * factor
+        : largerText(value, factor),
+    ]),
+  ) as T;
+}
+
+/** Text that is printed smaller than this, in points, is drawn larger where a width is asked for. */
+const SMALLEST_PT = 6.5;
+
+/** Larger text makes a figure wider, and so all of it smaller: tried so often. */
+const TRIALS = 4;
+
+/**
+ * Draws a figure. Equal figures give equal bytes.
+ * @param widthMm width in millimetres; default that of the columns of a page that it is wide. Where the
+ * figure is made smaller by it, text stays 6.5 points or larger.
+ */
 export async function renderFigure(
   given: Figure,
   theme: ThemeName = "default",
+  widthMm?: number,
 ): Promise<RenderedFigure> {
   const figure = inPrint(given);
-  const spec = completeSpec(figure, theme, { values: figure.rows });
+  if (widthMm === undefined) {
+    return await inWidth(await draw(figure, theme), WIDTH_MM[figure.columns], figure.title);
+  }
+  let textScale = 1, drawn = await draw(figure, theme);
+  for (let trial = 0; trial < TRIALS; trial++) {
+    const [, widthPx] = /viewBox="0 0 ([\d.]+)/.exec(drawn)!;
+    const printedPt = 0.75 * LABEL_PX * textScale * millimetres(widthMm) / Number(widthPx);
+    if (printedPt >= SMALLEST_PT) break;
+    textScale *= SMALLEST_PT / printedPt;
+    drawn = await draw(figure, theme, textScale);
+  }
+  return await inWidth(drawn, widthMm, figure.title);
+}
+
+/** The figure as vega draws it, with text as text. */
+async function draw(figure: Figure, theme: ThemeName, textScale = 1): Promise<string> {
+  const spec = completeSpec(figure, theme, { values: figure.rows }, textScale);
   const compiled = compile(spec as unknown as TopLevelSpec, { logger: quietLogger() });
   const view = new vega.View(vega.parse(compiled.spec), { renderer: "none" });
   measureTextAsDrawn();
   const drawn = await view.toSVG();
   view.finalize();
+  return drawn;
+}
 
-  const widthMm = WIDTH_MM[figure.columns];
+/** The pictures of a drawn figure at a width. */
+async function inWidth(drawn: string, widthMm: number, title: string): Promise<RenderedFigure> {
   const picture = new Resvg(drawn, {
     font: { fontFiles: fontFiles(), loadSystemFonts: false, defaultFontFamily: FONT_FAMILY },
     fitTo: { mode: "width", value: Math.round(widthMm / 25.4 * PNG_DPI) },
@@ -78,7 +130,7 @@ export async function renderFigure(
     .withMetadata({ density: PNG_DPI })
     .png({ compressionLevel: 9 })
     .toBuffer();
-  return { svg: outlined, png, pdf: svgToPdf(outlined, widthMm / 25.4 * 72, figure.title) };
+  return { svg: outlined, png, pdf: svgToPdf(outlined, widthMm / 25.4 * 72, title) };
 }
 
 /** All texts as a picture can show them. */

@@ -96,6 +96,13 @@ export interface Scorer {
    */
   logits(features: Float32Array, count: number): Promise<Float32Array>;
   /**
+   * Scores an image once without each block, as if the backbone had had one less and the others'
+   * weights summed to 1 again; absent where a detector weighs no blocks.
+   * @param features float32 [1, blocks, width], row-major
+   * @returns logits [blocks]
+   */
+  logitsWithoutBlock?(features: Float32Array): Promise<Float32Array>;
+  /**
    * The images in the space that the detector decides in, for Figure 1.
    * @returns [count, d′]
    */

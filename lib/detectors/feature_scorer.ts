@@ -104,6 +104,12 @@ function scoring(
     view: (image) => centerCrop(image, resolutionPx),
     pads: ({ width, height }) => Math.min(width, height) < resolutionPx,
     logits: async (views) => await scorer.logits(await featuresOf(views), views.length), // [views]
+    ...(scorer.logitsWithoutBlock
+      ? {
+        logitsWithoutBlock: async (view) =>
+          await scorer.logitsWithoutBlock!(await featuresOf([view])),
+      }
+      : {}),
     represent: async (views) => await scorer.represent(await featuresOf(views), views.length),
     async [Symbol.asyncDispose]() {
       await scorer.dispose();

@@ -34,6 +34,12 @@ export interface ImageScorer extends AsyncDisposable {
    */
   logits(views: readonly RgbImage[]): Promise<Float32Array>;
   /**
+   * Scores an image once without each block; absent where the detector weighs no blocks.
+   * @param view of {@linkcode ImageScorer.view}
+   * @returns logits [blocks]
+   */
+  logitsWithoutBlock?(view: RgbImage): Promise<Float32Array>;
+  /**
    * The images in the space that the detector decides in.
    * @param views of {@linkcode ImageScorer.view}
    * @returns [views, width]; `undefined` where it decides in no vector's space

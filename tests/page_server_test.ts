@@ -292,3 +292,23 @@ Deno.test(
     await finished;
   },
 );
+Deno.test("the page is small, and asks nobody else for anything", options, async () => {
+  const read = async (path: string) => {
+    const response = await page.handle(request(path));
+    assert.equal(response.status, 200, path);
+    return await response.text();
+  };
+  const html = await read("/");
+  assert.doesNotMatch(html, /<script(?![^>]* src="\/[\w.]+")|<style|\son\w+=|https?:\/\//);
+  const files = [...html.matchAll(/(?:src|href)="(\/[\w.]+)"/g)].map(([, path]) => path!);
+  assert(files.length >= 2, "a script and a style sheet");
+  let length = html.length;
+  const seen = new Set<string>(files);
+  for (const path of seen) {
+    const text = await read(path);
+    length += text.length;
+    for (const [, name] of text.matchAll(/from "\.(\/[\w.]+)"/g)) seen.add(name!);
+    assert.doesNotMatch(text.replaceAll("http://www.w3.org/", ""), /https?:\/\//, path);
+  }
+  assert(length < 200_000, `${length} bytes`);
+});

@@ -27,6 +27,8 @@ export interface PictureFacts {
   readonly claims: readonly Claim[];
   /** Whether there is a C2PA manifest; whether its signature holds is not checked. */
   readonly hasC2pa: boolean;
+  /** How Exif says that it is to be turned or mirrored; it is judged as it is stored. */
+  readonly orientation?: number;
 }
 
 /** Fields in which programs that generate pictures put what they were asked for. */
@@ -49,13 +51,16 @@ const CAMERAS_FIELDS = /^Exif (?:Make|Model|LensModel)$/;
  * @param header what it says in its first bytes
  */
 export function pictureFacts(bytes: Uint8Array, header: ImageHeader): PictureFacts {
-  const { entries, hasC2pa } = readMetadata(bytes);
+  const { entries, hasC2pa, orientation } = readMetadata(bytes);
   const { format, width: widthPx, height: heightPx, bits } = header;
   const claims = entries.map((entry): Claim => {
     const names = makerOf(entry);
     return names === undefined ? entry : { ...entry, names };
   });
-  return { format, bytes: bytes.length, widthPx, heightPx, bits, claims, hasC2pa };
+  return {
+    ...{ format, bytes: bytes.length, widthPx, heightPx, bits, claims, hasC2pa },
+    ...(orientation === undefined ? {} : { orientation }),
+  };
 }
 
 function makerOf({ field, text }: MetadataEntry): Maker | undefined {

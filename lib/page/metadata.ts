@@ -20,6 +20,8 @@ export interface Metadata {
   readonly entries: readonly MetadataEntry[];
   /** Whether there is a C2PA manifest; its signature is not checked. */
   readonly hasC2pa: boolean;
+  /** How Exif says that it is to be turned or mirrored before it is shown; absent where not at all. */
+  readonly orientation?: number;
 }
 
 /** Entries that are read of a file, at most. */
@@ -47,6 +49,9 @@ const TAGS: ReadonlyMap<number, string> = new Map([
   [0x9286, "UserComment"],
   [0xa434, "LensModel"],
 ]);
+
+/** The tag that says how a picture is to be turned. */
+const ORIENTATION = 0x0112;
 
 /** Pointers to further lists of tags, and how deep they may lie. */
 const EXIF_LIST = 0x8769, DEEPEST = 2;
@@ -77,6 +82,7 @@ export function readMetadata(bytes: Uint8Array): Metadata {
 class Found implements Metadata {
   readonly entries: MetadataEntry[] = [];
   hasC2pa = false;
+  orientation?: number;
 
   add(field: string, text: string): void {
     const clean = printable(
@@ -176,6 +182,10 @@ function readTags(
     const tag = view.getUint16(entry, isLittle), length = view.getUint32(entry + 4, isLittle);
     const value = view.getUint32(entry + 8, isLittle);
     if (tag === EXIF_LIST && depth < DEEPEST) readTags(view, value, isLittle, depth + 1, found);
+    if (tag === ORIENTATION) {
+      const turn = view.getUint16(entry + 8, isLittle);
+      if (turn > 1 && turn <= 8) found.orientation = turn;
+    }
     const name = TAGS.get(tag);
     // 2 ASCII, 7 bytes with the name of their encoding before them
     const type = view.getUint16(entry + 2, isLittle);

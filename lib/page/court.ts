@@ -5,7 +5,7 @@
 import type { RgbImage } from "../image/image.ts";
 import { WorkerPool } from "../io/worker_pool.ts";
 import type { DecodedPicture, DecodeJob } from "./decode_worker.ts";
-import type { Explanation, Judged, JudgeOptions, MainDetector, Wanted } from "./judge.ts";
+import type { ExplainedVerdict, Judged, JudgeOptions, MainDetector, Wanted } from "./judge.ts";
 import type { JudgeJob, JudgeResult } from "./judge_worker.ts";
 
 /** Pictures that go through the network at once, and batches that the judging thread is given ahead. */
@@ -92,7 +92,10 @@ export class Court implements AsyncDisposable {
     }
   }
 
-  /** The verdict of the detector that decides; pictures that wait go through together. */
+  /**
+   * The verdict of the detector that decides; pictures that wait go through together.
+   * @param image handed over: it has no pixels any more
+   */
   verdict(image: RgbImage): Promise<Judged> {
     return new Promise((resolve, reject) => {
       this.#forVerdict.push({ image, resolve, reject });
@@ -104,7 +107,8 @@ export class Court implements AsyncDisposable {
     if (this.#batches >= AHEAD || this.#forVerdict.length === 0) return;
     this.#batches++;
     const batch = this.#forVerdict.splice(0, BATCH);
-    this.#judge.run({ images: batch.map(({ image }) => image) }).then(
+    const images = batch.map(({ image }) => image);
+    this.#judge.run({ images }, undefined, images.map(bufferOf)).then(
       (judged) => batch.forEach(({ resolve }, i) => resolve((judged as readonly Judged[])[i]!)),
       (error) => batch.forEach(({ reject }) => reject(error)),
     ).finally(() => {
@@ -113,9 +117,13 @@ export class Court implements AsyncDisposable {
     });
   }
 
-  /** What a verdict hangs on. */
-  async explain(image: RgbImage, wanted: Wanted): Promise<Explanation> {
-    return await this.#judge.run({ image, wanted }) as Explanation;
+  /**
+   * A verdict, and what it hangs on.
+   * @param image handed over, as by {@linkcode Court.verdict}
+   */
+  async explained(image: RgbImage, wanted: Wanted): Promise<ExplainedVerdict> {
+    const job = { image, wanted };
+    return await this.#judge.run(job, undefined, [bufferOf(image)]) as ExplainedVerdict;
   }
 
   /** Stops the threads; what is under way fails. */
@@ -131,4 +139,9 @@ function openLane(): Lane {
 
 function moduleNamed(name: string): URL {
   return new URL(`./${name}`, import.meta.url);
+}
+
+/** The pixels of an image that came from a lane, which are all that is in their buffer. */
+function bufferOf({ data }: RgbImage): ArrayBuffer {
+  return data.buffer as ArrayBuffer;
 }

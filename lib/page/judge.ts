@@ -67,6 +67,12 @@ export interface Explanation {
   readonly occlusion?: OccludedArea & { readonly logitFalls: readonly number[] };
 }
 
+/** A verdict, and what it hangs on. */
+export interface ExplainedVerdict {
+  readonly judged: Judged;
+  readonly explanation: Explanation;
+}
+
 /** Largest picture that a detector is given which reads whole pictures, in pixels. */
 export const MOST_WHOLE_PIXELS = 4_000_000;
 
@@ -116,20 +122,23 @@ export class Judge implements AsyncDisposable {
     return problems.map((problem) => problem === undefined ? verdicts.shift()! : { problem });
   }
 
-  /** What a verdict hangs on. */
-  async explain(image: RgbImage, wanted: Wanted): Promise<Explanation> {
+  /** A verdict, and what it hangs on. */
+  async explained(image: RgbImage, wanted: Wanted): Promise<ExplainedVerdict> {
     const main = await this.#main();
-    const problem = tooLarge(main, image);
+    const [judged] = await this.verdicts([image]);
     const others = wanted.detectors && await this.#ask(wanted.detectors, image);
-    if (problem !== undefined) return { ...(others ? { detectors: others } : {}) };
+    if ("problem" in judged!) {
+      return { judged, explanation: { ...(others ? { detectors: others } : {}) } };
+    }
     const withoutBlock = wanted.blocks ? await main.leaveOneBlockOut(image) : undefined;
-    return {
+    const explanation = {
       ...(others ? { detectors: others } : {}),
       ...(withoutBlock ? { logitsWithoutBlock: Array.from(withoutBlock) } : {}),
       ...(wanted.crops ? await cropsOf(main, image) : {}),
       ...(wanted.variations ? { variations: await variationsOf(main, image) } : {}),
       ...(wanted.occlusion ? { occlusion: await occlusionOf(main, image) } : {}),
     };
+    return { judged: judged!, explanation };
   }
 
   async #ask(ids: readonly string[], image: RgbImage): Promise<({ id: string } & Judged)[]> {

@@ -5,7 +5,7 @@
 import type { RgbImage } from "../image/image.ts";
 import { serveJobs } from "../io/worker_pool.ts";
 import {
-  type Explanation,
+  type ExplainedVerdict,
   Judge,
   type Judged,
   type JudgeOptions,
@@ -20,14 +20,14 @@ export type JudgeJob =
   | { readonly image: RgbImage; readonly wanted: Wanted };
 
 /** What it answers, by the job. */
-export type JudgeResult = MainDetector | readonly Judged[] | Explanation;
+export type JudgeResult = MainDetector | readonly Judged[] | ExplainedVerdict;
 
 let judge: Judge | undefined;
 
 async function work(job: JudgeJob): Promise<JudgeResult> {
   if ("open" in job) return await (judge = new Judge(job.open)).main();
   if ("images" in job) return await judge!.verdicts(job.images);
-  return await judge!.explain(job.image, job.wanted);
+  return await judge!.explained(job.image, job.wanted);
 }
 
 serveJobs<JudgeJob, JudgeResult>(

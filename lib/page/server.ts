@@ -216,10 +216,10 @@ export class Page {
     using _picture = await this.#pictures.take(3 * this.#pixelsOf(bytes, name), signal);
     const { image, facts } = await court.decode(bytes, name, decodeMs);
     signal.throwIfAborted();
-    const judged = await court.verdict(image);
+    const { judged, explanation } = wanted
+      ? await court.explained(image, wanted)
+      : { judged: await court.verdict(image), explanation: undefined };
     if ("problem" in judged) throw new Problem(422, `Cannot judge ${name}: ${judged.problem}`);
-    signal.throwIfAborted();
-    const explanation = wanted && await court.explain(image, wanted);
     this.#answered++;
     return {
       name,

@@ -180,7 +180,7 @@ Deno.test(
       await shoot(tab, name);
     }
     await scheme(tab, "light");
-    await tab.setViewport({ width: 400, height: 800, isMobile: true, hasTouch: true });
+    await tab.setViewport({ width: 400, height: 800 });
     const wide = await tab.evaluate(() => document.documentElement.scrollWidth);
     assert(wide <= 400, `${wide} pixels`);
     assert.deepEqual(await violations(tab), [], "phone");

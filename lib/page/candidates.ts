@@ -2,12 +2,14 @@
  * The detectors that a page asks: the one it was started with, and those that lie beside it.
  * @module
  */
+import * as v from "valibot";
 import { basename, dirname, join, resolve } from "node:path";
 import { checkpointFacts } from "../detectors/checkpoint_file.ts";
 import { DETECTORS_FOLDER, knownDetectors } from "../detectors/import.ts";
 import { findDetector, readsPixels } from "../detectors/index.ts";
 import { UserError } from "../io/errors.ts";
 import { exists } from "../io/files.ts";
+import { parseJson } from "../io/json.ts";
 import { type ErrorRates, errorRates } from "./error_rates.ts";
 
 /** A detector that can be asked. */
@@ -102,6 +104,9 @@ async function candidateOf(path: string, others: readonly Candidate[]): Promise<
   const { kind, metadata } = await findDetector(path);
   const { config } = checkpointFacts(path, metadata);
   const classes = config?.classes;
+  const trainedOn = config?.trainingSet === undefined || classes === undefined
+    ? pixelTraining(path, metadata["trainedOn"])
+    : { set: config.trainingSet, classes };
   const stem = basename(path).replace(/\.[^.]*$/, "");
   const name = readsPixels(kind) ? kind.name : stem;
   const isTaken = (id: string) => others.some((other) => other.id === id);
@@ -118,9 +123,20 @@ async function candidateOf(path: string, others: readonly Candidate[]): Promise<
       : `${title}, ${classes.length} ${classes.length === 1 ? "class" : "classes"}`,
     path,
     ...(config ? { backbone: config.backbone } : {}),
-    ...(config?.trainingSet === undefined || classes === undefined
-      ? {}
-      : { trainedOn: { set: config.trainingSet, classes } }),
+    ...(trainedOn ? { trainedOn } : {}),
     ...(errors ? { errors } : {}),
   };
+}
+
+const PIXEL_TRAINING = v.looseObject({ images: v.string(), classes: v.string() });
+
+/** What a detector on pixels that was trained here says of its images. */
+function pixelTraining(path: string, text?: string): Candidate["trainedOn"] | undefined {
+  if (text === undefined) return undefined;
+  const { images, classes } = parseJson<v.InferOutput<typeof PIXEL_TRAINING>>(
+    text,
+    `what the detector in ${path} was trained on`,
+    { form: PIXEL_TRAINING },
+  );
+  return { set: images, classes: classes.split(", ") };
 }

@@ -50,7 +50,7 @@ export class Court implements AsyncDisposable {
    * @param lanes how many files are decoded at once
    * @throws {UserError} where the detector cannot be opened
    */
-  static async open(options: JudgeOptions, lanes = 2): Promise<Court> {
+  static async open(options: JudgeOptions, lanes = 4): Promise<Court> {
     const judge = new WorkerPool<JudgeJob, JudgeResult>(moduleNamed("judge_worker.ts"), 1);
     try {
       const main = await judge.run({ open: options }) as MainDetector;
@@ -104,7 +104,9 @@ export class Court implements AsyncDisposable {
   }
 
   #judgeNext(): void {
-    if (this.#batches >= AHEAD || this.#forVerdict.length === 0) return;
+    const waiting = this.#forVerdict.length;
+    // while one is judged a full one may wait in the thread; a small one would keep others from joining
+    if (waiting === 0 || this.#batches >= AHEAD || this.#batches > 0 && waiting < BATCH) return;
     this.#batches++;
     const batch = this.#forVerdict.splice(0, BATCH);
     const images = batch.map(({ image }) => image);

@@ -42,7 +42,7 @@ export const LIMITS: Limits = {
   pixels: 100_000_000,
   decodeMs: 20_000,
   answerMs: 60_000,
-  inHand: 24,
+  inHand: 32,
   inLine: 64,
 };
 
@@ -144,6 +144,7 @@ export class Page {
       inHand: this.#door.taken,
       inLine: this.#door.waiting,
       picturesJudged: this.#answered,
+      memoryBytes: Deno.memoryUsage().rss,
       uptimeSeconds: Math.round((performance.now() - this.#started) / 1000),
     };
   }

@@ -34,16 +34,18 @@ export function table(
   head: readonly string[],
   rows: readonly (readonly (string | Node)[])[],
 ): HTMLElement {
-  const numeric = (cell: string | Node) =>
-    typeof cell === "string" && /^[−+]?[\d.]+( %)?$/.test(cell) ? "number" : "";
+  // as the first row is, so is the column
+  const kinds = head.map((_, i) => {
+    const cell = rows[0]?.[i];
+    return i > 0 && typeof cell === "string" && /^[−+]?[\d.]+( %)?$/.test(cell) ? "number" : "";
+  });
   const body = rows.map(([first, ...cells]) => {
     const header = el("th", "", first);
     header.scope = "row";
-    return el("tr", "", header, ...cells.map((cell) => el("td", numeric(cell), cell)));
+    return el("tr", "", header, ...cells.map((cell, i) => el("td", kinds[i + 1]!, cell)));
   });
   const titles = head.map((title, i) => {
-    const cell = rows[0]?.[i];
-    const header = el("th", cell === undefined || i === 0 ? "" : numeric(cell), title);
+    const header = el("th", kinds[i]!, title);
     header.scope = "col";
     return header;
   });

@@ -16,13 +16,14 @@ export interface OpenedPage {
   end(): Promise<number>;
 }
 
-/** Opens it with the permissions of its task, at any free port. */
+/** Opens it with the permissions of its task, at any free port where none is named. */
 export async function openPage(...words: string[]): Promise<OpenedPage> {
   const flags = config.tasks.page.command.match(/ (--(?:allow|unstable|frozen)\S*)/g)!;
   const process = new Deno.Command(Deno.execPath(), {
     args: [
       ...["run", "--quiet", ...flags.map((flag) => flag.trim())],
-      ...[join(ROOT, "experiments/main.ts"), "page", "--no-open", "--port", "0", ...words],
+      ...[join(ROOT, "experiments/main.ts"), "page", "--no-open"],
+      ...(words.includes("--port") ? words : ["--port", "0", ...words]),
     ],
     cwd: ROOT,
     env: { NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1", INIT_CWD: ROOT, MALLOC_ARENA_MAX: "2" },

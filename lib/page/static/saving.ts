@@ -1,3 +1,4 @@
+/// <reference lib="dom" />
 /**
  * Verdicts as files.
  * @module

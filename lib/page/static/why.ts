@@ -88,8 +88,8 @@ function blocks({ logitsWithoutBlock }: Explanation, logit: number): HTMLElement
     el("h4", "", "Blocks of the network"),
     table(
       "bars",
-      "How much higher the logit is with a block than without it: right of the middle speaks for " +
-        "“generated”. Early blocks see texture, late ones what is shown.",
+      "How much higher the logit is with a block than without it; right of the middle speaks for " +
+        "“generated”",
       ["Block", "Logit", "Speaks for real | generated"],
       rows,
     ),

@@ -101,7 +101,13 @@ Deno.test(
   },
 );
 
-Deno.test("Ctrl-C finishes what is in hand", options, async () => {
+Deno.test("Ctrl-C finishes what is in hand, and waits for nobody else", options, async () => {
+  const { host, port } = new URL(page.url);
+  const connect = () => Deno.connect({ hostname: "127.0.0.1", port: Number(port) });
+  using _idle = await connect();
+  using stalled = await connect();
+  const start = `POST /detect HTTP/1.1\r\nHost: ${host}\r\nContent-Length: 1000\r\n\r\nabc`;
+  await stalled.write(new TextEncoder().encode(start));
   const asked = Array.from({ length: 6 }, async () => {
     const way = { method: "POST", body: picture };
     const response = await fetch(`${page.url}detect?why=occlusion`, way);
@@ -109,10 +115,12 @@ Deno.test("Ctrl-C finishes what is in hand", options, async () => {
   });
   for (let i = 0; i < 100; i++) {
     const { inHand } = await (await fetch(`${page.url}health`)).json();
-    if (inHand === 6) break;
+    if (inHand === 7) break;
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
+  const told = performance.now();
   assert.equal(await page.end(), 130);
+  assert(performance.now() - told < 6000, "it waited for those that send nothing");
   assert.deepEqual(await Promise.all(asked), Array.from({ length: 6 }, () => [200, 1]));
   assert.match(page.errors(), /\nStopped; what is in hand is finished first\n$/);
   assert.doesNotMatch(page.errors(), /\.ts:\d/);

@@ -8,6 +8,9 @@ import type { Page } from "./server.ts";
 /** The only address that the page is at. */
 export const HOSTNAME = "127.0.0.1";
 
+/** How long answers may take to be read when the page is closed. */
+const GRACE_MS = 1000;
+
 /** A page that can be asked. */
 export interface ServedPage extends AsyncDisposable {
   /** Where: `http://127.0.0.1:8018/`. */
@@ -39,7 +42,11 @@ export function servePage(page: Page, port: number): ServedPage {
   page.port = server.addr.port;
   const finish = async () => {
     await page.finish();
-    await server.shutdown();
+    // connections over which nothing comes are not waited for
+    await Promise.race([
+      server.shutdown(),
+      new Promise((resolve) => setTimeout(resolve, GRACE_MS)),
+    ]);
   };
   return {
     url: `http://${HOSTNAME}:${server.addr.port}/`,

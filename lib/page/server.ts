@@ -76,7 +76,7 @@ export class Page {
   readonly #pictures: Budget;
   readonly #started = performance.now();
   #answered = 0;
-  #isClosing = false;
+  readonly #closing = new AbortController();
   #working = 0;
   #onIdle: () => void = () => {};
   /** That it is asked at; the first number that is known. */
@@ -110,7 +110,7 @@ export class Page {
 
   /** Takes no more pictures on, and waits for those that are in hand. */
   async finish(): Promise<void> {
-    this.#isClosing = true;
+    this.#closing.abort();
     if (this.#working > 0) await new Promise<void>((resolve) => this.#onIdle = resolve);
   }
 
@@ -140,7 +140,7 @@ export class Page {
 
   #health() {
     return {
-      status: this.#isClosing ? "closing" : "ok",
+      status: this.#closing.signal.aborted ? "closing" : "ok",
       inHand: this.#door.taken,
       inLine: this.#door.waiting,
       picturesJudged: this.#answered,
@@ -165,7 +165,7 @@ export class Page {
   async #detect(request: Request, search: URLSearchParams) {
     const { candidates, notice } = this.#options;
     const wishes = readWanted(search, candidates.map(({ id }) => id));
-    if (this.#isClosing) throw new Problem(503, "The page is being closed", 30);
+    if (this.#closing.signal.aborted) throw new Problem(503, "The page is being closed", 30);
     const { answerMs } = this.#limits;
     const patience = new AbortController();
     const limitMs = wishes.wanted?.occlusion ? 5 * answerMs : answerMs;
@@ -198,7 +198,7 @@ export class Page {
     using _place = await this.#door.take(1, signal);
     const length = Number(request.headers.get("content-length") ?? bodyBytes);
     using _body = await this.#bodies.take(Math.min(length, bodyBytes), signal);
-    const files = await readFiles(request, this.#limits);
+    const files = await readFiles(request, this.#limits, this.#closing.signal);
     const judged = await Promise.allSettled(files.map((file) => this.#judge(file, wishes, signal)));
     return judged.map((one, i) => {
       if (one.status === "fulfilled") return one.value;

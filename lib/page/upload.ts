@@ -18,15 +18,20 @@ const LONGEST_NAME = 200;
 /** Files in one form, at most. */
 const MOST_FILES = 64;
 
+/** How long a body may still take to come once the page is being closed. */
+const CLOSING_MS = 1000;
+
 /**
  * Reads a body as far as it may be long.
+ * @param closing aborted when the page is being closed
  * @throws {Problem} where it is longer, is not there, comes too slowly, or the form is damaged
  */
 export async function readFiles(
   request: Request,
   { bodyBytes, bodyMs }: { readonly bodyBytes: number; readonly bodyMs: number },
+  closing: AbortSignal,
 ): Promise<readonly SentFile[]> {
-  const bytes = await readBody(request, bodyBytes, bodyMs);
+  const bytes = await readBody(request, bodyBytes, bodyMs, closing);
   const type = request.headers.get("content-type") ?? "";
   if (!/^multipart\/form-data\b/i.test(type)) {
     if (bytes.length === 0) throw new Problem(400, "Expected a picture in the body, found nothing");
@@ -52,6 +57,7 @@ async function readBody(
   request: Request,
   most: number,
   limitMs: number,
+  closing: AbortSignal,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const tooLong = () => {
     const problem = new Problem(
@@ -64,12 +70,15 @@ async function readBody(
   if (Number(request.headers.get("content-length") ?? 0) > most) throw tooLong();
   if (!request.body) return new Uint8Array();
   const reader = request.body.getReader();
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  const timers: ReturnType<typeof setTimeout>[] = [];
+  let onClosing = () => {};
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new Problem(408, `Expected the body within ${limitMs / 1000} s`)),
-      limitMs,
-    );
+    const wait = (ms: number, problem: Problem) =>
+      timers.push(setTimeout(() => reject(problem), ms));
+    wait(limitMs, new Problem(408, `Expected the body within ${limitMs / 1000} s`));
+    onClosing = () => wait(CLOSING_MS, new Problem(503, "The page is being closed", 30));
+    closing.addEventListener("abort", onClosing);
+    if (closing.aborted) onClosing();
   });
   const chunks: Uint8Array[] = [];
   let length = 0;
@@ -87,7 +96,8 @@ async function readBody(
       ? error
       : new Problem(400, "Expected a whole body, found a part");
   } finally {
-    clearTimeout(timer);
+    timers.forEach(clearTimeout);
+    closing.removeEventListener("abort", onClosing);
   }
   const bytes = new Uint8Array(length);
   let at = 0;

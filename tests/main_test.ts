@@ -63,7 +63,7 @@ const CHOICES: readonly (readonly [words: string, choices: string])[] = [
     "detect x.png",
     "--head, --backbone, --backbones, --device, --trust-device, --precision, --json, --as, --transform",
   ],
-  ["page", "--head, --detector, --detectors, --backbones, --results, --port, --device"],
+  ["page", "--head, --detector, --detectors, --backbones, --data, --results, --port"],
   ["features", "--backbone, --images, --out, --transform, --skip-corrupt, --backbones"],
   ["backbone", "import, quantize, show"],
   ["backbone import x", "--name, --mode, --backbones"],

@@ -2,8 +2,8 @@
 /// <reference lib="dom.iterable" />
 /**
  * The page in a real Chromium; `page_browser_test.ts` starts it. With `RINE_SHOTS` set to a folder,
- * pictures of the page lie there afterwards; with `RINE_HEAD` and `RINE_BACKBONES` it asks another
- * head, and with `RINE_PICTURES` about other pictures.
+ * pictures of the page lie there afterwards; with `RINE_HEAD`, `RINE_BACKBONES` and further
+ * `RINE_WORDS` of the command it asks another head, and with `RINE_PICTURES` about other pictures.
  */
 
 import assert from "node:assert/strict";
@@ -24,6 +24,7 @@ const page = await openPage(
   ...["--head", env.get("RINE_HEAD") ?? head],
   ...["--backbones", env.get("RINE_BACKBONES") ?? backbones],
   ...["--detectors", join(folder, "none")],
+  ...env.get("RINE_WORDS")?.split(" ") ?? [],
 );
 const browser = await puppeteer.launch({
   executablePath: env.get("RINE_BROWSER") ?? "/usr/bin/chromium",

@@ -11,7 +11,9 @@ import { type Candidate, findCandidates } from "../page/candidates.ts";
 import { Court } from "../page/court.ts";
 import { servePage } from "../page/serve.ts";
 import { Page } from "../page/server.ts";
+import { type Reliability, reliabilityOf } from "../page/reliability.ts";
 import type { Experiments } from "../runs/section.ts";
+import { makeSetup } from "../runs/setup.ts";
 import { errorText, openNamed } from "./errors.ts";
 import { stopOnInterrupt } from "./interrupt.ts";
 import { DEVICE, type DeviceChoice, deviceOf, TRUST_DEVICE, wholeNumber } from "./options.ts";
@@ -22,6 +24,7 @@ interface PageFlags {
   readonly detector: readonly string[];
   readonly detectors: string;
   readonly backbones?: string;
+  readonly data: string;
   readonly results: string;
   readonly port: number;
   readonly device: DeviceChoice;
@@ -50,6 +53,7 @@ export function registerPage(program: Command, experiments: Experiments): void {
       pathOption("--detectors <folder>", "holds imported detectors", DETECTORS_FOLDER),
     )
     .addOption(pathOption("--backbones <folder>", "holds a folder for each backbone"))
+    .addOption(pathOption("--data <folder>", "holds the features of test sets", "data"))
     .addOption(pathOption("--results <folder>", "holds what a reproduction has made", "results"))
     .option("--port <number>", "0 for any that is free", portNumber, PORT)
     .addOption(DEVICE)
@@ -62,7 +66,10 @@ async function page(flags: PageFlags, experiments: Experiments): Promise<void> {
   const { detector: further, detectors, backbones, results, port, device, trustDevice } = flags;
   const main = flags.head ?? await bestHead(results, experiments);
   const candidates = await findCandidates({ main, further, detectors }, console.error);
-  const options = { candidates, device: await deviceOf(device, trustDevice) };
+  const options = {
+    candidates: candidates.map(({ id, path }) => ({ id, path })),
+    device: await deviceOf(device, trustDevice),
+  };
   await using court = await openNamed(() =>
     Court.open({ ...options, ...(backbones === undefined ? {} : { backbones }) })
   );
@@ -71,6 +78,7 @@ async function page(flags: PageFlags, experiments: Experiments): Promise<void> {
     court,
     candidates,
     ...(notice === undefined ? {} : { notice }),
+    ...await known(candidates[0]!, flags, experiments),
     onFault: (error) => console.error(errorText(error)),
   });
   const served = servePage(page, port);
@@ -93,6 +101,21 @@ async function bestHead(results: string, { profiles }: Experiments): Promise<str
     `Cannot open the page: expected a detector such as ${wanted.at(-1)}, found none; run ` +
       "`deno task reproduce` first, or name one with --head",
   );
+}
+
+/** What became of the test pictures of the reproduction that made a head, where it is all there. */
+async function known(
+  { path, record }: Candidate,
+  { data, results }: PageFlags,
+  experiments: Experiments,
+): Promise<{ reliability?: Reliability }> {
+  const isIn = (folder: string) => !relative(resolve(folder), resolve(path)).startsWith("..");
+  const profile = Object.values(experiments.profiles)
+    .find(({ folder }) => isIn(join(results, folder)));
+  if (!record || !profile) return {};
+  const setup = await makeSetup(experiments, { profile: profile.name, data, results });
+  const reliability = await reliabilityOf(record, setup);
+  return reliability ? { reliability } : {};
 }
 
 /** What is to be said of a detector that knows drawn pictures alone. */

@@ -10,7 +10,8 @@ import { findDetector, readsPixels } from "../detectors/index.ts";
 import { UserError } from "../io/errors.ts";
 import { exists } from "../io/files.ts";
 import { parseJson } from "../io/json.ts";
-import { type ErrorRates, errorRates } from "./error_rates.ts";
+import { type ErrorRates, ratesOf, recordOf } from "./error_rates.ts";
+import type { RunRecord } from "../runs/record.ts";
 
 /** A detector that can be asked. */
 export interface Candidate {
@@ -26,6 +27,8 @@ export interface Candidate {
   readonly trainedOn?: { readonly set: string; readonly classes: readonly string[] };
   /** How often it was wrong on test sets, where a reproduction on this machine measured it. */
   readonly errors?: ErrorRates;
+  /** That of the reproduction. */
+  readonly record?: RunRecord;
 }
 
 /** Detectors that a page asks, at most. */
@@ -112,9 +115,8 @@ async function candidateOf(path: string, others: readonly Candidate[]): Promise<
   const isTaken = (id: string) => others.some((other) => other.id === id);
   const plain = name.replaceAll(/[^\w.-]/g, "-");
   const id = isTaken(plain) ? `${plain}-${others.length}` : plain;
-  const errors = metadata["key"] === undefined
-    ? undefined
-    : await errorRates(path, metadata["key"]);
+  const record = metadata["key"] === undefined ? undefined : await recordOf(path, metadata["key"]);
+  const errors = record && ratesOf(record);
   const title = metadata["title"] ?? kind.title;
   return {
     id,
@@ -125,6 +127,7 @@ async function candidateOf(path: string, others: readonly Candidate[]): Promise<
     ...(config ? { backbone: config.backbone } : {}),
     ...(trainedOn ? { trainedOn } : {}),
     ...(errors ? { errors } : {}),
+    ...(record ? { record } : {}),
   };
 }
 

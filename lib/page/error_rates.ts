@@ -26,15 +26,15 @@ export interface ErrorRates {
 }
 
 /**
- * Finds the record of a head and what it says.
+ * The record of a head, in which it was tried on test sets as they are.
  * @param head path of its checkpoint, in a profile's results folder or one below
  * @param key its training's, as the checkpoint says it
  * @returns `undefined` where no record is of it
  */
-export async function errorRates(head: string, key: string): Promise<ErrorRates | undefined> {
+export async function recordOf(head: string, key: string): Promise<RunRecord | undefined> {
   for (const folder of [dirname(head), dirname(dirname(head))]) {
     const record = await findRecord(folder, key);
-    if (record) return ratesOf(record);
+    if (record) return record;
   }
   return undefined;
 }
@@ -75,7 +75,8 @@ function namesIn(folder: string): string[] {
   }
 }
 
-function ratesOf({ evaluations }: RunRecord): ErrorRates | undefined {
+/** What a record says of how often its head was wrong. */
+export function ratesOf({ evaluations }: RunRecord): ErrorRates | undefined {
   const sets = Object.entries(evaluations.at(-1)?.test ?? {});
   if (sets.length === 0) return undefined;
   const mean = (of: (scores: typeof sets[number][1]) => number | undefined) => {

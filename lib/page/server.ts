@@ -13,6 +13,7 @@ import { type Court, TooSlow } from "./court.ts";
 import type { PictureFacts } from "./facts.ts";
 import type { Explanation, Judged } from "./judge.ts";
 import { Problem, problemResponse } from "./problem.ts";
+import { binOf, type Reliability, type ScoreBin } from "./reliability.ts";
 import { assertOwn, SAFE_HEADERS } from "./request_checks.ts";
 import { readFiles, type SentFile } from "./upload.ts";
 import { readWanted, type Wishes } from "./wishes.ts";
@@ -56,6 +57,8 @@ export interface PageOptions {
   readonly candidates: readonly Candidate[];
   /** What is to be said of the detector that decides, on the page's face. */
   readonly notice?: string;
+  /** What became of test pictures by the score that the detector which decides gave them. */
+  readonly reliability?: Reliability;
   readonly limits?: Partial<Limits>;
   /** Told of a fault of the program. */
   readonly onFault?: (error: unknown) => void;
@@ -64,7 +67,12 @@ export interface PageOptions {
 /** What is said of one picture. */
 export type PictureAnswer =
   & { readonly name: string; readonly facts?: PictureFacts }
-  & (Judged & { readonly verdict?: "generated" | "real"; readonly explanation?: Explanation });
+  & (Judged & {
+    /** Test pictures with a score like this one. */
+    readonly alike?: ScoreBin;
+    readonly verdict?: "generated" | "real";
+    readonly explanation?: Explanation;
+  });
 
 /** Answers requests; knows no network. */
 export class Page {
@@ -150,15 +158,16 @@ export class Page {
   }
 
   #detectors() {
-    const { candidates, notice, court: { main } } = this.#options;
+    const { candidates, notice, reliability, court: { main } } = this.#options;
     const { bodyBytes, pixels } = this.#limits;
     return {
       ...(notice === undefined ? {} : { notice }),
       threshold: THRESHOLD,
       main: { id: candidates[0]!.id, ...main },
       limits: { bodyBytes, pixels },
+      ...(reliability ? { reliability } : {}),
       // where a file lies is nobody's business but its owner's
-      detectors: candidates.map(({ path: _path, ...candidate }) => candidate),
+      detectors: candidates.map(({ path: _path, record: _record, ...candidate }) => candidate),
     };
   }
 
@@ -213,7 +222,7 @@ export class Page {
     { wanted }: Wishes,
     signal: AbortSignal,
   ): Promise<PictureAnswer> {
-    const { court } = this.#options, { decodeMs } = this.#limits;
+    const { court, reliability } = this.#options, { decodeMs } = this.#limits;
     using _picture = await this.#pictures.take(3 * this.#pixelsOf(bytes, name), signal);
     const { image, facts } = await court.decode(bytes, name, decodeMs);
     signal.throwIfAborted();
@@ -226,6 +235,7 @@ export class Page {
       name,
       verdict: judged.isGenerated ? "generated" : "real",
       ...judged,
+      ...(reliability ? { alike: binOf(reliability, judged.score) } : {}),
       facts,
       ...(explanation ? { explanation } : {}),
     };

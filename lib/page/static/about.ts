@@ -6,7 +6,9 @@ import type { Detectors } from "./asking.ts";
 import { el, percent, table } from "./dom.ts";
 
 /** Paragraphs on the detector that decides, and a table of all of them. */
-export function aboutDetectors({ main, threshold, detectors, notice }: Detectors): HTMLElement[] {
+export function aboutDetectors(
+  { main, threshold, detectors, notice, reliability }: Detectors,
+): HTMLElement[] {
   const known = detectors.find(({ id }) => id === main.id)!;
   const { trainedOn, errors } = known;
   const lines = [
@@ -29,6 +31,14 @@ export function aboutDetectors({ main, threshold, detectors, notice }: Detectors
           : ` Its scores were off by ${percent(errors.calibrationError)} on average ` +
             "(expected calibration error).")
       : "How often it is wrong is not known here: no record of a reproduction is beside it.",
+    ...(reliability
+      ? [
+        `Beside each verdict stands what became of test pictures with such a score: ` +
+        `${percent(reliability.generated / reliability.pictures)} of all ${reliability.pictures} ` +
+        "were generated. Among other pictures, of other generators or with fewer generated ones, " +
+        "it is another share.",
+      ]
+      : []),
     ...(notice === undefined
       ? []
       : ["So its verdicts on photographs and on pictures of real generators mean nothing."]),

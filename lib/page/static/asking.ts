@@ -4,6 +4,7 @@
  */
 import type { Candidate } from "../candidates.ts";
 import type { MainDetector } from "../judge.ts";
+import type { Reliability } from "../reliability.ts";
 import type { PictureAnswer } from "../server.ts";
 
 /** What there is to ask. */
@@ -12,7 +13,8 @@ export interface Detectors {
   readonly threshold: number;
   readonly main: MainDetector & { readonly id: string };
   readonly limits: { readonly bodyBytes: number; readonly pixels: number };
-  readonly detectors: readonly Omit<Candidate, "path">[];
+  readonly reliability?: Reliability;
+  readonly detectors: readonly Omit<Candidate, "path" | "record">[];
 }
 
 /** A verdict on one picture. */

@@ -5,7 +5,7 @@
 import { type Answer, askVerdict, type Detectors, NoAnswer } from "./asking.ts";
 import { byId, el, scale } from "./dom.ts";
 import type { Result } from "./saving.ts";
-import { factsOf, mapOf, remarksOf, whyOf, wordsOf } from "./why.ts";
+import { alikeOf, factsOf, mapOf, remarksOf, whyOf, wordsOf } from "./why.ts";
 
 /** Pixels above which no small picture is drawn of one: it would take hundreds of megabytes. */
 const MOST_DRAWN_PIXELS = 40_000_000;
@@ -84,6 +84,7 @@ export class Card {
     this.#verdict.className = `verdict ${answer.isGenerated ? "is-generated" : "is-real"}`;
     this.#remarks.textContent = remarksOf(answer, detectors.main.cropPx);
     this.#body.append(scale(answer.score));
+    if (answer.alike) this.#body.append(el("p", "small", alikeOf(answer.alike)));
     const named = answer.facts?.claims.find(({ names }) => names === "generator");
     if (named) {
       this.#body.append(el("p", "small", `The file itself names a generator: ${named.field}`));

@@ -3,6 +3,7 @@
  * @module
  */
 import type { Explanation } from "../judge.ts";
+import type { ScoreBin } from "../reliability.ts";
 import type { Answer, Detectors } from "./asking.ts";
 import { el, percent, scale, signed, signedBar, table } from "./dom.ts";
 
@@ -220,4 +221,15 @@ export function remarksOf({ score, paddedFromPx, tiles, facts }: Answer, cropPx?
   }
   if (tiles !== undefined) remarks.push(`read in ${tiles} tiles`);
   return remarks.join(", ");
+}
+
+/** What became of test pictures with a score like this. */
+export function alikeOf({ from, to, pictures, generated }: ScoreBin): string {
+  const range = `${from.toFixed(1)} to ${to.toFixed(1)}`;
+  return pictures === 0
+    ? `No test picture had a score of ${range}.`
+    : `Of ${pictures} test pictures with a score of ${range}, ${
+      percent(generated / pictures)
+    } were ` +
+      "generated.";
 }

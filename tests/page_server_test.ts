@@ -2,9 +2,11 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { openDetector } from "../lib/detectors/verdict.ts";
 import { decodeImageBytes } from "../lib/image/image.ts";
+import { Judge } from "../lib/page/judge.ts";
 import { randomStream } from "../lib/random.ts";
 import {
   backbones,
+  candidates,
   form,
   head,
   noiseFile,
@@ -13,6 +15,7 @@ import {
   pageOf,
   PORT,
   request,
+  silent,
 } from "./page_world.ts";
 
 const options = { sanitizeOps: false, sanitizeResources: false };
@@ -99,6 +102,20 @@ Deno.test("what a verdict hangs on comes where it is asked for", options, async 
   assert.deepEqual([columns, rows, logitFalls.length], [8, 8, 64]);
   assert.deepEqual(area, { leftPx: 118, topPx: 68, widthPx: 64, heightPx: 64 });
   assert(new Set(logitFalls).size > 32);
+});
+
+Deno.test("a head is given no other backbone than its own", options, async () => {
+  const all = [...candidates, { id: "silent", path: silent }];
+  await using judge = new Judge({ candidates: all, backbones });
+  const image = await decodeImageBytes(picture, "picture");
+  const ids = all.map(({ id }) => id);
+  const { explanation: { detectors } } = await judge.explained(image, { detectors: ids });
+  const [main, other, unsaid] = detectors!;
+  assert(!("problem" in main!) && !("problem" in other!), "they share theirs");
+  assert.match(
+    (unsaid as { problem: string }).problem,
+    /^Cannot open backbone: expected .*ViT-L-14/,
+  );
 });
 
 Deno.test("a small picture is said to be padded, and has no ten crops", options, async () => {

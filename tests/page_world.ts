@@ -21,6 +21,8 @@ export const backbones = join(folder, "backbones");
 /** Two heads of one kind, side by side. */
 export const head = join(folder, "best_1-class.safetensors");
 const other = join(folder, "best_2-class.safetensors");
+/** One that does not say which backbone it is of, as released ones do not. */
+export const silent = join(folder, "silent.safetensors");
 
 await makeMiniBackbones({ root: folder, seed: 0 });
 {
@@ -39,6 +41,7 @@ await makeMiniBackbones({ root: folder, seed: 0 });
     const parameters = initialParameters(architecture, randomStream(seed));
     await saveCheckpoint(path, architecture, parameters, { config });
   }
+  await saveCheckpoint(silent, architecture, initialParameters(architecture, randomStream(2)));
 }
 
 export const candidates: readonly Candidate[] = await findCandidates({

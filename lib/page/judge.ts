@@ -3,6 +3,9 @@
  * @module
  */
 import type { Backbone } from "../backbones/backbone.ts";
+import { checkpointFacts } from "../detectors/checkpoint_file.ts";
+import { RELEASED_BACKBONE } from "../detectors/feature_scorer.ts";
+import { findDetector, readsPixels } from "../detectors/index.ts";
 import { type Detector, openDetector, type Verdict } from "../detectors/verdict.ts";
 import { centerCrop, cutOut, TEN_CROP_COUNT, tenCrop } from "../image/crop.ts";
 import type { RgbImage } from "../image/image.ts";
@@ -89,7 +92,7 @@ const AT_ONCE = 8;
 export class Judge implements AsyncDisposable {
   readonly #options: JudgeOptions;
   readonly #opened = new Map<string, Promise<Detector>>();
-  readonly #backbones = new Map<string, Backbone>();
+  readonly #backbones: Backbone[] = [];
   #last: Promise<unknown> = Promise.resolve();
 
   /** Nothing is opened yet. */
@@ -180,13 +183,21 @@ export class Judge implements AsyncDisposable {
       ...(backbones === undefined ? {} : { backbones }),
       ...(device === undefined ? {} : { device }),
     };
-    for (const backbone of this.#backbones.values()) {
-      const detector = await openDetector(path, { ...options, backbone }).catch(() => undefined);
-      if (detector) return detector;
-    }
-    const detector = await openDetector(path, options);
-    if (detector.backbone) this.#backbones.set(detector.backbone.name, detector.backbone);
+    const shared = await this.#backboneOf(path);
+    const detector = await openDetector(path, shared ? { ...options, backbone: shared } : options);
+    if (detector.backbone && !shared) this.#backbones.push(detector.backbone);
     return detector;
+  }
+
+  /** The open backbone that a head would open for itself, where there is one. */
+  async #backboneOf(path: string): Promise<Backbone | undefined> {
+    const { kind, metadata } = await findDetector(path);
+    if (readsPixels(kind)) return undefined;
+    const { config, trainedOn } = checkpointFacts(path, metadata);
+    const name = config?.backbone ?? RELEASED_BACKBONE, precision = trainedOn?.precision ?? "full";
+    return this.#backbones.find((backbone) =>
+      backbone.name === name && backbone.tap === kind.reads.tap && backbone.precision === precision
+    );
   }
 
   /** Frees the detectors, and the backbones that they share last. */

@@ -234,6 +234,45 @@ Deno.test(
   },
 );
 
+Deno.test("of a folder the pictures are taken, of folders in it too", options, async () => {
+  await using opened = await openTab();
+  const { tab, wrong } = opened;
+  const root = join(folder, "album");
+  await Deno.mkdir(join(root, "inner"), { recursive: true });
+  await Deno.copyFile(paths[4]!, join(root, "one.png"));
+  await Deno.copyFile(paths[5]!, join(root, "inner/two.png"));
+  await Deno.writeTextFile(join(root, "notes.txt"), "no picture");
+  await chooseBy(tab, () => tab.click("#choose-folder"), [root]);
+  assert.match(await allDone(tab, 2), /, 1 left out that is no picture\. Done\.$/);
+  const names = await tab.$$eval(".name", (all) => all.map((one) => one.textContent));
+  assert.deepEqual(names.toSorted(), ["album/inner/two.png", "album/one.png"]);
+  assert.deepEqual(wrong, []);
+});
+
+Deno.test("a busy program is asked again until it answers", options, async () => {
+  await using opened = await openTab();
+  const { tab, wrong } = opened;
+  await tab.setRequestInterception(true);
+  let refused = 0;
+  tab.on("request", (request) => {
+    if (!request.url().endsWith("/detect") || refused >= 2) return void request.continue();
+    refused++;
+    const headers = { "retry-after": "1" };
+    void request.respond({
+      status: 503,
+      headers,
+      contentType: "application/problem+json",
+      body: "{}",
+    });
+  });
+  await choose(tab, paths[6]!);
+  await allDone(tab, 1);
+  assert.equal(refused, 2);
+  assert.match(await textOf(tab, ".verdict"), /(real|generated)$/);
+  const shown = wrong.filter((line) => !line.includes("503"));
+  assert.deepEqual(shown, []);
+});
+
 Deno.test("a picture of 90 megapixels is judged, and one of more is refused", options, async () => {
   await using opened = await openTab();
   const { tab, wrong } = opened;

@@ -15,7 +15,7 @@ const AT_ONCE = 3;
 const cards: Card[] = [];
 const waiting: Card[] = [];
 let stopping = new AbortController();
-let working = 0;
+let working = 0, leftOutInAll = 0;
 
 const detectors = askDetectors();
 detectors.then(showDetectors, (error) => {
@@ -41,7 +41,7 @@ function take(files: readonly File[], leftOut = 0): void {
   waiting.push(...taken);
   byId("list").append(...taken.map(({ element }) => element));
   byId("results").hidden = false;
-  if (leftOut > 0) byId("list").dataset["leftOut"] = `${leftOut}`;
+  leftOutInAll += leftOut;
   // one alone is what somebody wants to know all about
   for (let i = working; i < AT_ONCE; i++) void work(cards.length === 1);
   showProgress();
@@ -72,13 +72,15 @@ function showProgress(): void {
   const progress = byId<HTMLProgressElement>("progress");
   progress.max = Math.max(cards.length, 1);
   progress.value = done.length;
-  const leftOut = Number(byId("list").dataset["leftOut"] ?? 0);
+  const leftOut = leftOutInAll;
   byId("status").textContent = [
     `${done.length} of ${cards.length} judged`,
     `${generated} taken for generated`,
     `${done.length - generated - failed} for real`,
     ...(failed > 0 ? [`${failed} without a verdict`] : []),
-    ...(leftOut > 0 ? [`${leftOut} files that are no pictures left out`] : []),
+    ...(leftOut > 0
+      ? [`${leftOut} left out that ${leftOut === 1 ? "is no picture" : "are no pictures"}`]
+      : []),
   ].join(", ") + (waiting.length > 0 || working > 0 ? "." : ". Done.");
   byId<HTMLButtonElement>("stop").disabled = working === 0;
 }
@@ -130,7 +132,7 @@ byId("clear").addEventListener("click", () => {
   waiting.length = 0;
   stopping.abort();
   stopping = new AbortController();
-  cards.length = 0;
+  cards.length = leftOutInAll = 0;
   byId("list").replaceChildren();
   byId("results").hidden = true;
   byId("choose").focus();

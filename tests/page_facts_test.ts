@@ -25,14 +25,17 @@ const exif = {
   IFD2: { UserComment: "seen at noon" },
 };
 
+const withTexts = pixels.clone().withExif(exif).withXmp('<x xmp:CreatorTool="Firefly"/>');
+
 for (const format of ["jpeg", "png", "webp"] as const) {
   Deno.test(`a camera's name is read out of the Exif of ${format}`, async () => {
-    const bytes = new Uint8Array(await pixels.clone().withExif(exif).toFormat(format).toBuffer());
+    const bytes = new Uint8Array(await withTexts.clone().toFormat(format).toBuffer());
     const claims = claimsOf(bytes);
     const named = (field: string) => claims.find((claim) => claim.field === field);
     assert.deepEqual(named("Exif Make"), { field: "Exif Make", text: "Canon", names: "camera" });
     assert.deepEqual(named("Exif Model"), { field: "Exif Model", text: "EOS R5", names: "camera" });
     assert.deepEqual(named("Exif Software"), { field: "Exif Software", text: "Firmware 1.8" });
+    assert.equal(named("XMP CreatorTool")?.names, "generator");
     assert.equal(readMetadata(bytes.slice(0, bytes.length / 2)).hasC2pa, false, "cut off");
   });
 }
@@ -123,12 +126,25 @@ Deno.test("hostile texts are short, few and printable", () => {
     // deno-lint-ignore no-control-regex -- they are what is looked for
     assert.doesNotMatch(text, /[\u0000-\u001f\u202e]/);
   }
+  const bombs = Array.from({ length: 3000 }, (): [string, Uint8Array] => [
+    "zTXt",
+    concat([text("bomb\0\0"), bomb]),
+  ]);
+  const before = performance.now();
+  readMetadata(png(...bombs));
+  assert(performance.now() - before < 3000, "all of them are unpacked");
   // a list of tags that points at itself
   const loop = Uint8Array.from(
     [..."II*\0\x08\0\0\0\x02\0", ..."\x69\x87\x04\0\x01\0\0\0\x08\0\0\0".repeat(2)],
     (letter) => letter.charCodeAt(0),
   );
   assert.deepEqual(readMetadata(loop).entries, []);
+  const long = new Uint8Array(12 * 65_535 + 22);
+  for (let at = 10; at < long.length; at += loop.length - 10) long.set(loop.subarray(10), at);
+  long.set([...loop.subarray(0, 8), 255, 255]);
+  const started = performance.now();
+  assert.deepEqual(readMetadata(long).entries, []);
+  assert(performance.now() - started < 500, "each tag leads to all tags");
 });
 
 Deno.test("a budget lets in by turn, and never more than it holds", async () => {

@@ -3,7 +3,7 @@
  * whether there is a C2PA manifest. Anybody can write anything there.
  * @module
  */
-import { unzlibSync } from "fflate";
+import { inflateSync } from "node:zlib";
 import { printable } from "../io/errors.ts";
 
 /** A text of a file. */
@@ -53,8 +53,11 @@ const TAGS: ReadonlyMap<number, string> = new Map([
 /** The tag that says how a picture is to be turned. */
 const ORIENTATION = 0x0112;
 
-/** Pointers to further lists of tags, and how deep they may lie. */
-const EXIF_LIST = 0x8769, DEEPEST = 2;
+/** The tag that points to a further list. */
+const EXIF_LIST = 0x8769;
+
+/** Tags of a list that are looked at. */
+const MOST_TAGS = 1000;
 
 /** Properties of XMP that say who or what made a picture. */
 const XMP_PROPERTIES = ["CreatorTool", "DigitalSourceType", "Credit", "AIPromptInformation"];
@@ -95,12 +98,15 @@ class Found implements Metadata {
 }
 
 function readPng(view: DataView, found: Found): void {
+  let texts = 0;
   for (let at = 8; at + 12 <= view.byteLength;) {
     const length = view.getUint32(at), name = latin1(bytesOf(view, at + 4, 4));
     if (at + 12 + length > view.byteLength) return;
     const content = bytesOf(view, at + 8, length);
-    if (name === "tEXt" || name === "zTXt" || name === "iTXt") readPngText(name, content, found);
-    else if (name === "eXIf") readExif(content, found);
+    if (name === "tEXt" || name === "zTXt" || name === "iTXt") {
+      // each may be unpacked to much that is no text
+      if (texts++ < 2 * MOST_ENTRIES) readPngText(name, content, found);
+    } else if (name === "eXIf") readExif(content, found);
     else if (name === "caBX") found.hasC2pa = true;
     at += 12 + length;
   }
@@ -110,21 +116,22 @@ function readPngText(name: string, content: Uint8Array, found: Found): void {
   const end = content.indexOf(0);
   if (end < 0) return;
   const key = latin1(content.subarray(0, end)), field = `PNG text "${printable(key.slice(0, 79))}"`;
+  const add = (text: Uint8Array) =>
+    key === "XML:com.adobe.xmp" ? readXmp(text, found) : found.add(field, decoded(text));
   const rest = content.subarray(end + 1);
-  if (name === "tEXt") return found.add(field, decoded(rest));
-  if (name === "zTXt") return found.add(field, decoded(unpacked(rest.subarray(1))));
+  if (name === "tEXt") return add(rest);
+  if (name === "zTXt") return add(unpacked(rest.subarray(1)));
   // compression flag and method, language, translated key
   const language = rest.indexOf(0, 2), translated = rest.indexOf(0, language + 1);
   if (language < 0 || translated < 0) return;
   const text = rest.subarray(translated + 1);
-  if (key === "XML:com.adobe.xmp") return readXmp(text, found);
-  found.add(field, decoded(rest[0] === 1 ? unpacked(text) : text));
+  add(rest[0] === 1 ? unpacked(text) : text);
 }
 
 /** Nothing where it is damaged, or longer than a text is. */
 function unpacked(bytes: Uint8Array): Uint8Array {
   try {
-    return unzlibSync(bytes, { out: new Uint8Array(LONGEST_UNPACKED) });
+    return inflateSync(bytes, { maxOutputLength: LONGEST_UNPACKED });
   } catch {
     return new Uint8Array();
   }
@@ -166,22 +173,23 @@ function readExif(tiff: Uint8Array, found: Found): void {
   if (view.byteLength < 8) return;
   const isLittle = view.getUint16(0) === 0x4949;
   if (view.getUint16(2, isLittle) !== 42) return;
-  readTags(view, view.getUint32(4, isLittle), isLittle, 1, found);
+  readTags(view, view.getUint32(4, isLittle), isLittle, true, found);
 }
 
 function readTags(
   view: DataView,
   at: number,
   isLittle: boolean,
-  depth: number,
+  isFirst: boolean,
   found: Found,
 ): void {
-  const count = view.getUint16(at, isLittle);
+  const count = Math.min(view.getUint16(at, isLittle), MOST_TAGS);
+  let further: number | undefined;
   for (let i = 0; i < count; i++) {
     const entry = at + 2 + 12 * i;
     const tag = view.getUint16(entry, isLittle), length = view.getUint32(entry + 4, isLittle);
     const value = view.getUint32(entry + 8, isLittle);
-    if (tag === EXIF_LIST && depth < DEEPEST) readTags(view, value, isLittle, depth + 1, found);
+    if (tag === EXIF_LIST) further = value;
     if (tag === ORIENTATION) {
       const turn = view.getUint16(entry + 8, isLittle);
       if (turn > 1 && turn <= 8) found.orientation = turn;
@@ -195,6 +203,8 @@ function readTags(
     const content = bytesOf(view, start, length);
     found.add(`Exif ${name}`, tag === 0x9286 ? userComment(content, isLittle) : decoded(content));
   }
+  // a list may point at itself
+  if (isFirst && further !== undefined) readTags(view, further, isLittle, false, found);
 }
 
 function userComment(content: Uint8Array, isLittle: boolean): string {

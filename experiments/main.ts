@@ -20,6 +20,7 @@ if (import.meta.main) {
     doctor: async () => ofPapers((await import("../lib/cli/doctor.ts")).registerDoctor),
     published: async () => ofPapers((await import("../lib/cli/published.ts")).registerPublished),
     detect: async () => ofPapers((await import("../lib/cli/detect.ts")).registerDetect),
+    page: async () => ofPapers((await import("../lib/cli/page.ts")).registerPage),
     features: async () => (await import("../lib/cli/features.ts")).registerFeatures,
     backbone: async () => (await import("../lib/cli/backbone.ts")).registerBackbone,
     checkpoint: async () => (await import("../lib/cli/checkpoint.ts")).registerCheckpoint,

@@ -11,7 +11,7 @@ const TOOLS = ["image", "onnx", ...GROUND];
 const STORES = ["backbones", "data", ...TOOLS, ...LEAVES];
 const RUNS = ["runs", "detectors", "tokens", ...STORES];
 const FRONT = ["report/page", "report/paper", "report/ufd", "doctor", ...RUNS];
-const ALL = ["cli", "session", "mini", ...FRONT];
+const ALL = ["cli", "page", "session", "mini", ...FRONT];
 
 /** What each room may import besides itself. */
 const BELOW: Readonly<Record<string, readonly string[]>> = {
@@ -34,7 +34,8 @@ const BELOW: Readonly<Record<string, readonly string[]>> = {
   doctor: RUNS,
   mini: RUNS,
   session: FRONT,
-  cli: FRONT,
+  page: RUNS,
+  cli: ["page", ...FRONT],
   mod: ["session", ...FRONT],
   experiments: ALL,
 };

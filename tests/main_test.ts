@@ -56,13 +56,14 @@ for (const [what, args, says] of USAGE) {
 
 /** Commands, and what each offers where an option is unknown. */
 const CHOICES: readonly (readonly [words: string, choices: string])[] = [
-  ["", "reproduce, doctor, published, detect, features, backbone, checkpoint"],
+  ["", "reproduce, doctor, published, detect, page, features, backbone, checkpoint"],
   ["doctor", "--profile, --only, --data, --results, --tokens, --datasets, --json, --deep"],
   ["published", "--out, --from, --theme"],
   [
     "detect x.png",
     "--head, --backbone, --backbones, --device, --trust-device, --precision, --json, --as, --transform",
   ],
+  ["page", "--head, --detector, --detectors, --backbones, --data, --results, --port"],
   ["features", "--backbone, --images, --out, --transform, --skip-corrupt, --backbones"],
   ["backbone", "import, quantize, show"],
   ["backbone import x", "--name, --mode, --backbones"],

@@ -65,6 +65,8 @@ const COMMANDS: readonly (readonly [name: keyof typeof config.tasks, words: stri
   ["detector", `list --detectors ${root}/detectors`],
   ["published", `--out ${root}/published`],
   ["kernel", ""],
+  // it listens, and there is nothing to listen at where there is no network
+  ["page", "--help"],
   ["notebooks", "--help"],
   ["notebooks:check", "--help"],
   ["tensorflow", "--help"],

@@ -13,6 +13,7 @@ const ALLOWED: Readonly<Partial<Record<keyof typeof config.tasks, readonly strin
   reproduce: WRITE,
   published: WRITE,
   detect: READ,
+  page: ["--allow-net=127.0.0.1", "--allow-run=xdg-open,open,explorer", ...READ],
   features: WRITE,
   backbone: WRITE,
   checkpoint: WRITE,

@@ -17,6 +17,7 @@ const SIGNALS = Deno.build.os === "windows"
 const REST_MS = 10_000;
 
 let line = "Stopped";
+let finish: () => Promise<void> = () => Promise.resolve();
 let isListening = false;
 
 /**
@@ -37,6 +38,7 @@ export function stopOnSignals(): void {
       } catch {
         // the terminal may be gone
       }
+      await finish().catch(() => {}); // it ends all the same
       await restWorkers(REST_MS);
       Deno.exit(EXIT_CODES[signal]);
     });
@@ -46,8 +48,10 @@ export function stopOnSignals(): void {
 /**
  * Says what a command says when it is ended.
  * @param said in one line
+ * @param finishing what it does before, where it has something in hand; a second signal does not wait
  */
-export function stopOnInterrupt(said: string): void {
+export function stopOnInterrupt(said: string, finishing = finish): void {
   line = said;
+  finish = finishing;
   stopOnSignals();
 }

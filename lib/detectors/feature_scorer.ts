@@ -31,7 +31,7 @@ export interface BackboneChoice {
 }
 
 /** The released heads' backbone; they do not say so. */
-const RELEASED_BACKBONE = "ViT-L/14";
+export const RELEASED_BACKBONE = "ViT-L/14";
 
 /** Crops that go through the backbone at once. */
 const BATCH_SIZE = 8;

@@ -95,6 +95,30 @@ export class Detector implements AsyncDisposable {
   }
 
   /**
+   * Looks at several images that are decoded; as many go through at once as it takes.
+   * @returns [images], in their order
+   */
+  async detectImages(images: readonly RgbImage[]): Promise<Verdict[]> {
+    assertImages(images, "Cannot detect");
+    const verdicts: Verdict[] = [];
+    for (let from = 0; from < images.length; from += this.#scorer.imagesAtOnce) {
+      verdicts.push(...await this.#judge(images.slice(from, from + this.#scorer.imagesAtOnce)));
+    }
+    return verdicts;
+  }
+
+  /**
+   * What it would say of an image if it did not know one of the blocks: what of a verdict hangs on
+   * each of them.
+   * @returns logits [blocks]; `undefined` where it weighs no blocks
+   */
+  async leaveOneBlockOut(image: RgbImage): Promise<Float32Array | undefined> {
+    assertImages([image], "Cannot leave blocks out");
+    const logits = await this.#scorer.withoutBlocks?.([this.#scorer.view(image)]);
+    return logits && Float32Array.from(logits, ([logit]) => logit!);
+  }
+
+  /**
    * Looks at many images, in their order: those that follow are decoded meanwhile, and several go
    * through at once where they are read at one size.
    * @param paths of image files; one that cannot be decoded has a problem instead of a verdict

@@ -27,6 +27,8 @@ type JobReply<Result, Done> =
 
 interface Pending<Job, Result, Done> {
   readonly job: Job;
+  /** Buffers that are handed over rather than copied. */
+  readonly transfer: ArrayBuffer[];
   /** The one that does it; until there is one, the job waits. */
   thread?: Thread;
   resolve(result: Result): void;
@@ -112,8 +114,13 @@ export class WorkerPool<Job, Result, Done = number> implements Disposable, Async
    * @throws what the job throws, with its class, message and stack
    * @throws {Error} where its worker stopped, none is left, or the pool is disposed of
    * @param onDone told of the work that the job reports as done
+   * @param transfer buffers of the job that are handed over rather than copied
    */
-  run(job: Job, onDone: (done: Done) => void = () => {}): Promise<Result> {
+  run(
+    job: Job,
+    onDone: (done: Done) => void = () => {},
+    transfer: ArrayBuffer[] = [],
+  ): Promise<Result> {
     return new Promise((resolve, reject) => {
       if (this.#isClosed) {
         throw new Error("Cannot run a job: expected a pool, found it disposed of");
@@ -121,7 +128,7 @@ export class WorkerPool<Job, Result, Done = number> implements Disposable, Async
       if (this.#alive.length === 0) {
         throw this.#threads[0]?.death ?? new Error("Cannot run a job without workers");
       }
-      this.#pending.set(this.#nextId++, { job, resolve, reject, onDone });
+      this.#pending.set(this.#nextId++, { job, transfer, resolve, reject, onDone });
       this.#dispatch();
     });
   }
@@ -135,7 +142,8 @@ export class WorkerPool<Job, Result, Done = number> implements Disposable, Async
         .toSorted((a, b) => a.load - b.load);
       if (!thread) return;
       try {
-        thread.worker.postMessage({ id, job: pending.job } satisfies Envelope<Job>);
+        const { job, transfer } = pending;
+        thread.worker.postMessage({ id, job } satisfies Envelope<Job>, transfer);
       } catch (error) {
         // it cannot be sent to any
         this.#pending.delete(id);

@@ -49,8 +49,11 @@ async function openScorer(checkpoint: string, compute: Compute): Promise<Scorer>
                 architecture,
                 withoutBlock(parameters, block),
               );
-              logits.push((await others.predict(features, count)).logits);
-              await others.dispose();
+              try {
+                logits.push((await others.predict(features, count)).logits);
+              } finally {
+                await others.dispose();
+              }
             }
             return logits;
           },

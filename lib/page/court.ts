@@ -11,6 +11,12 @@ import type { JudgeJob, JudgeResult } from "./judge_worker.ts";
 /** Pictures that go through the network at once, and batches that the judging thread is given ahead. */
 const BATCH = 8, AHEAD = 2;
 
+/**
+ * Threads that decode, at most, with those that are late; and after how many limits a late one is
+ * ended.
+ */
+const MOST_LANES = 8, PATIENCE = 10;
+
 /** A thread that decodes one file at a time. */
 type Lane = WorkerPool<DecodeJob, DecodedPicture>;
 
@@ -33,6 +39,7 @@ export class Court implements AsyncDisposable {
     readonly reject: (error: unknown) => void;
   }[] = [];
   #batches = 0;
+  #isClosed = false;
 
   private constructor(
     main: MainDetector,
@@ -62,7 +69,7 @@ export class Court implements AsyncDisposable {
   }
 
   /**
-   * Decodes a file. One that takes too long is ended with its thread.
+   * Decodes a file. One that takes too long is not waited for: another thread takes the place of its.
    * @throws {UserError} where it is no picture
    * @throws {TooSlow} where it takes longer than it may
    */
@@ -73,23 +80,55 @@ export class Court implements AsyncDisposable {
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => reject(new TooSlow(`more than ${limitMs / 1000} s`)), limitMs);
     });
-    let next = lane;
+    const work = lane.run({ bytes, name });
+    let isLost = false;
     try {
-      return await Promise.race([lane.run({ bytes, name }), late]);
+      return await Promise.race([work, late]);
     } catch (error) {
-      const isStopped = error instanceof Error && /^A worker stopped/.test(error.message);
-      if (error instanceof TooSlow || isStopped) {
-        lane[Symbol.dispose]();
-        this.#lanes.delete(lane);
-        this.#lanes.add(next = openLane());
-      }
+      isLost = error instanceof TooSlow || isDeath(error);
       throw error;
     } finally {
       clearTimeout(timer);
-      const waiting = this.#forLane.shift();
-      if (waiting) waiting(next);
-      else this.#idle.push(next);
+      if (isLost) void this.#replace(lane, work, limitMs);
+      else this.#give(lane);
     }
+  }
+
+  #give(lane: Lane): void {
+    const waiting = this.#forLane.shift();
+    if (waiting) waiting(lane);
+    else this.#idle.push(lane);
+  }
+
+  /**
+   * Puts another thread beside one that is late. The late one comes back when its work is done: a
+   * thread that is ended keeps the memory of its native code for good. What never ends is ended all
+   * the same.
+   */
+  async #replace(lane: Lane, work: Promise<DecodedPicture>, limitMs: number): Promise<void> {
+    if (this.#lanes.size < MOST_LANES) this.#open();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const hasEnded = await Promise.race([
+      work.then(({ image }) => {
+        discard(image);
+        return true;
+      }, (error) => !isDeath(error)),
+      new Promise<boolean>((resolve) =>
+        timer = setTimeout(() => resolve(false), PATIENCE * limitMs)
+      ),
+    ]);
+    clearTimeout(timer);
+    if (this.#isClosed) return;
+    if (hasEnded) return this.#give(lane);
+    this.#lanes.delete(lane);
+    lane[Symbol.dispose]();
+    this.#open();
+  }
+
+  #open(): void {
+    const lane = openLane();
+    this.#lanes.add(lane);
+    this.#give(lane);
   }
 
   /**
@@ -130,9 +169,15 @@ export class Court implements AsyncDisposable {
 
   /** Stops the threads; what is under way fails. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true;
     for (const lane of this.#lanes) await lane[Symbol.asyncDispose]();
     await this.#judge[Symbol.asyncDispose]();
   }
+}
+
+/** Whether a thread is no more. */
+function isDeath(error: unknown): boolean {
+  return error instanceof Error && /^A worker stopped/.test(error.message);
 }
 
 function openLane(): Lane {
@@ -141,6 +186,11 @@ function openLane(): Lane {
 
 function moduleNamed(name: string): URL {
   return new URL(`./${name}`, import.meta.url);
+}
+
+/** Frees the pixels of a picture that nobody wants any more: hundreds of megabytes, which may lie long. */
+export function discard(image: RgbImage): void {
+  bufferOf(image).transfer(0);
 }
 
 /** The pixels of an image that came from a lane, which are all that is in their buffer. */

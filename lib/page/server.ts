@@ -9,7 +9,7 @@ import { THRESHOLD } from "../metrics.ts";
 import { readAssets } from "./assets.ts";
 import { Budget, Busy } from "./budget.ts";
 import type { Candidate } from "./candidates.ts";
-import { type Court, TooSlow } from "./court.ts";
+import { type Court, discard, TooSlow } from "./court.ts";
 import type { PictureFacts } from "./facts.ts";
 import type { Explanation, Judged } from "./judge.ts";
 import { Problem, problemResponse } from "./problem.ts";
@@ -225,7 +225,10 @@ export class Page {
     const { court, reliability } = this.#options, { decodeMs } = this.#limits;
     using _picture = await this.#pictures.take(3 * this.#pixelsOf(bytes, name), signal);
     const { image, facts } = await court.decode(bytes, name, decodeMs);
-    signal.throwIfAborted();
+    if (signal.aborted) {
+      discard(image);
+      throw signal.reason;
+    }
     const { judged, explanation } = wanted
       ? await court.explained(image, wanted)
       : { judged: await court.verdict(image), explanation: undefined };

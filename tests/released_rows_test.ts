@@ -174,6 +174,23 @@ Deno.test("scores of images made alike are those of the images that they become"
       assert.equal(plain[i], (await detector.detect(image)).score);
     }
     assert.notDeepEqual(scores, plain);
+
+    // scores that were changed, or another list's in their place, are made again
+    const folder = join(setup.folder, "scores", "alike-k");
+    const files = Array.from(Deno.readDirSync(folder), ({ name }) => join(folder, name));
+    const whole = files.map((file) => Deno.readFileSync(file));
+    assert.equal(files.length, 2);
+    const damaged = (n: number) => {
+      const bytes = whole[0]!.slice();
+      bytes[Math.floor(bytes.length * n / 9)]! ^= 1;
+      return bytes;
+    };
+    for (const bytes of [...Array.from({ length: 9 }, (_, n) => damaged(n)), whole[1]!]) {
+      Deno.writeFileSync(files[0]!, bytes);
+      assert.deepEqual(await scorer.scores(images, "list"), plain);
+      assert.deepEqual(await scorer.scores(images, "list", { alike }), scores);
+      assert.deepEqual(Deno.readFileSync(files[0]!), whole[0]);
+    }
   }));
 
 Deno.test("the doctor says which rows can be run, and where the others' files are to be had", async () => {

@@ -18,7 +18,7 @@ import { UserError } from "../io/errors.ts";
 import { contentKey, exists } from "../io/files.ts";
 import { readSafetensors, readSafetensorsHeader } from "../io/safetensors.ts";
 import { joined } from "../io/tensor.ts";
-import { writeSafetensors } from "../io/safetensors_writer.ts";
+import { writeSealedSafetensors } from "../io/safetensors_writer.ts";
 import type { Device } from "../onnx/session.ts";
 
 /** Images of a list whose scores are put on disk at once. */
@@ -134,13 +134,16 @@ export class ReleasedScorer {
     const all = new Float32Array(images.length);
     for (let first = 0; first < images.length; first += PIECE) {
       const piece = images.slice(first, first + PIECE);
-      const name = `${key}${alike ? `-${contentKey(["alike", alike])}` : ""}-${first}.safetensors`;
-      const path = join(folder, "scores", `${this.#ready.name}-${this.#ready.key}`, name);
-      let scores = await readPiece(path, piece.length);
+      const view = alike ? `-${contentKey(["alike", alike])}` : "";
+      const own = `${this.#ready.name}-${this.#ready.key}`, name = `${key}${view}-${first}`;
+      const path = join(folder, "scores", own, `${name}.safetensors`);
+      const whose = `${own}/${name}`;
+      let scores = await readPiece(path, piece.length, whose);
       if (scores?.some(Number.isNaN) && !this.#setup.skipCorrupt) scores = undefined;
       if (!scores) {
         scores = await this.#score(piece, alike);
-        await writeSafetensors(path, [["scores", { data: scores, shape: [piece.length] }]], {
+        await writeSealedSafetensors(path, [["scores", { data: scores, shape: [piece.length] }]], {
+          key: whose,
           detector: this.#ready.title,
           reads: this.#ready.reads,
         });
@@ -206,12 +209,18 @@ export class ReleasedScorer {
   }
 }
 
-/** Scores that are whole; damaged ones are made again. */
-async function readPiece(path: string, count: number): Promise<Float32Array | undefined> {
+/** Scores that are whole and their own; damaged ones, and others' in their place, are made again. */
+async function readPiece(
+  path: string,
+  count: number,
+  whose: string,
+): Promise<Float32Array | undefined> {
   if (!await exists(path)) return undefined;
   try {
-    const scores = (await readSafetensors(path)).tensors.get("scores")?.data;
-    return scores?.length === count ? scores : undefined;
+    const { metadata, tensors } = await readSafetensors(path);
+    const scores = tensors.get("scores")?.data;
+    // files of before there were keys say nothing
+    return scores?.length === count && (metadata["key"] ?? whose) === whose ? scores : undefined;
   } catch (error) {
     if (error instanceof UserError) return undefined;
     throw error;

@@ -2,6 +2,7 @@
  * Why an image got its score: blocks left out one by one, and parts of the image covered.
  * @module
  */
+import { cover, meanColour, type Part } from "../image/cover.ts";
 import type { RgbImage } from "../image/image.ts";
 import { refuseUnknown, UserError } from "../io/errors.ts";
 import type { Figure } from "../report/figure.ts";
@@ -95,37 +96,26 @@ async function occlusionOf(
   const found: number[] = [];
   for (let from = 0; from < places.length; from += scorer.imagesAtOnce) {
     const covered = places.slice(from, from + scorer.imagesAtOnce)
-      .map((place) => cover(view, place % cells, Math.floor(place / cells), cells, colour));
+      .map((place) =>
+        cover(view, partAt(view, place % cells, Math.floor(place / cells), cells), colour)
+      );
     found.push(...Array.from(await scorer.logits(covered), (other) => logit - other));
   }
   return Array.from({ length: cells }, (_, row) => found.slice(row * cells, (row + 1) * cells));
 }
 
-function meanColour({ data }: RgbImage): [number, number, number] {
-  const sums: [number, number, number] = [0, 0, 0];
-  data.forEach((value, i) => sums[i % 3]! += value);
-  const pixels = data.length / 3;
-  return [
-    Math.round(sums[0] / pixels),
-    Math.round(sums[1] / pixels),
-    Math.round(sums[2] / pixels),
-  ];
-}
-
-/** A copy with one part in a plain colour. */
-function cover(
-  { width, height, data }: RgbImage,
+/** The part in a column and a row of so many along each side. */
+function partAt(
+  { width, height }: RgbImage,
   column: number,
   row: number,
   cells: number,
-  colour: readonly number[],
-): RgbImage {
-  const copy = data.slice();
+): Part {
   const edge = (cell: number, side: number) => Math.round(cell * side / cells);
-  for (let y = edge(row, height); y < edge(row + 1, height); y++) {
-    for (let x = edge(column, width); x < edge(column + 1, width); x++) {
-      copy.set(colour, 3 * (y * width + x));
-    }
-  }
-  return { width, height, data: copy };
+  return {
+    left: edge(column, width),
+    top: edge(row, height),
+    right: edge(column + 1, width),
+    bottom: edge(row + 1, height),
+  };
 }

@@ -2,6 +2,7 @@
  * Pictures with a part hidden, to see what a verdict hangs on. Source: Zeiler & Fergus, ECCV 2014, §4.2
  * @module
  */
+import { cover, meanColour } from "../image/cover.ts";
 import type { RgbImage } from "../image/image.ts";
 
 /** The area whose parts are hidden one after the other, in the picture's pixels. */
@@ -43,21 +44,13 @@ function* hidden(image: RgbImage, columns: number, rows: number): Generator<RgbI
   const { width, height } = image, colour = meanColour(image);
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++) {
-      const data = image.data.slice(); // [height, width, 3]
-      const right = Math.floor(width * (column + 1) / columns);
-      const bottom = Math.floor(height * (row + 1) / rows);
-      for (let y = Math.floor(height * row / rows); y < bottom; y++) {
-        for (let x = Math.floor(width * column / columns); x < right; x++) {
-          data.set(colour, 3 * (y * width + x));
-        }
-      }
-      yield { width, height, data };
+      const part = {
+        left: Math.floor(width * column / columns),
+        top: Math.floor(height * row / rows),
+        right: Math.floor(width * (column + 1) / columns),
+        bottom: Math.floor(height * (row + 1) / rows),
+      };
+      yield cover(image, part, colour);
     }
   }
-}
-
-function meanColour({ data }: RgbImage): Uint8Array {
-  const sums = [0, 0, 0];
-  for (let i = 0; i < data.length; i++) sums[i % 3]! += data[i]!;
-  return Uint8Array.from(sums, (sum) => Math.round(3 * sum / data.length));
 }

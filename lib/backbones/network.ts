@@ -145,7 +145,9 @@ export class NetworkBackbone implements Backbone {
   async fingerprint(): Promise<string> {
     const { settings } = this.#network;
     const own = Object.keys(settings).length > 0 ? ` ${JSON.stringify(settings)}` : "";
-    return `${await this.#hash.get()} ${await this.#compute()}${own}`;
+    // how 8-bit products are scaled
+    const scaled = this.precision === "int8" ? " by row" : "";
+    return `${await this.#hash.get()} ${await this.#compute()}${scaled}${own}`;
   }
 
   async #compute(): Promise<Arithmetic> {
@@ -173,16 +175,11 @@ export class NetworkBackbone implements Backbone {
       const { blocks, width } = sizesAt(tap, this.name, this.#network);
       return tensor(new Float32Array(count * blocks * width), [count, blocks, width]);
     });
-    // int8 products take one scale from all activations at once: a crop with others would not have
-    // the features that it has alone
-    const step = this.precision === "int8" ? 1 : Math.max(1, count);
-    for (let first = 0; first < count; first += step) {
-      const crops = rgb.subarray(first * cropBytes, (first + step) * cropBytes);
-      const images = ortTensor("uint8", crops, [step, resolutionPx, resolutionPx, 3]);
-      const found = await session.run({ images });
-      for (const [t, { data, shape: [, blocks, width] }] of features.entries()) {
-        data.set(found[taps[t]!]!.data as Float32Array, first * blocks! * width!);
-      }
+    if (count === 0) return features;
+    const images = ortTensor("uint8", rgb, [count, resolutionPx, resolutionPx, 3]);
+    const found = await session.run({ images });
+    for (const [t, { data }] of features.entries()) {
+      data.set(found[taps[t]!]!.data as Float32Array);
     }
     return features;
   }

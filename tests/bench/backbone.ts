@@ -4,7 +4,8 @@
  *
  *     deno task bench:backbone
  *
- * Needs Debian's python3-torch and libopenblas0-pthread for the peer, 3 GB of disk and minutes.
+ * Needs a Python with PyTorch for the peer (RINE_BENCH_PYTHON, else python3; g++ for what it compiles),
+ * 3 GB of disk and minutes.
  * @module
  */
 import { join } from "node:path";
@@ -12,7 +13,7 @@ import process from "node:process";
 import sharp from "sharp";
 import type { Backbone } from "../../lib/backbones/backbone.ts";
 import { openBackbone, weightsPath } from "../../lib/backbones/open.ts";
-import { quantizeWeights } from "../../lib/backbones/quantize.ts";
+import { quantizedPath, quantizeWeights } from "../../lib/backbones/quantize.ts";
 import { buildVitGraph } from "../../lib/backbones/vit/graph.ts";
 import { readVitWeights } from "../../lib/backbones/vit/weights.ts";
 import { extractFeatures } from "../../lib/tokens/extract.ts";
@@ -20,6 +21,7 @@ import { GraphBuilder } from "../../lib/onnx/graph.ts";
 import { openSession, ortTensor } from "../../lib/onnx/session.ts";
 import { randomStream } from "../../lib/random.ts";
 import { SIZES, writeRandomVit } from "./random_vit.ts";
+import { TextLineStream } from "../fuzz/lines.ts";
 import { temporaryFolder } from "../temporary.ts";
 
 const PAIRS = 5;
@@ -34,22 +36,45 @@ function randomCrops(count: number, sizePx: number): Uint8Array {
 
 async function secondsOf(backbone: Backbone, rgb: Uint8Array, count: number, repeats: number) {
   await backbone.featuresOfCrops(rgb, count);
-  let best = Infinity;
+  const times: number[] = [];
   for (let i = 0; i < repeats; i++) {
     const started = performance.now();
     await backbone.featuresOfCrops(rgb, count);
-    best = Math.min(best, (performance.now() - started) / 1000);
+    times.push((performance.now() - started) / 1000);
   }
-  return best;
+  return median(times);
 }
 
-async function torchSeconds(name: keyof typeof SIZES, repeats: number): Promise<number> {
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1]!;
+}
+
+/** PyTorch in a process that stays: its modes, and the median seconds of a batch in one of them. */
+async function openTorch(name: keyof typeof SIZES, repeats: number) {
   const { resolutionPx, patchPx, width, blocks } = SIZES[name];
   const script = join(import.meta.dirname!, "backbone_torch.py");
   const args = [script, resolutionPx, patchPx, width, blocks, BATCH[name], repeats].map(String);
-  const { stdout, stderr, success } = await new Deno.Command("/usr/bin/python3", { args }).output();
-  if (!success) throw new Error(new TextDecoder().decode(stderr));
-  return Number(new TextDecoder().decode(stdout));
+  const python = Deno.env.get("RINE_BENCH_PYTHON") ?? "/usr/bin/python3";
+  const child = new Deno.Command(python, { args, stdin: "piped", stdout: "piped" }).spawn();
+  const lines = child.stdout.pipeThrough(new TextDecoderStream())
+    .pipeThrough(new TextLineStream()).getReader();
+  const next = async () => {
+    const { value } = await lines.read();
+    if (value === undefined) throw new Error(`Cannot time PyTorch: ${python} has ended`);
+    return value;
+  };
+  const input = child.stdin.getWriter();
+  return {
+    modes: (await next()).split(","),
+    async seconds(mode: string) {
+      await input.write(new TextEncoder().encode(`${mode}\n`));
+      return Number(await next());
+    },
+    async close() {
+      await input.close();
+      await child.status;
+    },
+  };
 }
 
 function peakMemoryBytes(): number {
@@ -64,26 +89,48 @@ async function timeBackbone(name: keyof typeof SIZES): Promise<void> {
   const rgb = randomCrops(count, SIZES[name].resolutionPx);
   const repeats = name === "ViT-L/14" ? 3 : 10;
 
-  let started = performance.now();
+  const started = performance.now();
   await using full = await openBackbone(name, { folder });
   await full.open();
   const startSeconds = (performance.now() - started) / 1000;
   console.log(`${name}: session start ${startSeconds.toFixed(1)} s`);
 
-  const ratios: number[] = [];
-  for (let pair = 0; pair < PAIRS; pair++) {
-    const ours = await secondsOf(full, rgb, count, repeats) / count;
-    const torch = await torchSeconds(name, repeats) / count;
-    ratios.push(torch / ours);
+  const quantized = quantizedPath(path);
+  if (!await Deno.stat(quantized).catch(() => undefined)) {
+    await quantizeWeights(await readVitWeights(path), quantized);
+  }
+  await using int8 = await openBackbone(name, { folder, precision: "int8" });
+  const torch = await openTorch(name, repeats);
+  const peers = torch.modes.map((mode) => `PyTorch ${mode}`);
+  // one after the other, so that what else the machine does meets all
+  const rounds: number[][] = [];
+  for (let round = 0; round < PAIRS; round++) {
+    const row = [];
+    for (const backbone of [full, int8]) row.push(await secondsOf(backbone, rgb, count, repeats));
+    for (const mode of torch.modes) row.push(await torch.seconds(mode));
+    rounds.push(row.map((seconds) => 1000 * seconds / count));
+  }
+  await torch.close();
+  for (const [way, label] of ["ours float32", "ours int8", ...peers].entries()) {
+    const times = rounds.map((row) => row[way]!);
     console.log(
-      `${name}: ${ours.toFixed(3)} s an image, PyTorch ${torch.toFixed(3)}: ${
-        (torch / ours).toFixed(2)
-      } times as fast`,
+      `${name}: ${label} ${median(times).toFixed(1)} ms an image (${
+        times.map((ms) => ms.toFixed(1)).join(", ")
+      })`,
     );
   }
-  console.log(
-    `${name}: median ${ratios.sort((a, b) => a - b)[PAIRS >> 1]!.toFixed(2)} times PyTorch`,
-  );
+  for (const [ours, kind] of ["float32", "bfloat16"].entries()) {
+    const ratios = rounds.map((row) =>
+      Math.min(...row.slice(2).filter((_, m) => torch.modes[m]!.startsWith(kind))) / row[ours]!
+    );
+    console.log(
+      `${name}: ${["float32", "int8"][ours]} ${
+        median(ratios).toFixed(2)
+      } times the rate of PyTorch's faster ${kind} (${
+        ratios.map((ratio) => ratio.toFixed(2)).join(", ")
+      })`,
+    );
+  }
 
   const { size } = await Deno.stat(path);
   console.log(
@@ -93,19 +140,6 @@ async function timeBackbone(name: keyof typeof SIZES): Promise<void> {
   );
   await timeOperators(name);
 
-  const quantized = join(path, "..", "int8.safetensors");
-  if (!await Deno.stat(quantized).catch(() => undefined)) {
-    await quantizeWeights(await readVitWeights(path), quantized);
-  }
-  await using int8 = await openBackbone(name, { folder, precision: "int8" });
-  started = performance.now();
-  const fullSeconds = await secondsOf(full, rgb, count, repeats);
-  const int8Seconds = await secondsOf(int8, rgb, count, repeats);
-  console.log(
-    `${name}: int8 ${(int8Seconds / count).toFixed(3)} s an image, ${
-      (fullSeconds / int8Seconds).toFixed(2)
-    } times full precision`,
-  );
   const { width, blocks } = SIZES[name];
   const [a, b] = [await full.featuresOfCrops(rgb, count), await int8.featuresOfCrops(rgb, count)];
   const cosines = Array.from({ length: blocks }, (_, block) => {
@@ -114,7 +148,7 @@ async function timeBackbone(name: keyof typeof SIZES): Promise<void> {
       const at = (image * blocks + block) * width;
       sum += cosine(a.data.subarray(at, at + width), b.data.subarray(at, at + width));
     }
-    return (sum / count).toFixed(4);
+    return (sum / count).toFixed(5);
   });
   console.log(`${name}: cosine of int8 tokens by block: ${cosines.join(" ")}`);
 }

@@ -1,8 +1,10 @@
 """CLIP's image encoder in PyTorch with random weights: the peer of backbone.ts.
 
 Usage: backbone_torch.py RESOLUTION PATCH WIDTH BLOCKS BATCH REPEATS
-Prints the best time of a batch, in seconds.
+Prints the modes that this machine can run, on one line. Then, for each line of input that names one,
+the median time of a batch in it, in seconds.
 """
+import statistics
 import sys
 import time
 
@@ -53,11 +55,31 @@ class Encoder(nn.Module):
 
 model = Encoder().eval()
 images = torch.randn(batch, 3, resolution, resolution)
-best = float("inf")
-with torch.no_grad():
-    model(images)
+modes = {"float32": (model, False), "bfloat16": (model, True)}
+if hasattr(torch, "compile"):
+    # compiled apart: autocast is part of what is compiled
+    modes["float32 compiled"] = (torch.compile(model), False)
+    modes["bfloat16 compiled"] = (torch.compile(Encoder().eval()), True)
+
+
+def run(name):
+    network, is_half = modes[name]
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=is_half):
+        network(images)
+
+
+for name in list(modes):
+    try:
+        run(name)
+        run(name)
+    except Exception as error:  # no compiler, or a processor that it does not know
+        print(f"{name}: {type(error).__name__}", file=sys.stderr)
+        del modes[name]
+print(",".join(modes), flush=True)
+for line in sys.stdin:
+    times = []
     for _ in range(repeats):
         started = time.perf_counter()
-        model(images)
-        best = min(best, time.perf_counter() - started)
-print(best)
+        run(line.strip())
+        times.append(time.perf_counter() - started)
+    print(statistics.median(times), flush=True)

@@ -12,6 +12,30 @@ import type { VitWeights } from "./weights.ts";
 /** How the tensors of a pool by attention are named. */
 const POOL = "pool";
 
+/** Where the values of rows lie: on both sides of zero, or above what an activation has at least. */
+type Range = "around zero" | "activated";
+
+/**
+ * The byte that stands for 0: of unsigned bytes, whose products with signed ones are the fast ones.
+ * Activations are seldom below zero, and have more bytes above it.
+ */
+const ZERO_POINTS: Readonly<Record<Range, number>> = { "around zero": 128, "activated": 32 };
+
+/** No GELU, of whichever kind, has values below −.17. */
+const DEEPEST = .17;
+
+/** Scale of a row of zeros. */
+const SMALLEST_SCALE = 1e-30;
+
+/** Rows as unsigned bytes: a value is (byte − zero) · scale. */
+interface Bytes {
+  /** uint8 [·, inputs]. */
+  readonly bytes: Value;
+  /** [·, 1]. */
+  readonly scales: Value;
+  readonly zero: number;
+}
+
 /** Adds a transformer's layers to a graph. A layer is named as its weights are: `blocks.0.fc1`. */
 export class VitLayers {
   readonly #g: GraphBuilder;
@@ -20,6 +44,8 @@ export class VitLayers {
   readonly #compute: Arithmetic;
   readonly #device: Device;
   readonly #weightsFile: string;
+  /** Rows that several products read, as 8-bit integers. */
+  readonly #bytes = new Map<Value, Bytes>();
 
   /** Adds nothing yet. */
   constructor(
@@ -49,15 +75,48 @@ export class VitLayers {
   }
 
   /** x wᵀ + b, or with 8-bit products where the weights are such; [·, inputs] → [·, outputs]. */
-  linear(x: Value, name: string): Value {
+  linear(x: Value, name: string, range: Range = "around zero"): Value {
     const [matrix, bias] = [this.weight(`${name}.weight`), this.weight(`${name}.bias`)];
     if (!this.#weights.tensors.has(`${name}.weight.scale`)) {
       return this.#g.op("Gemm", [x, matrix, bias], { transB: 1 }); // [·, outputs]
     }
-    const scales = this.weight(`${name}.weight.scale`); // [outputs]
-    return this.#g.op("DynamicQuantizeMatMul", [x, matrix, scales, undefined, bias], {}, {
-      domain: "com.microsoft",
-    }); // [·, outputs]
+    const g = this.#g, { bytes, scales, zero } = this.#bytesOf(x, range);
+    const products = g.op(
+      "MatMulIntegerToFloat",
+      [
+        ...[bytes, matrix, g.float(1), this.weight(`${name}.weight.scale`)],
+        g.constant("uint8", Uint8Array.of(zero), []),
+      ],
+      {},
+      { domain: "com.microsoft" },
+    ); // [·, outputs]
+    return g.op("Add", [g.op("Mul", [products, scales]), bias]); // [·, outputs]
+  }
+
+  /**
+   * Rows as 8-bit integers, each with a scale of its own: what stands beside a row does not change it.
+   * Done once for all products of the same rows.
+   */
+  #bytesOf(x: Value, range: Range): Bytes {
+    const known = this.#bytes.get(x);
+    if (known) return known;
+    const g = this.#g, zero = ZERO_POINTS[range];
+    const values = range === "around zero" ? g.op("Abs", [x]) : x;
+    const largest = g.op("ReduceMax", [values, g.int([1])], { keepdims: 1 }); // [·, 1]
+    const least = range === "around zero" ? SMALLEST_SCALE : DEEPEST / zero;
+    const scales = g.op("Max", [
+      g.op("Mul", [largest, g.float(1 / (255 - zero))]),
+      g.float(least),
+    ]); // [·, 1]
+    const flat = g.op("Reshape", [scales, g.int([-1])]); // [·]
+    const zeros = g.op("Expand", [
+      g.constant("uint8", Uint8Array.of(zero), [1]),
+      g.op("Shape", [flat]),
+    ]); // [·]
+    const bytes = g.op("QuantizeLinear", [x, flat, zeros], { axis: 0 }); // uint8 [·, inputs]
+    const made = { bytes, scales, zero };
+    this.#bytes.set(x, made);
+    return made;
   }
 
   /** All tokens one under the other; [N, S, W] → [N·S, W]. */
@@ -117,9 +176,11 @@ export class VitLayers {
 
   /** Multi-head attention of `queries` to all tokens; [N, size, W] and [N, S, W] → [N, size, W]. */
   attend(queries: Value, size: number, tokens: Value, length: number, block: string): Value {
-    const q = this.sequences(this.linear(this.rows(queries), `${block}.q`), size); // [N, size, W]
-    const k = this.sequences(this.linear(this.rows(tokens), `${block}.k`), length); // [N, S, W]
-    const v = this.sequences(this.linear(this.rows(tokens), `${block}.v`), length); // [N, S, W]
+    const rows = this.rows(tokens); // [N·S, W]
+    const asking = queries === tokens ? rows : this.rows(queries); // [N·size, W]
+    const q = this.sequences(this.linear(asking, `${block}.q`), size); // [N, size, W]
+    const k = this.sequences(this.linear(rows, `${block}.k`), length); // [N, S, W]
+    const v = this.sequences(this.linear(rows, `${block}.v`), length); // [N, S, W]
     const attended = this.#device === "webgpu"
       ? this.#attendInParts(q, size, k, v, length)
       : this.#g.op("MultiHeadAttention", [q, k, v], { num_heads: this.#architecture.heads }, {
@@ -159,7 +220,7 @@ export class VitLayers {
     const hidden = this.linear(this.rows(x), `${block}.fc1`); // [N·size, mlpWidth], gated: twice
     const isGated = this.#architecture.gated && block !== POOL;
     const active = isGated ? this.#gate(hidden) : this.#activate(hidden); // [N·size, mlpWidth]
-    const out = this.linear(active, `${block}.fc2`); // [N·size, W]
+    const out = this.linear(active, `${block}.fc2`, isGated ? "around zero" : "activated"); // [N·size, W]
     return this.sequences(this.scaled(out, `${block}.scale2`), size);
   }
 

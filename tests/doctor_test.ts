@@ -467,3 +467,13 @@ Deno.test("deno task doctor ends with 1 where something asked for cannot run, an
     assert.match(mini.out, /^No mini world in .* yet: `deno task reproduce` makes it/);
     assert.deepEqual(await Array.fromAsync(Deno.readDir(root)), [], "it writes nothing");
   }));
+
+Deno.test("doctor looks at the profile whose images are there", () =>
+  withRoot(async (root) => {
+    const profileOf = async () => JSON.parse((await doctor("--data", root, "--json")).out).profile;
+    assert.equal(await profileOf(), "paper", "where nothing is");
+    await Deno.mkdir(join(root, "mini"));
+    assert.equal(await profileOf(), "mini");
+    await Deno.mkdir(join(root, "test"));
+    assert.equal(await profileOf(), "paper", "images that somebody has brought come first");
+  }));

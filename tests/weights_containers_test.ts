@@ -166,7 +166,7 @@ Deno.test("what is standard for CLIP leaves its fingerprint as it was, what is n
   await Deno.remove(settingsPath(join(folder, "openai/model.safetensors")));
   await using before = await openBackbone("openai", { folder });
   assert.equal(await before.fingerprint(), await openai.fingerprint());
-  const shown = await showBackbones(folder);
+  const shown = await showBackbones([folder]);
   assert(shown.includes("1 heads, gelu; patches"), shown);
   assert(shown.includes("pixels less 0.5, 0.5, 0.5 by 0.5, 0.5, 0.5"), shown);
   assert(shown.includes("activation, pixelMean, pixelStd: as given; heads: its width"), shown);

@@ -10,7 +10,7 @@ import {
   importBackbone,
   type ImportMode,
 } from "../backbones/import.ts";
-import { isBackboneName, weightsPath } from "../backbones/open.ts";
+import { BACKBONE_FOLDERS, isBackboneName, weightsPath } from "../backbones/open.ts";
 import { quantizedPath, quantizeWeights } from "../backbones/quantize.ts";
 import {
   type Activation,
@@ -23,7 +23,7 @@ import { assertQuantizable, readWeights, type Weights } from "../backbones/weigh
 import { UserError } from "../io/errors.ts";
 import { exists } from "../io/files.ts";
 import { openNamed } from "./errors.ts";
-import { backboneName, BACKBONES, choice, wholeNumber } from "./options.ts";
+import { backboneName, BACKBONES, BACKBONES_READ, choice, wholeNumber } from "./options.ts";
 import { userPath } from "./paths.ts";
 
 interface ImportFlags {
@@ -71,9 +71,9 @@ export function registerBackbone(program: Command): void {
     });
   backbone.command("show")
     .description("the backbones that are there, and their architectures")
-    .addOption(BACKBONES)
-    .action(async ({ backbones: folder }: { backbones: string }) => {
-      console.log(await showBackbones(folder));
+    .addOption(BACKBONES_READ)
+    .action(async ({ backbones }: { backbones?: string }) => {
+      console.log(await showBackbones(backbones === undefined ? BACKBONE_FOLDERS : [backbones]));
     });
 }
 
@@ -136,10 +136,11 @@ export async function quantizeBackbone(name: string, folder: string): Promise<st
   return `${target}: ${(size / 1e6).toFixed(1)} MB`;
 }
 
-/** The architectures of all backbones in a folder, for people. */
-export async function showBackbones(folder: string): Promise<string> {
+/** The architectures of all backbones in folders, for people. */
+export async function showBackbones(folders: readonly string[]): Promise<string> {
   const lines: string[] = [];
-  if (await exists(folder)) {
+  for (const folder of folders) {
+    if (!await exists(folder)) continue;
     for await (const { name } of Deno.readDir(folder)) {
       if (!isBackboneName(name) || !(await Deno.stat(join(folder, name))).isDirectory) continue;
       const path = weightsPath(folder, name);
@@ -147,5 +148,8 @@ export async function showBackbones(folder: string): Promise<string> {
       lines.push(await describeKept(await readWeights(path, await knownSettings(path)), path));
     }
   }
-  return lines.length > 0 ? lines.sort().join("\n") : `${folder} holds no backbone`;
+  if (lines.length > 0) return lines.sort().join("\n");
+  return folders.length === 1
+    ? `${folders[0]} holds no backbone`
+    : `${folders.join(" and ")} hold no backbone`;
 }

@@ -6,7 +6,6 @@ import type { Command } from "commander";
 import { join } from "node:path";
 import { type Precision, PRECISIONS } from "../backbones/backbone.ts";
 import { imagesIn } from "../data/image_folder.ts";
-import { BACKBONE_FOLDERS } from "../backbones/open.ts";
 import { PIXEL_DETECTORS } from "../detectors/index.ts";
 import { openDetector, verdictText } from "../detectors/verdict.ts";
 import { UserError } from "../io/errors.ts";
@@ -14,6 +13,7 @@ import type { Experiments } from "../runs/section.ts";
 import { EXIT_FAILURE, openNamed } from "./errors.ts";
 import { stopOnInterrupt } from "./interrupt.ts";
 import {
+  BACKBONES_READ,
   choice,
   DEVICE,
   type DeviceChoice,
@@ -44,12 +44,7 @@ export function registerDetect(program: Command, experiments: Experiments): void
         .makeOptionMandatory(),
     )
     .option("--backbone <name>", "by default the one the head says, or ViT-L/14")
-    .addOption(
-      pathOption(
-        "--backbones <folder>",
-        `holds a folder for each backbone (default: ${BACKBONE_FOLDERS.join(", then ")})`,
-      ),
-    )
+    .addOption(BACKBONES_READ)
     .addOption(DEVICE)
     .addOption(TRUST_DEVICE)
     .addOption(

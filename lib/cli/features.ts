@@ -24,7 +24,7 @@ import {
 } from "./features_output.ts";
 import { stopOnInterrupt } from "./interrupt.ts";
 import {
-  BACKBONES,
+  BACKBONES_READ,
   choice,
   DEVICE,
   type DeviceChoice,
@@ -45,7 +45,7 @@ export function registerFeatures(program: Command): void {
     .addOption(pathOption("--out <file>", "the .npy file").makeOptionMandatory())
     .addOption(choice("--transform <name>", "how images are cropped", ["center", "ten"], "center"))
     .option("--skip-corrupt", "rows of NaN for images that cannot be decoded", false)
-    .addOption(BACKBONES)
+    .addOption(BACKBONES_READ)
     .addOption(DEVICE)
     .addOption(TRUST_DEVICE)
     .addOption(PRECISION)
@@ -64,7 +64,7 @@ interface FeaturesFlags extends Omit<FeaturesOptions, "device"> {
 /** What features are made of, and where they go. */
 export interface FeaturesOptions {
   readonly backbone: string;
-  readonly backbones: string;
+  readonly backbones?: string;
   /** Folder of images; folders in it are read too. */
   readonly images: string;
   readonly transform: "center" | "ten";
@@ -89,7 +89,10 @@ export async function writeFeatures(options: FeaturesOptions): Promise<string> {
   if (!out.endsWith(".npy")) {
     throw new UserError("usage", `Cannot write ${out}: expected a name in .npy`);
   }
-  await using backbone = await openBackbone(name, { folder: backbones, device, precision });
+  await using backbone = await openBackbone(name, {
+    ...(backbones === undefined ? {} : { folder: backbones }),
+    ...{ device, precision },
+  });
   const request: FeatureRequest = {
     // labels mean nothing here: nobody said what is real
     images: (await imagesIn(root, console.error)).map((path) => ({ path, label: 0 })),

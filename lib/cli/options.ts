@@ -4,7 +4,7 @@
  */
 import { InvalidArgumentError, Option } from "commander";
 import { PRECISIONS } from "../backbones/backbone.ts";
-import { isBackboneName } from "../backbones/open.ts";
+import { BACKBONE_FOLDERS, isBackboneName } from "../backbones/open.ts";
 import { trustDevices } from "../onnx/device_check.ts";
 import { type Device, DEVICE_CHOICES, resolveDevice } from "../onnx/session.ts";
 import { THEMES } from "../report/theme.ts";
@@ -61,7 +61,13 @@ export function backboneName(text: string): string {
   );
 }
 
-/** `--backbones` */
+/** `--backbones`, of commands that read them wherever they are. */
+export const BACKBONES_READ: Option = pathOption(
+  "--backbones <folder>",
+  `holds a folder for each backbone (default: ${BACKBONE_FOLDERS.join(", then ")})`,
+);
+
+/** `--backbones`, of commands that write them. */
 export const BACKBONES: Option = pathOption(
   "--backbones <folder>",
   "holds a folder for each backbone",

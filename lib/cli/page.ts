@@ -16,7 +16,14 @@ import type { Experiments } from "../runs/section.ts";
 import { makeSetup } from "../runs/setup.ts";
 import { errorText, openNamed } from "./errors.ts";
 import { stopOnInterrupt } from "./interrupt.ts";
-import { DEVICE, type DeviceChoice, deviceOf, TRUST_DEVICE, wholeNumber } from "./options.ts";
+import {
+  BACKBONES_READ,
+  DEVICE,
+  type DeviceChoice,
+  deviceOf,
+  TRUST_DEVICE,
+  wholeNumber,
+} from "./options.ts";
 import { pathOption, userPath } from "./paths.ts";
 
 interface PageFlags {
@@ -52,7 +59,7 @@ export function registerPage(program: Command, experiments: Experiments): void {
     .addOption(
       pathOption("--detectors <folder>", "holds imported detectors", DETECTORS_FOLDER),
     )
-    .addOption(pathOption("--backbones <folder>", "holds a folder for each backbone"))
+    .addOption(BACKBONES_READ)
     .addOption(pathOption("--data <folder>", "holds the features of test sets", "data"))
     .addOption(pathOption("--results <folder>", "holds what a reproduction has made", "results"))
     .option("--port <number>", "0 for any that is free", portNumber, PORT)

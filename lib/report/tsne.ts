@@ -3,6 +3,7 @@
  * @module
  */
 import { UserError } from "../io/errors.ts";
+import type { Tensor } from "../io/tensor.ts";
 import { TSNE } from "@saehrimnir/druidjs";
 
 /** How {@linkcode projectFeatures} looks for neighbours. */
@@ -21,33 +22,42 @@ export interface ProjectionOptions {
  *
  * Paper: Figure 1. Released: scripts/results.py, which runs 5000 steps
  *
- * @param features [count, width], row-major
+ * @param features [count, width], row-major; or a tensor whose first size is `count`: one row for each
+ * image of what `backbone.features` gives
+ * @param count of images; that of the tensor where it is left out
  * @returns [count, 2], row-major
  * @throws {UserError} where there are not `count` rows
  * @throws {UserError} where there are too few rows for the perplexity
  */
 export function projectFeatures(
-  features: Float32Array,
-  count: number,
-  { perplexity = Math.min(30, count / 3), iterations = 500, seed = 0 }: ProjectionOptions = {},
+  features: Float32Array | Tensor,
+  count?: number,
+  options: ProjectionOptions = {},
 ): Float64Array {
-  const width = features.length / count;
-  if (!Number.isInteger(width)) {
+  const { data, shape } = features instanceof Float32Array
+    ? { data: features, shape: [count ?? NaN] }
+    : features;
+  const rows = count ?? shape[0]!;
+  const { perplexity = Math.min(30, rows / 3), iterations = 500, seed = 0 } = options;
+  const width = data.length / rows;
+  if (typeof rows !== "number" || !Number.isInteger(width)) {
     throw new UserError(
       "usage",
-      `Cannot project features: expected rows of ${count} images, found ${features.length} numbers`,
+      `Cannot project features: expected rows of ${
+        typeof rows === "number" ? `${rows} images` : "a number of images"
+      }, found ${data.length} numbers and ${JSON.stringify(rows)}`,
     );
   }
-  if (count < 3 * perplexity) {
+  if (rows < 3 * perplexity) {
     throw new UserError(
       "usage",
-      `Cannot project features: expected at least ${3 * perplexity} images, found ${count}`,
+      `Cannot project features: expected at least ${3 * perplexity} images, found ${rows}`,
     );
   }
-  const rows = Array.from(
-    { length: count },
-    (_, i) => Array.from(features.subarray(i * width, (i + 1) * width)),
+  const points = Array.from(
+    { length: rows },
+    (_, i) => Array.from(data.subarray(i * width, (i + 1) * width)),
   );
-  const projection = new TSNE(rows, { perplexity, epsilon: 10, d: 2, seed });
+  const projection = new TSNE(points, { perplexity, epsilon: 10, d: 2, seed });
   return Float64Array.from((projection.transform(iterations) as number[][]).flat());
 }

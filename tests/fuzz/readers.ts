@@ -323,7 +323,7 @@ export const READERS: readonly Reader[] = [
       const made = join(folder, isMade ? "made" : "again");
       await Deno.remove(join(folder, "again"), { recursive: true }).catch(() => {});
       if (!isMade) await importBackbone(folder, { name: "x", folder: made });
-      await showBackbones(made);
+      await showBackbones([made]);
     },
   },
   {

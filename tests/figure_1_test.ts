@@ -64,6 +64,16 @@ Deno.test("projectFeatures() keeps two clouds apart, and equal seeds give equal 
   assert.notDeepEqual(other, points);
 });
 
+Deno.test("projectFeatures() takes a tensor, whose first size says how many images it is of", () => {
+  const features = Float32Array.from({ length: 90 }, (_, i) => (i * 37) % 19);
+  const options = { perplexity: 5, iterations: 5 };
+  const tensor = { data: features, shape: [30, 1, 3] };
+  assert.deepEqual(
+    projectFeatures(tensor, undefined, options),
+    projectFeatures(features, 30, options),
+  );
+});
+
 Deno.test("projectFeatures() refuses rows that do not fit, and too few of them", () => {
   assert.throws(() => projectFeatures(new Float32Array(10), 3), {
     name: "UserError",

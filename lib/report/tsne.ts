@@ -40,12 +40,12 @@ export function projectFeatures(
   const rows = count ?? shape[0]!;
   const { perplexity = Math.min(30, rows / 3), iterations = 500, seed = 0 } = options;
   const width = data.length / rows;
-  if (typeof rows !== "number" || !Number.isInteger(width)) {
+  if (!Number.isInteger(width)) {
     throw new UserError(
       "usage",
       `Cannot project features: expected rows of ${
-        typeof rows === "number" ? `${rows} images` : "a number of images"
-      }, found ${data.length} numbers and ${JSON.stringify(rows)}`,
+        typeof rows === "number" ? `${rows} images` : `a number of images, not ${typeof rows}`
+      }, found ${data.length} numbers`,
     );
   }
   if (rows < 3 * perplexity) {

@@ -4,7 +4,6 @@ import {
   installKernel,
   isCached,
   jupyterDataFolder,
-  type KernelSpec,
   kernelSpec,
   removeKernel,
 } from "../lib/cli/kernel.ts";
@@ -18,7 +17,7 @@ import {
 } from "../lib/cli/notebook_files.ts";
 import { checkNotebooks, executeNotebook, hasJupyter } from "../lib/cli/notebooks.ts";
 import { EXPERIMENTS } from "../experiments/index.ts";
-import { inFolder, temporaryFolder } from "./temporary.ts";
+import { inFolder } from "./temporary.ts";
 
 const ROOT = resolve(import.meta.dirname!, "..");
 const PATHS = await notebookPaths();
@@ -225,30 +224,6 @@ Deno.test("the kernel goes where Jupyter looks on each system", () => {
   assert.equal(folder("darwin", { HOME: "/Users/a", JUPYTER_DATA_DIR: "/j" }), "/j");
   assert.throws(() => folder("linux", {}), /^UserError: Cannot find Jupyter's data folder/);
 });
-
-for (const os of ["linux", "windows"] as const) {
-  Deno.test({
-    name: `on ${os} the kernel starts in the project's folder, whichever folder Jupyter is in`,
-    ignore: os === "linux" && Deno.build.os === "windows",
-    fn: async () => {
-      const spec: KernelSpec = kernelSpec(os);
-      assert.equal(spec.interrupt_mode, "message");
-      const [program, ...args] = spec.argv;
-      const kernel = args.indexOf("jupyter");
-      assert.deepEqual(args.slice(kernel), [
-        "jupyter",
-        "--kernel",
-        "--conn",
-        "{connection_file}",
-      ]);
-      const { stdout } = await new Deno.Command(program!, {
-        args: [...args.slice(0, kernel), "eval", "console.log(Deno.cwd())"],
-        cwd: temporaryFolder(),
-      }).output();
-      assert.equal(new TextDecoder().decode(stdout).trim(), ROOT);
-    },
-  });
-}
 
 const jupyter = await hasJupyter();
 const WITH_JUPYTER = jupyter

@@ -1,9 +1,9 @@
 /**
- * `deno task kernel`: installs Deno's Jupyter kernel for this project.
+ * `deno task kernel`: installs this project's Jupyter kernel, which runs cells in Deno's own.
  *
- * Deno looks for `deno.json`, and with it the names that cells import, from the folder that the kernel
- * starts in, which is wherever the notebook lies. So the kernel is started in the project's folder,
- * and relative paths in cells are relative to it.
+ * Deno looks for `deno.json`, and with it the names that cells import, from the folder that it starts
+ * in, which is wherever the notebook lies. So cells run in the project's folder, and relative paths in
+ * them are relative to it.
  * @module
  */
 import type { Command } from "commander";
@@ -34,7 +34,7 @@ export interface KernelSpec {
   readonly display_name: string;
   /** Of the cells. */
   readonly language: "typescript";
-  /** Deno answers a message; the signal would end it. */
+  /** The kernel takes both; a signal goes to what cells have started, too. */
   readonly interrupt_mode: "message";
   /** Variables that Deno is started with: it asks nobody for updates. */
   readonly env: Readonly<Record<string, string>>;
@@ -42,19 +42,17 @@ export interface KernelSpec {
   readonly metadata: { readonly project: string };
 }
 
-/** Starts Deno in a folder where there is no `cd` and no `exec` to do it. */
-const START_IN_FOLDER = "const [cwd, ...args] = Deno.args; " +
-  "const { code } = await new Deno.Command(Deno.execPath(), { args, cwd }).spawn().status; " +
-  "Deno.exit(code)";
+/** Cells have all permissions; what passes them on needs these. */
+const PERMISSIONS = ["read", "write", "net", "env", "run"].map((name) => `--allow-${name}`);
 
-/** The kernel that runs notebooks with this project's modules, for an operating system. */
-export function kernelSpec(os: typeof Deno.build.os = Deno.build.os): KernelSpec {
-  const deno = Deno.execPath();
-  const command = ["jupyter", "--kernel", "--conn", "{connection_file}"];
+/** The kernel that runs notebooks with this project's modules. */
+export function kernelSpec(): KernelSpec {
+  const main = join(PROJECT, "lib", "kernel", "main.ts");
   return {
-    argv: os === "windows"
-      ? [deno, "eval", "--no-config", START_IN_FOLDER, PROJECT, ...command]
-      : ["/bin/sh", "-c", 'cd "$0" && exec "$@"', PROJECT, deno, ...command],
+    argv: [
+      ...[Deno.execPath(), "run", "--quiet", "--frozen", "--no-prompt", ...PERMISSIONS],
+      ...[main, "{connection_file}"],
+    ],
     display_name: "RINE (Deno)",
     language: "typescript",
     interrupt_mode: "message",

@@ -48,7 +48,7 @@ interface Thread {
 }
 
 /** Pools whose threads are there. */
-const openPools = new Set<{ rest(): Promise<void> }>();
+const openPools = new Set<{ rest(): Promise<void>; failJobs(error: Error): number }>();
 
 /**
  * Brings the threads of all pools to rest, so that the process can end: native code that still runs
@@ -60,6 +60,15 @@ export async function restWorkers(limitMs: number): Promise<void> {
 }
 
 /**
+ * Fails the jobs of all pools that are under way or wait, so that who asked for them ends. The threads
+ * stay: one that is at work finishes for nobody.
+ * @returns how many there were
+ */
+export function failJobs(error: Error): number {
+  return [...openPools].reduce((sum, pool) => sum + pool.failJobs(error), 0);
+}
+
+/**
  * Worker threads, each running one module that calls {@linkcode serveJobs}. Work done is told by a count
  * of it, or by whatever plain data the module says.
  */
@@ -67,6 +76,8 @@ export class WorkerPool<Job, Result, Done = number> implements Disposable, Async
   readonly #threads: readonly Thread[];
   readonly #atOnce: number;
   readonly #pending = new Map<number, Pending<Job, Result, Done>>();
+  /** Threads that still do a job which has failed already, by its number. */
+  readonly #forsaken = new Map<number, Thread>();
   #nextId = 0;
   #isClosed = false;
   #resting: Promise<void> | undefined;
@@ -202,6 +213,14 @@ export class WorkerPool<Job, Result, Done = number> implements Disposable, Async
     return done;
   }
 
+  /** See {@linkcode failJobs}. */
+  failJobs(error: Error): number {
+    for (const [id, { thread }] of this.#pending) if (thread) this.#forsaken.set(id, thread);
+    const count = this.#pending.size;
+    this.#reject(error);
+    return count;
+  }
+
   /** Stops the workers at once; jobs under way fail. */
   [Symbol.dispose](): void {
     openPools.delete(this);
@@ -226,13 +245,22 @@ export class WorkerPool<Job, Result, Done = number> implements Disposable, Async
 
   #settle(reply: JobReply<Result, Done>): void {
     const pending = this.#pending.get(reply.id);
-    if (!pending) return;
+    if (!pending) return this.#forsake(reply);
     if ("done" in reply) return pending.onDone(reply.done);
     this.#pending.delete(reply.id);
     pending.thread!.load -= 1;
     this.#dispatch();
     if ("result" in reply) return pending.resolve(reply.result);
     pending.reject(receivedError(reply.error));
+  }
+
+  /** A thread has finished for nobody, and can be given the next job. */
+  #forsake(reply: JobReply<Result, Done>): void {
+    const thread = this.#forsaken.get(reply.id);
+    if (!thread || "done" in reply) return;
+    this.#forsaken.delete(reply.id);
+    thread.load -= 1;
+    this.#dispatch();
   }
 
   /** Fails the jobs of a thread; all where it is left out. */

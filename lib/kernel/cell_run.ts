@@ -1,0 +1,141 @@
+/**
+ * One cell that runs: until it ends, is stopped, or its session ends.
+ * @module
+ */
+import { type Child, ChildEnded } from "./child.ts";
+import type { Received } from "./sockets.ts";
+import { stoppable, syntaxFault } from "./syntax.ts";
+
+/** How long a session may take to say that code can run there; native code may hold it up. */
+const ALIVE_MS = 1000;
+/** How long a cell that was told to stop may take to end. */
+const STOP_MS = 1500;
+/** How often it is told, before its session is ended. */
+const STOPS = 2;
+/** How long outputs may take to come after their cell; code that goes on may hold them up. */
+const OUTPUTS_MS = 5000;
+
+const ANEW = "was started anew: run the cells above again; finished work on disk is kept";
+
+/** What is said of a session that ended by itself. */
+export const ENDED_ANEW = (ending: string): string =>
+  `Deno's session ended (${ending}) and ${ANEW}`;
+
+/** What is said of a cell that was stopped. */
+const STOPPED = "the cell was stopped; the session goes on";
+const STOPPED_ANEW = `the cell was stopped, and its session with it, which ${ANEW}`;
+
+/** As Jupyter shows it. */
+export interface CellError {
+  readonly ename: string;
+  readonly evalue: string;
+  /** Lines. */
+  readonly traceback: readonly string[];
+}
+
+/** A cell that runs. */
+export class CellRun {
+  /** The request, and who sent it. */
+  readonly received: Received;
+  /** What Deno showed as its error. */
+  shownError: CellError | undefined;
+  /** Whether somebody wants it to end. */
+  isStopped = false;
+  readonly #over = Promise.withResolvers<CellError | undefined>();
+  #child: Child | undefined;
+  #wasBrokenOff = false;
+
+  /** Runs nothing yet. */
+  constructor(received: Received) {
+    this.received = received;
+  }
+
+  /**
+   * Runs it and waits for its outputs.
+   * @param ready gives the session
+   * @param startAnew ends the session and starts another
+   * @returns what went wrong, if anything
+   */
+  async in(ready: () => Promise<Child>, startAnew: () => void): Promise<CellError | undefined> {
+    void this.#end(ready, startAnew).then(
+      this.#over.resolve,
+      (error) =>
+        this.#over.resolve(
+          oneLine("KernelError", `${error instanceof Error ? error.message : error}`),
+        ),
+    );
+    return await this.#over.promise;
+  }
+
+  async #end(ready: () => Promise<Child>, startAnew: () => void): Promise<CellError | undefined> {
+    const child = this.#child = await ready();
+    const { message } = this.received;
+    const code = `${message.content.code}`;
+    try {
+      const { content: reply } = await child.request({
+        ...message,
+        content: { ...message.content, code: stoppable(code) },
+      });
+      if (this.#wasBrokenOff && await child.ask({ ask: "alive" }, ALIVE_MS) === undefined) {
+        startAnew();
+        return oneLine("KeyboardInterrupt", STOPPED_ANEW);
+      }
+      await child.settle(OUTPUTS_MS);
+      if (reply.status === "ok" && !this.shownError) return undefined;
+      if (this.isStopped) return oneLine("KeyboardInterrupt", STOPPED);
+      return await errorOf(this.shownError ?? reply as unknown as CellError, code);
+    } catch (error) {
+      if (!(error instanceof ChildEnded)) throw error;
+      return oneLine("SessionEnded", ENDED_ANEW(error.message));
+    }
+  }
+
+  /**
+   * Stops it: what it waits for first, then its code, then its session.
+   * @param startAnew ends the session and starts another
+   */
+  async stop(startAnew: () => void): Promise<void> {
+    if (this.isStopped) return;
+    this.isStopped = true;
+    const child = this.#child;
+    for (let tries = 0; child && tries < STOPS; tries++) {
+      const isAlive = await child.ask({ ask: "stop" }, ALIVE_MS);
+      if (!isAlive) {
+        this.#wasBrokenOff = true;
+        child.breakOff();
+      }
+      if (await this.#isOverWithin(STOP_MS)) return;
+      if (!isAlive) break;
+    }
+    this.#over.resolve(oneLine("KeyboardInterrupt", STOPPED_ANEW));
+    startAnew();
+  }
+
+  async #isOverWithin(ms: number): Promise<boolean> {
+    let timer;
+    const late = new Promise<boolean>((resolve) => timer = setTimeout(() => resolve(false), ms));
+    const isOver = await Promise.race([this.#over.promise.then(() => true), late]);
+    clearTimeout(timer);
+    return isOver;
+  }
+}
+
+function oneLine(ename: string, evalue: string): CellError {
+  return { ename, evalue, traceback: [`${ename}: ${evalue}`] };
+}
+
+/** An error as readers see it: what Deno leaves out is asked of its compiler. */
+async function errorOf(error: CellError, code: string): Promise<CellError> {
+  const { ename, evalue, traceback } = error;
+  if (traceback.length > 0) {
+    // columns are those of what the compiler made of the cell
+    const lines = traceback.map((line) =>
+      line.replace(/<anonymous>:(\d+):\d+/, "line $1 of a cell")
+    );
+    return { ename, evalue, traceback: lines };
+  }
+  const fault = await syntaxFault(code);
+  if (!fault) return oneLine(ename, evalue);
+  const [said] = [`SyntaxError: ${fault.said}`];
+  return { ename: "SyntaxError", evalue: fault.said, traceback: [said, ...fault.frame] };
+}

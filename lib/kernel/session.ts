@@ -1,0 +1,142 @@
+/**
+ * What stands in the session of a notebook, beside the reader's own code: it stops cells, tells when
+ * all outputs have left, and knows what may follow a name.
+ * @module
+ */
+import { Stopped, stopWork } from "../io/stopping.ts";
+import { type Ask, lineWriter, MARK, readLines, STOPPABLE } from "./link.ts";
+import { completion, inspection } from "./names.ts";
+
+/** How long work that was stopped may take to end by itself, before its cell ends without it. */
+const WIND_DOWN_MS = 1000;
+
+/** More lines than this of a value that does not know how to show itself are left out. */
+const MOST_LINES = 30;
+
+/** What a cell that waits is ended with. */
+let stopping = deferred();
+
+function deferred(): PromiseWithResolvers<never> {
+  const one = Promise.withResolvers<never>();
+  one.promise.catch(() => {}); // most cells are not stopped
+  return one;
+}
+
+/** Waits as `await` does, and no longer when the cell is stopped. */
+function waiting<T>(value: T): T | Promise<Awaited<T>> {
+  const isThenable = typeof (value as { then?: unknown } | undefined)?.then === "function";
+  return isThenable ? Promise.race([value, stopping.promise]) : value;
+}
+
+/** Goes through values as `for await` does, and no longer when the cell is stopped. */
+waiting.each = async function* <T>(
+  values: AsyncIterable<T> | Iterable<T | Promise<T>>,
+): AsyncGenerator<Awaited<T>> {
+  const iterator = Symbol.asyncIterator in values
+    ? values[Symbol.asyncIterator]()
+    : values[Symbol.iterator]();
+  let isStopped = true;
+  try {
+    while (true) {
+      const { done, value } = await waiting(iterator.next());
+      if (done) return;
+      const awaited = await waiting(value);
+      isStopped = false;
+      yield awaited;
+      isStopped = true;
+    }
+  } finally {
+    // an iterator that is stuck would be waited for
+    if (!isStopped) await iterator.return?.();
+  }
+};
+
+/** Stops the cell that runs: its work first, so that it ends in good order. */
+function stop(): void {
+  const { reject } = stopping;
+  stopping = deferred();
+  const jobs = stopWork();
+  setTimeout(() => reject(new Stopped()), jobs === 0 ? 0 : WIND_DOWN_MS);
+}
+
+/**
+ * Shows the last value of a cell: as the value says, or as text of some lines. A promise is not what
+ * anybody wants to see.
+ */
+async function showLast(count: number, value: unknown): Promise<void> {
+  if (value === undefined) return;
+  const data = value instanceof Promise
+    ? { "text/plain": "A promise: write await before it" }
+    : shortened(await Deno.jupyter.format(value));
+  if (Object.keys(data).length === 0) return;
+  await Deno.jupyter.broadcast("execute_result", { execution_count: count, data, metadata: {} });
+}
+
+function shortened(data: Record<string, unknown>): Record<string, unknown> {
+  const { "text/plain": text, ...others } = data;
+  if (typeof text !== "string" || Object.keys(others).length > 0) return data;
+  const lines = text.split("\n");
+  if (lines.length <= MOST_LINES) return data;
+  const left = lines.length - MOST_LINES;
+  // colours that began in what is shown end there
+  return { "text/plain": `${lines.slice(0, MOST_LINES).join("\n")}\x1b[0m\n… ${left} more lines` };
+}
+
+async function answer(ask: Ask): Promise<unknown> {
+  switch (ask.ask) {
+    case "alive":
+      return true;
+    case "stop":
+      stop();
+      return true;
+    case "mark":
+      return await Deno.jupyter.broadcast("display_data", {
+        data: {},
+        metadata: { [MARK]: ask.mark },
+        transient: {},
+      });
+    case "complete":
+      return completion(ask.code);
+    case "inspect":
+      return inspection(ask.code);
+  }
+}
+
+/**
+ * Connects the session with its kernel; when that is gone, the session ends.
+ * @param port where the kernel listens, on this machine
+ * @param token what the kernel knows the session by
+ */
+export async function join(port: number, token: string): Promise<void> {
+  Object.defineProperty(globalThis, STOPPABLE, { value: waiting });
+  internals().broadcastResult = (count, value) =>
+    showLast(count, value).catch(async (error) => {
+      const { name, message, stack } = error instanceof Error ? error : new Error(`${error}`);
+      await Deno.jupyter.broadcast("error", {
+        ename: name,
+        evalue: message,
+        traceback: (stack ?? message).split("\n"),
+      });
+    });
+  // the kernel is told of it, too, and decides
+  Deno.addSignalListener("SIGINT", () => {});
+  const conn = await Deno.connect({ hostname: "127.0.0.1", port });
+  const write = lineWriter(conn);
+  write(token);
+  void (async () => {
+    for await (const line of readLines(conn)) {
+      const { id, ...ask } = line as Ask & { readonly id: number };
+      answer(ask).catch(() => {}).then((value) => write({ id, value }));
+    }
+    Deno.exit();
+  })();
+}
+
+interface Internals {
+  broadcastResult(count: number, value: unknown): Promise<void>;
+}
+
+function internals(): Internals {
+  const { internal } = Deno as unknown as { internal: symbol };
+  return (Deno as unknown as Record<symbol, { jupyter: Internals }>)[internal]!.jupyter;
+}

@@ -72,7 +72,8 @@ async function compiled(spec: Spec): Promise<object> {
 /** Figures stand in one page, where equal ids would let one take another's clip paths. */
 function withOwnIds(svg: string, figure: Figure): string {
   const own = `${figure.id}-${contentKey([figure], 8)}-`;
-  return svg.replace(/(\bid="|url\(#|href="#)/g, `$1${own}`);
+  return svg.replace(/(\bid="|url\(#|href="#)/g, `$1${own}`)
+    .replace(/(?<=\baria-labelledby="[^"]*)[^" ]+/g, `${own}$&`);
 }
 
 // one class more than Jupyter's own rules, which align all cells to the right

@@ -152,3 +152,13 @@ export function writeSvg({ name, attributes, children, text }: SvgElement): stri
   const inner = escapeXml(text) + children.map(writeSvg).join("");
   return inner === "" ? `<${name}${says}/>` : `<${name}${says}>${inner}</${name}>`;
 }
+
+/** An SVG whose names begin with a word of its own, so that several stand in one page. */
+export function withPrefix(svg: string, prefix: string): string {
+  return svg.replace(/(\bid="|url\(#|href="#)/g, `$1${prefix}`)
+    .replace(
+      /\baria-labelledby="([^"]*)"/g,
+      (_, names: string) =>
+        `aria-labelledby="${names.split(" ").map((name) => prefix + name).join(" ")}"`,
+    );
+}

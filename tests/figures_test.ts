@@ -285,7 +285,14 @@ Deno.test("figures of one name in a page have ids of their own, whichever kernel
       rows: [{ value }],
     };
     const [{ "image/svg+xml": svg } = {}] = await figureMedia(figure, "default");
-    return /\bid="(x-[0-9a-f]{8}-)/.exec(String(svg))?.[1];
+    const [, prefix] = /\bid="(x-[0-9a-f]{8}-)/.exec(String(svg)) ?? [];
+    assert.match(
+      String(svg),
+      new RegExp(
+        ` aria-labelledby="${prefix}x-title ${prefix}x-description"><title id="${prefix}x-title">`,
+      ),
+    );
+    return prefix;
   };
   const [one, again, other] = [await prefixOf(1), await prefixOf(1), await prefixOf(2)];
   assert.ok(one !== undefined && other !== undefined);

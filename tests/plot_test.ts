@@ -5,6 +5,7 @@ import { tensor } from "../lib/io/tensor.ts";
 import { renderFigure } from "../lib/report/write/render.ts";
 import { tableToLatex } from "../lib/report/write/latex.ts";
 import { figure, table } from "./cell.ts";
+import { readPdf } from "./pdf_text.ts";
 import { inFolder } from "./temporary.ts";
 
 const ROWS = [
@@ -129,16 +130,11 @@ Deno.test("a table of many columns has turned headings, and fits the text's widt
   assert.doesNotMatch(toLatex([{ name: "x", ...narrow }]), /resizebox|rotatebox/);
 });
 
-/** Height of digits on labels, in points, of an SVG that is some millimetres wide. */
-function labelHeightPt(svg: string, widthMm: number): number {
-  const [, left, , width] = /viewBox="([\d.-]+) ([\d.-]+) ([\d.]+)/.exec(svg)!;
-  assert.equal(left, "0");
-  const heights = [...svg.matchAll(/<path fill="#222222"[^>]* d="([^"]*)"/g)].map(([, d]) => {
-    const y = [...d!.matchAll(/-?[\d.]+ (-?[\d.]+)/g)].map(([, value]) => Number(value));
-    return Math.max(...y) - Math.min(...y);
-  });
-  assert.ok(heights.length > 2, "labels are drawn");
-  return Math.min(...heights) * widthMm / 25.4 * 72 / Number(width);
+/** Size of the smallest text in points, where a figure is some millimetres wide. */
+async function smallestPt(pdf: Uint8Array, widthMm: number): Promise<number> {
+  const { widthPt, texts } = await readPdf(pdf);
+  assert.ok(texts.length > 2, "labels are drawn");
+  return Math.min(...texts.map(({ sizePt }) => sizePt)) * (widthMm / 25.4 * 72) / widthPt;
 }
 
 Deno.test("a figure is saved as wide as is wanted, with text that can be read", () =>
@@ -149,13 +145,11 @@ Deno.test("a figure is saved as wide as is wanted, with text that can be read", 
     };
     const path = join(folder, "figure.pdf");
     await save(wide, path, { widthMm: 122 });
-    const pdf = await Deno.readTextFile(path);
-    const [, widthPt] = /MediaBox \[0 0 ([\d.]+)/.exec(pdf)!;
-    assert.ok(Math.abs(Number(widthPt) - 122 / 25.4 * 72) < .01, `${widthPt}`);
-    // digits of the typeface are .7 of its size
+    const { widthPt } = await readPdf(await Deno.readFile(path));
+    assert.ok(Math.abs(widthPt - 122 / 25.4 * 72) < .01, `${widthPt}`);
     const usual = await renderFigure(wide), narrow = await renderFigure(wide, "default", 122);
-    assert.ok(labelHeightPt(usual.svg, 122) < 6 * .7, "scaled alone it is too small");
-    assert.ok(labelHeightPt(narrow.svg, 122) > 6.3 * .7);
+    assert.ok(await smallestPt(usual.pdf, 122) < 6, "scaled alone it is too small");
+    assert.ok(await smallestPt(narrow.pdf, 122) > 6.3);
     assert.match(narrow.svg, /^<svg width="122mm"/);
     const asItWas = await renderFigure(wide, "default", 174);
     assert.equal(asItWas.svg, usual.svg, "text that is large enough stays");

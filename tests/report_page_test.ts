@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { gunzipSync } from "node:zlib";
 import fc from "fast-check";
 import { beside } from "../lib/report/beside.ts";
 import { htmlTable } from "../lib/report/write/html.ts";
+import { tableToLatex } from "../lib/report/write/latex.ts";
 import type { Figure } from "../lib/report/figure.ts";
 import { type ReportSection, writeReport } from "../lib/report/page.ts";
 import { percentColumn, type Table } from "../lib/report/table.ts";
@@ -132,14 +134,13 @@ Deno.test("htmlTable() keeps the columns that name rows in sight, and those that
   };
   const html = htmlTable(table);
   const cells = (name: string) =>
-    [...html.matchAll(new RegExp(`class="[^"]*${name}"`, "g"))].length;
+    [...html.matchAll(new RegExp(`class="[^"]*${name}(?: edge)?"`, "g"))].length;
   // headings of groups, headings, and a cell a row
   assert.equal(cells("pinned-left"), 1 + 2 + 2 * 2);
   assert.equal(cells("pinned-right"), 1 + 1 + 2);
   const [first, second] = [
-    ...html.matchAll(/<th[^>]* style="--left: ([\d.]+)em; --width: ([\d.]+)em">/g),
-  ]
-    .slice(-2);
+    ...html.matchAll(/<th scope="col"[^>]* style="--left: ([\d.]+)em; --width: ([\d.]+)em">/g),
+  ];
   assert.equal(first![1], "0.0");
   assert.equal(second![1], first![2], "the second column lies beside the first");
   assert.ok(Number(first![2]) > "UFD <1>".length / 2, "a name does not fit its column");
@@ -190,13 +191,35 @@ Deno.test("writeReport() writes Markdown and one HTML file that asks for nothing
     );
     assert.ok(html.includes("<p>Not run yet: §1 &lt;x&gt;; <code>deno task</code></p>"));
     assert.ok(html.includes("UFD &lt;1&gt;"), "text is not escaped");
-    assert.ok(html.includes("<small>95.0 −5.0</small>"));
-    assert.equal([...html.matchAll(/src="data:image\/svg\+xml;base64,/g)].length, 2);
-    for (const [, target] of html.matchAll(/(?:src|href)="([^"]*)"/g)) {
-      assert.match(target!, /^data:/, "the page fetches something");
+    assert.ok(html.includes("<small>95.0 (−5.0)</small>"));
+    assert.ok(html.includes("the paper's (ours minus the paper's)"));
+    assert.doesNotMatch(html, /(?:src|poster)=|url\((?!#)/, "the page fetches something");
+    const [page, ...scripts] = html.split(/(?=<script)/);
+    for (const [, target] of page!.matchAll(/href="([^"]*)"/g)) {
+      if (target!.startsWith("#")) assert(page!.includes(`id="${target!.slice(1)}"`), target!);
+      // the tables' files are of another writer
+      else if (!target!.startsWith("tables/")) {
+        assert((await Deno.stat(`${folder}/${target}`)).isFile);
+      }
     }
+    assert.deepEqual(
+      [...page!.matchAll(/<a href="(tables[^"]*)"/g)].map(([, path]) => path),
+      ["tables/table_0.csv", "tables/table_0.tex", "tables/table_0.md"],
+    );
+    assert.deepEqual(
+      [...page!.matchAll(/<li><a href="#([^"]*)">([^<]*)</g)].map(([, id, text]) => [id, text]),
+      [["0-nothing", "§0 Nothing"], ["table_0", paper.title], ["figure_0", figure.title]],
+    );
+    assert.deepEqual(
+      scripts.map((script) => /^<script(?: type="text\/plain" id="([^"]*)")?>/.exec(script)?.[1]),
+      ["packed-vega", "packed-vega-lite", "packed-figures", undefined, undefined],
+    );
+    const held = gunzipSync(Uint8Array.fromBase64(/>([^<]*)</.exec(scripts[2]!)![1]!));
+    const { spec, rows } = JSON.parse(`${held}`)["paper/figures/figure_0"];
+    assert.deepEqual(rows, [{ name: "real", value: .5 }]);
+    assert.deepEqual([spec.mark, spec.data, spec.usermeta], ["bar", undefined, undefined]);
     assert.match(html, /@media print \{/);
-    assertBalanced(html);
+    assertBalanced(page!.replace("</html>", "") + "</body></html>");
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
@@ -214,7 +237,7 @@ Deno.test("our figures and the paper's stay apart: each has its rows, its pictur
     ["report.md", "report.html"].map((name) => Deno.readTextFile(`${folder}/${name}`)),
   );
   const pictures = [...html!.matchAll(
-    /<figure><figcaption>([^<]+)<\/figcaption><img alt="([^"]+)" src="data:image\/svg\+xml;base64,([^"]+)">/g,
+    /<figure data-figure="([^"]+)" [^>]*><figcaption>([^<]+)<\/figcaption><div [^>]*>(<svg .*?<\/svg>)/g,
   )];
   const expected = [["Ours", "figures", "0.25"], ["The paper's", "paper/figures", "0.5"]] as const;
   assert.equal(pictures.length, 2);
@@ -223,10 +246,17 @@ Deno.test("our figures and the paper's stay apart: each has its rows, its pictur
       await Deno.readTextFile(`${folder}/${path}/figure_0.csv`),
       `name,value\nreal,${value}\n`,
     );
-    const [, caption, alternative, picture] = pictures[i]!;
-    assert.deepEqual([caption, alternative], [whose, `${whose}: ${figure.title}`]);
-    const svg = await Deno.readFile(`${folder}/${path}/figure_0.svg`);
-    assert.equal(picture, svg.toBase64());
+    const [, name, caption, picture] = pictures[i]!;
+    assert.deepEqual([name, caption], [`${path}/figure_0`, whose]);
+    const svg = await Deno.readTextFile(`${folder}/${path}/figure_0.svg`);
+    const own = `${path.replace("/", "-")}-figure_0-`;
+    assert.equal(
+      picture,
+      svg.replace(/<style>.*?<\/style>/, "").replace(/(id=")/g, `$1${own}`).replace(
+        /labelledby="(\S+) (\S+)"/,
+        `labelledby="${own}$1 ${own}$2"`,
+      ),
+    );
     assert.ok(
       markdown!.includes(`${whose}:\n\n![${whose}: ${figure.title}](${path}/figure_0.svg)`),
     );
@@ -267,9 +297,9 @@ Deno.test("HTML sets best, second, the paper's and the difference each in its ow
   const html = htmlTable(scored([.7, .9, .8]), beside(scored([.7, .9, .8]), scored([.6, .9, .85])));
   const cells = [...html.matchAll(/<td class="number">(.*?)<\/td>/g)].map(([, cell]) => cell);
   assert.deepEqual(cells, [
-    '<span class="plain">70.0</span><small>60.0 +10.0</small>',
-    '<span class="best">90.0</span><small>90.0 ±0.0</small>',
-    '<span class="second">80.0</span><small>85.0 −5.0</small>',
+    '<span class="plain">70.0</span><small>60.0 (+10.0)</small>',
+    '<span class="best">90.0</span><small>90.0 (±0.0)</small>',
+    '<span class="second">80.0</span><small>85.0 (−5.0)</small>',
   ]);
 });
 
@@ -277,12 +307,46 @@ Deno.test("HTML sets best, second, the paper's and the difference each in its ow
 function assertBalanced(html: string): void {
   const open: string[] = [];
   for (const [tag, slash, name] of html.matchAll(/<(\/?)([a-z][a-z0-9]*)[^>]*>/g)) {
-    if (["meta", "img"].includes(name!)) continue;
+    if (["meta", "img"].includes(name!) || tag.endsWith("/>")) continue;
     if (slash === "") open.push(name!);
     else assert.equal(open.pop(), name, `${tag} closes another element`);
   }
   assert.deepEqual(open, []);
 }
+
+Deno.test("HTML says in words what the paper has alone, and what is the same", () => {
+  const html = htmlTable(ours, beside(ours, paper));
+  assert.match(
+    html,
+    /<th scope="row"[^>]*><span>UFD &lt;1&gt;<\/span><small>in the paper only<\/small><\/th>/,
+  );
+  const same = { ...paper, rows: [{ method: "RINE", dim: 128, progan: .9 }] };
+  assert.match(
+    htmlTable(same, beside(same, paper)),
+    /<span class="plain">128<\/span><small>the same<\/small>/,
+  );
+  assert.match(html, /Zero insertion \(%\)<small>paper: ProGAN<\/small><\/th>/);
+  assert.doesNotMatch(htmlTable(paper), /the same|<small>/);
+});
+
+Deno.test("a unit that four columns and more share is said once", () => {
+  const scored = (count: number): Table => ({
+    ...paper,
+    columns: Array.from({ length: count }, (_, i) => percentColumn(`s${i}`, `S${i}`)),
+    rows: [],
+  });
+  assert.match(htmlTable(scored(3)), />S0 \(%\)<\/th>/);
+  assert.match(htmlTable(scored(4)), /By training\. Numbers are in %\.[^]*>S0<\/th>/);
+  assert.match(
+    tableToLatex(scored(4)),
+    /By training\. Numbers are in \\%\.\}[^]* S0 & S1 & S2 & S3 /,
+  );
+  const [first, ...others] = scored(5).columns;
+  assert.match(
+    htmlTable({ ...scored(5), columns: [{ ...first!, unit: "s" }, ...others] }),
+    /S1 \(%\)/,
+  );
+});
 
 Deno.test("tables of more than twelve columns are printed small", () => {
   for (const [count, isWide] of [[12, false], [13, true]] as const) {

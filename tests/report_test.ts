@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { inflateSync } from "node:zlib";
+import opentype from "opentype.js";
 import sharp from "sharp";
 import { pngAddress } from "../lib/image/png.ts";
 import type { Figure } from "../lib/report/figure.ts";
@@ -7,9 +8,11 @@ import { scoreScale } from "../lib/report/marks.ts";
 import { figureToCsv } from "../lib/report/write/csv.ts";
 import { textWidth } from "../lib/report/write/font.ts";
 import { svgToPdf } from "../lib/report/write/pdf.ts";
+import { parseSvg, tidied, writeSvg } from "../lib/report/write/svg.ts";
 import { renderFigure } from "../lib/report/write/render.ts";
 import { THEMES } from "../lib/report/theme.ts";
 import { writeFigure, writeTable } from "../lib/report/write/files.ts";
+import { readPdf } from "./pdf_text.ts";
 import { inFolder } from "./temporary.ts";
 
 const figure: Figure = {
@@ -29,15 +32,28 @@ const figure: Figure = {
   },
 };
 
-Deno.test("renderFigure() gives SVG without text elements, as wide as one column", async () => {
-  const { svg } = await renderFigure(figure);
+Deno.test("renderFigure() gives SVG as wide as one column, its text as text, with letters and a description", async () => {
+  const { svg } = await renderFigure({ ...figure, notice: 'not "A & B"' });
   assert.match(svg, /^<svg width="84mm" height="[\d.]+mm" viewBox="0 0 /);
-  assert.ok(!svg.includes("<text"), "text depends on installed fonts");
-  const wordless = await renderFigure({
-    ...figure,
-    rows: [{ name: "", value: 0.5 }, { name: " ", value: 0.75 }],
-  });
-  assert.ok(svg.length > wordless.svg.length + 2000, "labels left no outlines");
+  const texts = [...svg.matchAll(/<text[^>]*>([^<]*)<\/text>/g)].map(([, text]) => text);
+  for (const label of ["real ξ", "generated, d′", "what", "share", "not &quot;A &amp; B&quot;"]) {
+    assert(texts.includes(label), `${label} in ${texts}`);
+  }
+  assert.match(
+    svg,
+    / role="img" aria-labelledby="figure_0-title figure_0-description"><title id="figure_0-title">Figure 0\. Two bars<\/title><desc id="figure_0-description">A test\. not &quot;A &amp; B&quot;\.<\/desc>/,
+  );
+  // a stand-in of the same widths, where the letters that come along are not read
+  assert.match(svg, /font-family="Arimo, Arial, Liberation Sans, sans-serif"/);
+  const [, range, font] =
+    /@font-face\{font-family:Arimo;font-weight:normal;unicode-range:([^;]*);src:url\(data:font\/otf;base64,([^)]*)\)/
+      .exec(svg)!;
+  const face = opentype.parse(Uint8Array.fromBase64(font!).buffer);
+  for (const letter of "real ξ′&") {
+    assert(face.charToGlyph(letter).index > 0, `no ${letter}`);
+    assert(range!.split(",").includes(`U+${letter.codePointAt(0)!.toString(16)}`), letter);
+  }
+  assert.equal(face.charToGlyph("Z").index, 0, "a letter that no text has");
 });
 
 Deno.test("renderFigure() gives PNG of 300 dots per inch with ink where the labels are", async () => {
@@ -54,101 +70,122 @@ Deno.test("renderFigure() gives PNG of 300 dots per inch with ink where the labe
   assert.ok(strip.channels[0]!.min < 60, "no dark pixel below the bars");
 });
 
-Deno.test("renderFigure() gives a one-page PDF whose cross-references are right", async () => {
-  const { pdf } = await renderFigure(figure);
-  const text = new TextDecoder("latin1").decode(pdf);
-  assert.ok(text.startsWith("%PDF-1.4\n"));
-  const [, width] = text.match(/MediaBox \[0 0 ([\d.]+) ([\d.]+)\]/)!;
-  assert.ok(Math.abs(Number(width) - 84 / 25.4 * 72) < 0.01);
-  const table = Number(text.match(/startxref\n(\d+)/)![1]);
-  assert.ok(text.slice(table).startsWith("xref\n"));
-  const places = [...text.slice(table).matchAll(/^(\d{10}) 00000 n $/gm)].map((m) => Number(m[1]));
-  assert.ok(places.length >= 5);
-  places.forEach((place, i) => assert.ok(text.slice(place).startsWith(`${i + 1} 0 obj\n`)));
-  const stream = text.match(/\/Length (\d+) \/Filter \/FlateDecode >>\nstream\n/)!;
-  const start = stream.index! + stream[0].length;
-  const content = inflateSync(pdf.subarray(start, start + Number(stream[1]))).toString();
-  assert.ok(content.split("\n").filter((line) => line.endsWith(" c")).length > 300, "few curves");
-  assert.ok(!/NaN|undefined|Infinity/.test(content));
+Deno.test("renderFigure() gives a one-page PDF with its text, in a typeface that it carries along", async () => {
+  const { pdf } = await renderFigure({ ...figure, notice: "a notice" });
+  const { widthPt, texts, title } = await readPdf(pdf);
+  assert.equal(title, "Figure 0. Two bars");
+  assert.ok(Math.abs(widthPt - 84 / 25.4 * 72) < 0.01);
+  const found = texts.map(({ text }) => text);
+  for (const label of ["real ξ", "generated, d′", "what", "share", "a notice"]) {
+    assert(found.includes(label), `${label} in ${found}`);
+  }
+  const share = texts.find(({ text }) => text === "share")!;
+  const [left, bottom, right, top] = share.box;
+  assert(top - bottom > right - left, "the title of the y axis stands upright");
+  const file = new TextDecoder("latin1").decode(pdf);
+  assert.match(file, /\/FontFile[23] /);
+  assert.match(file, /\/BaseFont \/[A-Z]{6}\+Arimo/);
+  assert.match(file, /\/S \/Figure/);
+  assert.match(file, /\/Alt \(Figure 0\. Two bars\. A test\. a notice\.\)/);
 });
 
-Deno.test("svgToPdf() draws groups, clips, curves and opacity with PDF's operators", () => {
-  const pdf = svgToPdf(
-    `<svg viewBox="0 0 10 20"><defs><clipPath id="c"><path d="M 0 0 L 9 0 L 9 9 Z"/></clipPath></defs>` +
-      `<g clip-path="url(#c)" transform="matrix(1 0 0 1 2 3)">` +
-      `<path fill="#ff0000" fill-opacity="0.5" stroke="none" d="M 0 0 Q 3 0 3 3 Z"/></g>` +
-      `<g opacity="0.25"><path fill="none" stroke="#000000" stroke-dasharray="2 1" d="M 1 1 L 2 2"/></g></svg>`,
-    100,
-    "T",
+/** What a PDF draws, with its numbers, and what it fades by. */
+async function operators(svg: string): Promise<string> {
+  const pdf = await svgToPdf(parseSvg(svg), 100, { title: "T", description: "D" });
+  const file = new TextDecoder("latin1").decode(pdf);
+  const { index, 0: head } = /\/Filter \/FlateDecode\n>>\nstream\n/.exec(file)!;
+  return inflateSync(pdf.subarray(index + head.length)).toString();
+}
+
+Deno.test("svgToPdf() draws groups, clips, curves, dashes and opacity with PDF's operators", async () => {
+  const drawn = await operators(
+    `<svg viewBox="0 0 10 20"><defs><clipPath id="c"><rect x="1" y="2" width="3" height="4"/></clipPath></defs>` +
+      `<g clip-path="url(#c)" transform="translate(2,3)" opacity="0.5">` +
+      `<path fill="#f00" fill-opacity="0.5" d="M0,0Q3,0,3,3Z"/></g>` +
+      `<line stroke="rgb(0, 0, 255)" stroke-dasharray="2,1" stroke-width="3" x2="4" y2="5"/></svg>`,
   );
-  const text = new TextDecoder("latin1").decode(pdf);
-  const streams = [...text.matchAll(/\/Length (\d+) \/Filter \/FlateDecode >>\nstream\n/g)].map((
-    m,
-  ) =>
-    inflateSync(pdf.subarray(m.index + m[0].length, m.index + m[0].length + Number(m[1])))
-      .toString()
+  const after = (first: string, second: string) =>
+    assert(drawn.indexOf(second, drawn.indexOf(first)) > 0, `${second} after ${first}:\n${drawn}`);
+  // ten pixels are as wide as the page, from its top downwards
+  assert.match(drawn, /^1 0 0 -1 0 200 cm\n/);
+  after("200 cm", "10 0 0 10 0 0 cm");
+  after("10 0 0 10", "1 0 0 1 2 3 cm");
+  after("2 3 cm", "1 2 3 4 re\nW n");
+  after("W n", "0 0 m\n2 0 3 1 3 3 c\nh");
+  after("3 3 c", "1 0 0 scn");
+  after("scn", "f\nQ\nQ\n");
+  after("f\nQ\nQ\n", "0 0 m\n4 5 l");
+  after("4 5 l", "0 0 1 SCN");
+  after("0 0 1 SCN", "3 w 0 J 0 j 4 M [2 1] 0 d");
+  const pdf = await svgToPdf(
+    parseSvg(
+      `<svg viewBox="0 0 1 1"><g opacity="0.5"><path fill-opacity="0.5" d="M0,0L1,1Z"/></g></svg>`,
+    ),
+    10,
+    { title: "T", description: "D" },
   );
-  assert.equal(streams.length, 2);
-  assert.equal(
-    streams[0],
-    [
-      "10 0 0 -10 0 200 cm",
-      "q",
-      "1 0 0 1 2 3 cm",
-      "0 0 m\n9 0 l\n9 9 l\nh",
-      "W n",
-      "q",
-      "/G0 gs",
-      "1 0 0 rg",
-      "0 0 m\n2 0 3 1 3 3 c\nh",
-      "f",
-      "Q",
-      "Q",
-      "q",
-      "/G1 gs",
-      "/X0 Do",
-      "Q",
-    ].join("\n"),
-  );
-  assert.match(streams[1]!, /^q\n0 0 0 RG\n1 w\n0 J\n0 j\n4 M\n\[2 1\] 0 d\n1 1 m\n2 2 l\nS\nQ$/);
-  assert.match(text, /\/MediaBox \[0 0 100 200\]/);
-  assert.match(text, /\/G0 << \/ca 0.5 \/CA 1 >> \/G1 << \/ca 0.25 \/CA 0.25 >>/);
-  const refused = (svg: string, found: string) =>
-    assert.throws(() => svgToPdf(`<svg viewBox="0 0 1 1">${svg}</svg>`, 10, "T"), {
-      name: "Error",
-      message: `Cannot write PDF: expected ${found}`,
-    });
-  refused("<text/>", "groups, paths and images, found <text>");
-  refused(`<path fill="url(#g)" d="M 0 0 L 1 1"/>`, "plain colours, found url(#g)");
+  assert.match(new TextDecoder("latin1").decode(pdf), /\/ca 0\.25\b/);
 });
 
-Deno.test("svgToPdf() puts an image's pixels where the SVG has it, and those of one address once", () => {
+Deno.test("svgToPdf() says what it cannot draw", async () => {
+  const refused = (svg: string, message: string) =>
+    assert.rejects(operators(`<svg viewBox="0 0 1 1">${svg}</svg>`), { message });
+  await refused(
+    "<foreignObject/>",
+    "Cannot write PDF: expected what vega draws with, found <foreignObject>",
+  );
+  await refused(
+    `<path fill="url(#g)" d="M 0 0 L 1 1"/>`,
+    "Cannot write PDF: expected a colour, found url(#g)",
+  );
+  await refused(
+    `<image href="https://example.org/a.png"/>`,
+    "Cannot write PDF: expected images as PNG or JPEG, found https://example.org/a.png",
+  );
+});
+
+Deno.test("a colour that runs, as in a legend of numbers, runs in the PDF too", async () => {
+  const { pdf } = await renderFigure({
+    ...figure,
+    rows: [{ x: 1, heat: 2 }, { x: 2, heat: 3 }],
+    spec: {
+      mark: "point",
+      encoding: {
+        x: { field: "x", type: "quantitative" },
+        color: { field: "heat", type: "quantitative" },
+      },
+    },
+  });
+  const file = new TextDecoder("latin1").decode(pdf);
+  assert.match(file, /\/ShadingType 2/);
+});
+
+Deno.test("svgToPdf() puts an image's pixels where the SVG has it, and those of one address once", async () => {
   const picture = { width: 2, height: 1, data: Uint8Array.of(1, 2, 3, 4, 5, 6) };
-  // as resvg writes it, with a space
-  const address = pngAddress(picture).replace(",", ", ");
-  const image = (x: number) =>
-    `<image x="${x}" y="4" width="6" height="3" xlink:href="${address}"/>`;
-  const pdf = svgToPdf(`<svg viewBox="0 0 10 20">${image(1)}${image(2)}</svg>`, 100, "T");
-  const text = new TextDecoder("latin1").decode(pdf);
-  const streams = [...text.matchAll(/\/Length (\d+) \/Filter \/FlateDecode >>\nstream\n/g)]
-    .map((m) =>
-      inflateSync(pdf.subarray(m.index + m[0].length, m.index + m[0].length + Number(m[1])))
-    );
-  assert.equal(streams.length, 2);
-  assert.equal(
-    streams[0]!.toString(),
-    [
-      "10 0 0 -10 0 200 cm",
-      ...["q", "6 0 0 -3 1 7 cm", "/I0 Do", "Q"],
-      ...["q", "6 0 0 -3 2 7 cm", "/I0 Do", "Q"],
-    ].join("\n"),
-  );
+  const address = pngAddress(picture);
+  const image = (x: number) => `<image x="${x}" y="4" width="6" height="3" href="${address}"/>`;
+  const svg = `<svg viewBox="0 0 10 20">${image(1)}${image(2)}</svg>`;
+  const drawn = await operators(svg);
+  for (const x of [1, 2]) assert(drawn.includes(`6 0 0 -3 ${x} 7 cm\n/I1 Do`), drawn);
+  const pdf = await svgToPdf(parseSvg(svg), 100, { title: "T", description: "D" });
+  const file = new TextDecoder("latin1").decode(pdf);
+  assert.equal(file.match(/\/Subtype \/Image/g)!.length, 1);
+  const { index, 0: head } = /\/Subtype \/Image[^]*?>>\nstream\n/.exec(file)!;
   // a line that says how it is filtered, then its values
-  assert.deepEqual([...streams[1]!], [2, 1, 2, 3, 4, 5, 6]);
-  assert.match(text, /\/XObject << \/I0 6 0 R >>/);
-  assert.match(
-    text,
-    /6 0 obj\n<< \/Type \/XObject \/Subtype \/Image \/Width 2 \/Height 1 .*\/Predictor 15 .*\/Columns 2 >>/,
+  assert.deepEqual([...inflateSync(pdf.subarray(index + head.length))], [2, 1, 2, 3, 4, 5, 6]);
+});
+
+Deno.test("an SVG is read and written again without what shows nothing", () => {
+  const text = "a &lt; b &amp; &quot;c&quot;";
+  const svg = `<svg viewBox="0 0 9 9"><g class="x"><g transform="translate(0,0)">` +
+    `<path d="M0,0h9" role="y"/><path fill="#111" d="M0.12345,1L2,3" opacity="1"/>` +
+    `<path fill="#111" d="M1,1L2,3" aria-label="z"/></g></g>` +
+    `<text fill="none" display="none">gone</text><text fill="red">${text}</text></svg>`;
+  assert.equal(parseSvg(svg).children[2]!.text, 'a < b & "c"');
+  assert.equal(
+    writeSvg(tidied(parseSvg(svg))!),
+    `<svg viewBox="0 0 9 9"><g fill="#111"><path d="M0.12,1L2,3"/><path d="M1,1L2,3"/></g>` +
+      `<text fill="red">${text}</text></svg>`,
   );
 });
 

@@ -5,18 +5,20 @@
  */
 import { join } from "node:path";
 import { beside, type BesideTable } from "./beside.ts";
-import type { Figure } from "./figure.ts";
+import type { Figure, Spec } from "./figure.ts";
 import { columnHeading, type Table } from "./table.ts";
 import type { ThemeName } from "./theme.ts";
 import { writeFigure, writeIfChanged, type Written } from "./write/files.ts";
-import { escapeHtml, htmlPage, htmlTable, LARGEST_SVG } from "./write/html.ts";
+import { asset, packed, packedVega } from "./write/assets.ts";
+import { escapeHtml, htmlPage, htmlTable, scriptOf } from "./write/html.ts";
 import {
   escapeMarkdown,
   markdownTable,
   markdownWithCode,
   tableToMarkdown,
 } from "./write/markdown.ts";
-import { readBytes } from "../io/regular.ts";
+import { withPrefix } from "./write/svg.ts";
+import { readBytes, readOwnText } from "../io/regular.ts";
 
 /** What one section of the paper reports. */
 export interface ReportSection {
@@ -48,7 +50,8 @@ export interface Report {
 
 /**
  * Writes `report.md` and `report.html`, our figures into `figures/` and the paper's into
- * `paper/figures/`. Figures that stand there already are not drawn again.
+ * `paper/figures/`. Figures that stand there already are not drawn again. The page needs no network; it
+ * names the files of tables and figures that lie beside it.
  */
 export async function writeReport(folder: string, report: Report): Promise<Written> {
   const { title, notice, provenance, sections, remark, published, theme = "default" } = report;
@@ -56,6 +59,8 @@ export async function writeReport(folder: string, report: Report): Promise<Writt
   const figures = new Map(published.flatMap(({ figures }) => figures).map((f) => [f.id, f]));
   const markdown = [`# ${escapeMarkdown(title)}`, ""];
   const html = [`<h1>${escapeHtml(title)}</h1>`];
+  const contents: string[] = [];
+  const live: Record<string, unknown> = {};
   if (notice !== undefined) {
     markdown.push(`> ${escapeMarkdown(notice)}`, "");
     html.push(`<p class="notice">${escapeHtml(notice)}</p>`);
@@ -64,18 +69,21 @@ export async function writeReport(folder: string, report: Report): Promise<Writt
     markdown.push(markdownWithCode(provenance), "");
     html.push(`<p class="provenance">${htmlWithCode(provenance)}</p>`);
   }
-  html.push(
-    '<p class="provenance">In tables, the paper\'s number stands in grey under ours, then the difference.</p>',
-  );
   for (const section of sections) {
     if (section.tables.length + section.figures.length === 0) continue;
     markdown.push(`## ${escapeMarkdown(section.heading)}`, "");
-    html.push(`<h2>${escapeHtml(section.heading)}</h2>`);
+    html.push(`<h2 id="${anchorOf(section.heading)}">${escapeHtml(section.heading)}</h2>`);
+    contents.push(contentsOf(section));
     for (const table of section.tables) {
       const paper = tables.get(table.id);
       const both = paper === undefined ? undefined : beside(table, paper);
       markdown.push(both === undefined ? tableToMarkdown(table) : besideMarkdown(table, both));
-      html.push(htmlTable(table, both));
+      html.push(exhibit(
+        table.id,
+        htmlTable(table, both),
+        both === undefined ? "" : LEGEND,
+        files(`tables/${table.id}`, TABLE_FILES),
+      ));
     }
     for (const figure of section.figures) {
       const pictures = [{ whose: "Ours", path: "figures", figure }];
@@ -87,8 +95,7 @@ export async function writeReport(folder: string, report: Report): Promise<Writt
         markdownWithCode(figure.caption),
         "",
       );
-      html.push(`<h3>${escapeHtml(figure.title)}</h3><p>${escapeHtml(figure.caption)}</p>`);
-      html.push('<div class="pair">');
+      const drawn: string[] = [];
       for (const { whose, path, figure } of pictures) {
         await writeFigure(join(folder, path), figure, { theme });
         markdown.push(
@@ -97,15 +104,16 @@ export async function writeReport(folder: string, report: Report): Promise<Writt
           `![${whose}: ${escapeMarkdown(figure.title)}](${path}/${figure.id}.svg)`,
           "",
         );
-        html.push(
-          `<figure><figcaption>${whose}</figcaption>${await picture(
-            join(folder, path),
-            figure,
-            whose,
-          )}</figure>`,
-        );
+        const name = `${path}/${figure.id}`;
+        drawn.push(await picture(folder, name, figure, whose));
+        live[name] = { spec: await specOf(join(folder, `${name}.vl.json`)), rows: figure.rows };
       }
-      html.push("</div>");
+      const { title, caption } = figure;
+      html.push(exhibit(
+        figure.id,
+        `<h3>${escapeHtml(title)}</h3><p>${escapeHtml(caption)}</p>`,
+        `<div class="pair">${drawn.join("")}</div>`,
+      ));
     }
   }
   if (remark !== undefined) {
@@ -114,9 +122,68 @@ export async function writeReport(folder: string, report: Report): Promise<Writt
   }
   const written = await Promise.all([
     writeIfChanged(join(folder, "report.md"), markdown.join("\n")),
-    writeIfChanged(join(folder, "report.html"), htmlPage(title, html.join("\n"))),
+    writeIfChanged(
+      join(folder, "report.html"),
+      htmlPage(title, wholeBody(html, contents, live), "rine with-contents"),
+    ),
   ]);
   return written.includes("written") ? "written" : "up to date";
+}
+
+/** The list of what is there, all of it, and the scripts that bring it to life. */
+function wholeBody(
+  html: readonly string[],
+  contents: readonly string[],
+  live: Readonly<Record<string, unknown>>,
+): string {
+  const isDrawn = Object.keys(live).length > 0;
+  const held = isDrawn ? { ...packedVega(), figures: packed(JSON.stringify(live)) } : {};
+  return [
+    `<nav aria-label="Contents"><details open><summary>Contents</summary><ul>${
+      contents.join("")
+    }</ul></details></nav>`,
+    `<main>\n${html.join("\n")}\n</main>`,
+    ...Object.entries(held).map(([name, text]) =>
+      `<script type="text/plain" id="packed-${name}">${text}</script>`
+    ),
+    scriptOf(asset("tables.ts")),
+    ...(isDrawn ? [scriptOf(asset("figures.ts"))] : []),
+  ].join("\n");
+}
+
+/** What stands in each cell of a table that the paper has too. */
+const LEGEND = '<p class="legend">In a cell: <span>ours</span>; under it ' +
+  "<small>the paper's (ours minus the paper's)</small>, in the column's unit.</p>";
+
+/** Endings of a table's files, and of a figure's, with what they are called. */
+const TABLE_FILES = [["csv", "CSV"], ["tex", "LaTeX"], ["md", "Markdown"]] as const;
+const FIGURE_FILES = [
+  ...[["pdf", "PDF"], ["svg", "SVG"], ["png", "PNG"], ["csv", "its rows as CSV"]] as const,
+  ["vl.json", "vega-lite"],
+] as const;
+
+function files(name: string, endings: readonly (readonly [string, string])[]): string {
+  const links = endings.map(([ending, says]) =>
+    `<a href="${escapeHtml(name)}.${ending}">${says}</a>`
+  );
+  return `<p class="files">${links.join(" · ")}</p>`;
+}
+
+/** A table or a figure under a name that can be linked to. */
+function exhibit(id: string, ...parts: readonly string[]): string {
+  return `<section id="${escapeHtml(id)}">${parts.join("\n")}</section>`;
+}
+
+/** A heading as a name in an address: `5.3-backbone-contrastive-weight-and-size-of-the-head`. */
+function anchorOf(heading: string): string {
+  return heading.toLowerCase().replace(/[^a-z0-9.]+/g, "-").replace(/^[-.]+|[-.]+$/g, "");
+}
+
+function contentsOf({ heading, tables, figures }: ReportSection): string {
+  const link = (name: string, text: string) =>
+    `<li><a href="#${escapeHtml(name)}">${escapeHtml(text)}</a>`;
+  const parts = [...tables, ...figures].map(({ id, title }) => `${link(id, title)}</li>`);
+  return `${link(anchorOf(heading), heading)}<ul>${parts.join("")}</ul></li>`;
 }
 
 function htmlWithCode(text: string): string {
@@ -144,11 +211,36 @@ function besideMarkdown(table: Table, { columns, rows }: BesideTable): string {
   return markdownTable(explained, columns.map(heading), escaped);
 }
 
-async function picture(folder: string, { id, title }: Figure, whose: string): Promise<string> {
-  const svg = await readBytes(join(folder, `${id}.svg`));
-  const [type, bytes] = svg.length <= LARGEST_SVG
-    ? ["svg+xml", svg]
-    : ["png", await readBytes(join(folder, `${id}.png`))];
-  const alternative = escapeHtml(`${whose}: ${title}`);
-  return `<img alt="${alternative}" src="data:image/${type};base64,${bytes.toBase64()}">`;
+/** A figure in the page: the SVG itself, whose words are found by a search; of a large one the PNG. */
+async function picture(
+  folder: string,
+  name: string,
+  { title, columns }: Figure,
+  whose: string,
+): Promise<string> {
+  const svg = await readOwnText(join(folder, `${name}.svg`));
+  const says = escapeHtml(`${whose}: ${title}`);
+  const drawn = svg.length <= LARGEST_INLINE
+    // the page has typefaces of the same widths
+    ? withPrefix(svg.replace(/<style>[^]*?<\/style>/, ""), `${name.replaceAll("/", "-")}-`)
+    : `<img alt="${says}" src="data:image/png;base64,${
+      (await readBytes(join(folder, `${name}.png`))).toBase64()
+    }">`;
+  return `<figure data-figure="${escapeHtml(name)}" data-title="${says}">` +
+    `<figcaption>${whose}</figcaption>` +
+    // where it is wider than a screen it is moved with the keys
+    `<div class="picture${
+      columns === 2 ? " wide" : ""
+    }" tabindex="0" role="group" aria-label="${says}">` +
+    `${drawn}</div>` +
+    `${files(name, FIGURE_FILES)}</figure>`;
+}
+
+/** An SVG of more bytes makes a page slow. */
+const LARGEST_INLINE = 300_000;
+
+/** The specification of a figure as it was drawn, without its data. */
+async function specOf(path: string): Promise<Spec> {
+  const { data: _, usermeta: __, ...spec } = JSON.parse(await readOwnText(path)) as Spec;
+  return spec;
 }

@@ -128,6 +128,26 @@ export function columnHeading({ name, unit }: Column): string {
   return unit === undefined ? name : `${name} (${unit})`;
 }
 
+/** Columns of one unit that say it once, not each. */
+const SEVERAL = 4;
+
+/** The unit of all columns that have one, where they are several: it is said beside the table. */
+export function sharedUnit({ columns }: Table): string | undefined {
+  const units = columns.flatMap(({ unit }) => unit ?? []);
+  return units.length >= SEVERAL && new Set(units).size === 1 ? units[0] : undefined;
+}
+
+/** The table without the unit that all its columns share; its caption says it. */
+export function withUnitAside(table: Table): Table {
+  const shared = sharedUnit(table);
+  if (shared === undefined) return table;
+  return {
+    ...table,
+    caption: `${table.caption} Numbers are in ${shared}.`.trimStart(),
+    columns: table.columns.map(({ unit: _, ...column }) => column),
+  };
+}
+
 /** Whether a column holds numbers, or would where there were any: then it is aligned to the right. */
 export function isNumeric({ rows }: Table, { key, digits }: Column): boolean {
   return digits !== undefined || rows.some((row) => cellNumber(row[key]) !== undefined);

@@ -151,12 +151,25 @@ async function writeAll(
     title: `RINE, the ${profile.name} profile`,
     ...reportNotice(profile, fewer),
     provenance: provenance(setup, [...new Set(engines)]),
-    sections: reports.map(withHeading),
+    sections: reports.toSorted((a, b) => placeOf(a.section) - placeOf(b.section)).map(withHeading),
     ...missingRemark(setup, reports),
     published: (await publishedReport(experiments)).map(withHeading),
     theme,
   });
   return said;
+}
+
+/**
+ * Where a section stands in the report: RINE's experiments (§5.1 first), what stands beside one of them after
+ * it, then the paper's other sections and its appendix; then the same of UFD.
+ */
+function placeOf({ section, paper }: Section): number {
+  const [, major, minor = "0"] = /§(\d+)(?:\.(\d+))?/.exec(section) ?? [];
+  const within = major === undefined
+    ? 9000
+    : (paper === "rine" && major !== "5" ? 1000 : 0) + Number(major) * 100 + Number(minor) * 2 +
+      (section.startsWith("Beside") ? 1 : 0);
+  return (paper === "rine" ? 0 : 10_000) + within;
 }
 
 /** The sections that the report lacks, and what makes them. */

@@ -8,10 +8,19 @@ import opentype from "opentype.js";
 /** Weights that are carried along. */
 export type FontWeight = "normal" | "bold";
 
-/** What is used of a font that opentype.js has read. */
+/** What is used of a font of opentype.js. */
 interface Font {
   readonly unitsPerEm: number;
-  charToGlyph(character: string): { readonly advanceWidth: number };
+  readonly ascender: number;
+  readonly descender: number;
+  readonly glyphs: { get(place: number): Glyph };
+  charToGlyph(character: string): Glyph;
+  toArrayBuffer(): ArrayBuffer;
+}
+
+interface Glyph {
+  readonly index: number;
+  readonly advanceWidth: number;
 }
 
 const FACES = { normal: "400Regular", bold: "700Bold" } as const;
@@ -23,21 +32,54 @@ export function fontFiles(): string[] {
   return [fontFile("normal"), fontFile("bold")];
 }
 
-function fontFile(weight: FontWeight): string {
+/** Path of a weight's TrueType file. */
+export function fontFile(weight: FontWeight): string {
   const face = FACES[weight];
   return createRequire(import.meta.url).resolve(
     `@expo-google-fonts/arimo/${face}/Arimo_${face}.ttf`,
   );
 }
 
-/** Width of a line of text in pixels at a size in pixels, from the typeface's advance widths. */
-export function textWidth(text: string, sizePx: number, weight: FontWeight = "normal"): number {
+/** The weight that a text is drawn with, of those that are carried along. */
+export function fontWeight(weight: string | number | undefined): FontWeight {
+  return weight === "bold" || Number(weight) >= 600 ? "bold" : "normal";
+}
+
+function fontOf(weight: FontWeight): Font {
   let font = fonts.get(weight);
   if (font === undefined) {
     font = opentype.parse(Deno.readFileSync(fontFile(weight)).buffer) as Font;
     fonts.set(weight, font);
   }
+  return font;
+}
+
+/** Width of a line of text in pixels at a size in pixels, from the typeface's advance widths. */
+export function textWidth(text: string, sizePx: number, weight: FontWeight = "normal"): number {
+  const font = fontOf(weight);
   let width = 0;
   for (const character of text) width += font.charToGlyph(character).advanceWidth / font.unitsPerEm;
   return width * sizePx;
+}
+
+/**
+ * The letters of a text as a style sheet's `@font-face`, for pictures that look the same where the
+ * typeface is not installed. Several stand in one page: each is for its own letters alone.
+ */
+export function fontFace(family: string, weight: FontWeight, text: string): string {
+  const font = fontOf(weight);
+  const letters = [...new Set(text)].filter((one) => font.charToGlyph(one).index > 0).sort();
+  const { unitsPerEm, ascender, descender } = font;
+  const part: Font = new opentype.Font({
+    familyName: family,
+    styleName: weight === "bold" ? "Bold" : "Regular",
+    ...{ unitsPerEm, ascender, descender },
+    glyphs: [font.glyphs.get(0), ...letters.map((one) => font.charToGlyph(one))],
+    // of the moment in which it is made, otherwise
+    createdTimestamp: 0,
+  });
+  const bytes = new Uint8Array(part.toArrayBuffer());
+  const range = letters.map((one) => `U+${one.codePointAt(0)!.toString(16)}`).join(",");
+  return `@font-face{font-family:${family};font-weight:${weight};unicode-range:${range};` +
+    `src:url(data:font/otf;base64,${bytes.toBase64()})}`;
 }

@@ -3,15 +3,18 @@
  * @module
  */
 import { printable } from "../../io/errors.ts";
-import { beside, type BesideTable } from "../beside.ts";
+import { beside, type BesideCell, type BesideTable } from "../beside.ts";
 import {
   type Column,
   columnGroups,
   columnHeading,
   isNumeric,
+  type Standing,
   standings,
   type Table,
+  withUnitAside,
 } from "../table.ts";
+import { asset } from "./assets.ts";
 
 /** Text that HTML shows as it is. */
 export function escapeHtml(text: string): string {
@@ -28,41 +31,62 @@ export function escapeHtml(text: string): string {
 /**
  * A table, best in bold and second underlined; under each cell the paper's and the difference. Where it
  * is wider than its page, the columns that name rows and the pinned ones stay in sight.
+ * @param both with the paper's beside it; nothing where it stands alone
  */
-export function htmlTable(
-  table: Table,
-  both: BesideTable = beside(table, { ...table, columns: [], rows: [] }),
-): string {
-  const { columns, rows } = both;
+export function htmlTable(given: Table, both?: BesideTable): string {
+  const table = withUnitAside(given);
+  const { columns: pairs, rows } = both ?? beside(table, { ...table, columns: [], rows: [] });
+  const columns = pairs.map(({ paper }, j) => ({ ours: table.columns[j]!, paper }));
   const ranks = table.columns.map((column) => standings(table, column));
-  const pins = pinsOf(table, both);
+  const pins = pinsOf(table, columns, rows);
+  const named = namingColumns(table);
   const attributes = table.columns.map((column, j) =>
     attributesOf(isNumeric(table, column) ? "number" : "", pins[j])
   );
   const head = columns.map(({ ours, paper }, j) =>
-    `<th${attributes[j]}>${escapeHtml(columnHeading(ours))}${
-      paper === undefined || paper.name === ours.name ? "" : small(paper.name)
+    `<th scope="col"${attributes[j]}>${escapeHtml(columnHeading(ours))}${
+      paper === undefined || paper.name === ours.name ? "" : small(`paper: ${paper.name}`)
     }</th>`
   );
   const body = rows.map((cells, i) => {
-    const line = cells.map(({ ours, paper, difference }, j) => {
-      const rank = ranks[j]![i];
-      const own = ours === undefined
-        ? ""
-        : `<span class="${rank ?? "plain"}">${escapeHtml(ours)}</span>`;
-      const same = paper === undefined || (paper === ours && difference === undefined);
-      const theirs = same ? "" : small(difference === undefined ? paper : `${paper} ${difference}`);
-      return `<td${attributes[j]}>${own}${theirs}</td>`;
+    const isPaperOnly = cells.every(({ ours }) => ours === undefined);
+    const line = cells.map((cell, j) => {
+      const content = j < named
+        ? nameOf(cell, isPaperOnly && j === 0)
+        : valueOf(cell, ranks[j]![i]);
+      const tag = j < named ? "th" : "td";
+      return `<${tag}${j < named ? ' scope="row"' : ""}${attributes[j]}>${content}</${tag}>`;
     });
     return `<tr>${line.join("")}</tr>`;
   });
+  const title = escapeHtml(table.title);
   return [
-    `<h3>${escapeHtml(table.title)}</h3>`,
+    `<h3>${title}</h3>`,
     `<p>${escapeHtml(table.caption)}</p>`,
-    `<div class="scroll"><table${columns.length > WIDE_COLUMNS ? ' class="wide"' : ""}>`,
+    `<div class="scroll" tabindex="0" role="region" aria-label="${title}">` +
+    `<table${columns.length > WIDE_COLUMNS ? ' class="wide"' : ""}>`,
+    `<caption class="unseen">${title}</caption>`,
     `<thead>${groupRow(table.columns, pins)}<tr>${head.join("")}</tr></thead>`,
     `<tbody>\n${body.join("\n")}\n</tbody></table></div>`,
   ].join("\n");
+}
+
+/** What names a row; of those that only the paper has it is said. */
+function nameOf({ ours, paper }: BesideCell, isPaperOnly: boolean): string {
+  const name = `<span>${escapeHtml(ours ?? paper ?? "")}</span>`;
+  return isPaperOnly ? `${name}${small("in the paper only")}` : name;
+}
+
+/** A value of ours, the paper's under it and, where numbers are ranked, the difference. */
+function valueOf({ ours, paper, difference }: BesideCell, rank: Standing): string {
+  const own = `<span class="${rank ?? "plain"}">${escapeHtml(ours ?? "–")}</span>`;
+  if (paper === undefined) return own;
+  const theirs = difference !== undefined
+    ? `${paper} (${difference})`
+    : paper === ours
+    ? "the same"
+    : paper;
+  return `${own}${small(theirs)}`;
 }
 
 function small(text: string): string {
@@ -74,21 +98,31 @@ const WIDE_COLUMNS = 12;
 
 /** What keeps a cell in sight: its class, and what the style sheet needs to know. */
 type Pin =
-  | { readonly name: "pinned-left" | "pinned-right"; readonly style?: string }
+  | { readonly name: "pinned-left" | "pinned-left edge" | "pinned-right"; readonly style?: string }
   | undefined;
 
 /** Width of a character and of a cell's padding, in the size of the table's text. */
 const CHARACTER_EM = 0.56, PADDING_EM = 1.2;
 
+/** How many of the first columns name rows. */
+function namingColumns({ columns, rowKeys = [] }: Table): number {
+  const other = columns.findIndex(({ key }) => !rowKeys.includes(key));
+  return other < 0 ? columns.length : other;
+}
+
 /** Pins of the first columns, as far as they name rows, and of those that ask for it. */
-function pinsOf({ columns, rowKeys = [] }: Table, { columns: pairs, rows }: BesideTable): Pin[] {
+function pinsOf(
+  table: Table,
+  pairs: BesideTable["columns"],
+  rows: BesideTable["rows"],
+): Pin[] {
   let left = 0;
-  const named = columns.findIndex(({ key }) => !rowKeys.includes(key));
-  return columns.map((column, j): Pin => {
+  const named = namingColumns(table);
+  return table.columns.map((column, j): Pin => {
     if (column.isPinned) return { name: "pinned-right" };
-    if (j >= (named < 0 ? columns.length : named)) return undefined;
+    if (j >= named) return undefined;
     const texts = [
-      columnHeading(column),
+      `${columnHeading(column)} \u2191`,
       pairs[j]!.paper?.name,
       ...rows.flatMap((cells) => [cells[j]!.ours, cells[j]!.paper]),
     ];
@@ -96,7 +130,7 @@ function pinsOf({ columns, rowKeys = [] }: Table, { columns: pairs, rows }: Besi
     const width = longest * CHARACTER_EM + PADDING_EM;
     const style = `--left: ${left.toFixed(1)}em; --width: ${width.toFixed(1)}em`;
     left += Number(width.toFixed(1));
-    return { name: "pinned-left", style };
+    return { name: j === named - 1 ? "pinned-left edge" : "pinned-left", style };
   });
 }
 
@@ -113,7 +147,9 @@ function groupRow(columns: readonly Column[], pins: readonly Pin[]): string {
     const isPinned = heading === undefined &&
       pins.slice(start, start + span).every((pin) => pin !== undefined);
     const pin = isPinned ? pins[start] : undefined;
-    return `<th${attributesOf("group", pin)} colspan="${span}">${escapeHtml(heading ?? "")}</th>`;
+    const content = escapeHtml(heading ?? "");
+    const tag = heading === undefined ? "td" : 'th scope="colgroup"';
+    return `<${tag}${attributesOf("group", pin)} colspan="${span}">${content}</${tag.slice(0, 2)}>`;
   });
   return cells.length === 0 ? "" : `<tr>${cells.join("")}</tr>`;
 }
@@ -121,55 +157,27 @@ function groupRow(columns: readonly Column[], pins: readonly Pin[]): string {
 /** An SVG of more bytes makes a page slow: the PNG stands in for it. */
 export const LARGEST_SVG = 400_000;
 
-/** Rules for cells that stay in sight; the page gives them a ground. */
-export const PINNED_STYLE = `.pinned-left, .pinned-right { position: sticky; z-index: 1 }
-.pinned-left { left: var(--left); min-width: var(--width); box-sizing: border-box }
-.pinned-right { right: 0; box-shadow: -1px 0 #ccc }`;
-
-const STYLE = `
-body { font: 15px/1.45 Arial, Helvetica, sans-serif; color: #111; margin: 2em auto; max-width: 1400px; padding: 0 1em }
-h1 { font-size: 1.7em } h2 { font-size: 1.3em; margin-top: 2.2em; border-bottom: 1px solid #ccc } h3 { font-size: 1.05em; margin: 1.6em 0 .2em }
-p { max-width: 60em; margin: .3em 0 .8em }
-.notice { background: #fff3d6; border-left: 4px solid #d08a00; padding: .6em 1em }
-.scroll { overflow-x: auto }
-table { border-collapse: separate; border-spacing: 0; border-top: 2px solid #111; border-bottom: 2px solid #111; font-size: .85em }
-th, td { padding: .25em .55em; text-align: left; white-space: nowrap; vertical-align: top; background: #fff }
-th { white-space: normal; vertical-align: bottom }
-thead tr:last-child th { border-bottom: 1px solid #111 }
-th.group { text-align: center; font-weight: normal; color: #444 }
-.number { text-align: right } .best { font-weight: bold } .second { text-decoration: underline }
-small { display: block; color: #666; font-weight: normal }
-.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(420px, 1fr)); gap: 1em }
-figure { margin: 0 } figcaption { color: #444 } img { width: 100%; height: auto }
-.provenance { color: #444 }
-${PINNED_STYLE}
-@media (max-width: 700px) { .pinned-left:not(:first-child) { position: static } }
-@media print {
-  @page { size: A4 landscape; margin: 10mm }
-  body { margin: 0; padding: 0; max-width: none; font-size: 10pt }
-  .scroll { overflow: visible }
-  table { font-size: 8pt }
-  .wide { font-size: 5.4pt; width: 100% }
-  .wide th, .wide td { padding: .2em .25em; white-space: normal }
-  .pinned-left, .pinned-right { position: static; min-width: 0; box-shadow: none }
-  h2, h3, p { break-after: avoid } tr, figure { break-inside: avoid } thead { display: table-header-group }
-  .pair { grid-template-columns: 1fr 1fr }
-}
-`;
-
 /** A whole page that needs nothing else. */
-export function htmlPage(title: string, body: string): string {
+export function htmlPage(title: string, body: string, bodyClass = "rine"): string {
   return `<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${escapeHtml(title)}</title>
-<style>${STYLE}</style>
+<style>
+${asset("tables.css")}
+${asset("report.css")}
+</style>
 </head>
-<body>
+<body class="${bodyClass}">
 ${body}
 </body>
 </html>
 `;
+}
+
+/** A script in a page, as its last part. */
+export function scriptOf(code: string): string {
+  return `<script>${code.replaceAll("</", "<\\/")}</script>`;
 }

@@ -11,6 +11,7 @@ import {
   isNumeric,
   standings,
   type Table,
+  withUnitAside,
 } from "../table.ts";
 
 /** `Table 2. `, `UFD Tables 5 and 6. ` */
@@ -50,7 +51,8 @@ const MOST_COLUMNS = 8;
  * number in its title is left out. Needs `\usepackage{booktabs}`, and `graphicx` where there are more
  * than 8 columns.
  */
-export function tableToLatex(table: Table): string {
+export function tableToLatex(given: Table): string {
+  const table = withUnitAside(given);
   const { columns, rows } = table;
   const isWide = columns.length > MOST_COLUMNS;
   const ranks = columns.map((column) => standings(table, column));

@@ -6,9 +6,11 @@ import type { TopLevelSpec } from "vega-lite";
 import { contentKey } from "../../io/files.ts";
 import type { Figure, Spec } from "../figure.ts";
 import type { Table } from "../table.ts";
-import { escapeHtml, htmlTable, LARGEST_SVG, PINNED_STYLE } from "./html.ts";
+import { asset } from "./assets.ts";
+import { escapeHtml, htmlTable, LARGEST_SVG, scriptOf } from "./html.ts";
 import { tableToMarkdown } from "./markdown.ts";
 import type { ThemeName } from "../theme.ts";
+import { withPrefix } from "./svg.ts";
 
 /** One output in every form that can be chosen from, by media type. Pictures are base64. */
 export type MediaBundle = Readonly<Record<string, string | object>>;
@@ -71,29 +73,18 @@ async function compiled(spec: Spec): Promise<object> {
 
 /** Figures stand in one page, where equal ids would let one take another's clip paths. */
 function withOwnIds(svg: string, figure: Figure): string {
-  const own = `${figure.id}-${contentKey([figure], 8)}-`;
-  return svg.replace(/(\bid="|url\(#|href="#)/g, `$1${own}`);
+  return withPrefix(svg, `${figure.id}-${contentKey([figure], 8)}-`);
 }
 
-// one class more than Jupyter's own rules, which align all cells to the right
-const TABLE_STYLE = ".rine .scroll { overflow-x: auto } .rine .notice { color: #a33 } " +
-  ".rine .scroll table th { text-align: left } " +
-  ".rine .scroll table td { text-align: left; white-space: nowrap } " +
-  ".rine .scroll table .number { text-align: right } " +
-  ".rine .scroll table .group { text-align: center; font-weight: normal } " +
-  `${PINNED_STYLE} .rine .pinned-left, .rine .pinned-right ` +
-  "{ background: var(--jp-layout-color0, #fff) } " +
-  ".rine .best { font-weight: bold } .rine .second { text-decoration: underline }";
-
-/** A table as HTML and as text. */
+/** A table as HTML, whose rows are sorted and sifted where scripts may run, and as text. */
 export function tableMedia(table: Table): MediaBundle {
   const notice = table.notice === undefined
     ? ""
     : `<p class="notice">${escapeHtml(table.notice)}</p>`;
   return {
-    "text/html": `<style>${TABLE_STYLE}</style><div class="rine">${
+    "text/html": `<style>${asset("tables.css")}</style><div class="rine">${
       htmlTable(table)
-    }${notice}</div>`,
+    }${notice}</div>${scriptOf(asset("tables.ts"))}`,
     "text/plain": tableToMarkdown(table),
   };
 }

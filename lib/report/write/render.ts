@@ -1,5 +1,6 @@
 /**
- * Draws a figure: vega-lite to SVG with text as outlines, and from that PNG and PDF.
+ * Draws a figure: vega-lite to SVG, and from that PNG and PDF; text is text, in a typeface that each of
+ * them carries along.
  *
  * Needs no canvas, no browser and no installed font.
  * @module
@@ -19,13 +20,13 @@ import {
   type ThemeName,
   WIDTH_MM,
 } from "../theme.ts";
-import { fontFiles, textWidth } from "./font.ts";
+import { fontFace, fontFiles, type FontWeight, fontWeight, textWidth } from "./font.ts";
 import { svgToPdf } from "./pdf.ts";
-import { compactSvg } from "./svg.ts";
+import { escapeXml, parseSvg, type SvgElement, tidied, writeSvg } from "./svg.ts";
 
 /** A figure as pictures of equal size. */
 export interface RenderedFigure {
-  /** With text as outlines, so that it looks the same everywhere. */
+  /** With the letters that it needs of the typeface, a title and a description. */
   readonly svg: string;
   /** At 300 dots per inch, and saying so. */
   readonly png: Uint8Array;
@@ -56,14 +57,14 @@ function inLines(text: string): string | string[] {
   return sentences.length > 1 ? sentences : text;
 }
 
-/** Sizes of text that a specification names itself, larger by a factor. */
+/** Sizes of text and distances of its lines that a specification names itself, larger by a factor. */
 function largerText<T>(spec: T, factor: number): T {
   if (Array.isArray(spec)) return spec.map((one) => largerText(one, factor)) as T;
   if (typeof spec !== "object" || spec === null) return spec;
   return Object.fromEntries(
     Object.entries(spec).map(([key, value]) => [
       key,
-      /fontSize$/i.test(key) && typeof value === "number"
+      /(?:fontSize|lineHeight)$/i.test(key) && typeof value === "number"
         ? value * factor
         : largerText(value, factor),
     ]),
@@ -88,7 +89,7 @@ export async function renderFigure(
 ): Promise<RenderedFigure> {
   const figure = inPrint(given);
   if (widthMm === undefined) {
-    return await inWidth(await draw(figure, theme), WIDTH_MM[figure.columns], figure.title);
+    return await inWidth(await draw(figure, theme), WIDTH_MM[figure.columns], figure);
   }
   let textScale = 1, drawn = await draw(figure, theme);
   for (let trial = 0; trial < TRIALS; trial++) {
@@ -98,7 +99,7 @@ export async function renderFigure(
     textScale *= SMALLEST_PT / printedPt;
     drawn = await draw(figure, theme, textScale);
   }
-  return await inWidth(drawn, widthMm, figure.title);
+  return await inWidth(drawn, widthMm, figure);
 }
 
 /** The figure as vega draws it, with text as text. */
@@ -113,24 +114,77 @@ async function draw(figure: Figure, theme: ThemeName, textScale = 1): Promise<st
 }
 
 /** The pictures of a drawn figure at a width. */
-async function inWidth(drawn: string, widthMm: number, title: string): Promise<RenderedFigure> {
+async function inWidth(drawn: string, widthMm: number, figure: Figure): Promise<RenderedFigure> {
   const picture = new Resvg(drawn, {
     font: { fontFiles: fontFiles(), loadSystemFonts: false, defaultFontFamily: FONT_FAMILY },
     fitTo: { mode: "width", value: Math.round(widthMm / 25.4 * PNG_DPI) },
     background: "white",
   });
-  const heightMm = widthMm * picture.height / picture.width;
-  const outlined = compactSvg(picture.toString()).replace(
-    /^<svg width="[^"]*" height="[^"]*"/,
-    `<svg width="${widthMm}mm" height="${heightMm.toFixed(2)}mm"`,
-  );
   const { pixels, width, height } = picture.render();
   const png = await sharp(pixels, { raw: { width, height, channels: 4 } })
     .removeAlpha()
     .withMetadata({ density: PNG_DPI })
     .png({ compressionLevel: 9 })
     .toBuffer();
-  return { svg: outlined, png, pdf: svgToPdf(outlined, widthMm / 25.4 * 72, title) };
+  const root = tidied(parseSvg(drawn))!;
+  const { title, caption, notice } = figure;
+  const description = notice === undefined ? caption : `${caption} ${notice}.`;
+  const pdf = await svgToPdf(root, widthMm / 25.4 * 72, { title, description });
+  return { svg: standing(root, widthMm, figure.id, { title, description }), png, pdf };
+}
+
+/** An SVG that stands for itself: with a size in print, its letters, and words for who does not see it. */
+function standing(
+  root: SvgElement,
+  widthMm: number,
+  id: string,
+  { title, description }: { readonly title: string; readonly description: string },
+): string {
+  const viewBox = root.attributes.get("viewBox")!;
+  const [, , width, height] = viewBox.split(/[ ,]+/).map(Number) as [
+    number,
+    number,
+    number,
+    number,
+  ];
+  const fonts = (["normal", "bold"] as const).flatMap((weight) => {
+    const text = textOf(root, weight);
+    return text === "" ? [] : [fontFace(FONT_FAMILY, weight, text)];
+  });
+  return `<svg width="${widthMm}mm" height="${(widthMm * height / width).toFixed(2)}mm" ` +
+    `viewBox="${viewBox}" xmlns="http://www.w3.org/2000/svg" ` +
+    `xmlns:xlink="http://www.w3.org/1999/xlink" role="img" ` +
+    `aria-labelledby="${escapeXml(id)}-title ${escapeXml(id)}-description">` +
+    `<title id="${escapeXml(id)}-title">${escapeXml(title)}</title>` +
+    `<desc id="${escapeXml(id)}-description">${escapeXml(description)}</desc>` +
+    `<style>${fonts.join("")}</style>` +
+    `${root.children.map((child) => writeSvg(inStack(child))).join("")}</svg>`;
+}
+
+/** All letters of a weight. */
+function textOf(
+  { attributes, children, text }: SvgElement,
+  weight: FontWeight,
+  inherited: FontWeight = "normal",
+): string {
+  const own = attributes.has("font-weight") ? fontWeight(attributes.get("font-weight")) : inherited;
+  return (own === weight ? text : "") +
+    children.map((child) => textOf(child, weight, own)).join("");
+}
+
+/** With typefaces of the same widths, for programs that know only what is installed. */
+function inStack(element: SvgElement): SvgElement {
+  const { attributes, children } = element;
+  return {
+    ...element,
+    attributes: attributes.get("font-family") === FONT_FAMILY
+      ? new Map([...attributes, [
+        "font-family",
+        `${FONT_FAMILY}, Arial, Liberation Sans, sans-serif`,
+      ]])
+      : attributes,
+    children: children.map(inStack),
+  };
 }
 
 /** All texts as a picture can show them. */
@@ -148,11 +202,11 @@ function inPrint<T>(value: T): T {
 function measureTextAsDrawn(): void {
   // Exported by vega, absent from its types.
   const { textMetrics } = vega as unknown as { textMetrics: { width: TextMeasure } };
-  textMetrics.width = ({ fontSize = 11, fontWeight = "normal" }, text) =>
+  textMetrics.width = ({ fontSize = 11, fontWeight: weight = "normal" }, text) =>
     textWidth(
       String(text ?? ""),
       fontSize,
-      fontWeight === "bold" || Number(fontWeight) >= 600 ? "bold" : "normal",
+      fontWeight(weight),
     );
 }
 

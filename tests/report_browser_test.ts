@@ -1,0 +1,6 @@
+import { testInChromium } from "./chromium.ts";
+
+testInChromium(
+  "the report does in Chromium what report_in_browser.ts says",
+  "report_in_browser.ts",
+);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { imagesIn } from "../lib/data/image_folder.ts";
 import { lookAtImage, lookBuffer } from "../lib/data/image_file.ts";
-import { listSource } from "../lib/data/dataset.ts";
+import { holdsImages, listSource } from "../lib/data/dataset.ts";
 import { foundInstead } from "../lib/doctor/instead.ts";
 import { readUserSets } from "../lib/data/user_sets.ts";
 import { decodeImage } from "../lib/image/image.ts";
@@ -49,6 +49,40 @@ Deno.test("linked folders are read once, and one that leads in a circle is no wa
   const directory = `${root}/photos`;
   const { paths } = await listSource("/", { label: 1, directory, isDeep: true }, "own");
   assert.deepEqual(paths, expected.map((path) => `${directory}/${path}`));
+});
+
+Deno.test("whether a folder holds an image is known with the first, in folders and linked folders too", async () => {
+  const root = await folderOf([
+    ...["a", "b", "c", "d"].map((name) => `many/${name}.png`),
+    ...[".hidden/x.png", "deep/in/x.png", "class/.x/x.png", "class/cat/x.png", "none/.x.png"],
+  ]);
+  await Deno.symlink("../deep", join(root, "none/more"));
+  const holds = (directory: string, isDeep = true) =>
+    holdsImages("/", { label: 0, directory: `${root}/${directory}`, isDeep }, "own");
+  const { readDir } = Deno;
+  let entries = 0;
+  Deno.readDir = async function* (path) {
+    for await (const entry of readDir(path)) {
+      entries++;
+      yield entry;
+    }
+  };
+  try {
+    assert.equal(await holds("many"), true);
+    assert.equal(entries, 1);
+  } finally {
+    Deno.readDir = readDir;
+  }
+  assert.equal(await holds("deep"), true);
+  assert.equal(await holds("deep", false), false);
+  assert.equal(await holds("none"), true);
+  assert.equal(await holds("none/more"), true);
+  assert.equal(await holds("class"), true);
+  assert.equal(await holds("class/*", false), true);
+  assert.equal(await holds("class/.x"), true, "it was named");
+  await Deno.remove(join(root, "none/more"));
+  assert.equal(await holds("none"), false);
+  await assert.rejects(holds("nowhere"), /^UserError: Cannot use own: expected a folder at /);
 });
 
 Deno.test("folders in an own set's folders are read, and a byte order mark before its list", async () => {

@@ -5,6 +5,7 @@ import grid from "../experiments/rine/grid.ts";
 import { Listings } from "../lib/data/listing.ts";
 import { nameFeatures } from "../lib/tokens/request.ts";
 import { mapBounded } from "../lib/io/bounded.ts";
+import { lookAtAll } from "../lib/io/look.ts";
 import { planRuns } from "../lib/runs/plan.ts";
 import { executeSmall, makeSmallWorld, openSmallWorld, smallProfile } from "./small_world.ts";
 import { temporaryFolder } from "./temporary.ts";
@@ -22,25 +23,50 @@ function files(count: number): string {
 }
 
 /** Does something and counts how often, and how often at once, files are looked at meanwhile. */
-async function counting(work: () => Promise<unknown>): Promise<{ all: number; atOnce: number }> {
-  const { stat } = Deno;
+async function counting(
+  work: () => Promise<unknown>,
+  waitMs = 0,
+): Promise<{ all: number; atOnce: number }> {
+  const { stat, statSync } = Deno;
   let all = 0, now = 0, atOnce = 0;
   Deno.stat = async (path) => {
     if (/\.(png|jpg)$/.test(`${path}`)) all++;
     atOnce = Math.max(atOnce, ++now);
     try {
+      if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
       return await stat(path);
     } finally {
       now--;
     }
   };
+  Deno.statSync = (path) => {
+    if (/\.(png|jpg)$/.test(`${path}`)) all++;
+    const until = performance.now() + waitMs;
+    while (performance.now() < until);
+    return statSync(path);
+  };
   try {
     await work();
   } finally {
-    Deno.stat = stat;
+    Object.assign(Deno, { stat, statSync });
   }
   return { all, atOnce };
 }
+
+Deno.test("files on a disk that answers at once are looked at one by one, on a slow one many at a time", async () => {
+  const root = files(300), names = Array.from({ length: 301 }, (_, i) => `${1000 + i}.png`);
+  const sizes: (number | string)[] = [];
+  const look = () =>
+    lookAtAll(names, (name) => join(root, "set", name), (found, i) => {
+      assert(!(i in sizes), "each once");
+      sizes[i] = found instanceof Error ? found.name : found.size;
+    });
+  const expected = [...Array(300).keys(), "NotFound"];
+  assert.equal((await counting(look)).all, 301);
+  assert.deepEqual(sizes.splice(0), expected);
+  assert.deepEqual(await counting(look, 10), { all: 301, atOnce: 32 });
+  assert.deepEqual(sizes, expected);
+});
 
 Deno.test("many things are worked on a bounded number at a time, and come out in order", async () => {
   const items = Array.from({ length: 100 }, (_, i) => i);
@@ -94,7 +120,7 @@ Deno.test("naming tokens looks at a bounded number of files at once, however man
     ...request,
     images,
   }));
-  const { all, atOnce } = await counting(() => nameFeatures(requests, new Listings(root)));
+  const { all, atOnce } = await counting(() => nameFeatures(requests, new Listings(root)), 1);
   assert.equal(all, 300 + 299 + 298, "each list once");
   assert.ok(atOnce <= 32, `${atOnce} at once`);
 });

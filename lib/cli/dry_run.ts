@@ -21,7 +21,7 @@ const STEP_OVERHEAD_SECONDS = .5e-3;
 export async function dryRun(setup: Setup, sections: readonly Section[]): Promise<string[]> {
   const { profile, folder } = setup;
   await using status = await Status.open(setup);
-  const counts = new ImageCounts(setup);
+  const counts = new ImageCounts(profile, status.listings);
   const whole = new Costing(profile, counts), left = new Costing(profile, counts);
   const hasFeatures = (key: string) => status.hasFeatures(key);
   const works: Work[] = [];

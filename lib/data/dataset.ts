@@ -4,7 +4,7 @@
  */
 import { UserError } from "../io/errors.ts";
 import { resolve } from "node:path";
-import { type FileBelow, FolderTree, isHidden } from "./folder_tree.ts";
+import { type FileBelow, FolderTree, isHidden, type TreeEntry } from "./folder_tree.ts";
 import { readLabelList } from "./label_list.ts";
 
 /** 0 real, 1 generated. */
@@ -113,10 +113,11 @@ export function isImageName(name: string): boolean {
  */
 export async function listImages(root: string, spec: DatasetSpec): Promise<ImageEntry[]> {
   const entries: ImageEntry[] = [];
+  const generator = spec.name;
   for (const source of spec.sources) {
-    const { paths } = await listSource(root, source, spec.name);
-    if (paths.length === 0) throw new UserError("missing", noImages(root, source, spec.name));
-    for (const path of paths) entries.push({ path, label: source.label, generator: spec.name });
+    const { label } = source, { paths } = await listSource(root, source, generator);
+    if (paths.length === 0) throw new UserError("missing", noImages(root, source, generator));
+    for (const path of paths) entries.push({ path, label, generator });
   }
   return entries;
 }
@@ -150,14 +151,14 @@ export async function listSource(
   if ("list" in source && source.resolve === "csv") {
     const images = await readLabelList(resolve(root, source.list));
     const paths = images.filter(({ label }) => label === source.label).map(({ path }) => path);
-    return { paths: paths.sort(byCodeUnit), passedOver: [] };
+    return { paths: paths.sort(), passedOver: [] };
   }
   if ("list" in source) {
     const names = await tree.lines(source.list);
     const paths = source.resolve === "lsun"
       ? await lsunPaths(names, source.list, tree)
       : await cocoPaths(names, tree);
-    return { paths: paths.sort(byCodeUnit), passedOver: [] };
+    return { paths: paths.sort(), passedOver: [] };
   }
   const paths: string[] = [];
   const passedOver: string[] = [];
@@ -177,10 +178,27 @@ export async function listSource(
     }
   }
   return {
-    paths: paths.sort(byCodeUnit),
-    passedOver: passedOver.sort(byCodeUnit),
+    paths: paths.sort(),
+    passedOver: passedOver.sort(),
     ...(notes.length === 0 || paths.length === 0 ? {} : { notes }),
   };
+}
+
+/**
+ * Whether a source holds an image, without a look at more of it than that takes.
+ * @throws {UserError} as {@linkcode listSource}
+ */
+export async function holdsImages(root: string, source: Source, name: string): Promise<boolean> {
+  if ("list" in source) return (await listSource(root, source, name)).paths.length > 0;
+  const tree = new FolderTree(root, name);
+  const isImage = ({ name, kind }: TreeEntry) => isImageName(name) && kind !== "folder";
+  for (const folder of await tree.expand(source.directory)) {
+    const files = source.isDeep
+      ? await tree.below(folder, () => {}, isImage)
+      : await tree.read(folder, isImage);
+    if (files.some(isImage)) return true;
+  }
+  return false;
 }
 
 /** Says that a link is passed over. */
@@ -195,11 +213,10 @@ async function filesOf(
   onNote: (line: string) => void,
 ): Promise<FileBelow[]> {
   if (isDeep) return await tree.below(folder, onNote);
-  return (await tree.read(folder)).map((entry) => ({ ...entry, path: `${folder}/${entry.name}` }));
-}
-
-function byCodeUnit(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
+  return (await tree.read(folder)).map(({ name, kind, isLink }) => ({
+    ...{ name, kind, isLink },
+    path: `${folder}/${name}`,
+  }));
 }
 
 async function lsunPaths(

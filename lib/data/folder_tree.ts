@@ -82,15 +82,23 @@ export class FolderTree {
       .map(({ name }) => [...parent, name, ...segments.slice(star + 1)].join("/"));
   }
 
-  /** A folder's entries, in the file system's order. */
-  async read(folder: string): Promise<TreeEntry[]> {
+  /**
+   * A folder's entries, in the file system's order.
+   * @param isEnough what need not be looked beyond
+   */
+  async read(
+    folder: string,
+    isEnough: (entry: TreeEntry) => boolean = () => false,
+  ): Promise<TreeEntry[]> {
     const path = resolve(this.#root, folder);
     const entries: TreeEntry[] = [];
     try {
       for await (const entry of Deno.readDir(path)) {
         const { name } = entry;
         const kind = entry.isSymlink ? await kindBehind(resolve(path, name)) : kindOf(entry);
-        entries.push({ name, kind, isLink: entry.isSymlink });
+        const found = { name, kind, isLink: entry.isSymlink };
+        entries.push(found);
+        if (isEnough(found)) break;
       }
     } catch (error) {
       throw this.error(`a folder at ${path}`, reasonOf(error));
@@ -103,28 +111,35 @@ export class FolderTree {
    * followed, and each folder is read once however many links lead to it: one that leads back to
    * where it lies is no way without an end. Folders come before links to them.
    * @param onNote told, in a line for people, of links that lead to what is read already
+   * @param isEnough what need not be looked beyond
    */
-  async below(folder: string, onNote: (line: string) => void = () => {}): Promise<FileBelow[]> {
+  async below(
+    folder: string,
+    onNote: (line: string) => void = () => {},
+    isEnough: (entry: TreeEntry) => boolean = () => false,
+  ): Promise<FileBelow[]> {
     const files: FileBelow[] = [];
     const seen = new Set<string>();
     let open = [folder];
     while (open.length > 0) {
       const links: string[] = [];
       for (let at = open.shift(); at !== undefined; at = open.shift()) {
-        const entries = await this.read(at);
+        const entries = await this.read(at, isEnough);
         const real = await Deno.realPath(resolve(this.#root, at));
         if (seen.has(real)) {
           onNote(`${resolve(this.#root, at)} leads to ${real}, which is read already`);
           continue;
         }
         seen.add(real);
-        for (const entry of entries) {
-          const path = at === "" ? entry.name : `${at}/${entry.name}`;
-          if (entry.kind !== "folder") files.push({ ...entry, path });
-          else if (isHidden(entry.name)) continue;
-          else if (entry.isLink) links.push(path);
+        for (const { name, kind, isLink } of entries) {
+          const path = at === "" ? name : `${at}/${name}`;
+          if (kind !== "folder") files.push({ name, kind, isLink, path });
+          else if (isHidden(name)) continue;
+          else if (isLink) links.push(path);
           else open.push(path);
         }
+        const last = entries.at(-1);
+        if (last && isEnough(last)) return files;
       }
       open = links.sort();
     }

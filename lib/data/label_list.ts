@@ -9,9 +9,9 @@
  * @module
  */
 import { dirname, resolve } from "node:path";
-import { mapBounded } from "../io/bounded.ts";
 import { listed, quoted, UserError } from "../io/errors.ts";
 import { readText } from "../io/files.ts";
+import { lookAtAll } from "../io/look.ts";
 import { assertFile } from "../io/regular.ts";
 
 /** An image that a list names. */
@@ -92,11 +92,11 @@ export async function readLabelList(path: string): Promise<LabelledLine[]> {
  * @throws {UserError} naming those that are not
  */
 export async function assertListed(path: string, images: readonly LabelledLine[]): Promise<void> {
-  const there = await mapBounded(
-    images,
-    (image) => Deno.stat(image.path).then(({ isFile }) => isFile, () => false),
-  );
-  const missing = images.filter((_, i) => !there[i]);
+  const lacking: number[] = [];
+  await lookAtAll(images, (image) => image.path, (found, i) => {
+    if (found instanceof Error || !found.isFile) lacking.push(i);
+  });
+  const missing = lacking.sort((a, b) => a - b).map((i) => images[i]!);
   if (missing.length === 0) return;
   const named = missing.slice(0, MAX_NAMED).map((image) => `${image.path} (line ${image.line})`);
   const more = missing.length - named.length;

@@ -3,8 +3,8 @@
  * @module
  */
 import { resolve } from "node:path";
-import { mapBounded } from "../io/bounded.ts";
 import { contentKey } from "../io/files.ts";
+import { lookAtAll } from "../io/look.ts";
 import { type ImageEntry, type LabelledImage, listImages, type Source } from "./dataset.ts";
 import { reasonOf } from "./folder_tree.ts";
 
@@ -97,23 +97,25 @@ export class Listings {
   }
 
   async #look(images: readonly LabelledImage[]): Promise<Listed> {
-    const bytes = images.map(({ path }) => this.#sizes.get(path));
-    const others = [...bytes.keys()].filter((i) => bytes[i] === undefined);
-    const sizes = await mapBounded(others, (i) => fileSize(resolve(this.#root, images[i]!.path)));
-    others.forEach((i, n) => bytes[i] = sizes[n]);
-    return {
-      key: contentKey(images.map(({ path, label }, i) => [path, label, bytes[i]])),
-      missing: [...bytes.keys()].filter((i) => bytes[i] === -1),
-    };
+    const bytes = Float64Array.from(images, ({ path }) => this.#sizes.get(path) ?? NaN);
+    const others = [...bytes.keys()].filter((i) => Number.isNaN(bytes[i]));
+    await lookAtAll(
+      others,
+      (i) => resolve(this.#root, images[i]!.path),
+      (found, n) => bytes[others[n]!] = sizeOf(found),
+    );
+    const missing: number[] = [];
+    const parts = images.values().map(({ path, label }, i) => {
+      if (bytes[i] === -1) missing.push(i);
+      return [path, label, bytes[i]];
+    });
+    return { key: contentKey(parts), missing };
   }
 }
 
 /** -1 where there is no file: once there is one, the name changes. */
-async function fileSize(path: string): Promise<number> {
-  try {
-    return (await Deno.stat(path)).size;
-  } catch (error) {
-    reasonOf(error);
-    return -1;
-  }
+function sizeOf(found: Deno.FileInfo | Error): number {
+  if (!(found instanceof Error)) return found.size;
+  reasonOf(found);
+  return -1;
 }

@@ -6,7 +6,7 @@
 import { listed, printable, quoted, UserError } from "../io/errors.ts";
 import { dirname, resolve } from "node:path";
 import { readJson } from "../io/files.ts";
-import { type DatasetSpec, listSource, noImages, type Source } from "./dataset.ts";
+import { type DatasetSpec, holdsImages, noImages, type Source } from "./dataset.ts";
 import { assertListed, type LabelledLine, readLabelList } from "./label_list.ts";
 import { reasonOf } from "./folder_tree.ts";
 import { LAYOUTS, layoutSets } from "./layouts.ts";
@@ -219,8 +219,9 @@ async function collectionSets({ fields, reals, what, fail, at }: Entry): Promise
 
 async function assertImages(what: string, sources: readonly Source[]): Promise<void> {
   for (const source of sources) {
-    const { paths } = await listSource("/", source, what);
-    if (paths.length === 0) throw new UserError("missing", noImages("/", source, what));
+    if (!await holdsImages("/", source, what)) {
+      throw new UserError("missing", noImages("/", source, what));
+    }
   }
 }
 

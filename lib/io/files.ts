@@ -259,17 +259,26 @@ export async function assertWritable(folder: string): Promise<void> {
   }
 }
 
+/** Characters of parts that are put together before they are hashed. */
+const HASHED_AT_ONCE = 2 ** 16;
+
 /**
  * The first `length` hexadecimal digits of SHA-256 over the parts, each JSON where it is not bytes. The
  * order of an object's fields makes no difference, unless it lies in a list.
  */
-export function contentKey(parts: readonly unknown[], length = 16): string {
+export function contentKey(parts: Iterable<unknown>, length = 16): string {
   const hash = createHash("sha256");
+  let text = "";
   for (const part of parts) {
-    hash.update(part instanceof Uint8Array ? part : JSON.stringify(sorted(part)));
-    hash.update("\0");
+    if (part instanceof Uint8Array) {
+      hash.update(text).update(part);
+      text = "\0";
+    } else text += `${JSON.stringify(sorted(part))}\0`;
+    if (text.length < HASHED_AT_ONCE) continue;
+    hash.update(text);
+    text = "";
   }
-  return hash.digest("hex").slice(0, length);
+  return hash.update(text).digest("hex").slice(0, length);
 }
 
 /** An object with its fields in the order of their names, and those of the objects in it. */

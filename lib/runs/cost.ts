@@ -2,14 +2,14 @@
  * What runs cost: heads, steps, sets of features, crops through backbones, bytes.
  * @module
  */
-import { type DatasetSpec, listImages, type Source } from "../data/dataset.ts";
+import type { DatasetSpec, Source } from "../data/dataset.ts";
+import type { Listings } from "../data/listing.ts";
 import { detectorNamed } from "../detectors/index.ts";
 import { PERTURBATIONS } from "../image/perturb.ts";
 import { UserError } from "../io/errors.ts";
 import type { RunConfig } from "./config.ts";
 import { augmentedEpoch } from "./plan.ts";
 import type { BackboneSizes, Profile } from "./profile.ts";
-import type { Setup } from "./setup.ts";
 import type { RunStatus } from "./status.ts";
 import { augmentationsOf } from "./world.ts";
 
@@ -199,13 +199,13 @@ export class Costing {
 export class ImageCounts {
   /** Whether some were counted as published. */
   isEstimated = false;
-  readonly #root: string;
+  readonly #listings: Listings;
   readonly #made: Profile["made"];
   readonly #known = new Map<string, Promise<number>>();
 
   /** Counts nothing yet. */
-  constructor({ profile: { made }, root }: Pick<Setup, "profile" | "root">) {
-    this.#root = root;
+  constructor({ made }: Pick<Profile, "made">, listings: Listings) {
+    this.#listings = listings;
     this.#made = made;
   }
 
@@ -219,7 +219,7 @@ export class ImageCounts {
 
   async #count(spec: DatasetSpec, source: Source): Promise<number> {
     try {
-      return (await listImages(this.#root, { ...spec, sources: [source] })).length;
+      return (await this.#listings.images(source, spec.name)).length;
     } catch (error) {
       if (!(error instanceof UserError && error.kind === "missing")) throw error;
       // a set of one's own is not made

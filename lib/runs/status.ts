@@ -4,6 +4,7 @@
  * @module
  */
 import { join } from "node:path";
+import { Listings } from "../data/listing.ts";
 import { checkpointPath } from "../detectors/detector.ts";
 import { unlessMissing, UserError } from "../io/errors.ts";
 import { contentKey, exists } from "../io/files.ts";
@@ -75,6 +76,8 @@ export interface SectionStatus {
 export class Status {
   /** What is wrong with the images and backbones, which name what is done; absent where nothing is. */
   readonly problem?: string;
+  /** What is believed of images' files. */
+  readonly listings: Listings;
   readonly #world: World | undefined;
   readonly #setup: Setup;
   readonly #sections = new Map<string, Promise<SectionStatus>>();
@@ -84,6 +87,7 @@ export class Status {
     this.#setup = setup;
     if (typeof world === "string") this.problem = world;
     else this.#world = world;
+    this.listings = this.#world?.listings ?? new Listings(setup.root);
   }
 
   /** Opens a setup's world where it is there; the caller disposes of the status. */

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { EXPERIMENTS } from "../experiments/index.ts";
 import { mini } from "../experiments/profiles/mini.ts";
 import { listImages } from "../lib/data/dataset.ts";
+import { Detector, openDetector } from "../lib/detectors/verdict.ts";
 import { decodeImage } from "../lib/image/image.ts";
 import { evaluateScores } from "../lib/metrics.ts";
 import { compareScores } from "../lib/metrics/compare.ts";
@@ -207,6 +208,43 @@ Deno.test("a session's scores: kept ones, further ones, and mistakes to look at"
         const { rows } = await session.compare(own, row, first, { resamples: 50 });
         assert.equal(rows[0]!["b"], row.test[first]!.acc);
         assert.ok((await session.scores(own, "validation")).length > 0);
+      },
+    );
+
+    await t.step(
+      "a detector of no run has its scores kept, until an image is another",
+      async () => {
+        const folder = join(data, "own"), path = join(folder, "1.png");
+        const [real, generated] = await session.examples(first);
+        await Deno.mkdir(folder);
+        await Deno.copyFile(real!.file, path);
+        const [head] = Array.from(
+          Deno.readDirSync(join(session.folder, "heads")),
+          ({ name }) => name,
+        )
+          .filter((name) => name.endsWith("-epoch1.safetensors"));
+        await using detector = await openDetector(join(session.folder, "heads", head!), {
+          backbones: join(root, "backbones"),
+        });
+        const looked: string[] = [];
+        const { detectAll } = Detector.prototype;
+        Detector.prototype.detectAll = function (paths, ...rest) {
+          looked.push(...paths);
+          return detectAll.call(this, paths, ...rest);
+        };
+        try {
+          const scoreNow = async () => (await session.scores(detector, { real: folder }))[0]!.score;
+          const score = await scoreNow();
+          assert.equal(score, (await detector.detect(real!.file)).score);
+          assert.deepEqual(looked.splice(0), [path]);
+          assert.equal(await scoreNow(), score);
+          assert.deepEqual(looked, [], "read from disk");
+          await Deno.copyFile(generated!.file, path);
+          assert.equal(await scoreNow(), (await detector.detect(generated!.file)).score);
+          assert.deepEqual(looked, [path]);
+        } finally {
+          Detector.prototype.detectAll = detectAll;
+        }
       },
     );
 

@@ -6,6 +6,9 @@ import type { Backbone } from "../backbones/backbone.ts";
 import { assertImages, decodeImage, type RgbImage } from "../image/image.ts";
 import { tryDecode } from "../data/image_file.ts";
 import { refuseUnknown, UserError } from "../io/errors.ts";
+import { contentKey } from "../io/files.ts";
+import { Lazy } from "../io/lazy.ts";
+import { sha256OfFile } from "../io/seal.ts";
 import { sigmoid, THRESHOLD } from "../metrics.ts";
 import { type Tensor, tensor } from "../io/tensor.ts";
 import type { FeatureSizes } from "./detector.ts";
@@ -70,9 +73,10 @@ export class Detector implements AsyncDisposable {
   /** For each block, how many features weigh it most; absent where it weighs no blocks. Paper: §5.7. */
   readonly blockImportance?: readonly number[];
   readonly #scorer: ImageScorer;
+  readonly #identity: Lazy<string>;
 
   /** Use {@linkcode openDetector}. */
-  constructor(scorer: ImageScorer) {
+  constructor(scorer: ImageScorer, identity: () => Promise<string>) {
     const { title, reads, backbone, sizes, cropPx, blockImportance } = scorer;
     this.title = title;
     this.reads = reads;
@@ -81,6 +85,15 @@ export class Detector implements AsyncDisposable {
     if (cropPx !== undefined) this.cropPx = cropPx;
     if (blockImportance) this.blockImportance = blockImportance;
     this.#scorer = scorer;
+    this.#identity = new Lazy(identity);
+  }
+
+  /**
+   * What its scores hang on besides the images, as a hash: its file, and how it reads images. Two
+   * detectors of one identity give an image one score, but for rounding on another device.
+   */
+  async identity(): Promise<string> {
+    return await this.#identity.get();
   }
 
   /**
@@ -269,19 +282,26 @@ export async function openDetector(
     );
   }
   if (!readsPixels(kind)) {
-    return new Detector(await openFeatureScorer(kind, checkpoint, metadata, options));
+    const scorer = await openFeatureScorer(kind, checkpoint, metadata, options);
+    const identity = async () =>
+      contentKey([kind.name, await sha256OfFile(checkpoint), await scorer.backbone!.fingerprint()]);
+    return new Detector(scorer, identity);
   }
   const { transform = "original", device = "cpu", threads } = options;
   const title = metadata["title"] ?? releasedAs(kind, checkpoint)?.title ?? kind.title;
-  return new Detector(
-    await openPixelScorer(
-      { ...kind, title },
-      checkpoint,
-      transform,
-      { engine: "onnx", device, ...(threads === undefined ? {} : { threads }) },
-      options.backbones,
-    ),
+  const scorer = await openPixelScorer(
+    { ...kind, title },
+    checkpoint,
+    transform,
+    { engine: "onnx", device, ...(threads === undefined ? {} : { threads }) },
+    options.backbones,
   );
+  const identity = async () => {
+    const besides = await kind.besides?.(checkpoint) ?? [];
+    const hashes = await Promise.all([checkpoint, ...besides].map(sha256OfFile));
+    return contentKey([kind.name, transform, ...hashes]);
+  };
+  return new Detector(scorer, identity);
 }
 
 /**

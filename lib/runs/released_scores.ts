@@ -15,14 +15,11 @@ import { type Alike, makeAlike } from "../image/alike.ts";
 import { decodeImage, type RgbImage } from "../image/image.ts";
 import { describePixels, transformNamed } from "../image/pixels.ts";
 import { UserError } from "../io/errors.ts";
-import { contentKey, exists } from "../io/files.ts";
-import { readSafetensors, readSafetensorsHeader } from "../io/safetensors.ts";
+import { contentKey } from "../io/files.ts";
+import { readSafetensorsHeader } from "../io/safetensors.ts";
 import { joined } from "../io/tensor.ts";
-import { writeSealedSafetensors } from "../io/safetensors_writer.ts";
 import type { Device } from "../onnx/session.ts";
-
-/** Images of a list whose scores are put on disk at once. */
-const PIECE = 256;
+import { scoresInPieces } from "./scores_in_pieces.ts";
 
 /** A detector that is on disk or will be trained, and the way in which it is to read images. */
 export interface ReadyDetector {
@@ -130,28 +127,18 @@ export class ReleasedScorer {
       readonly onImages?: (images: number) => void;
     } = {},
   ): Promise<Float32Array> {
-    const { folder } = this.#setup;
-    const all = new Float32Array(images.length);
-    for (let first = 0; first < images.length; first += PIECE) {
-      const piece = images.slice(first, first + PIECE);
-      const view = alike ? `-${contentKey(["alike", alike])}` : "";
-      const own = `${this.#ready.name}-${this.#ready.key}`, name = `${key}${view}-${first}`;
-      const path = join(folder, "scores", own, `${name}.safetensors`);
-      const whose = `${own}/${name}`;
-      let scores = await readPiece(path, piece.length, whose);
-      if (scores?.some(Number.isNaN) && !this.#setup.skipCorrupt) scores = undefined;
-      if (!scores) {
-        scores = await this.#score(piece, alike);
-        await writeSealedSafetensors(path, [["scores", { data: scores, shape: [piece.length] }]], {
-          key: whose,
-          detector: this.#ready.title,
-          reads: this.#ready.reads,
-        });
-      }
-      all.set(scores, first);
+    const { folder, skipCorrupt } = this.#setup, { name, key: own, title, reads } = this.#ready;
+    const view = alike ? `-${contentKey(["alike", alike])}` : "";
+    return await scoresInPieces(images, {
+      ...{ folder, skipCorrupt, onImages },
+      own: `${name}-${own}`,
+      list: `${key}${view}`,
+      about: { detector: title, reads },
+    }, async (piece) => {
+      const scores = await this.#score(piece, alike);
       onImages(piece.length);
-    }
-    return all;
+      return scores;
+    });
   }
 
   #open(): Promise<Detector> {
@@ -206,23 +193,5 @@ export class ReleasedScorer {
   async [Symbol.asyncDispose](): Promise<void> {
     await (await this.#opening?.catch(() => undefined))?.[Symbol.asyncDispose]();
     this.#opening = undefined;
-  }
-}
-
-/** Scores that are whole and their own; damaged ones, and others' in their place, are made again. */
-async function readPiece(
-  path: string,
-  count: number,
-  whose: string,
-): Promise<Float32Array | undefined> {
-  if (!await exists(path)) return undefined;
-  try {
-    const { metadata, tensors } = await readSafetensors(path);
-    const scores = tensors.get("scores")?.data;
-    // files of before there were keys say nothing
-    return scores?.length === count && (metadata["key"] ?? whose) === whose ? scores : undefined;
-  } catch (error) {
-    if (error instanceof UserError) return undefined;
-    throw error;
   }
 }

@@ -2,15 +2,19 @@
  * Scores of detectors, image by image: those that runs kept, and those that nobody has asked for yet.
  * @module
  */
+import { createHash } from "node:crypto";
+import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { type DatasetSpec, type ImageEntry, type Label, listImages } from "../data/dataset.ts";
 import { imagesIn } from "../data/image_folder.ts";
 import { detectorNamed } from "../detectors/index.ts";
+import { Detector } from "../detectors/verdict.ts";
 import { UserError } from "../io/errors.ts";
 import { evaluateScores, type SetScores } from "../metrics.ts";
 import type { ImageScore, Tried } from "../runs/kept_scores.ts";
 import { keptScores } from "../runs/kept_scores.ts";
 import { scoreKey, tryHeads } from "../runs/scores.ts";
+import { scoresInPieces } from "../runs/scores_in_pieces.ts";
 import type { Setup } from "../runs/setup.ts";
 import type { World } from "../runs/world.ts";
 import { testSetNamed } from "./examples.ts";
@@ -121,34 +125,77 @@ function specsOf(set: string, world: World, { profile }: Setup): DatasetSpec[] {
   return Object.values(classes).map(({ val }) => val);
 }
 
+/** Scores images, or finds the scores that a detector of this project gave them before. */
 async function judged(
   detector: Judge,
   { name, images }: Looked,
   set: string,
   { root }: World,
-  { skipCorrupt }: Setup,
+  { skipCorrupt, folder }: Setup,
 ): Promise<ImageScore[]> {
-  const scores: ImageScore[] = [];
+  let scores: Float32Array = new Float32Array();
   await showingProgress(async (onProgress) => {
     let done = 0;
-    const report = () => onProgress({ stage: name, unit: "images", done, total: images.length });
-    report();
-    const paths = images.map(({ path }) => resolve(root, path));
-    for await (const detection of detector.detectAll(paths)) {
-      const { path, label } = images[done++]!;
-      report();
-      if (!("problem" in detection)) {
-        const generator = label === 0 ? "real" : name;
-        scores.push({ path, set, label, generator, score: detection.score });
-      } else if (!skipCorrupt) {
-        throw new UserError(
-          "damaged",
-          `Cannot decode ${detection.path}: ${detection.problem}; openSession({ skipCorrupt: true }) ` +
-            "leaves it out",
-        );
-      }
+    const onImages = (count: number) =>
+      onProgress({ stage: name, unit: "images", done: done += count, total: images.length });
+    onImages(0);
+    const look = (some: readonly { readonly path: string }[]) =>
+      lookAt(detector, some.map(({ path }) => resolve(root, path)), { skipCorrupt, onImages });
+    if (!(detector instanceof Detector)) {
+      // nobody knows whether it will say the same again
+      scores = await look(images);
+      return;
     }
+    scores = await scoresInPieces(images, {
+      ...{ folder, skipCorrupt, onImages, list: nameOfFiles(images, root) },
+      own: `detector-${await detector.identity()}`,
+      about: { detector: detector.title, reads: detector.reads },
+    }, look);
   });
+  return images.map(({ path, label }, i) => ({
+    ...{ path, set, label },
+    generator: label === 0 ? "real" : name,
+    score: scores[i]!,
+  })).filter(({ score }) => !Number.isNaN(score));
+}
+
+/** Names images by their files as they are now: a reader may put others in their place between two cells. */
+function nameOfFiles(
+  images: readonly { readonly path: string; readonly label: Label }[],
+  root: string,
+): string {
+  const hash = createHash("sha256");
+  for (const { path, label } of images) {
+    // one that is gone is said when it is looked at
+    const file = statSync(resolve(root, path), { throwIfNoEntry: false });
+    hash.update(JSON.stringify([path, label, file?.size, file?.mtimeMs]));
+  }
+  return hash.digest("hex").slice(0, 16);
+}
+
+/** @returns [images]; NaN where one cannot be decoded and is left out */
+async function lookAt(
+  detector: Judge,
+  paths: readonly string[],
+  { skipCorrupt, onImages }: {
+    readonly skipCorrupt: boolean;
+    readonly onImages: (images: number) => void;
+  },
+): Promise<Float32Array<ArrayBuffer>> {
+  const scores = new Float32Array(paths.length);
+  let done = 0;
+  for await (const detection of detector.detectAll(paths)) {
+    onImages(1);
+    if (!("problem" in detection)) scores[done++] = detection.score;
+    else if (skipCorrupt) scores[done++] = NaN;
+    else {
+      throw new UserError(
+        "damaged",
+        `Cannot decode ${detection.path}: ${detection.problem}; openSession({ skipCorrupt: true }) ` +
+          "leaves it out",
+      );
+    }
+  }
   return scores;
 }
 

@@ -1,0 +1,76 @@
+/**
+ * Scores of a list of images that a detector looks at: put on disk piece by piece, so that what is
+ * interrupted goes on, and found again.
+ * @module
+ */
+import { join } from "node:path";
+import { UserError } from "../io/errors.ts";
+import { exists } from "../io/files.ts";
+import { readSafetensors } from "../io/safetensors.ts";
+import { writeSealedSafetensors } from "../io/safetensors_writer.ts";
+
+/** Images of a list whose scores are put on disk at once. */
+const PIECE = 256;
+
+/** Whose scores are kept, of what, and where. */
+export interface KeptPieces {
+  /** Results folder of the profile. */
+  readonly folder: string;
+  /** Folder in `scores/`: names the detector and how it reads images. */
+  readonly own: string;
+  /** Names the list's content, and what is done to its images before. */
+  readonly list: string;
+  /** What a file says of the detector to people. */
+  readonly about: Readonly<Record<string, string>>;
+  /** Whether images that cannot be decoded are left out; else pieces that lack some are made again. */
+  readonly skipCorrupt: boolean;
+  /** Told of images that have been scored, now or before. */
+  readonly onImages: (images: number) => void;
+}
+
+/**
+ * Scores a list, or finds its scores.
+ * @param score scores the images of a piece; NaN where one cannot be decoded
+ * @returns probabilities that images are generated, [images]; NaN where one cannot be decoded
+ */
+export async function scoresInPieces<Image>(
+  images: readonly Image[],
+  { folder, own, list, about, skipCorrupt, onImages }: KeptPieces,
+  score: (piece: readonly Image[]) => Promise<Float32Array>,
+): Promise<Float32Array> {
+  const all = new Float32Array(images.length);
+  for (let first = 0; first < images.length; first += PIECE) {
+    const piece = images.slice(first, first + PIECE), name = `${list}-${first}`;
+    const path = join(folder, "scores", own, `${name}.safetensors`), whose = `${own}/${name}`;
+    let scores = await readPiece(path, piece.length, whose);
+    if (scores?.some(Number.isNaN) && !skipCorrupt) scores = undefined;
+    if (scores) onImages(piece.length);
+    else {
+      scores = await score(piece);
+      await writeSealedSafetensors(path, [["scores", { data: scores, shape: [piece.length] }]], {
+        key: whose,
+        ...about,
+      });
+    }
+    all.set(scores, first);
+  }
+  return all;
+}
+
+/** Scores that are whole and their own; damaged ones, and others' in their place, are made again. */
+async function readPiece(
+  path: string,
+  count: number,
+  whose: string,
+): Promise<Float32Array | undefined> {
+  if (!await exists(path)) return undefined;
+  try {
+    const { metadata, tensors } = await readSafetensors(path);
+    const scores = tensors.get("scores")?.data;
+    // files of before there were keys say nothing
+    return scores?.length === count && (metadata["key"] ?? whose) === whose ? scores : undefined;
+  } catch (error) {
+    if (error instanceof UserError) return undefined;
+    throw error;
+  }
+}

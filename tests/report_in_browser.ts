@@ -13,6 +13,7 @@ import puppeteer, { type Page } from "puppeteer-core";
 import { EXPERIMENTS } from "../experiments/index.ts";
 import { publishedReport } from "../lib/report/paper/published.ts";
 import { type ReportSection, writeReport } from "../lib/report/page.ts";
+import { writeResultsIndex } from "../lib/report/results_index.ts";
 import { headingOf } from "../lib/runs/section.ts";
 import { temporaryFolder } from "./temporary.ts";
 
@@ -44,8 +45,11 @@ async function smallReport(): Promise<string> {
   }));
   const provenance = "Made by `deno task published --out a-folder-with-a-long-name/and-another`.";
   const notice = "These numbers say nothing.";
-  await writeReport(folder, { title: "A report", notice, provenance, sections, published });
-  return join(folder, "report.html");
+  for (const name of ["mini", "other"]) {
+    await writeReport(join(folder, name), { title: name, notice, provenance, sections, published });
+  }
+  await writeResultsIndex(folder);
+  return join(folder, "mini", "report.html");
 }
 
 /** A tab that shows a file without network, and what went wrong in it. */
@@ -102,6 +106,14 @@ for (const width of [1400, 400]) {
     );
   }
 }
+
+Deno.test("results side by side are read by everybody too", options, async () => {
+  await using opened = await openTab(given ?? join(path, "../../index.html"));
+  const { tab, wrong } = opened;
+  assert.deepEqual(await violations(tab), []);
+  await shoot(tab, "index");
+  assert.deepEqual(wrong, []);
+});
 
 Deno.test("a click on a heading sorts, and words sift the rows", options, async () => {
   await using opened = await openTab(path);

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import fc from "fast-check";
 import { beside } from "../lib/report/beside.ts";
@@ -7,6 +8,8 @@ import { tableToLatex } from "../lib/report/write/latex.ts";
 import type { Figure } from "../lib/report/figure.ts";
 import { type ReportSection, writeReport } from "../lib/report/page.ts";
 import { percentColumn, type Table } from "../lib/report/table.ts";
+import { exists } from "../lib/io/files.ts";
+import { writeResultsIndex } from "../lib/report/results_index.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 const paper: Table = {
@@ -263,6 +266,45 @@ Deno.test("our figures and the paper's stay apart: each has its rows, its pictur
     const spec = JSON.parse(await Deno.readTextFile(`${folder}/${path}/figure_0.vl.json`));
     assert.equal(spec.config.range.category[0], "#808000");
   }
+});
+
+Deno.test("writeResultsIndex() sets the same table and figure of several reports side by side", async () => {
+  const results = temporaryFolder();
+  const write = (name: string, table: Table, value: number) =>
+    writeReport(join(results, name), {
+      title: name,
+      notice: `Notice of ${name}`,
+      sections: [section(table, value)],
+      published: [],
+    });
+  await write("mini", ours, .25);
+  await writeResultsIndex(results);
+  assert.equal(await exists(join(results, "index.html")), false, "there is nothing to compare");
+  await write("mini/seeds-0-1", { ...paper, id: "table_1" }, .5);
+  await Deno.mkdir(join(results, "mini/scores/a"), { recursive: true });
+  await Deno.writeTextFile(join(results, "mini/scores/a/report.html"), "<h1>no</h1>");
+  await writeResultsIndex(results);
+  const html = await Deno.readTextFile(join(results, "index.html"));
+  const parts = [...html.matchAll(/<section id="([^"]*)"><h2>([^<]*)<\/h2>([^]*?)<\/section>/g)]
+    .map(([, id, title, content]) => [
+      id,
+      title,
+      ...[...content!.matchAll(/<h3><a href="([^"]*)">/g)].map(([, address]) => address),
+    ]);
+  assert.deepEqual(parts, [
+    ["table_0", ours.title, "mini/report.html#table_0"],
+    ["figure_0", figure.title, "mini/report.html#figure_0", "mini/seeds-0-1/report.html#figure_0"],
+    ["table_1", paper.title, "mini/seeds-0-1/report.html#table_1"],
+  ]);
+  const files = [...html.matchAll(/(?:href|src)="([^"#]+)/g)].map(([, path]) => path!);
+  assert(files.includes("mini/seeds-0-1/figures/figure_0.svg"));
+  assert(files.includes("mini/seeds-0-1/tables/table_1.csv"));
+  for (const path of files.filter((path) => !path.includes("tables/"))) {
+    assert((await Deno.stat(join(results, path))).isFile, path);
+  }
+  assert.match(html, /Notice of mini<[^]*Notice of mini\/seeds-0-1</);
+  assert.match(html, /<span[^>]*>UFD &lt;1&gt;</);
+  assertBalanced(html.replace(/<script>[^]*<\/script>/, ""));
 });
 
 Deno.test("HTML shows every text of a table as it is", () => {

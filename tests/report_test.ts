@@ -265,11 +265,17 @@ Deno.test("writeTable() leaves files alone that hold the same", async () => {
   });
 });
 
-Deno.test("figureToCsv() writes numbers unrounded and quotes what needs it", () => {
-  const rows = [{ size: "128\n0.18 M", value: 1 / 3 }, { size: 'a "b", c', value: 1 }];
+Deno.test("figureToCsv() writes all digits that are sure and quotes what needs it", () => {
+  const rows = [
+    { size: "128\n0.18 M", value: 1 / 3 },
+    { size: 'a "b", c', value: 1 },
+    { size: "sum", value: .7247500000000001 + .1 },
+    { size: "large", value: 2 ** 53 - 1 },
+  ];
   assert.equal(
     figureToCsv({ ...figure, rows }),
-    'size,value\n"128\n0.18 M",0.3333333333333333\n"a ""b"", c",1\n',
+    'size,value\n"128\n0.18 M",0.333333333333333\n"a ""b"", c",1\nsum,0.82475\n' +
+      "large,9007199254740991\n",
   );
 });
 

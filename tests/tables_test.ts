@@ -58,7 +58,7 @@ Deno.test("tableToCsv() gives numbers as they are, spread in a column of its own
   assert.equal(
     tableToCsv(table),
     `run,xi,acc,ap,ap_deviation,time
-a|b,0.1,0.90149,0.91,0.014142135623730963,12.3
+a|b,0.1,0.90149,0.91,0.014142135623731,12.3
 c_d,0.2,0.90041,0.5,,11.6
 e,0.4,0.9014,,,
 `,

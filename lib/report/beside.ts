@@ -2,7 +2,7 @@
  * Two tables of one shape beside each other, cell by cell: ours and the paper's.
  * @module
  */
-import { type Cell, cellNumber, type Column, formatCell, type Table } from "./table.ts";
+import { type Cell, cellNumber, cellText, type Column, formatCell, type Table } from "./table.ts";
 
 /** A cell of ours and its counterpart, as people read them. */
 export interface BesideCell {
@@ -75,7 +75,7 @@ function cellBeside(
   const printed = paper === undefined ? undefined : counterpart?.[paper.key];
   const own = cellNumber(row?.[ours.key]), theirs = cellNumber(printed);
   return {
-    ours: row === undefined ? undefined : formatCell(row[ours.key], ours),
+    ours: row === undefined ? undefined : cellText(row, ours),
     paper: paper === undefined || printed === undefined ? undefined : formatCell(printed, paper),
     difference: ours.best === undefined || own === undefined || theirs === undefined
       ? undefined

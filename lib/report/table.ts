@@ -30,6 +30,11 @@ export interface Column {
   readonly digits?: number;
   /** Which of the column's numbers is best, and shown so. */
   readonly best?: "max" | "min";
+  /**
+   * Fields of the rows with the ends of an interval around the number, shown behind it in brackets:
+   * `92.5 [88.5, 96.0]`. CSV has them in columns of their own.
+   */
+  readonly ends?: readonly [low: string, high: string];
   /** Stays in sight where a page is narrower than the table. */
   readonly isPinned?: boolean;
   /** Added to the paper's columns: it has no counterpart there. */
@@ -98,6 +103,14 @@ export function formatCell(cell: Cell | undefined, column: Column): string {
     return column.digits === undefined ? String(scaled) : scaled.toFixed(column.digits);
   };
   return typeof cell === "number" ? show(cell) : `${show(cell.mean)} ± ${show(cell.deviation)}`;
+}
+
+/** A row's cell as a person reads it, with its interval where the column has one. */
+export function cellText(row: Readonly<Record<string, Cell>>, column: Column): string {
+  const text = formatCell(row[column.key], column);
+  const ends = column.ends?.flatMap((key) => cellNumber(row[key]) ?? []) ?? [];
+  if (ends.length < 2) return text;
+  return `${text} [${ends.map((end) => formatCell(end, column)).join(", ")}]`;
 }
 
 /** Rank of a cell in its column. */

@@ -9,13 +9,9 @@ import { chosenRemark, seedsRemark } from "./captions.ts";
 import { noticeOf } from "./columns.ts";
 
 /** Column, name, and whether more is better. */
-const FURTHER: readonly (readonly [string, string, "max" | "min" | undefined])[] = [
+const FURTHER: readonly (readonly [string, string, "max" | "min"])[] = [
   ["acc", "ACC", "max"],
-  ["accLow", "from", undefined],
-  ["accHigh", "to", undefined],
   ["ap", "AP", "max"],
-  ["apLow", "from", undefined],
-  ["apHigh", "to", undefined],
   ["auc", "ROC AUC", "max"],
   ["balancedAcc", "balanced ACC", "max"],
   ["accReal", "ACC real", "max"],
@@ -24,6 +20,12 @@ const FURTHER: readonly (readonly [string, string, "max" | "min" | undefined])[]
   ["tprAt5Fpr", "TPR at 5 % FPR", "max"],
   ["ece", "ECE", "min"],
 ];
+
+/** The ends of the intervals, by the column that they stand in. */
+const ENDS: Readonly<Record<string, readonly [string, string]>> = {
+  acc: ["accLow", "accHigh"],
+  ap: ["apLow", "apHigh"],
+};
 
 /** A row for each class set and test set; none where no run was measured further. */
 export function measures({ profile, rows: all }: Shown): Table | undefined {
@@ -35,21 +37,23 @@ export function measures({ profile, rows: all }: Shown): Table | undefined {
     profile.testSets.map(({ name, title }) => ({
       training: heads.name,
       set: title,
-      ...Object.fromEntries(FURTHER.map(([key]) => [
-        key,
-        spread(heads.rows.flatMap(({ test }) => test[name]?.[key] ?? [])),
-      ])),
+      ...Object.fromEntries(
+        [...FURTHER.map(([key]) => key), ...Object.values(ENDS).flat()].map((key) => [
+          key,
+          spread(heads.rows.flatMap(({ test }) => test[name]?.[key] ?? [])),
+        ]),
+      ),
     }))
   );
   const columns = FURTHER.map(([key, name, best]): Column => {
-    const { best: _best, ...column } = percentColumn(key, name);
-    return best === undefined ? column : { ...column, best };
+    const ends = ENDS[key];
+    return { ...percentColumn(key, name), best, ...(ends === undefined ? {} : { ends }) };
   });
   return {
     id: "measures",
     title: "Further measures of the best heads",
     caption:
-      "Beside ACC and AP with their 95 % bootstrap intervals over images: area under the ROC " +
+      "ACC and AP with their 95 % bootstrap intervals over images [from, to]; area under the ROC " +
       "curve, balanced accuracy, accuracy on real and on generated images, true positive rate at 1 % " +
       "and 5 % false positives, and expected calibration error." +
       chosenRemark(profile) + seedsRemark(rows, "spread"),

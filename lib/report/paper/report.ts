@@ -2,6 +2,7 @@
  * What a reproduction reports: tables, figures, and the page that sets them beside the paper's.
  * @module
  */
+import { dirname } from "node:path";
 import type { FeaturePoint } from "../../published/points.ts";
 import type { RunRow } from "../../runs/config.ts";
 import { scoredRows } from "../../runs/kept_scores.ts";
@@ -12,6 +13,7 @@ import { headingOf, reportOf, type Section, type Shown } from "../../runs/sectio
 import { reproduceCommand, type Setup } from "../../runs/setup.ts";
 import type { World } from "../../runs/world.ts";
 import { writeReport } from "../page.ts";
+import { writeResultsIndex } from "../results_index.ts";
 import { keepingChecksums } from "../write/checksums.ts";
 import { writeExhibits } from "../write/files.ts";
 import { provenance, underConditions } from "./captions.ts";
@@ -109,7 +111,8 @@ export interface WritingOptions {
 }
 
 /**
- * Writes tables, figures and the report into {@linkcode Setup.outputs}, and their checksums.
+ * Writes tables, figures and the report into {@linkcode Setup.outputs}, and their checksums; where other
+ * profiles or conditions have reports too, `index.html` over all of them.
  * @returns what to say of the sections that were run just now
  */
 export async function writeSections(
@@ -117,11 +120,13 @@ export async function writeSections(
   reports: readonly FinishedReport[],
   options: WritingOptions,
 ): Promise<string[]> {
-  return await keepingChecksums(
+  const said = await keepingChecksums(
     setup.outputs,
     () => writeAll(setup, reports, options),
     options.onDamage,
   );
+  await writeResultsIndex(dirname(setup.folder));
+  return said;
 }
 
 async function writeAll(

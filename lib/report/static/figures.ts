@@ -131,10 +131,6 @@ async function open(name: string, title: string): Promise<void> {
   svg.setAttribute("aria-label", title);
 }
 
-// beside the text where there is room; above it a long list would be in the way
-const contents = document.querySelector<HTMLDetailsElement>("nav details");
-if (contents && innerWidth < 1150) contents.open = false;
-
 for (const picture of document.querySelectorAll<HTMLElement>("figure[data-figure]")) {
   const button = document.createElement("button");
   button.type = "button";

@@ -10,6 +10,10 @@
 /** Tables of fewer rows are seen at a glance. */
 const FEW = 8;
 
+// beside the text where there is room; above it a long list would be in the way
+const contents = document.querySelector<HTMLDetailsElement>("body.with-contents nav details");
+if (contents && innerWidth < 1150) contents.open = false;
+
 for (const table of document.querySelectorAll<HTMLTableElement>(".rine .scroll > table")) {
   if (table.dataset["live"] !== undefined) continue;
   table.dataset["live"] = "";

@@ -5,16 +5,16 @@
 import type { Figure } from "../figure.ts";
 import type { Cell, Spread, Table } from "../table.ts";
 
-/** The table as CSV (RFC 4180) with numbers as they are: unscaled and unrounded. */
+/**
+ * The table as CSV (RFC 4180) with numbers as they are, unscaled, with all the digits that are sure.
+ * Standard deviations and the ends of intervals have columns of their own.
+ */
 export function tableToCsv({ columns, rows }: Table): string {
-  const withDeviation = new Set(
-    columns.filter(({ key }) => rows.some((row) => isSpread(row[key]))).map(({ key }) => key),
-  );
-  const header = columns.flatMap(({ key }) =>
-    withDeviation.has(key) ? [key, `${key}_deviation`] : [key]
-  );
+  const keys = columns.flatMap(({ key, ends = [] }) => [key, ...ends]);
+  const withDeviation = new Set(keys.filter((key) => rows.some((row) => isSpread(row[key]))));
+  const header = keys.flatMap((key) => withDeviation.has(key) ? [key, `${key}_deviation`] : [key]);
   const body = rows.map((row) =>
-    columns.flatMap(({ key }) => {
+    keys.flatMap((key) => {
       const cell = row[key] ?? "";
       if (!withDeviation.has(key)) return [cell as string | number];
       return isSpread(cell) ? [cell.mean, cell.deviation] : [cell as string | number, ""];
@@ -23,16 +23,20 @@ export function tableToCsv({ columns, rows }: Table): string {
   return toCsv([header, ...body]);
 }
 
+/** Digits that a float64 holds whatever they are: .82475, not .8247500000000001. */
+const SURE = 15;
+
 /** Lines of comma-separated values, quoted where RFC 4180 asks for it. */
 function toCsv(lines: readonly (readonly (string | number)[])[]): string {
   const quote = (value: string | number) => {
-    const text = String(value);
+    const isExact = typeof value === "string" || Number.isInteger(value);
+    const text = isExact ? `${value}` : `${Number((value as number).toPrecision(SURE))}`;
     return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
   return lines.map((line) => line.map(quote).join(",") + "\n").join("");
 }
 
-/** A figure's rows as CSV, a column for each field, numbers unrounded. */
+/** A figure's rows as CSV, a column for each field, numbers with all the digits that are sure. */
 export function figureToCsv({ rows }: Pick<Figure, "rows">): string {
   const fields = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   return toCsv([fields, ...rows.map((row) => fields.map((field) => row[field] ?? ""))]);

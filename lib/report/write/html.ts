@@ -63,7 +63,7 @@ export function htmlTable(given: Table, both?: BesideTable): string {
   return [
     `<h3>${title}</h3>`,
     `<p>${escapeHtml(table.caption)}</p>`,
-    `<div class="scroll" tabindex="0" role="region" aria-label="${title}">` +
+    `<div class="scroll" tabindex="0" role="group" aria-label="${title}">` +
     `<table${columns.length > WIDE_COLUMNS ? ' class="wide"' : ""}>`,
     `<caption class="unseen">${title}</caption>`,
     `<thead>${groupRow(table.columns, pins)}<tr>${head.join("")}</tr></thead>`,

@@ -4,10 +4,10 @@
  */
 import { printable } from "../../io/errors.ts";
 import {
+  cellText,
   type Column,
   columnGroups,
   columnHeading,
-  formatCell,
   isNumeric,
   standings,
   type Table,
@@ -59,7 +59,7 @@ export function tableToLatex(given: Table): string {
   const line = (cells: readonly string[]) => `    ${cells.join(" & ")} \\\\`;
   const body = rows.map((row, i) =>
     line(columns.map((column, j) => {
-      const text = latexText(formatCell(row[column.key], column));
+      const text = latexText(cellText(row, column));
       const rank = ranks[j]![i];
       return rank === "best"
         ? `\\textbf{${text}}`

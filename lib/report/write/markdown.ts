@@ -4,9 +4,9 @@
  */
 import { printable } from "../../io/errors.ts";
 import {
+  cellText,
   type Column,
   columnHeading,
-  formatCell,
   isNumeric,
   standings,
   type Table,
@@ -49,7 +49,7 @@ export function tableToMarkdown(table: Table): string {
   const ranks = columns.map((column) => standings(table, column));
   const body = rows.map((row, i) =>
     columns.map((column, j) => {
-      const text = escapeMarkdown(formatCell(row[column.key], column));
+      const text = escapeMarkdown(cellText(row, column));
       const rank = ranks[j]![i];
       return rank === "best" ? `**${text}**` : rank === "second" ? `<u>${text}</u>` : text;
     })

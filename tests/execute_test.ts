@@ -4,7 +4,7 @@ import { loadCheckpoint } from "../lib/detectors/rine/checkpoint.ts";
 import type { HeadEngine, HeadTrainer } from "../lib/detectors/rine/engine.ts";
 import { openEngine } from "../lib/detectors/rine/open_engine.ts";
 import { exists } from "../lib/io/files.ts";
-import { withLock } from "../lib/io/lock.ts";
+import { claim } from "../lib/io/lock.ts";
 import { readSafetensors } from "../lib/io/safetensors.ts";
 import { encodeSafetensors, writeSafetensors } from "../lib/io/safetensors_writer.ts";
 import { tensor } from "../lib/io/tensor.ts";
@@ -253,18 +253,21 @@ Deno.test("two processes on one folder do each thing once, and say that they wai
   };
   let freed = "";
   // neither can begin before both wait
-  const processes = await withLock(join(results, "running.lock"), async () => {
-    const outputs = [start(), start()];
-    for (const output of outputs) assert.equal((await output.read()).value, "waiting\n");
-    freed = new Date().toISOString();
-    return outputs;
-  });
+  const claims = join(results, "claims");
+  const held = await Promise.all(
+    wholeRecords.map(({ trainingKey }) => claim(join(claims, `${trainingKey}.lock`), false)),
+  );
+  const processes = [start(), start()];
+  for (const output of processes) assert.equal((await output.read()).value, "waiting\n");
+  freed = new Date().toISOString();
+  for (const own of held) await own![Symbol.asyncDispose]();
   const said = await Promise.all(processes.map(async (output) => {
     const { value } = await output.read();
     assert.equal((await output.read()).done, true);
     return JSON.parse(value!) as { reused: number; dates: string[] };
   }));
-  assert.deepEqual(said.map(({ reused }) => reused).sort(), [0, RUNS.length]);
+  assert.deepEqual(said.map(({ reused }) => reused), [0, 0]);
+  assert.equal(await exists(claims), false, "claims are left");
   assert.deepEqual(said[0]!.dates, said[1]!.dates);
   for (const date of said[0]!.dates) assert.ok(date >= freed, "it was not waited");
   assert.deepEqual(await headsIn(results), await headsIn(wholeFolder));

@@ -161,7 +161,7 @@ Deno.test("who waits for work that is done and its file taken away claims it ane
   // until it waits for the file of the first
   await new Promise((resolve) => setTimeout(resolve, 50));
   assert.equal(await claim(path, false), undefined);
-  await first.done();
+  await first[Symbol.asyncDispose]();
   await first[Symbol.asyncDispose]();
   await using _second = (await waiting)!;
   assert.equal(await claim(path, false), undefined, "two have claimed it");

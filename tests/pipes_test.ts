@@ -82,7 +82,7 @@ Deno.test({
         ...["weights model.safetensors", "weights model.safetensors.sha256", "train .png"],
         ...["results heads .safetensors", "results scores .safetensors", "results records .json"],
         ...["results SHA256SUMS ", "results report.html .html", "results tables .csv"],
-        ...["results figures .svg", "results figures .vl.json", "results running.lock .lock"],
+        ...["results figures .svg", "results figures .vl.json"],
       ]
     ) assert.ok(kinds.has(kind), `${kind} is not among ${[...kinds.keys()].join(", ")}`);
     const aside = (path: string) => join(others, relative(root, path).replaceAll("/", "_"));

@@ -8,9 +8,9 @@ import { createReadStream } from "node:fs";
 import { join } from "node:path";
 import * as v from "valibot";
 import { UserError } from "../io/errors.ts";
-import { exists, naming, removeIfThere } from "../io/files.ts";
+import { exists, naming, removeIfThere, sweepTemporaries } from "../io/files.ts";
 import { COUNT } from "../io/json.ts";
-import { withLock } from "../io/lock.ts";
+import { sweepClaims, withLock } from "../io/lock.ts";
 import { readSealedJson, writeSealedJson } from "../io/seal.ts";
 import type { FeatureSource } from "../tokens/set_index.ts";
 import { keyOfFile } from "../tokens/store.ts";
@@ -116,22 +116,20 @@ export async function inUnfinished<T>(
   onWait: () => void,
 ): Promise<T> {
   const folder = `${out}.unfinished`;
-  return await withLock(join(folder, LOCK), async () => {
-    try {
+  try {
+    return await withLock(join(folder, LOCK), async () => {
       const result = await work(folder);
       for (const name of await namesIn(folder)) {
         if (keyOfFile(name) !== undefined) await removeIfThere(join(folder, name));
       }
       return result;
-    } finally {
-      const names = await namesIn(folder);
-      if (names.every((name) => name === LOCK)) {
-        await removeIfThere(join(folder, LOCK));
-        // who has waited may be there again by now
-        await Deno.remove(folder).catch(() => {});
-      }
-    }
-  }, onWait);
+    }, onWait);
+  } finally {
+    await sweepClaims(folder);
+    await sweepTemporaries(folder, false, 0);
+    // where something is left in it, or who has waited is there by now, it stays
+    await Deno.remove(folder).catch(() => {});
+  }
 }
 
 async function namesIn(folder: string): Promise<string[]> {

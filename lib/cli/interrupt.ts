@@ -2,6 +2,7 @@
  * Signals that end a command: Ctrl-C, the end of a job's time, a terminal that is closed.
  * @module
  */
+import { releaseClaims } from "../io/lock.ts";
 import { ProgressDisplay } from "../io/progress_bar.ts";
 import { restWorkers } from "../io/worker_pool.ts";
 
@@ -15,6 +16,9 @@ const SIGNALS = Deno.build.os === "windows"
 
 /** How long a thread may take to come to rest before the process ends all the same. */
 const REST_MS = 10_000;
+
+/** How long a server may take to answer that claims are gone. */
+const RELEASE_MS = 2000;
 
 let line = "Stopped";
 let finish: () => Promise<void> = () => Promise.resolve();
@@ -40,6 +44,8 @@ export function stopOnSignals(): void {
       }
       await finish().catch(() => {}); // it ends all the same
       await restWorkers(REST_MS);
+      // others go on with what it had in hand without waiting to see that it is gone
+      await Promise.race([releaseClaims(), new Promise((go) => setTimeout(go, RELEASE_MS))]);
       Deno.exit(EXIT_CODES[signal]);
     });
   }

@@ -3,6 +3,7 @@
  * @module
  */
 import { isSystemError, UserError } from "./errors.ts";
+import { HOST_TAG, silentProcesses, temporaryName, writerOf } from "./host.ts";
 import { MAX_JSON_BYTES, parseJson } from "./json.ts";
 import { assertFile } from "./regular.ts";
 import { createHash } from "node:crypto";
@@ -68,7 +69,7 @@ export async function naming<T>(
 
 async function writeThenRename(path: string, content: FileContent): Promise<void> {
   await Deno.mkdir(dirname(path), { recursive: true });
-  const temporary = `${path}.${crypto.randomUUID()}.tmp`;
+  const temporary = temporaryName(path);
   try {
     using file = await Deno.open(temporary, { write: true, create: true, truncate: true });
     // who finds it unlocked knows that its writer is gone
@@ -157,6 +158,9 @@ export async function exists(path: string): Promise<boolean> {
 /** Between making a temporary file and locking it passes no more than this. */
 const LOCKED_WITHIN_MS = 1000;
 
+/** Nobody writes a file for so long without a byte of it, whatever the difference of two clocks. */
+const ELSEWHERE_MS = 3_600_000;
+
 /** What a writer gives a file before it is whole. */
 const TEMPORARY = /\.[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.tmp$|^\.writable-[0-9a-f-]{36}$/;
 
@@ -188,10 +192,14 @@ export async function sweepTemporaries(
 }
 
 async function isAbandoned(path: string, leastAgeMs: number): Promise<boolean> {
+  const { hostTag, processTag = "" } = writerOf(path) ?? {};
+  if (silentProcesses.has(processTag)) return true;
+  // a lock of another machine may not be seen from here
+  const ageMs = hostTag === undefined || hostTag === HOST_TAG ? leastAgeMs : ELSEWHERE_MS;
   try {
     using file = await Deno.open(path, { read: true, write: true });
     const { mtime } = await file.stat();
-    return Date.now() - (mtime?.getTime() ?? 0) >= leastAgeMs && await file.tryLock(true);
+    return Date.now() - (mtime?.getTime() ?? 0) >= ageMs && await file.tryLock(true);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
     throw error;

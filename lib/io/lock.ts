@@ -1,21 +1,46 @@
 /**
- * Locks and claims: of several processes that share a folder, one does a piece of work. A lock goes
- * when its process ends, however it ends.
+ * Claims on work in a folder that several processes share, on one machine or on many: one does a piece,
+ * and who finds it claimed does another, or waits. A claim ends with its process, however that ends: at
+ * once for the processes of its own machine, after a minute and a half for those of others.
  * @module
  */
-import { dirname } from "node:path";
-import { UserError } from "./errors.ts";
-import { exists, naming, removeIfThere } from "./files.ts";
-import { otherThanFile } from "./regular.ts";
+import { BeatThread } from "./claim_beats.ts";
+import { systemFiles } from "./claim_files.ts";
+import { Claims, type OwnClaim } from "./claims.ts";
+import { HOST, PROCESS_TAG, silentProcesses } from "./host.ts";
 
 /** Work that is this process's, until it is let go of or the process ends. */
 export interface Claim extends AsyncDisposable {
-  /** Takes the file away as well: the work is done, and nobody needs to claim it again. */
-  done(): Promise<void>;
+  /**
+   * Whether it was taken over from a process of another machine that may still live, and does not know
+   * of it yet: it may go on writing into files that it has open.
+   */
+  readonly mayHaveAnother: boolean;
+  /** Whether it is known that another process has taken it over. */
+  readonly isLost: boolean;
+  /** Looks whether it is still this process's. */
+  isHeld(): Promise<boolean>;
 }
 
+const claims = new Claims({
+  files: systemFiles,
+  beats: new BeatThread(),
+  now: () => performance.now(),
+  host: HOST,
+  process: PROCESS_TAG,
+  onSilent: (process) => silentProcesses.add(process),
+  says: () => ({
+    pid: Deno.pid,
+    started: new Date(performance.timeOrigin).toISOString(),
+    ...jobOf(),
+  }),
+});
+
+/** Pauses between looks at a claim that is waited for, from the first to the longest. */
+const PAUSE_MS = [10, 500] as const;
+
 /**
- * Claims work by locking a file; its folder is made where it is not there.
+ * Claims work by making a file; its folder is made where it is not there.
  * @param wait whether to wait for a process that has claimed it
  * @param onWait told, once, that another process has it and is waited for
  * @returns `undefined` where another process has, and is not waited for
@@ -25,82 +50,74 @@ export async function claim(
   wait: boolean,
   onWait: () => void = () => {},
 ): Promise<Claim | undefined> {
-  let hasWaited = false;
-  while (true) {
-    const file = await openLock(path);
-    try {
-      if (!await file.tryLock(true)) {
-        if (!wait) {
-          file.close();
-          return undefined;
-        }
-        if (!hasWaited) onWait();
-        hasWaited = true;
-        await file.lock(true);
-      }
-      // who had it may have taken the file away, and others then lock another of its name
-      if (await isStill(path, file)) return claimOf(path, file);
-    } catch (error) {
-      file.close();
-      throw error;
-    }
-    file.close();
+  for (let pauseMs: number = PAUSE_MS[0];; pauseMs = Math.min(1.5 * pauseMs, PAUSE_MS[1])) {
+    const own = await claims.take(path);
+    if (own) return claimOf(own);
+    if (!wait) return undefined;
+    if (pauseMs === PAUSE_MS[0]) onWait();
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
 }
 
 /**
- * Does something while no other process does it under the same lock file; the action may remove the
- * file, and its folder.
+ * Does something while no other process does it under the same claim; the action may remove the file's
+ * folder.
  * @param onWait told, once, that another process has it
  */
 export async function withLock<T>(
   path: string,
-  action: () => Promise<T>,
+  action: (claim: Claim) => Promise<T>,
   onWait?: () => void,
 ): Promise<T> {
-  await using _ = await claim(path, true, onWait);
-  return await action();
+  await using own = (await claim(path, true, onWait))!;
+  return await action(own);
 }
 
-function claimOf(path: string, file: Deno.FsFile): Claim {
+/** Lets go of all that this thread has claimed: its process is about to end. */
+export async function releaseClaims(): Promise<void> {
+  await claims.releaseAll();
+}
+
+/** Names of claims' files, and of those that end them. */
+const CLAIM_FILE = /\.lock(?:\.[0-9a-f]{8})*$/;
+
+/** Whether a file is a claim, by its name, or ends one. */
+export function isClaimFile(name: string): boolean {
+  return CLAIM_FILE.test(name);
+}
+
+/**
+ * Removes claims that killed processes have left in a folder. What belongs to a process that lives, or
+ * may live, stays.
+ */
+export async function sweepClaims(folder: string): Promise<void> {
+  let entries: Deno.DirEntry[];
+  try {
+    entries = await Array.fromAsync(Deno.readDir(folder));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return;
+    throw error;
+  }
+  for (const { name, isFile } of entries) {
+    if (isFile && isClaimFile(name)) await claims.sweep(`${folder}/${name}`);
+  }
+}
+
+function claimOf(own: OwnClaim): Claim {
   return {
-    done: () => removeIfThere(path),
-    [Symbol.asyncDispose]() {
-      file.close();
-      return Promise.resolve();
+    mayHaveAnother: own.mayHaveAnother,
+    get isLost() {
+      return own.isLost;
     },
+    isHeld: () => own.isHeld(),
+    [Symbol.asyncDispose]: () => own.release(),
   };
 }
 
-function openLock(path: string): Promise<Deno.FsFile> {
-  return naming(path, async () => {
-    for (let tries = 3;; tries--) {
-      await Deno.mkdir(dirname(path), { recursive: true });
-      try {
-        await assertLockable(path);
-        return await Deno.open(path, { write: true, create: true });
-      } catch (error) {
-        // the folder has just been removed with the lock in it
-        if (!(error instanceof Deno.errors.NotFound) || tries === 0) throw error;
-      }
-    }
-  });
-}
-
-/** Makes sure that what is there can be opened without waiting for who reads from it. */
-async function assertLockable(path: string): Promise<void> {
-  if (!await exists(path)) return;
-  const other = otherThanFile(await Deno.stat(path));
-  if (other === undefined) return;
-  throw new UserError("damaged", `Cannot lock ${path}: expected a file, found ${other}; delete it`);
-}
-
-async function isStill(path: string, file: Deno.FsFile): Promise<boolean> {
-  const { ino } = await file.stat();
-  try {
-    return (await Deno.stat(path)).ino === ino;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
+/** The job of a batch system that the process is part of, for whoever reads a claim. */
+function jobOf(): { readonly job?: string } {
+  const variable = "SLURM_JOB_ID";
+  if (Deno.permissions.querySync({ name: "env", variable }).state !== "granted") return {};
+  const job = Deno.env.get(variable), task = Deno.env.get("SLURM_ARRAY_TASK_ID");
+  return job === undefined ? {} : { job: task === undefined ? job : `${job} task ${task}` };
 }

@@ -6,6 +6,7 @@ import { UserError } from "../io/errors.ts";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { removeIfThere } from "../io/files.ts";
+import { isClaimFile } from "../io/lock.ts";
 import { readOwnText } from "../io/regular.ts";
 import { readSealedJson } from "../io/seal.ts";
 import { isHidden } from "../data/folder_tree.ts";
@@ -44,7 +45,7 @@ export const CLAIMS = {
   replaced: "replaced.json",
 } as const;
 
-/** Held while a world is being made. */
+/** Claimed while a world is being made. */
 export const LOCK = "making.lock";
 
 /** The last version whose files did not say what they are. */
@@ -110,7 +111,8 @@ export async function assertNoOthers(root: string): Promise<void> {
   const others = [...names.keys()].filter((name) => {
     const [, written = name] = TEMPORARY.exec(name) ?? [];
     // a killed process may have come no further than to lock; backbones are put beside the images
-    const isOwn = [LOCK, "backbones", ...Object.values(CLAIMS)].includes(written);
+    const isOwn = written.startsWith(LOCK) && isClaimFile(written) ||
+      ["backbones", ...Object.values(CLAIMS)].includes(written);
     return !isOwn && !isHidden(name);
   });
   if (others.length > 0) throw await notOurs(root, others.sort()[0]!);

@@ -88,22 +88,31 @@ async function namesIn(folder: string): Promise<ReadonlySet<string>> {
   return names;
 }
 
+/** Takes away banks that are damaged, where some of the runs search banks. */
+export async function removeDamagedBanks(
+  runs: readonly PlannedRun[],
+  folder: string,
+  onDamage: OnDamage,
+): Promise<void> {
+  if (!runs.some(({ config: { training } }) => detectorNamed(training.detector).keptFeatures)) {
+    return;
+  }
+  for (const name of await namesIn(join(folder, BANKS))) {
+    if (!/^bank-[0-9a-f]+\.safetensors$/.test(name)) continue;
+    await removeIfDamaged(join(folder, BANKS, name), onDamage);
+  }
+}
+
 /**
- * Takes away heads, states, banks and scores of runs that are damaged or another's, so that the runs
- * make them again. Nobody else may do these runs meanwhile.
+ * Takes away heads, states and scores of runs that are damaged or another's, so that the runs make them
+ * again. Nobody else may do these runs meanwhile. A head of neighbours is none without its bank: banks
+ * come first.
  */
 export async function removeDamaged(
   runs: readonly PlannedRun[],
   folder: string,
   onDamage: OnDamage,
 ): Promise<void> {
-  // a head of neighbours is none without its bank: banks come first
-  if (runs.some(({ config: { training } }) => detectorNamed(training.detector).keptFeatures)) {
-    for (const name of await namesIn(join(folder, BANKS))) {
-      if (!/^bank-[0-9a-f]+\.safetensors$/.test(name)) continue;
-      await removeIfDamaged(join(folder, BANKS, name), onDamage);
-    }
-  }
   const heads = new Map<string, PlannedRun>();
   for (const run of runs) {
     for (const epoch of run.config.evaluation.atEpochs) {

@@ -135,17 +135,15 @@ function headBytes(group: Group, world: World): number {
   return group.reduce((sum, { config }) => sum + trainingBytes(config.training, world), 0);
 }
 
-/** One run of each training that is in several groups. */
-export function sharedTrainings(groups: readonly Group[]): PlannedRun[] {
-  const seen = new Map<string, Group>(), shared = new Map<string, PlannedRun>();
-  for (const group of groups) {
-    for (const run of group) {
-      const first = seen.get(run.trainingKey);
-      if (first !== undefined && first !== group) shared.set(run.trainingKey, run);
-      seen.set(run.trainingKey, first ?? group);
-    }
+/** Runs that try one head, by its training's key, where they are several. */
+export function sharedHeads(
+  runs: readonly PlannedRun[],
+): ReadonlyMap<string, readonly PlannedRun[]> {
+  const tried = new Map<string, PlannedRun[]>();
+  for (const run of runs) {
+    tried.set(run.trainingKey, [...tried.get(run.trainingKey) ?? [], run]);
   }
-  return [...shared.values()];
+  return new Map([...tried].filter(([, runs]) => runs.length > 1));
 }
 
 function headSize({ config }: PlannedRun, world: World): number {

@@ -232,7 +232,6 @@ async function extractMissing(
       await options.mend?.(missing[0]!.images.map(({ path }) => path));
       await extractGroup(missing, context, onPlanned);
     }
-    await claimed.done();
   };
   const running: Promise<void>[] = [];
   const failure = Promise.withResolvers<void>();

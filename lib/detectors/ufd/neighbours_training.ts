@@ -5,7 +5,7 @@
  */
 import { join } from "node:path";
 import { UserError } from "../../io/errors.ts";
-import { contentKey, exists, removeIfThere } from "../../io/files.ts";
+import { contentKey, exists } from "../../io/files.ts";
 import { withLock } from "../../io/lock.ts";
 import { writeSealedSafetensors } from "../../io/safetensors_writer.ts";
 import { tensor } from "../../io/tensor.ts";
@@ -162,21 +162,16 @@ async function keepBank(
   };
   const fingerprint = contentKey([made]);
   const name = `bank-${fingerprint}.safetensors`, path = join(folder, BANKS, name);
-  const lock = `${path}.lock`;
   // another process may draw the same at the same time
-  await withLock(lock, async () => {
-    try {
-      if (await exists(path)) return;
-      using rows = await FeatureRows.open(features.folder, keys, { fraction, seed });
-      assertBlock(block, rows.blocks);
-      await writeBank(path, rows, drawn(rows.labels, bankImages, bankSeed), block, {
-        fingerprint,
-        made: JSON.stringify(made),
-        features: JSON.stringify(rows.source),
-      });
-    } finally {
-      await removeIfThere(lock);
-    }
+  await withLock(`${path}.lock`, async () => {
+    if (await exists(path)) return;
+    using rows = await FeatureRows.open(features.folder, keys, { fraction, seed });
+    assertBlock(block, rows.blocks);
+    await writeBank(path, rows, drawn(rows.labels, bankImages, bankSeed), block, {
+      fingerprint,
+      made: JSON.stringify(made),
+      features: JSON.stringify(rows.source),
+    });
   });
   return name;
 }

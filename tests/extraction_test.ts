@@ -166,3 +166,27 @@ Deno.test("who waits for work that is done and its file taken away claims it ane
   await using _second = (await waiting)!;
   assert.equal(await claim(path, false), undefined, "two have claimed it");
 });
+
+Deno.test("features that were taken from a process meanwhile it looks for again, and counts once", async () => {
+  const folder = temporaryFolder("robbed_"), told: number[][] = [];
+  const alone = await extractSmall(data, temporaryFolder("alone_"), [CENTER, TEN]);
+  let isRobbed = false;
+  const sets = await extractSmall(data, folder, [CENTER, TEN], {
+    ...{ batchSize: 3, saveIntervalMs: 0 },
+    onDone: (...numbers) => {
+      told.push(numbers);
+      if (isRobbed || numbers[0]! < 6) return;
+      isRobbed = true;
+      for (const { name } of Deno.readDirSync(folder)) {
+        if (name.endsWith(".lock")) Deno.removeSync(join(folder, name));
+      }
+    },
+  });
+  assert.ok(isRobbed);
+  assert.deepEqual(sets, alone);
+  const [done, total] = told.at(-1)!;
+  assert.equal(done, total);
+  assert.ok(told.some(([done], i) => done! < (told[i - 1]?.[0] ?? 0)), "nothing was taken back");
+  const names = Array.from(Deno.readDirSync(folder), ({ name }) => name);
+  assert.equal(names.length, 8, names.join());
+});

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { UserError } from "../lib/io/errors.ts";
 import { exists, writeJson } from "../lib/io/files.ts";
-import { claim } from "../lib/io/lock.ts";
+import { type Claim, claim, ClaimLost } from "../lib/io/lock.ts";
 import { FeatureRows } from "../lib/tokens/rows.ts";
 import {
   featurePaths,
@@ -245,4 +245,61 @@ Deno.test("one claims work, others pass it by or wait, and nobody finds it claim
   await third?.[Symbol.asyncDispose]();
   await (await second)[Symbol.asyncDispose]();
   assert.deepEqual(Array.from(Deno.readDirSync(dirname(path))), []);
+});
+
+/** A claim as it is where its process was not heard from, and another has taken it over. */
+function claimOf(holds: { isHeld: boolean }, mayHaveAnother: boolean): Claim {
+  return {
+    mayHaveAnother,
+    get isLost() {
+      return !holds.isHeld;
+    },
+    isHeld: () => Promise.resolve(holds.isHeld),
+    assertHeld: () => holds.isHeld ? Promise.resolve() : Promise.reject(new ClaimLost()),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+}
+
+Deno.test("what a process writes after it was thought dead changes nothing of who has gone on", async () => {
+  const rows = Array.from(
+    { length: 4 },
+    (_, row) => Float32Array.from({ length: 6 }, (_, i) => 6 * row + i),
+  );
+  const whole = await writeFeatureSet(temporaryFolder(), MIXED);
+  const expected = await Deno.readFile(whole.path);
+  // whether it hears of it in time, or at no time
+  for (const hears of [true, false]) {
+    const folder = temporaryFolder(),
+      { key, paths } = { ...whole, paths: featurePaths(folder, whole.key) };
+    const holds = { isHeld: true };
+    const options = { batchRows: 1, saveIntervalMs: 0 };
+    const first = await FeatureWriter.open(folder, newSet(MIXED), {
+      ...options,
+      claim: claimOf(holds, false),
+    });
+    await first.append(rows[0]!);
+    await first.append(rows[1]!);
+    // suspended here, and taken over
+    await using second = await FeatureWriter.open(folder, newSet(MIXED), {
+      ...options,
+      claim: claimOf({ isHeld: true }, true),
+    });
+    assert.equal(second.rowsDone, 2);
+    await second.append(rows[2]!);
+    if (hears) holds.isHeld = false;
+    // on another device the last bits are others
+    const other = rows[2]!.map((value) => value + 1);
+    if (hears) await assert.rejects(first.append(other), ClaimLost);
+    else await first.append(other);
+    if (!hears) await first.append(rows[3]!);
+    await assert.rejects(first.finish(), ClaimLost);
+    await first[Symbol.asyncDispose]();
+    assert.equal(await exists(paths.features), false);
+    await second.append(rows[3]!);
+    await second.finish();
+    assert.deepEqual(await Deno.readFile(paths.features), expected);
+    const set = (await findFeatures(folder, key))!;
+    assert.deepEqual(set.index.sha256, whole.index.sha256);
+    assert.equal(Array.from(Deno.readDirSync(folder)).length, 4);
+  }
 });

@@ -20,7 +20,12 @@ export interface Claim extends AsyncDisposable {
   readonly isLost: boolean;
   /** Looks whether it is still this process's. */
   isHeld(): Promise<boolean>;
+  /** @throws {ClaimLost} where it is not, as far as is known or, where it is asked to look, by now */
+  assertHeld(look?: "look"): Promise<void>;
 }
+
+/** Work was taken over by another process; what this one has in hand is of no use. */
+export class ClaimLost extends Error {}
 
 const claims = new Claims({
   files: systemFiles,
@@ -110,6 +115,9 @@ function claimOf(own: OwnClaim): Claim {
       return own.isLost;
     },
     isHeld: () => own.isHeld(),
+    async assertHeld(look) {
+      if (own.isLost || look && !await own.isHeld()) throw new ClaimLost("Another process has it");
+    },
     [Symbol.asyncDispose]: () => own.release(),
   };
 }

@@ -38,15 +38,19 @@ export async function divide<Piece>(
   pieces: readonly Piece[],
   division: Division<Piece>,
 ): Promise<void> {
-  let left: readonly Piece[] = pieces, pauseMs: number = PAUSE_MS[0], areOthers = false;
+  let left: readonly Piece[] = pieces, pauseMs: number = PAUSE_MS[0];
+  let areOthers = false, isTold = false;
   while (true) {
     const { busy, isAnyDone } = await doUnclaimed(left, areOthers, division);
     left = await division.undone(busy);
     if (left.length === 0) return;
-    if (!areOthers || isAnyDone) pauseMs = PAUSE_MS[0];
     areOthers = true;
-    if (isAnyDone) continue;
-    if (pauseMs === PAUSE_MS[0]) division.onWait?.();
+    if (isAnyDone) {
+      pauseMs = PAUSE_MS[0];
+      continue;
+    }
+    if (!isTold) division.onWait?.();
+    isTold = true;
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
     pauseMs = Math.min(1.5 * pauseMs, PAUSE_MS[1]);
   }

@@ -8,8 +8,8 @@ import { tellingOnce, UserError } from "../io/errors.ts";
 import { assertSpace, exists, naming, removeIfThere } from "../io/files.ts";
 import type { OnProgress } from "../io/progress.ts";
 import { WorkerPool } from "../io/worker_pool.ts";
-import { claim } from "../io/lock.ts";
-import { extractGroup, type GroupContext } from "./group.ts";
+import { type Claim, claim, ClaimLost } from "../io/lock.ts";
+import { extractGroup } from "./group.ts";
 import { describe, type FeatureRequest, type Wanted } from "./request.ts";
 import {
   featurePaths,
@@ -189,6 +189,9 @@ const MAX_REPLICATED_BYTES = 2 ** 30;
 /** Groups under way at once: a next one begins when all of the one before is with the workers. */
 const GROUPS_AT_ONCE = 2;
 
+/** Pauses between looks at groups that other processes make, from the first to the longest. */
+const PAUSE_MS: readonly [number, number] = [50, 1000];
+
 async function extractMissing(
   groups: readonly Wanted[][],
   options: ExtractOptions,
@@ -211,52 +214,79 @@ async function extractMissing(
 
   const module = new URL("./worker.ts", import.meta.url);
   await using pool = new WorkerPool<FeatureJob, FeatureResult>(module, workers);
-  const context: GroupContext = {
-    ...{ root, folder, batchSize, saveIntervalMs, skipCorrupt, pool, isReplicated, onRows },
+  const context = {
+    ...{ root, folder, batchSize, saveIntervalMs, skipCorrupt, pool, isReplicated },
   };
   const leftOver = await halfWritten(folder);
-  const busy: Wanted[][] = [];
+  /** Groups that other processes make, or have taken over. */
+  let busy: Wanted[][] = [];
 
   /** Makes what of a group is missing, where no other process does. */
-  const work = async (group: Wanted[], wait: boolean, onPlanned?: () => void) => {
-    await using claimed = await claim(join(folder, `${group[0]!.view}.lock`), wait);
-    if (!claimed) return void busy.push(group);
+  const work = async (group: Wanted[], onPlanned?: () => void) => {
+    await using own = await claim(join(folder, `${group[0]!.view}.lock`), false);
+    if (!own) return void busy.push(group);
     const [missing = []] = await missingOf(group, options, listings);
-    onRows(rowsOf(group) - rowsOf(missing));
-    if (missing.length > 0) {
-      for (const { key } of missing) {
-        for (const path of leftOver.get(key) ?? []) await removeIfThere(path);
-        // damaged, stale, or without one of its files
-        if (await exists(featurePaths(folder, key).features)) await removeFeatures(folder, key);
+    let counted = 0;
+    const count = (rows: number) => {
+      counted += rows;
+      onRows(rows);
+    };
+    count(rowsOf(group) - rowsOf(missing));
+    if (missing.length === 0) return;
+    for (const { key } of missing) {
+      for (const path of leftOver.get(key) ?? []) await removeIfThere(path);
+      // damaged, stale, or without one of its files
+      if (await exists(featurePaths(folder, key).features)) await removeFeatures(folder, key);
+    }
+    await options.mend?.(missing[0]!.images.map(({ path }) => path));
+    try {
+      await extractGroup(missing, { ...context, claim: own, onRows: count }, onPlanned);
+    } catch (error) {
+      if (!await isLost(own, error)) throw error;
+      onRows(-counted);
+      busy.push(group);
+    }
+  };
+  const workAll = async (groups: readonly Wanted[][]) => {
+    const running: Promise<void>[] = [];
+    const failure = Promise.withResolvers<void>();
+    let hasFailed = false;
+    const onFailure = () => {
+      hasFailed = true;
+      failure.resolve();
+    };
+    try {
+      for (const group of groups) {
+        if (running.length === GROUPS_AT_ONCE) await running.shift();
+        if (hasFailed) break;
+        const planned = Promise.withResolvers<void>();
+        const one = work(group, planned.resolve).finally(planned.resolve);
+        one.catch(onFailure);
+        running.push(one);
+        await Promise.race([planned.promise, failure.promise]);
       }
-      await options.mend?.(missing[0]!.images.map(({ path }) => path));
-      await extractGroup(missing, context, onPlanned);
+      // of several that fail the first is reported, whichever is faster
+      while (running.length > 0) await running.shift();
+    } catch (error) {
+      await pool[Symbol.asyncDispose]();
+      await Promise.allSettled(running);
+      throw error;
     }
   };
-  const running: Promise<void>[] = [];
-  const failure = Promise.withResolvers<void>();
-  let hasFailed = false;
-  const onFailure = () => {
-    hasFailed = true;
-    failure.resolve();
-  };
-  try {
-    for (const group of groups) {
-      if (running.length === GROUPS_AT_ONCE) await running.shift();
-      if (hasFailed) break;
-      const planned = Promise.withResolvers<void>();
-      const one = work(group, false, planned.resolve).finally(planned.resolve);
-      one.catch(onFailure);
-      running.push(one);
-      await Promise.race([planned.promise, failure.promise]);
-    }
-    // of several that fail the first is reported, whichever is faster
-    while (running.length > 0) await running.shift();
-  } catch (error) {
-    await pool[Symbol.asyncDispose]();
-    await Promise.allSettled(running);
-    throw error;
+  await workAll(groups);
+  for (let pauseMs = PAUSE_MS[0], isTold = false; busy.length > 0;) {
+    const left = busy;
+    busy = [];
+    await workAll(left);
+    if (busy.length < left.length) continue;
+    if (!isTold) options.onWait?.();
+    isTold = true;
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    pauseMs = Math.min(1.5 * pauseMs, PAUSE_MS[1]);
   }
-  if (busy.length > 0) options.onWait?.();
-  for (const group of busy) await work(group, true);
+}
+
+/** Whether work has failed because another process has it: what that one removed is missing here. */
+async function isLost(own: Claim, error: unknown): Promise<boolean> {
+  return error instanceof ClaimLost || !await own.isHeld();
 }

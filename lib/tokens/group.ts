@@ -6,6 +6,7 @@
 import { UserError } from "../io/errors.ts";
 import { resolve } from "node:path";
 import type { Backbone, Tap } from "../backbones/backbone.ts";
+import type { Claim } from "../io/lock.ts";
 import type { Tensor } from "../io/tensor.ts";
 import type { WorkerPool } from "../io/worker_pool.ts";
 import type { Wanted } from "./request.ts";
@@ -31,6 +32,8 @@ export interface GroupContext {
   readonly pool: WorkerPool<FeatureJob, FeatureResult>;
   /** Whether each worker has backbones of its own. */
   readonly isReplicated: boolean;
+  /** That on the sets. */
+  readonly claim?: Claim;
   /** Told of rows that are done. */
   readonly onRows: (rows: number) => void;
 }
@@ -53,6 +56,7 @@ interface Batch {
  * @param sets of one `view`; nobody else may write them meanwhile
  * @param onPlanned told when all that is left to do is with the workers
  * @throws {UserError} where an image cannot be decoded and may not be left out, or none can
+ * @throws {ClaimLost} where another process has taken the sets over
  */
 export async function extractGroup(
   sets: readonly Wanted[],
@@ -69,6 +73,7 @@ export async function extractGroup(
     const writer = await FeatureWriter.open(folder, set, {
       batchRows: batchImages * cropsPerImage,
       saveIntervalMs: context.saveIntervalMs,
+      claim: context.claim,
     });
     writers.push(opened.use(writer));
     onRows(writer.rowsDone);
@@ -80,6 +85,7 @@ export async function extractGroup(
   const planned = { first: sets[0]!, passes, firstRow, batchImages, known };
   const batches = plan(planned, context, onPlanned);
   for await (const { item, result } of pool.ordered(batches, ({ job }) => job, 2 * pool.size + 1)) {
+    await context.claim?.assertHeld();
     const { images, computed } = item;
     const rows = images * cropsPerImage, first = item.row / cropsPerImage;
     const unreadable = result.unreadable.map(({ position }) =>

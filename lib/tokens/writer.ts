@@ -5,7 +5,9 @@
 import { UserError } from "../io/errors.ts";
 import { createHash, type Hash } from "node:crypto";
 import type { LabelledImage } from "../data/dataset.ts";
-import { naming, removeIfThere, writeFileAtomic } from "../io/files.ts";
+import { exists, naming, removeIfThere, writeFileAtomic } from "../io/files.ts";
+import { temporaryName } from "../io/host.ts";
+import { type Claim, ClaimLost } from "../io/lock.ts";
 import { encodeNpyHeader } from "../io/npy.ts";
 import { mayWait } from "../io/regular.ts";
 import { type Maker, VERSIONS } from "./made.ts";
@@ -42,12 +44,15 @@ export interface WriterOptions {
   readonly batchRows: number;
   /** How often rows are put on disk for good: what a kill can cost. Default 5 s. */
   readonly saveIntervalMs?: number | undefined;
+  /** That on the set; none where nobody else can write it. */
+  readonly claim?: Claim | undefined;
 }
 
 /**
  * Writes one set. Until it is finished it lies in `KEY.npy.partial`; `KEY.progress.json` says how
  * many of its rows are known to be on disk and what their hash is, and an interrupted set goes on
- * from there. One process at a time may write a set.
+ * from there. One process at a time may write a set. Who has taken it over from a process that may still
+ * live goes on in a copy, and what that one writes from then on nobody reads.
  */
 export class FeatureWriter {
   /** Rows that are written already. */
@@ -59,12 +64,13 @@ export class FeatureWriter {
   readonly #unreadable: number[];
   readonly #maker: Maker;
   readonly #saveIntervalMs: number;
+  readonly #claim: Claim | undefined;
   #savedRows: number;
   #lastSave = performance.now();
   #isOpen = true;
 
   private constructor(
-    { set, paths, file, rows, hash, unreadable, maker, saveIntervalMs = 5000 }: {
+    { set, paths, file, rows, hash, unreadable, maker, claim, saveIntervalMs = 5000 }: {
       readonly set: NewSet;
       readonly paths: FeaturePaths;
       readonly file: Deno.FsFile;
@@ -72,6 +78,7 @@ export class FeatureWriter {
       readonly hash: Hash;
       readonly unreadable: readonly number[];
       readonly maker: Maker;
+      readonly claim: Claim | undefined;
       readonly saveIntervalMs?: number | undefined;
     },
   ) {
@@ -83,6 +90,7 @@ export class FeatureWriter {
     this.#unreadable = [...unreadable];
     this.#maker = maker;
     this.#saveIntervalMs = saveIntervalMs;
+    this.#claim = claim;
   }
 
   /**
@@ -93,7 +101,7 @@ export class FeatureWriter {
   static async open(
     folder: string,
     set: NewSet,
-    { batchRows, saveIntervalMs }: WriterOptions,
+    { batchRows, saveIntervalMs, claim }: WriterOptions,
   ): Promise<FeatureWriter> {
     const paths = featurePaths(folder, set.key);
     const maker = { device: set.device, versions: { ...VERSIONS } };
@@ -102,6 +110,7 @@ export class FeatureWriter {
       for (const path of [paths.features, paths.index]) await removeIfThere(path);
       const progress = await readProgress(paths.progress);
       if (await mayWait(paths.partial)) await removeIfThere(paths.partial);
+      if (claim?.mayHaveAnother) await replaceByCopy(paths.partial);
       const file = await Deno.open(paths.partial, { read: true, write: true, create: true });
       try {
         const header = encodeNpyHeader(set.shape);
@@ -118,7 +127,8 @@ export class FeatureWriter {
         await file.seek(0, Deno.SeekMode.End);
         const unreadable = kept.rows === 0 ? [] : progress!.unreadable
           .filter((position) => position * set.cropsPerImage < kept.rows);
-        return new FeatureWriter({ set, paths, file, ...kept, unreadable, maker, saveIntervalMs });
+        const known = { ...kept, unreadable, maker, claim, saveIntervalMs };
+        return new FeatureWriter({ set, paths, file, ...known });
       } catch (error) {
         file.close();
         throw error;
@@ -168,6 +178,7 @@ export class FeatureWriter {
 
   /** Puts what is written on disk for good. */
   async #save(): Promise<void> {
+    await this.#claim?.assertHeld("look");
     // the rows before what is said of them
     await naming(this.#paths.partial, () => this.#file.syncData());
     await writeProgress(this.#paths.progress, {
@@ -183,8 +194,10 @@ export class FeatureWriter {
   /**
    * Writes what belongs beside the features, and gives them their final name.
    * @throws {UserError} where the disk refuses
+   * @throws {ClaimLost} where another process has taken the set over
    */
   async finish(): Promise<void> {
+    await this.#claim?.assertHeld("look");
     const { source, shape, cropsPerImage, generator, images, key } = this.#set;
     const paths = this.#paths;
     await naming(paths.partial, () => this.#file.syncData());
@@ -205,6 +218,8 @@ export class FeatureWriter {
       made: { date: new Date().toISOString(), ...this.#maker },
       sha256,
     });
+    await this.#claim?.assertHeld("look");
+    if (await inodeAt(paths.partial) !== (await this.#file.stat()).ino) throw new ClaimLost();
     await naming(paths.features, () => Deno.rename(paths.partial, paths.features));
     await trustFeatures(paths, sha256.features);
     await removeIfThere(paths.progress);
@@ -227,6 +242,19 @@ export class FeatureWriter {
     if (this.#isOpen) this.#file.close();
     this.#isOpen = false;
   }
+}
+
+/** Puts a copy in a file's place: who has it open writes into what has no name any more. */
+async function replaceByCopy(path: string): Promise<void> {
+  if (!await exists(path)) return;
+  const copy = temporaryName(path);
+  await Deno.copyFile(path, copy);
+  await Deno.rename(copy, path);
+}
+
+/** What tells a file from another of its name; `undefined` where there is none. */
+async function inodeAt(path: string): Promise<number | null | undefined> {
+  return await Deno.stat(path).then(({ ino }) => ino, () => undefined);
 }
 
 async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {

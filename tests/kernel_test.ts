@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { completion, inspection } from "../lib/kernel/names.ts";
-import { stoppable, syntaxFault } from "../lib/kernel/syntax.ts";
+import { prepared, syntaxFault } from "../lib/kernel/syntax.ts";
 import { framesOf, messageIn, messageOf } from "../lib/kernel/wire.ts";
 import { type Frames, Peer } from "../lib/kernel/zmtp.ts";
 
@@ -14,17 +14,20 @@ Deno.test("a cell can be stopped wherever it waits itself, and nowhere else", ()
     ["(await a as B)!.c", "(await $stoppable(a) as B)!.c"],
     ["const e = <b>{await a}</b>", "const e = <b>{await $stoppable(a)}</b>"],
     // what waits in functions is waited for by their callers
-    [
-      "const f = async () => await a; await f()",
-      "const f = async () => await a; await $stoppable(f())",
-    ],
+    ["const f = async () => await a", "const f = async () => await a"],
     ["class A { x = 1; async m() { await z } }", "class A { x = 1; async m() { await z } }"],
     ["({ async m() { await z } })", "({ async m() { await z } })"],
+    // several statements say which of them runs
+    [
+      "const f = async () => await a\nfunction g() {}\n\n  await f()",
+      "$stoppable.at(1);const f = async () => await a\nfunction g() {}\n\n" +
+      "  $stoppable.at(4);await $stoppable(f())",
+    ],
     // lines stay, and what cannot be read is left to the compiler
     ["// await\nawait a // b\n", "// await\nawait $stoppable(a) // b\n"],
     ["await show(rows", "await show(rows"],
   ] as const;
-  for (const [code, expected] of cases) assert.equal(stoppable(code), expected);
+  for (const [code, expected] of cases) assert.equal(prepared(code).code, expected);
 });
 
 Deno.test("what is wrong with a cell is said in the compiler's words, with its line", async () => {

@@ -17,7 +17,10 @@ const GOES_ON = "the cell was stopped; the session goes on";
 const ANEW = /was started anew: run the cells above again; finished work on disk is kept$/;
 
 /** A test of a kernel that Jupyter's own client has started; what it writes never holds its key. */
-function withKernel(name: string, test: (client: JupyterClient) => Promise<void>): void {
+function withKernel(
+  name: string,
+  test: (client: JupyterClient, folder: string) => Promise<void>,
+): void {
   Deno.test({
     name: `with Jupyter: ${name}`,
     ignore: python === undefined,
@@ -26,7 +29,7 @@ function withKernel(name: string, test: (client: JupyterClient) => Promise<void>
         const client = await JupyterClient.start(python!, folder);
         {
           await using _ = client;
-          await test(client);
+          await test(client, folder);
         }
         assert.equal(await client.aliveAtEnd.promise, false);
         assert.ok(!client.written.includes(await client.key.promise));
@@ -95,6 +98,44 @@ withKernel(
     assert.deepEqual(textsOf(await client.run("kept + 1")), ["43"]);
   },
 );
+
+withKernel(
+  "a sweep is stopped with its threads, and the next one runs",
+  async (client, folder) => {
+    const ran = await client.run(`
+      const { makeSmallWorld, smallProfile } = await import("./tests/small_world.ts");
+      const { openSession } = await import("./lib/session/session.ts");
+      const folder = ${JSON.stringify(folder)}, data = folder + "/data";
+      await makeSmallWorld(data);
+      const { EXPERIMENTS: { sections } } = await import("./experiments/index.ts");
+      const experiments = { profiles: { mini: smallProfile }, sections };
+      const session = await openSession(experiments, { data, results: folder + "/results" });
+    `);
+    assert.equal(ran.reply.status, "ok", JSON.stringify(ran.reply));
+    // more heads than there is time for
+    const ks = Array.from({ length: 2000 }, (_, i) => (i + 1) / 1e5);
+    const code = `await session.sweep({ learningRates: ${JSON.stringify(ks)}, epochs: [3] })`;
+    for (const afterMs of [100, 2500]) {
+      assert.equal(errorOf(await stopped(client, code, undefined, afterMs)).evalue, GOES_ON);
+    }
+    const next = "(await session.sweep({ learningRates: [.02, .03] })).length";
+    assert.deepEqual(textsOf(await client.run(next)).at(-1), "2");
+  },
+);
+
+withKernel("a job is stopped at once, and the stop is not for the next cell", async (client) => {
+  await client.run(
+    'const { WorkerPool } = await import("./lib/io/worker_pool.ts");\n' +
+      'const module = new URL("tests/pool_worker.ts", `file://${Deno.cwd()}/`);\n' +
+      "const pool = new WorkerPool(module, 1, 1);",
+  );
+  const since = performance.now();
+  assert.equal(errorOf(await stopped(client, 'await pool.run("wait 1500")')).evalue, GOES_ON);
+  assert.ok(performance.now() - since < 1000);
+  // the thread is free again when it has finished for nobody
+  assert.deepEqual(textsOf(await client.run('await pool.run("wait 1000")')), ['"wait 1000"']);
+  await client.run("pool[Symbol.dispose]()");
+});
 
 withKernel(
   "a cell that will not be stopped takes its session with it, which is said",

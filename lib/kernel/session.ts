@@ -58,10 +58,11 @@ waiting.at = (begun: number): void => {
 
 /** Stops the cell that runs: its work first, so that it ends in good order. */
 function stop(): void {
+  // not those of the next cell
+  const waiting = [...waiters];
   const jobs = stopWork();
   setTimeout(() => {
-    for (const reject of waiters) reject(new Stopped());
-    waiters.clear();
+    for (const reject of waiting) reject(new Stopped());
   }, jobs === 0 ? 0 : WIND_DOWN_MS);
 }
 

@@ -4,6 +4,12 @@
  */
 import { failJobs } from "./worker_pool.ts";
 
+/**
+ * What cells call in place of waiting where they can be stopped, by the name that their session has it
+ * under.
+ */
+export const STOPPABLE = "$stoppable";
+
 /** Why work that was stopped has no result. */
 export class Stopped extends Error {
   override readonly name = "Stopped";

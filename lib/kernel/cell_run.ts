@@ -4,7 +4,7 @@
  */
 import { type Child, ChildEnded } from "./child.ts";
 import type { Received } from "./sockets.ts";
-import { stoppable, syntaxFault } from "./syntax.ts";
+import { type Prepared, prepared, type SyntaxFault, syntaxFault } from "./syntax.ts";
 
 /** How long a session may take to say that code can run there; native code may hold it up. */
 const ALIVE_MS = 1000;
@@ -24,6 +24,11 @@ export const ENDED_ANEW = (ending: string): string =>
 /** What is said of a cell that was stopped. */
 const STOPPED = "the cell was stopped; the session goes on";
 const STOPPED_ANEW = `the cell was stopped, and its session with it, which ${ANEW}`;
+
+/** What Deno says where it says nothing, and what is known of such cells. */
+const UNSAID = "Execution failed";
+const SAID = "Deno could not run the cell: expected every package that it imports, found one " +
+  "that is not there or out of reach";
 
 /** As Jupyter shows it. */
 export interface CellError {
@@ -70,11 +75,11 @@ export class CellRun {
   async #end(ready: () => Promise<Child>, startAnew: () => void): Promise<CellError | undefined> {
     const child = this.#child = await ready();
     const { message } = this.received;
-    const code = `${message.content.code}`;
+    const code = `${message.content.code}`, run = prepared(code);
     try {
       const { content: reply } = await child.request({
         ...message,
-        content: { ...message.content, code: stoppable(code) },
+        content: { ...message.content, code: run.code },
       });
       if (this.#wasBrokenOff && await child.ask({ ask: "alive" }, ALIVE_MS) === undefined) {
         startAnew();
@@ -83,7 +88,11 @@ export class CellRun {
       await child.settle(OUTPUTS_MS);
       if (reply.status === "ok" && !this.shownError) return undefined;
       if (this.isStopped) return oneLine("KeyboardInterrupt", STOPPED);
-      return await errorOf(this.shownError ?? reply as unknown as CellError, code);
+      const error = this.shownError ?? reply as unknown as CellError;
+      if (error.traceback.join("") !== "") return await located(error, code, run, child);
+      const fault = await syntaxFault(code);
+      if (fault) return faultOf(fault);
+      return oneLine(error.ename, error.evalue === UNSAID ? SAID : error.evalue);
     } catch (error) {
       if (!(error instanceof ChildEnded)) throw error;
       return oneLine("SessionEnded", ENDED_ANEW(error.message));
@@ -124,18 +133,26 @@ function oneLine(ename: string, evalue: string): CellError {
   return { ename, evalue, traceback: [`${ename}: ${evalue}`] };
 }
 
-/** An error as readers see it: what Deno leaves out is asked of its compiler. */
-async function errorOf(error: CellError, code: string): Promise<CellError> {
-  const { ename, evalue, traceback } = error;
-  if (traceback.length > 0) {
-    // columns are those of what the compiler made of the cell
-    const lines = traceback.map((line) =>
-      line.replace(/<anonymous>:(\d+):\d+/, "line $1 of a cell")
-    );
-    return { ename, evalue, traceback: lines };
-  }
-  const fault = await syntaxFault(code);
-  if (!fault) return oneLine(ename, evalue);
-  const [said] = [`SyntaxError: ${fault.said}`];
-  return { ename: "SyntaxError", evalue: fault.said, traceback: [said, ...fault.frame] };
+function faultOf({ said, frame }: SyntaxFault): CellError {
+  const { ename, evalue, traceback } = oneLine("SyntaxError", said);
+  return { ename, evalue, traceback: [...traceback, ...frame] };
+}
+
+/** A place in a cell, as the compiler has made it: lines and columns are its own. */
+const PLACE = /<anonymous>:\d+:\d+/;
+
+/** An error with the line of the cell that it came of, where its stack trace leads to the cell. */
+async function located(
+  { ename, evalue, traceback }: CellError,
+  code: string,
+  { line }: Prepared,
+  child: Child,
+): Promise<CellError> {
+  const last = traceback.findLastIndex((frame) => PLACE.test(frame));
+  const at = last < 0 ? undefined : line ?? await child.ask({ ask: "line" }, ALIVE_MS);
+  const said = typeof at !== "number"
+    ? "a cell"
+    : `line ${at}: ${code.split("\n")[at - 1]!.trim()}`;
+  const frames = traceback.map((frame, i) => frame.replace(PLACE, i === last ? said : "a cell"));
+  return { ename, evalue, traceback: frames };
 }

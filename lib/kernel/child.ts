@@ -43,7 +43,7 @@ export class Child {
   #peers: Readonly<Record<"shell" | "control" | "iopub" | "stdin", Peer>> | undefined;
   #link: ((value: unknown) => void) | undefined;
   #asked = 0;
-  #lastWords = "";
+  #words = "";
   #isKilled = false;
 
   private constructor(process: Deno.ChildProcess, key: string, events: ChildEvents) {
@@ -259,12 +259,12 @@ export class Child {
   async #hear(): Promise<void> {
     for await (const bytes of this.#process.stderr) {
       await Deno.stderr.write(bytes).catch(() => {}); // the terminal may be gone
-      this.#lastWords = (this.#lastWords + new TextDecoder().decode(bytes)).slice(-LAST_WORDS);
+      this.#words = (this.#words + new TextDecoder().decode(bytes)).slice(-LAST_WORDS);
     }
   }
 
   #end(code: number, signal: Deno.Signal | null): void {
-    const ending = endingOf(code, signal, this.#lastWords);
+    const ending = endingOf(code, signal, this.#words);
     this.#ended.reject(new ChildEnded(ending));
     if (!this.#isKilled && this.#link) this.#events.onEnd(ending);
     this.#close();

@@ -5,9 +5,10 @@
  * https://jupyter-client.readthedocs.io/en/stable/messaging.html
  * @module
  */
+import { STOPPABLE } from "../io/stopping.ts";
 import { type CellError, CellRun, ENDED_ANEW } from "./cell_run.ts";
 import { Child } from "./child.ts";
-import { type Completion, STOPPABLE } from "./link.ts";
+import type { Completion } from "./link.ts";
 import { type Channel, type Received, Sockets } from "./sockets.ts";
 import { type Connection, type Content, type Header, type Message, messageOf } from "./wire.ts";
 

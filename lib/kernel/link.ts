@@ -12,6 +12,8 @@ export type Ask =
   | { readonly ask: "stop" }
   /** To show a mark after all outputs so far; answered when it has been sent. */
   | { readonly ask: "mark"; readonly mark: string }
+  /** Which line of the cell runs, where the cell says so. */
+  | { readonly ask: "line" }
   /** What may follow code, up to its end. */
   | { readonly ask: "complete"; readonly code: string }
   /** What is known of the name that code ends with. */
@@ -28,9 +30,6 @@ export interface Answer {
   readonly id: number;
   readonly value?: unknown;
 }
-
-/** What cells call in place of waiting, by the name that the session has it under. */
-export const STOPPABLE = "$stoppable";
 
 /** A display with this in its metadata is a mark, and nothing to show. */
 export const MARK = "rine-mark";

@@ -3,8 +3,8 @@
  * all outputs have left, and knows what may follow a name.
  * @module
  */
-import { Stopped, stopWork } from "../io/stopping.ts";
-import { type Ask, lineWriter, MARK, readLines, STOPPABLE } from "./link.ts";
+import { STOPPABLE, Stopped, stopWork } from "../io/stopping.ts";
+import { type Ask, lineWriter, MARK, readLines } from "./link.ts";
 import { completion, inspection } from "./names.ts";
 
 /** How long work that was stopped may take to end by itself, before its cell ends without it. */
@@ -13,19 +13,16 @@ const WIND_DOWN_MS = 1000;
 /** More lines than this of a value that does not know how to show itself are left out. */
 const MOST_LINES = 30;
 
-/** What a cell that waits is ended with. */
-let stopping = deferred();
-
-function deferred(): PromiseWithResolvers<never> {
-  const one = Promise.withResolvers<never>();
-  one.promise.catch(() => {}); // most cells are not stopped
-  return one;
-}
+/** What ends a cell where it waits. */
+const waiters = new Set<(reason: Stopped) => void>();
 
 /** Waits as `await` does, and no longer when the cell is stopped. */
 function waiting<T>(value: T): T | Promise<Awaited<T>> {
-  const isThenable = typeof (value as { then?: unknown } | undefined)?.then === "function";
-  return isThenable ? Promise.race([value, stopping.promise]) : value;
+  if (typeof (value as { then?: unknown } | undefined)?.then !== "function") return value;
+  return new Promise((resolve, reject) => {
+    waiters.add(reject);
+    Promise.resolve(value).then(resolve, reject).finally(() => waiters.delete(reject));
+  });
 }
 
 /** Goes through values as `for await` does, and no longer when the cell is stopped. */
@@ -51,12 +48,22 @@ waiting.each = async function* <T>(
   }
 };
 
+/** Line of the statement that runs. */
+let line = 1;
+
+/** Says which statement of a cell runs. */
+waiting.at = (begun: number): void => {
+  line = begun;
+};
+
 /** Stops the cell that runs: its work first, so that it ends in good order. */
 function stop(): void {
-  const { reject } = stopping;
-  stopping = deferred();
+  // not those of the next cell
+  const waiting = [...waiters];
   const jobs = stopWork();
-  setTimeout(() => reject(new Stopped()), jobs === 0 ? 0 : WIND_DOWN_MS);
+  setTimeout(() => {
+    for (const reject of waiting) reject(new Stopped());
+  }, jobs === 0 ? 0 : WIND_DOWN_MS);
 }
 
 /**
@@ -95,6 +102,8 @@ async function answer(ask: Ask): Promise<unknown> {
         metadata: { [MARK]: ask.mark },
         transient: {},
       });
+    case "line":
+      return line;
     case "complete":
       return completion(ask.code);
     case "inspect":
@@ -118,6 +127,15 @@ export async function join(port: number, token: string): Promise<void> {
         traceback: (stack ?? message).split("\n"),
       });
     });
+  // what fails where nobody waits for it would hold up Deno's kernel, and not be told
+  addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    if (!(event.reason instanceof Stopped)) console.error("Nobody waited for:", event.reason);
+  });
+  addEventListener("error", (event) => {
+    event.preventDefault();
+    if (!(event.error instanceof Stopped)) console.error("Failed after its cell:", event.error);
+  });
   // the kernel is told of it, too, and decides
   Deno.addSignalListener("SIGINT", () => {});
   const conn = await Deno.connect({ hostname: "127.0.0.1", port });

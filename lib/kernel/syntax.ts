@@ -3,7 +3,7 @@
  * @module
  */
 import { parse, type ParserPlugin } from "@babel/parser";
-import { STOPPABLE } from "./link.ts";
+import { STOPPABLE } from "../io/stopping.ts";
 
 /** Of a parsed cell, what is read here. */
 interface Node {
@@ -13,7 +13,15 @@ interface Node {
   readonly await?: boolean;
   readonly argument?: Node;
   readonly right?: Node;
+  readonly loc: { readonly start: { readonly line: number } };
 }
+
+interface Program extends Node {
+  readonly body: readonly Node[];
+}
+
+/** Statements that do nothing where they stand. */
+const DECLARES = /^(Function|TSInterface|TSTypeAlias)Declaration$|^TSDeclareFunction$/;
 
 /** What waits in its own name, and not in the cell's. */
 const OWN_SCOPE = /Function|Method$|^Class.*Property$|^StaticBlock$/;
@@ -23,25 +31,41 @@ const DIALECTS: readonly ParserPlugin[][] = [["typescript", "decoratorAutoAccess
   "jsx",
 ]];
 
+/** A cell as it is run. */
+export interface Prepared {
+  readonly code: string;
+  /** Line of its only statement; `undefined` where it says itself which one runs. */
+  readonly line?: number;
+}
+
 /**
- * Lets a cell be stopped where it waits: `await work()` becomes `await $stoppable(work())`. Lines
- * stay what they are. Code that the parser does not know runs as it is.
+ * Lets a cell be stopped where it waits: `await work()` becomes `await $stoppable(work())`. Where it has
+ * several statements, it says which one runs. Lines stay what they are. Code that the parser does not
+ * know runs as it is.
  */
-export function stoppable(code: string): string {
+export function prepared(code: string): Prepared {
   const tree = treeOf(code);
-  if (!tree) return code;
+  if (!tree) return { code };
   const inserts: { at: number; text: string }[] = [];
   for (const { start, end, name } of waits(tree)) {
     inserts.push({ at: start, text: `${name}(` }, { at: end, text: ")" });
   }
+  const { body } = tree;
+  if (body.length > 1) {
+    for (const { type, start, loc } of body) {
+      if (DECLARES.test(type)) continue;
+      inserts.push({ at: start, text: `${STOPPABLE}.at(${loc.start.line});` });
+    }
+  }
   inserts.sort((a, b) => b.at - a.at);
-  return inserts.reduce(
+  const changed = inserts.reduce(
     (text, { at, text: added }) => text.slice(0, at) + added + text.slice(at),
     code,
   );
+  return { code: changed, ...(body.length === 1 ? { line: body[0]!.loc.start.line } : {}) };
 }
 
-function treeOf(code: string): Node | undefined {
+function treeOf(code: string): Program | undefined {
   for (const plugins of DIALECTS) {
     try {
       const tree = parse(code, {
@@ -49,7 +73,7 @@ function treeOf(code: string): Node | undefined {
         createParenthesizedExpressions: true,
         plugins,
       });
-      return tree.program as unknown as Node;
+      return tree.program as unknown as Program;
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error;
     }

@@ -3,11 +3,12 @@
  * @module
  */
 import { isForPeople } from "../io/errors.ts";
+import { STOPPABLE } from "../io/stopping.ts";
 import type { MediaBundle } from "../report/write/media.ts";
 
 /**
- * The kernel ends a cell before its last messages have left, and drops large ones that come faster
- * than the front end reads: each is given time by its size, and the last some more.
+ * Deno's own kernel ends a cell before its last messages have left: each is given time by its size, and
+ * the last some more. This project's kernel waits by itself.
  */
 const QUIET_MS = 50, BYTES_PER_MS = 10_000;
 
@@ -55,6 +56,7 @@ export async function quiet(): Promise<void> {
   if (isNotebook()) await pause(QUIET_MS);
 }
 
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
+async function pause(ms: number): Promise<void> {
+  if (STOPPABLE in globalThis) return;
+  await new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -4,6 +4,7 @@
  */
 import type { OnProgress, Progress } from "../io/progress.ts";
 import { ProgressDisplay } from "../io/progress_bar.ts";
+import { stopCheck } from "../io/stopping.ts";
 import { escapeHtml } from "../report/write/html.ts";
 import type { MediaBundle } from "../report/write/media.ts";
 import { display, isNotebook, quiet } from "./kernel.ts";
@@ -60,7 +61,10 @@ export function progressMedia(stages: readonly Progress[]): MediaBundle {
   return { "text/html": bars.join(""), "text/plain": texts.join("\n") };
 }
 
-/** Does long work and shows its progress, in the cell or on the terminal. */
+/**
+ * Does long work and shows its progress, in the cell or on the terminal.
+ * @throws {Stopped} where the cell has been stopped meanwhile
+ */
 export async function showingProgress<T>(
   work: (
     onProgress: OnProgress,
@@ -68,12 +72,17 @@ export async function showingProgress<T>(
     say: (line: string) => void,
   ) => Promise<T>,
 ): Promise<T> {
+  const check = stopCheck();
   const waits = "Another process works in the same folder; waiting for it";
   if (isNotebook()) {
     await using progress = new CellProgress();
     const say = (line: string) =>
       void display({ "text/markdown": escapeHtml(line), "text/plain": line });
-    return await work(progress.onProgress, () => say(waits), say);
+    const onProgress: OnProgress = (told) => {
+      check();
+      progress.onProgress(told);
+    };
+    return await work(onProgress, () => say(waits), say);
   }
   using terminal = new ProgressDisplay();
   const say = (line: string) => terminal.say(line);

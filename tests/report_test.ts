@@ -54,6 +54,13 @@ Deno.test("renderFigure() gives SVG as wide as one column, its text as text, wit
     assert(range!.split(",").includes(`U+${letter.codePointAt(0)!.toString(16)}`), letter);
   }
   assert.equal(face.charToGlyph("Z").index, 0, "a letter that no text has");
+  // at the first second of 1904, so that equal figures are equal files at any time
+  const { created, modified } = face.tables.head;
+  assert.deepEqual([created, modified], [-2_082_844_800, -2_082_844_800]);
+  const words = new DataView(Uint8Array.fromBase64(font!).buffer);
+  let sum = 0;
+  for (let at = 0; at < words.byteLength; at += 4) sum = (sum + words.getUint32(at)) >>> 0;
+  assert.equal(sum, 0xb1b0afba, "the sum that every font has");
 });
 
 Deno.test("renderFigure() gives PNG of 300 dots per inch with ink where the labels are", async () => {

@@ -4,7 +4,6 @@ import opentype from "opentype.js";
 import sharp from "sharp";
 import { pngAddress } from "../lib/image/png.ts";
 import type { Figure } from "../lib/report/figure.ts";
-import { scoreScale } from "../lib/report/marks.ts";
 import { figureToCsv } from "../lib/report/write/csv.ts";
 import { textWidth } from "../lib/report/write/font.ts";
 import { svgToPdf } from "../lib/report/write/pdf.ts";
@@ -284,9 +283,4 @@ Deno.test("figureToCsv() writes all digits that are sure and quotes what needs i
     'size,value\n"128\n0.18 M",0.333333333333333\n"a ""b"", c",1\nsum,0.82475\n' +
       "large,9007199254740991\n",
   );
-});
-
-Deno.test("scoreScale() holds all values with room, within 0 and 1", () => {
-  assert.deepEqual(scoreScale([{ value: 0.801 }, { value: 0.93 }])["domain"], [0.75, 0.95]);
-  assert.deepEqual(scoreScale([{ value: 0.001 }, { value: 1 }])["domain"], [0, 1]);
 });

@@ -147,7 +147,15 @@ export {
 } from "./runs/select.ts";
 export type { CaptionedImage, Showable, ShownReport, ShownTraining } from "./session/media.ts";
 export { CHANNELS, MARKS, plot, type PlotOptions, type PlotSpec } from "./session/plot.ts";
-export { type Savable, save, type SaveOptions, toCSV, toLatex, WIDTHS_MM } from "./session/save.ts";
+export {
+  type Savable,
+  save,
+  type SaveOptions,
+  toCSV,
+  toLatex,
+  toParquet,
+  WIDTHS_MM,
+} from "./session/save.ts";
 export { show } from "./session/show.ts";
 export { extractFeatures, type ExtractOptions } from "./tokens/extract.ts";
 export type { FeatureRequest } from "./tokens/request.ts";

@@ -14,9 +14,9 @@ const LNCS_MM = 122, SMALLEST_PT = 6;
 const SAYS: Readonly<Record<string, readonly string[]>> = {
   figure_1: ["RINE", "t-SNE 1", "diffusion"],
   figure_3: ["ViT-L/14", "mean over test sets (%)", "contrastive weight ξ", "0.8"],
-  figure_4: ["q = 4", "10.5 M"],
-  figure_5: ["epochs", "best"],
-  figure_6: ["Deepfake", "1-class ACC (%)"],
+  figure_4: ["q = 4", "10.52 M"],
+  figure_5: ["epochs", "best", "15"],
+  figure_6: ["Deepfake", "1-class, ACC"],
   figure_7: ["Transformer block", "24"],
 };
 

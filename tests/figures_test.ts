@@ -5,11 +5,12 @@ import { runsFigure, setsFigure } from "../lib/session/explore.ts";
 import { EXPERIMENTS } from "../experiments/index.ts";
 import grid from "../experiments/rine/grid.ts";
 import { paper } from "../experiments/profiles/paper.ts";
+import { figure1 } from "../lib/report/paper/figure_1.ts";
 import { figure4 } from "../lib/report/paper/figure_4.ts";
 import { figure6 } from "../lib/report/paper/figure_6.ts";
 import { figure7 } from "../lib/report/paper/figure_7.ts";
 import { publishedReport } from "../lib/report/paper/published.ts";
-import { scoreScale } from "../lib/report/marks.ts";
+import { scoreRange } from "../lib/report/marks.ts";
 import type { Figure, Spec } from "../lib/report/figure.ts";
 import { figureMedia } from "../lib/report/write/media.ts";
 import { tableToMarkdown } from "../lib/report/write/markdown.ts";
@@ -74,12 +75,12 @@ const PERCENT = "mean over test sets (%)";
 
 /** Titles of the axes, layer by layer; `null` where the labels say what they are. */
 const AXES: Readonly<Record<string, readonly string[]>> = {
-  figure_1: ["x: t-SNE 1", "y: t-SNE 2"],
+  figure_1: ["RINE", "UFD", "Wang"].flatMap(() => ["x: t-SNE 1", "y: t-SNE 2"]),
   figure_3: ["x: backbone", `y: ${PERCENT}`, "x: contrastive weight ξ", `y: ${PERCENT}`],
   figure_4: ["x: d′ and trainable parameters", "y: mean ACC over test sets (%)"],
   figure_5: ["x: epochs", `y: ${PERCENT}`],
-  figure_6: ["1-class", "2-class", "4-class"].flatMap((training) =>
-    ["ACC", "AP"].flatMap((measure) => ["x: null", `y: ${training} ${measure} (%)`])
+  figure_6: ["1-class", "2-class", "4-class"].flatMap(() =>
+    ["ACC", "AP"].flatMap((measure) => ["x: null", `y: ${measure} (%)`])
   ),
   figure_7: ["x: Transformer block", "y: features (%)"],
   runs: ["x: trainable parameters", "y: mean ACC over test sets (%)"],
@@ -122,7 +123,7 @@ Deno.test("a class set has the same colour in every figure, alone or among other
   }
 });
 
-Deno.test("Figure 4 writes all counts in the unit of the largest", () => {
+Deno.test("Figure 4 writes all counts in the unit of the largest and with the decimals of the smallest", () => {
   const sizes = (counts: readonly number[]) => {
     const rows = counts.map((parameterCount) => ({
       ...rowOf(paper.classSets[0]!.classes),
@@ -130,24 +131,74 @@ Deno.test("Figure 4 writes all counts in the unit of the largest", () => {
     }));
     return figure4(shownOf(rows)).rows.map(({ size }) => String(size).split("\n")[1]);
   };
-  assert.deepEqual(sizes([180_224, 1_330_000, 10_521_600]), ["0.18 M", "1.33 M", "10.5 M"]);
-  assert.deepEqual(sizes([840, 3_020, 99_960, 165_700]), ["0.84 k", "3.02 k", "100 k", "166 k"]);
+  assert.deepEqual(sizes([180_224, 1_330_000, 10_521_600]), ["0.18 M", "1.33 M", "10.52 M"]);
+  assert.deepEqual(sizes([840, 3_020, 99_960, 165_700]), [
+    "0.84 k",
+    "3.02 k",
+    "99.96 k",
+    "165.70 k",
+  ]);
 });
 
-Deno.test("Figure 6 begins its axis at 45 %, or a twentieth below the lowest bar", () => {
-  const begins = (acc: number) => {
+Deno.test("Figure 6 says where its axis begins, and where chance is", () => {
+  const shownWith = (acc: number) => {
     const rows = [{
       ...rowOf(paper.classSets[0]!.classes),
       experiment: "dataset_size",
       test: Object.fromEntries(paper.testSets.map(({ name }) => [name, { acc, ap: .9 }])),
     }];
-    const shown = { ...shownOf(rows), profile: { ...paper, fractions: [1] } };
-    const [panel] = figure6(shown).spec["vconcat"] as { encoding: { y: { scale: Spec } } }[];
-    return panel!.encoding.y.scale["domain"];
+    const { spec, caption } = figure6({
+      ...shownOf(rows),
+      profile: { ...paper, fractions: [1] },
+    });
+    const [{ layer }] = spec["vconcat"] as [{ layer: readonly Spec[] }];
+    const { y } = layer.at(-1)!["encoding"] as { y: { scale: Spec; axis: Spec } };
+    return { domain: y.scale["domain"], ticks: y.axis["values"], layers: layer.length, caption };
   };
-  assert.deepEqual(begins(.5), [.45, 1]);
-  // .41 less .02 is above .35
-  assert.deepEqual(begins(.41), [.35, 1]);
+  const above = shownWith(.62);
+  assert.deepEqual(above.domain, [.6, .97]);
+  assert.deepEqual(above.ticks, [.6, .65, .7, .75, .8, .85, .9, .95]);
+  assert.equal(above.layers, 1);
+  assert.match(above.caption, /The axis begins at 60 %, chance is 50 %\./);
+  const below = shownWith(.41);
+  assert.deepEqual(below.domain, [.4, 1.02]);
+  assert.equal(below.layers, 2, "a line at chance");
+  assert.match(below.caption, /The broken line at 50 % is chance\./);
+});
+
+Deno.test("Figure 1 has the same unit in both directions", () => {
+  const points = [[0, 10], [4, 10.5], [2, 11]].map(([x, y], i) => ({
+    ...{ detector: "RINE", x: x!, y: y!, label: i % 2 as 0 | 1, generator: "progan" },
+  }));
+  const { spec } = figure1({ ...shownOf([]), points })!;
+  const [{ width, height, encoding }] = spec["hconcat"] as [{
+    width: number;
+    height: number;
+    encoding: Record<"x" | "y", { scale: { domain: [number, number] } }>;
+  }];
+  const [x, y] = [encoding.x, encoding.y].map(({ scale: { domain: [from, to] } }) => to - from);
+  assert.equal(width, height);
+  assert(Math.abs(x! - y!) < 1e-9 && x! > 4, `${x} and ${y}`);
+  const [low, high] = encoding.y.scale.domain;
+  assert(Math.abs((low + high) / 2 - 10.5) < 1e-9, "the narrower direction stands in the middle");
+});
+
+Deno.test("captions of boxes say how many heads each holds, and which are only lines", () => {
+  const rows = [.1, .2, .4, .8].map((xi) => {
+    const row = rowOf(paper.classSets[0]!.classes);
+    return { ...row, head: { ...row.head, contrastiveWeight: xi } };
+  });
+  const { caption } = figure4(shownOf(rows));
+  assert.match(
+    caption,
+    /4 heads a box\. A box that is a line alone: most of its heads came to the same\./,
+  );
+  const published = figures.find(({ id }) => id === "figure_4")!;
+  assert.match(published.caption, /12 heads a box\.$/);
+  assert.match(
+    figures.find(({ id }) => id === "figure_3")!.caption,
+    /48 heads a box above, 12 heads a box below\.$/,
+  );
 });
 
 for (const figure of figures) {
@@ -246,11 +297,17 @@ Deno.test("a profile's notice is on every table and figure and in the picture's 
   assert.equal((spec["title"] as { text: string }).text, notice);
 });
 
-Deno.test("an axis of scores ends at twentieths that leave room for the marks, within 0 and 1", () => {
-  const domain = (...values: number[]) => scoreScale(values.map((value) => ({ value })))["domain"];
-  assert.deepEqual(domain(.62, .8), [.6, .85]);
-  assert.deepEqual(domain(.6, .79), [.55, .8]);
-  assert.deepEqual(domain(0, 1), [0, 1]);
+Deno.test("an axis of scores begins and ends with a tick, and leaves room for the marks", () => {
+  const range = (values: readonly number[], least?: number) =>
+    scoreRange(values.map((value) => ({ value })), least);
+  assert.deepEqual(range([.62, .8]).domain, [.6, .85]);
+  assert.deepEqual(range([.62, .8]).ticks, [.6, .65, .7, .75, .8, .85]);
+  assert.deepEqual(range([.6, .79]).domain, [.55, .8]);
+  assert.deepEqual(range([0, 1]), { domain: [0, 1], ticks: [0, .2, .4, .6, .8, 1] });
+  assert.deepEqual(range([.36, .93]).ticks, [.3, .4, .5, .6, .7, .8, .9, 1]);
+  // small differences do not look large, unless that is wanted
+  assert.deepEqual(range([.991, .992]).domain, [.8, 1]);
+  assert.deepEqual(range([0, .061], 0).ticks, [0, .01, .02, .03, .04, .05, .06, .07]);
 });
 
 Deno.test("a figure is as wide as one column of a page, or as two", async () => {

@@ -143,6 +143,11 @@ Deno.test("a list of objects is shown as a table of what is plain in them", asyn
   );
   const [many] = await mediaBundles(Array.from({ length: 60 }, (_, i) => ({ i })));
   assert.match(many!["text/plain"] as string, /60 rows[^]*The first 50\.[^]*\| 49 \|\n$/);
+  const html = many!["text/html"] as string;
+  assert.equal([...html.matchAll(/<td class="number"/g)].length, 60, "all rows are reached");
+  assert.doesNotMatch(html, /The first/);
+  const [very] = await mediaBundles(Array.from({ length: 1001 }, (_, i) => ({ i })));
+  assert.match(very!["text/html"] as string, /1001 rows[^]*The first 1000\./);
 });
 
 Deno.test("what is the same in all rows is said once, and a column's numbers have the same digits", async () => {

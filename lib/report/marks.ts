@@ -22,11 +22,6 @@ export function bars(frame: Frame, encoding: Spec): Spec {
   return { ...frame, mark: "bar", encoding };
 }
 
-/** Bars whose axis may begin above 0: they are cut off at the frame. */
-export function clippedBars(frame: Frame, encoding: Spec): Spec {
-  return { ...frame, mark: { type: "bar", clip: true }, encoding };
-}
-
 /** Lines with a point at each value. */
 export function lines(frame: Frame, encoding: Spec): Spec {
   return { ...frame, mark: { type: "line", point: true }, encoding };
@@ -52,9 +47,13 @@ export function quantitative(field: string, options: Spec = {}): Spec {
   return { field, type: "quantitative", ...options };
 }
 
-/** The rows' `value`s, fractions, on an axis in percent that is as long as they need. */
+/** The rows' `value`s, fractions, on an axis in percent that is as long as they need, labelled at its ends. */
 export function scores(title: string, rows: readonly FigureRow[]): Spec {
-  return quantitative("value", { axis: percentAxis(title), scale: scoreScale(rows) });
+  const { domain, ticks } = scoreRange(rows);
+  return quantitative("value", {
+    axis: { ...percentAxis(title), values: ticks },
+    scale: { domain, nice: false, zero: false },
+  });
 }
 
 /**
@@ -80,19 +79,31 @@ export function percentAxis(title: string): Spec {
   return { title: `${title} (%)`, labelExpr: "format(datum.value * 100, '.3~g')" };
 }
 
+/** Steps between ticks of an axis of fractions, and how many there may be. */
+const STEPS = [0.01, 0.02, 0.05, 0.1, 0.2], MOST_STEPS = 7;
+
 /**
- * A scale that holds the rows' `value`s, fractions, between multiples of 5 %, with some room so that
- * no mark lies on the frame.
+ * A range that holds the rows' `value`s, fractions, with some room so that no mark lies on the frame, and
+ * its ticks: it begins and ends with one.
+ * @param least length, so that small differences do not look large
  */
-export function scoreScale(rows: readonly FigureRow[]): Spec {
+export function scoreRange(
+  rows: readonly FigureRow[],
+  least = 0.2,
+): { readonly domain: readonly [number, number]; readonly ticks: readonly number[] } {
   const values = rows.map(({ value }) => Number(value));
-  const twentieth = (value: number, round: (value: number) => number) =>
-    Math.min(1, Math.max(0, round(value * 20) / 20));
-  return {
-    domain: [
-      twentieth(Math.min(...values) - 0.01, Math.floor),
-      twentieth(Math.max(...values) + 0.005, Math.ceil),
-    ],
-    nice: false,
-  };
+  const low = Math.max(0, Math.min(...values) - 0.01);
+  const high = Math.min(1, Math.max(...values) + 0.005);
+  const middle = Math.max(least / 2, Math.min(1 - least / 2, (low + high) / 2));
+  const from = Math.min(low, middle - least / 2), to = Math.max(high, middle + least / 2);
+  for (const step of STEPS) {
+    const first = Math.floor(from / step + 1e-9), last = Math.ceil(to / step - 1e-9);
+    if (last - first > MOST_STEPS) continue;
+    const ticks = Array.from(
+      { length: last - first + 1 },
+      (_, i) => Number(((first + i) * step).toFixed(2)),
+    );
+    return { domain: [ticks[0]!, ticks.at(-1)!], ticks };
+  }
+  return { domain: [0, 1], ticks: [0, 0.2, 0.4, 0.6, 0.8, 1] };
 }

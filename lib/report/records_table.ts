@@ -4,8 +4,8 @@
  */
 import type { Cell, Column, Table } from "./table.ts";
 
-/** Rows that are shown where there are more. */
-const LARGEST = 50;
+/** Rows that are shown where there are more: they scroll, and are sorted and sifted. */
+const LARGEST = 1000;
 
 /** Digits that numbers of a column are told by, of the largest; and most after the point. */
 const SIGNIFICANT = 4, MOST_DIGITS = 8;

@@ -41,7 +41,7 @@ const COLOURS: Readonly<
 > = {
   // Okabe and Ito's colours, which colour-blind readers tell apart.
   default: {
-    category: ["#0072b2", "#f0b840", "#56b4a8", "#cc79a7", "#333333"],
+    category: ["#0072b2", "#eba91a", "#333333", "#cc79a7", "#009e73"],
     ordinal: ["#f3cf7d", "#4aa697", "#2f6ea5", "#333333"],
     median: "#000000",
   },
@@ -53,11 +53,15 @@ const COLOURS: Readonly<
   },
 };
 
-/** Colours of titles, of labels, of axes, and of grid lines. */
-const TITLE_INK = "#000", LABEL_INK = "#222", AXIS_INK = "#444", GRID_INK = "#ddd";
+/** Colour of titles; then of labels, of axes, and of grid lines. */
+export const TITLE_INK = "#000";
+const LABEL_INK = "#222", AXIS_INK = "#444", GRID_INK = "#ddd";
 
 /** Text in pixels: 7.5 and 7 pt, what journals ask for at the least. */
 const TEXT_PX = 10;
+
+/** How strong the colours of boxes are, and those of their legends. */
+export const BOX_OPACITY = 0.55;
 
 /** The smallest text, of labels. */
 export const LABEL_PX = 9.4;
@@ -90,6 +94,8 @@ export function themeConfig(name: ThemeName, textScale = 1): Spec {
       tickColor: AXIS_INK,
       tickSize: 3,
       gridColor: GRID_INK,
+      // half a pixel further, where vega has them, lines reach over the frame
+      translate: 0,
       titlePadding: 5,
       labelPadding: 2,
     },
@@ -126,7 +132,8 @@ export function themeConfig(name: ThemeName, textScale = 1): Spec {
     view: { stroke: "#999", strokeWidth: 0.6 },
     boxplot: {
       ticks: { size: 6 },
-      box: { stroke: "#222", strokeWidth: 0.7 },
+      // light, so that the line of the median is seen in each colour
+      box: { stroke: "#222", strokeWidth: 0.5, fillOpacity: BOX_OPACITY },
       median: { color: median, size: 1, stroke: median, strokeWidth: 0.5 },
       rule: { stroke: "#222", strokeWidth: 0.7 },
       outliers: { stroke: "#222", strokeWidth: 0.6, size: 9, filled: false },

@@ -10,9 +10,10 @@ import type { Figure } from "../report/figure.ts";
 import { recordsTable } from "../report/records_table.ts";
 import type { Table } from "../report/table.ts";
 import { type ThemeName, THEMES, WIDTH_MM } from "../report/theme.ts";
-import { figureToCsv, tableToCsv } from "../report/write/csv.ts";
+import { figureToCsv, tableRecords, tableToCsv } from "../report/write/csv.ts";
 import { tableToLatex } from "../report/write/latex.ts";
 import { tableToMarkdown } from "../report/write/markdown.ts";
+import { rowsToParquet } from "../report/write/parquet.ts";
 import { inOneLine } from "./kernel.ts";
 import { flatRows } from "./plot.ts";
 import { noticeIn } from "./show.ts";
@@ -37,16 +38,16 @@ export type Savable = Figure | Table | Tensor | readonly object[];
 
 /** Formats by what is saved. */
 const FORMATS = {
-  figure: ["pdf", "svg", "png", "csv", "json"],
-  table: ["csv", "tex", "md"],
-  rows: ["csv", "tex", "md", "json"],
+  figure: ["pdf", "svg", "png", "csv", "parquet", "json"],
+  table: ["csv", "parquet", "tex", "md"],
+  rows: ["csv", "parquet", "tex", "md", "json"],
   tensor: ["npy"],
 } as const;
 
 /**
  * Saves what a cell has made; the file's name says how. A figure: `.pdf`, `.svg`, `.png` (300 dots per
- * inch), its rows as `.csv`, `.json` (vega-lite with data). A table or rows: `.csv`, `.tex`, `.md`,
- * rows also `.json`. A tensor: `.npy`, float32. What stood there is replaced.
+ * inch), its rows as `.csv` and `.parquet`, `.json` (vega-lite with data). A table or rows: `.csv`,
+ * `.parquet`, `.tex`, `.md`, rows also `.json`. A tensor: `.npy`, float32. What stood there is replaced.
  * @param path relative ones to the project's folder, in a notebook
  * @throws {UserError} where the format is not one of the thing's, or a width is out of range
  *
@@ -66,6 +67,15 @@ export function save(thing: Savable, path: string, options: SaveOptions = {}): P
 export function toCSV(thing: Figure | Table | readonly object[]): string {
   if (Array.isArray(thing)) return figureToCsv({ rows: flatRows(thing, "write CSV") });
   return "spec" in thing ? figureToCsv(thing) : tableToCsv(thing as Table);
+}
+
+/**
+ * Any list of rows, a table, or a figure's rows as Parquet, with their types; `pandas.read_parquet` and
+ * `polars.read_parquet` read it.
+ */
+export function toParquet(thing: Figure | Table | readonly object[]): Uint8Array {
+  if (Array.isArray(thing)) return rowsToParquet(flatRows(thing, "write Parquet"));
+  return rowsToParquet("spec" in thing ? thing.rows : tableRecords(thing as Table));
 }
 
 /** Any list of rows or a table in LaTeX, for the packages booktabs and graphicx. */
@@ -109,6 +119,7 @@ async function contentOf(
   if (extension === "json") {
     if (kind === "rows") return JSON.stringify(thing, null, 1) + "\n";
   } else if (extension === "csv") return toCSV(thing as Table);
+  if (extension === "parquet") return toParquet(thing as Table);
   if (extension === "tex") return toLatex(thing as Table);
   if (extension === "md") return tableToMarkdown(asTable(thing as Table, "save"));
   return await drawn(thing as Figure, extension, options);

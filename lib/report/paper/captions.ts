@@ -5,6 +5,7 @@
 import { listImages } from "../../data/dataset.ts";
 import { unlessMissing } from "../../io/errors.ts";
 import type { RunRow } from "../../runs/config.ts";
+import type { FigureRow } from "../figure.ts";
 import type { Profile } from "../../runs/profile.ts";
 import type { RunRecord } from "../../runs/record.ts";
 import type { PaperName, SectionReport } from "../../runs/section.ts";
@@ -123,4 +124,13 @@ export function underConditions(
     caption: shown.caption + remark,
   });
   return { tables: tables.map(remarked), figures: figures.map(remarked) };
+}
+
+/** For captions of boxes: how many heads stand in each, `48 heads a box`, `46 to 48 heads a box`. */
+export function headsABox(rows: readonly FigureRow[], fields: readonly string[]): string {
+  const measured = rows.filter(({ measure }) => measure === rows[0]?.["measure"]);
+  const boxes = Map.groupBy(measured, (row) => fields.map((field) => row[field]).join("\n"));
+  const counts = [...boxes.values()].map(({ length }) => length);
+  const least = Math.min(...counts), most = Math.max(...counts);
+  return `${least === most ? most : `${least} to ${most}`} heads a box`;
 }

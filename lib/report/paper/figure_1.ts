@@ -8,7 +8,8 @@ import { randomStream } from "../../random.ts";
 import type { Profile } from "../../runs/profile.ts";
 import type { Shown } from "../../runs/section.ts";
 import type { Figure, FigureRow } from "../figure.ts";
-import { nominal, panels, points as pointMarks, quantitative } from "../marks.ts";
+import { having, nominal, points as pointMarks, quantitative } from "../marks.ts";
+import { TITLE_INK } from "../theme.ts";
 import { chosenRemark, seedsRemark } from "./captions.ts";
 import { noticeOf } from "./columns.ts";
 
@@ -51,8 +52,43 @@ export function figure1({ profile, rows, points: ofHead, made }: Shown): Figure 
   );
   const kind = nominal("kind", { title: null, scale: { domain: KINDS } });
   const axis = { labels: false, ticks: false, grid: false, domain: false };
-  const place = (field: string, title: string) =>
-    quantitative(field, { title, axis, scale: { zero: false } });
+  const side = Math.min(200, Math.floor(580 / detectors.length));
+  const panel = (detector: string) => {
+    const own = data.filter((row) => row["detector"] === detector);
+    // one unit for both axes: distances in all directions are alike
+    const centre = (field: "x" | "y") => {
+      const values = own.map((row) => Number(row[field]));
+      return [Math.min(...values), Math.max(...values)] as const;
+    };
+    const [x, y] = [centre("x"), centre("y")];
+    const half = 0.52 * Math.max(x[1] - x[0], y[1] - y[0], Number.MIN_VALUE);
+    const place = (field: "x" | "y", title: string, [from, to]: readonly [number, number]) =>
+      quantitative(field, {
+        title,
+        axis,
+        scale: {
+          domain: [(from + to) / 2 - half, (from + to) / 2 + half],
+          nice: false,
+          zero: false,
+        },
+      });
+    return {
+      title: { text: detector, anchor: "middle", color: TITLE_INK },
+      ...pointMarks(
+        { width: side, height: side, transform: [{ filter: having("detector", detector) }] },
+        { filled: false, size: 9, strokeWidth: 0.7 },
+        {
+          x: place("x", "t-SNE 1", x),
+          y: place("y", "t-SNE 2", y),
+          color: { ...kind, legend: { symbolSize: 50, symbolStrokeWidth: 1.5 } },
+          shape: {
+            ...kind,
+            scale: { domain: KINDS, range: ["circle", "triangle-up", "diamond"] },
+          },
+        },
+      ),
+    };
+  };
   return {
     id: "figure_1",
     title: "Figure 1. Feature spaces",
@@ -67,27 +103,7 @@ export function figure1({ profile, rows, points: ofHead, made }: Shown): Figure 
     ...noticeOf(profile),
     columns: 2,
     rows: data,
-    spec: {
-      spacing: 8,
-      ...panels(
-        "detector",
-        { sort: detectors },
-        { scale: { x: "independent", y: "independent" } },
-        pointMarks(
-          { width: Math.floor(570 / detectors.length), height: 180 },
-          { filled: false, size: 9, strokeWidth: 0.6 },
-          {
-            x: place("x", "t-SNE 1"),
-            y: place("y", "t-SNE 2"),
-            color: { ...kind, legend: { symbolSize: 50, symbolStrokeWidth: 1.5 } },
-            shape: {
-              ...kind,
-              scale: { domain: KINDS, range: ["circle", "triangle-up", "diamond"] },
-            },
-          },
-        ),
-      ),
-    },
+    spec: { spacing: 8, hconcat: detectors.map(panel) },
   };
 }
 

@@ -8,7 +8,8 @@ import type { Shown } from "../../runs/section.ts";
 import { meanScore } from "../../runs/select.ts";
 import type { Figure, FigureRow, Spec } from "../figure.ts";
 import { boxes, having, nominal, ordinal, panels, scores } from "../marks.ts";
-import { seedsRemark } from "./captions.ts";
+import { BOX_OPACITY } from "../theme.ts";
+import { headsABox, seedsRemark } from "./captions.ts";
 import { classSetNames, MEASURE_ENCODING, MEASURES, noticeOf } from "./columns.ts";
 
 /** All runs above; those of the deepest backbone below. */
@@ -29,23 +30,27 @@ export function figure3({ profile, rows }: Shown): Figure {
     }));
   });
   const sort = classSetNames(profile);
-  const rowOf = (x: Spec, shown: readonly FigureRow[], column: Spec): Spec =>
+  const rowOf = (x: Spec, column: Spec): Spec =>
     panels(
       "training",
       column,
       { axis: { x: "independent" } },
-      boxes({ width: 190, height: 130 }, 14, {
+      boxes({ width: 190, height: 150 }, 14, {
         x: { ...x, scale: { paddingInner: 0.35, paddingOuter: 0.25 } },
         xOffset: { ...MEASURE_ENCODING, scale: { ...MEASURE_ENCODING.scale, paddingInner: 0.2 } },
-        y: scores("mean over test sets", shown),
-        color: { ...MEASURE_ENCODING, legend: { orient: "top", direction: "horizontal" } },
+        y: scores("mean over test sets", data),
+        color: { ...MEASURE_ENCODING, legend: { symbolOpacity: BOX_OPACITY } },
       }),
     );
   return {
     id: "figure_3",
     title: "Figure 3. ACC and AP by backbone and by ξ",
     caption: "Above, all runs of the grid by backbone; below, those of the deepest backbone " +
-      `(${deepest}) by contrastive weight ξ. Boxes span the quartiles, whiskers 1.5 times as far.` +
+      `(${deepest}) by contrastive weight ξ. Boxes span the quartiles, whiskers 1.5 times as far; ` +
+      `${headsABox(data, ["training", "backbone"])} above, ` +
+      `${
+        headsABox(data.filter(({ backbone }) => backbone === deepest), ["training", "xi"])
+      } below.` +
       seedsRemark(own, "each"),
     ...noticeOf(profile),
     columns: 2,
@@ -57,7 +62,6 @@ export function figure3({ profile, rows }: Shown): Figure {
           transform: [],
           ...rowOf(
             nominal("backbone", { sort: profile.backbones, title: "backbone" }),
-            data,
             { sort },
           ),
         },
@@ -65,7 +69,6 @@ export function figure3({ profile, rows }: Shown): Figure {
           transform: [{ filter: having("backbone", deepest) }],
           ...rowOf(
             ordinal("xi", { title: "contrastive weight ξ" }),
-            data.filter(({ backbone }) => backbone === deepest),
             { sort, header: { labels: false } },
           ),
         },

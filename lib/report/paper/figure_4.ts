@@ -7,8 +7,8 @@ import { classSetName } from "../../runs/choices.ts";
 import type { Shown } from "../../runs/section.ts";
 import { meanScore } from "../../runs/select.ts";
 import type { Figure, FigureRow } from "../figure.ts";
-import { boxes, nominal, ordinal, panels, scores } from "../marks.ts";
-import { seedsRemark } from "./captions.ts";
+import { boxes, nominal, panels, scores } from "../marks.ts";
+import { headsABox, seedsRemark } from "./captions.ts";
 import { noticeOf } from "./columns.ts";
 
 /** All runs of the deepest backbone. */
@@ -37,7 +37,8 @@ export function figure4({ profile, rows }: Shown): Figure {
     title: "Figure 4. ACC by q and d′",
     caption:
       `All runs of the grid with the deepest backbone (${deepest}); under each d′ the number ` +
-      "of trainable parameters. Boxes span the quartiles, whiskers 1.5 times as far." +
+      "of trainable parameters. Boxes span the quartiles, whiskers 1.5 times as far; " +
+      `${headsABox(data, ["layers", "dim"])}.` + flatRemark(data) +
       seedsRemark(grid, "each"),
     ...noticeOf(profile),
     columns: 2,
@@ -55,18 +56,31 @@ export function figure4({ profile, rows }: Shown): Figure {
             axis: { labelExpr: "split(datum.label, '\\n')", labelLineHeight: 11 },
           }),
           y: scores("mean ACC over test sets", data),
-          color: ordinal("layers", { legend: null }),
         }),
       ),
     },
   };
 }
 
-/** How counts are written in two or three digits, all in the unit of the largest: `0.18 M`, `10.5 M`. */
+/** For captions: that some boxes have no height, because most of their heads came to the same. */
+function flatRemark(rows: readonly FigureRow[]): string {
+  const boxes = [...Map.groupBy(rows, ({ layers, dim }) => `${layers} ${dim}`).values()];
+  const isFlat = (box: readonly FigureRow[]) => {
+    const values = box.map(({ value }) => Number(value)).sort((a, b) => a - b);
+    const at = (share: number) => values[Math.round(share * (values.length - 1))]!;
+    return box.length > 2 && at(.75) - at(.25) < 1e-9;
+  };
+  return boxes.some(isFlat)
+    ? " A box that is a line alone: most of its heads came to the same."
+    : "";
+}
+
+/**
+ * How counts are written, all in the unit of the largest and with as many decimals as the smallest needs:
+ * `0.18 M`, `10.52 M`.
+ */
 function countFormat(counts: readonly number[]): (count: number) => string {
   const [scale, unit] = Math.max(...counts) >= 1e6 ? [1e6, "M"] : [1e3, "k"];
-  return (count) => {
-    const scaled = count / scale;
-    return `${scaled >= 100 ? Math.round(scaled) : scaled.toPrecision(scaled < 1 ? 2 : 3)} ${unit}`;
-  };
+  const decimals = 1 - Math.floor(Math.log10(Math.min(...counts) / scale));
+  return (count) => `${(count / scale).toFixed(Math.min(2, Math.max(0, decimals)))} ${unit}`;
 }

@@ -13,7 +13,7 @@ import {
   rankConfigurations,
 } from "../../runs/select.ts";
 import type { Figure, FigureRow } from "../figure.ts";
-import { lines, nominal, ordinal, panels, scores } from "../marks.ts";
+import { having, nominal, panels, quantitative, scores } from "../marks.ts";
 import { meanOf } from "../table.ts";
 import { chosenRemark, seedsRemark } from "./captions.ts";
 import { classSetNames, MEASURE_ENCODING, MEASURES, noticeOf } from "./columns.ts";
@@ -21,8 +21,8 @@ import { classSetNames, MEASURE_ENCODING, MEASURES, noticeOf } from "./columns.t
 /** Configurations trained for longer, of each class set. Paper: §5.4. */
 export const TOP_CONFIGURATIONS = 3;
 
-/** Area of the legends' symbols: large enough to tell dashes from a line, the same for both rows. */
-const LEGEND_PX2 = 150;
+/** Area of the legends' symbols: about that of the ones that are drawn. */
+const LEGEND_PX2 = 60;
 
 /** The grid's best configurations of each class set: the ones that are trained for longer. */
 export function topConfigurations(profile: Profile, rows: readonly RunRow[]): Configuration[] {
@@ -47,12 +47,14 @@ export function figure5({ profile, rows }: Shown): Figure {
       ];
     })
   );
+  const steps = [...new Set(data.map(({ epochs }) => Number(epochs)))].sort((a, b) => a - b);
   return {
     id: "figure_5",
     title: "Figure 5. ACC and AP by number of epochs",
     caption:
-      `Best and mean of the ${TOP_CONFIGURATIONS} best heads of the grid, trained for longer; ` +
-      "the learning rate falls tenfold at the start of epochs " +
+      `Best and mean of the ${TOP_CONFIGURATIONS} best heads of the grid (n = ${TOP_CONFIGURATIONS}), ` +
+      "trained for longer; where both are the same, a dot stands in a ring. " +
+      "The learning rate falls tenfold at the start of epochs " +
       `${profile.epochs.decayEpochs.join(" and ")}.` +
       chosenRemark(profile) + seedsRemark([...top, ...longer], "mean"),
     ...noticeOf(profile),
@@ -64,16 +66,40 @@ export function figure5({ profile, rows }: Shown): Figure {
         "training",
         { sort: classSetNames(profile) },
         { axis: { x: "independent" } },
-        lines({ width: 198, height: 140 }, {
-          x: ordinal("epochs", { title: "epochs" }),
-          y: scores("mean over test sets", data),
-          color: { ...MEASURE_ENCODING, legend: { symbolSize: LEGEND_PX2 } },
-          shape: MEASURE_ENCODING,
-          strokeDash: nominal("statistic", {
-            title: null,
-            legend: { symbolType: "stroke", symbolSize: LEGEND_PX2, symbolStrokeWidth: 1.5 },
-          }),
-        }),
+        {
+          ...{ width: 198, height: 140 },
+          encoding: {
+            x: quantitative("epochs", {
+              title: "epochs",
+              axis: { values: steps, labelOverlap: false },
+              scale: { domain: [0, Math.max(...steps) + 1], nice: false },
+            }),
+            y: scores("mean over test sets", data),
+            color: { ...MEASURE_ENCODING, legend: { symbolSize: LEGEND_PX2 } },
+            shape: MEASURE_ENCODING,
+          },
+          layer: [
+            {
+              mark: "line",
+              encoding: {
+                strokeDash: nominal("statistic", {
+                  title: null,
+                  scale: { domain: ["best", "mean"], range: [[1, 0], [4, 2]] },
+                  legend: {
+                    symbolType: "stroke",
+                    symbolSize: 3 * LEGEND_PX2,
+                    symbolStrokeWidth: 1.5,
+                  },
+                }),
+              },
+            },
+            // the best as dots, the mean as rings around them
+            ...[["best", true, 20], ["mean", false, 48]].map(([statistic, filled, size]) => ({
+              transform: [{ filter: having("statistic", statistic as string) }],
+              mark: { type: "point", filled, size, strokeWidth: 1.2 },
+            })),
+          ],
+        },
       ),
     },
   };

@@ -6,12 +6,21 @@ import { byClassSet } from "../../runs/choices.ts";
 import type { Shown } from "../../runs/section.ts";
 import { meanIfAny } from "../../runs/select.ts";
 import type { Figure, FigureRow } from "../figure.ts";
-import { clippedBars, having, nominal, ordinal, percentAxis, quantitative } from "../marks.ts";
+import {
+  having,
+  nominal,
+  ordinal,
+  percentAxis,
+  points,
+  quantitative,
+  scoreRange,
+} from "../marks.ts";
 import { meanOf } from "../table.ts";
+import { TITLE_INK } from "../theme.ts";
 import { chosenRemark, seedsRemark } from "./captions.ts";
 import { MEASURES, noticeOf } from "./columns.ts";
 
-/** A row of bars for each class set and measure. */
+/** A row of marks for each class set and measure. */
 export function figure6({ profile, rows }: Shown): Figure {
   const percent = (fraction: number) => `${Math.round(100 * fraction)} %`;
   const sets = profile.testSets.map(({ name, title, fullTitle = title }) => ({ name, fullTitle }));
@@ -35,7 +44,7 @@ export function figure6({ profile, rows }: Shown): Figure {
       )
     )
   );
-  const lowest = Math.min(0.45, ...data.map(({ value }) => Number(value) - 0.02));
+  const { domain, ticks } = scoreRange(data);
   const sort = profile.fractions.map(percent);
   const panels = heads.flatMap(({ name }) =>
     MEASURES.map((measure) => ({ training: name, measure: measure.toUpperCase() }))
@@ -44,7 +53,11 @@ export function figure6({ profile, rows }: Shown): Figure {
     id: "figure_6",
     title: "Figure 6. ACC and AP by share of the training images",
     caption:
-      "The best heads, trained on a share of the images. The axis begins below chance (50 %)." +
+      "The best heads, trained on a share of the images: a mark for each share, in its order from left " +
+      "to right. " +
+      (domain[0] < 0.5
+        ? "The broken line at 50 % is chance."
+        : `The axis begins at ${percent(domain[0])}, chance is 50 %.`) +
       chosenRemark(profile) + seedsRemark(rows, "mean"),
     ...noticeOf(profile),
     columns: 2,
@@ -53,20 +66,39 @@ export function figure6({ profile, rows }: Shown): Figure {
       spacing: 6,
       vconcat: panels.map(({ training, measure }, i) => {
         const own = { and: [having("training", training), having("measure", measure)] };
-        return clippedBars({ width: 600, height: 74, transform: [{ filter: own }] }, {
+        const y = quantitative("value", {
+          axis: { ...percentAxis(measure), values: ticks },
+          // some room over the last tick, where many marks lie
+          scale: { domain: [domain[0], domain[1] + 0.02], nice: false, zero: false },
+        });
+        const sharesOf = points({}, { filled: true, size: 22, opacity: 1 }, {
           x: nominal("set", {
             sort: sets.map(({ fullTitle }) => fullTitle),
             title: null,
-            axis: i === panels.length - 1 ? { labelAngle: -40 } : { labels: false },
+            axis: {
+              grid: true,
+              ...(i === panels.length - 1 ? { labelAngle: -40 } : { labels: false }),
+            },
             scale: { paddingInner: 0.25, paddingOuter: 0.15 },
           }),
           xOffset: ordinal("fraction", { sort }),
-          y: quantitative("value", {
-            axis: { ...percentAxis(`${training} ${measure}`), tickCount: 4 },
-            scale: { domain: [Math.floor(lowest * 20) / 20, 1], nice: false },
-          }),
+          y,
           color: ordinal("fraction", { sort, title: "training images" }),
+          shape: nominal("fraction", {
+            sort,
+            title: "training images",
+            scale: { domain: sort, range: ["circle", "square", "diamond", "triangle-up"] },
+          }),
         });
+        const chance = {
+          mark: { type: "rule", stroke: "#777", strokeDash: [3, 2], strokeWidth: 0.8 },
+          encoding: { y: { datum: 0.5, type: "quantitative" } },
+        };
+        return {
+          ...{ width: 600, height: 74, transform: [{ filter: own }] },
+          title: { text: `${training}, ${measure}`, offset: 2, color: TITLE_INK },
+          layer: domain[0] < 0.5 ? [chance, sharesOf] : [sharesOf],
+        };
       }),
     },
   };

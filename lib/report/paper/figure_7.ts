@@ -6,7 +6,7 @@ import { readRineHead } from "../../detectors/rine/head.ts";
 import { bestHeads } from "../../runs/choices.ts";
 import type { Shown } from "../../runs/section.ts";
 import type { Figure, FigureRow } from "../figure.ts";
-import { bars, nominal, ordinal, percentAxis, quantitative } from "../marks.ts";
+import { bars, nominal, ordinal, percentAxis, quantitative, scoreRange } from "../marks.ts";
 import { meanOf } from "../table.ts";
 import { chosenRemark, seedsRemark } from "./captions.ts";
 import { classSetEncoding, classSetNames, noticeOf } from "./columns.ts";
@@ -25,12 +25,16 @@ export function figure7({ profile, rows }: Shown): Figure | undefined {
     }));
   });
   if (data.length === 0) return undefined;
-  const trainings = [...new Set(data.map(({ training }) => training))].join(", ");
+  const trainings = [...new Set(data.map(({ training }) => training))];
+  const unknown = classSetNames(profile).filter((name) => !trainings.includes(name));
+  const { ticks } = scoreRange([{ value: 0 }, ...data], 0);
   return {
     id: "figure_7",
     title: "Figure 7. Importance of the Transformer blocks",
     caption: "Share of the d′ features to which a block is the most important, in the best heads " +
-      `(${trainings}).` + chosenRemark(profile) + seedsRemark(rows, "mean"),
+      `(${trainings.join(", ")}).` +
+      (unknown.length > 0 ? ` Of ${unknown.join(" and ")} heads it is not known.` : "") +
+      chosenRemark(profile) + seedsRemark(rows, "mean"),
     ...noticeOf(profile),
     columns: 2,
     rows: data,
@@ -40,7 +44,10 @@ export function figure7({ profile, rows }: Shown): Figure | undefined {
         scale: { paddingInner: 0.25, paddingOuter: 0.15 },
       }),
       xOffset: nominal("training", { sort: classSetNames(profile) }),
-      y: quantitative("value", { axis: { ...percentAxis("features"), tickCount: 5 } }),
+      y: quantitative("value", {
+        axis: { ...percentAxis("features"), values: ticks },
+        scale: { domain: [0, ticks.at(-1)!], nice: false },
+      }),
       color: classSetEncoding(profile, data),
     }),
   };

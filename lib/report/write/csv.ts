@@ -9,18 +9,26 @@ import type { Cell, Spread, Table } from "../table.ts";
  * The table as CSV (RFC 4180) with numbers as they are, unscaled, with all the digits that are sure.
  * Standard deviations and the ends of intervals have columns of their own.
  */
-export function tableToCsv({ columns, rows }: Table): string {
+export function tableToCsv(table: Table): string {
+  return figureToCsv({ rows: tableRecords(table) });
+}
+
+/**
+ * A table's rows as flat records with numbers as they are, unscaled: `acc`, `acc_deviation`, and the ends
+ * of intervals by their own names. Each has all fields; empty texts stand for no value.
+ */
+export function tableRecords({ columns, rows }: Table): Record<string, string | number>[] {
   const keys = columns.flatMap(({ key, ends = [] }) => [key, ...ends]);
   const withDeviation = new Set(keys.filter((key) => rows.some((row) => isSpread(row[key]))));
-  const header = keys.flatMap((key) => withDeviation.has(key) ? [key, `${key}_deviation`] : [key]);
-  const body = rows.map((row) =>
-    keys.flatMap((key) => {
+  return rows.map((row) =>
+    Object.fromEntries(keys.flatMap((key): [string, string | number][] => {
       const cell = row[key] ?? "";
-      if (!withDeviation.has(key)) return [cell as string | number];
-      return isSpread(cell) ? [cell.mean, cell.deviation] : [cell as string | number, ""];
-    })
+      if (!isSpread(cell)) {
+        return withDeviation.has(key) ? [[key, cell], [`${key}_deviation`, ""]] : [[key, cell]];
+      }
+      return [[key, cell.mean], [`${key}_deviation`, cell.deviation]];
+    }))
   );
-  return toCsv([header, ...body]);
 }
 
 /** Digits that a float64 holds whatever they are: .82475, not .8247500000000001. */

@@ -57,7 +57,7 @@ export async function writeExhibits(
 }
 
 /** Version of the drawing code: raise it where figures should be drawn again. */
-const DRAWING = 3;
+const DRAWING = 4;
 
 /** Writes `<id>.md`, `<id>.csv` and `<id>.tex`; leaves files alone that hold the same. */
 export async function writeTable(folder: string, table: Table): Promise<Written> {

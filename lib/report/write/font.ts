@@ -75,11 +75,34 @@ export function fontFace(family: string, weight: FontWeight, text: string): stri
     styleName: weight === "bold" ? "Bold" : "Regular",
     ...{ unitsPerEm, ascender, descender },
     glyphs: [font.glyphs.get(0), ...letters.map((one) => font.charToGlyph(one))],
-    // of the moment in which it is made, otherwise
-    createdTimestamp: 0,
   });
-  const bytes = new Uint8Array(part.toArrayBuffer());
+  const bytes = withoutTimes(part.toArrayBuffer());
   const range = letters.map((one) => `U+${one.codePointAt(0)!.toString(16)}`).join(",");
   return `@font-face{font-family:${family};font-weight:${weight};unicode-range:${range};` +
     `src:url(data:font/otf;base64,${bytes.toBase64()})}`;
+}
+
+/** Where a table of a font keeps when it was made and changed, and the sums that these are in. */
+const HEAD = { adjustment: 8, times: 20, timesLength: 16 } as const;
+
+/**
+ * A font that does not say when it was made, so that equal pictures are equal files.
+ * https://learn.microsoft.com/en-us/typography/opentype/spec/head
+ */
+function withoutTimes(font: ArrayBuffer): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(font), view = new DataView(font);
+  const sumOf = (from: number, to: number) => {
+    let sum = 0;
+    for (let at = from; at < to; at += 4) sum = (sum + view.getUint32(at)) >>> 0;
+    return sum;
+  };
+  for (let entry = 12; entry < 12 + 16 * view.getUint16(4); entry += 16) {
+    if (new TextDecoder().decode(bytes.subarray(entry, entry + 4)) !== "head") continue;
+    const at = view.getUint32(entry + 8), length = view.getUint32(entry + 12);
+    view.setUint32(at + HEAD.adjustment, 0);
+    bytes.fill(0, at + HEAD.times, at + HEAD.times + HEAD.timesLength);
+    view.setUint32(entry + 4, sumOf(at, at + length));
+    view.setUint32(at + HEAD.adjustment, 0xb1b0afba - sumOf(0, bytes.length));
+  }
+  return bytes;
 }

@@ -76,6 +76,9 @@ function withOwnIds(svg: string, figure: Figure): string {
   return withPrefix(svg, `${figure.id}-${contentKey([figure], 8)}-`);
 }
 
+/** Rows of a table where it is shown as text, which does not scroll. */
+const MOST_IN_TEXT = 50;
+
 /** A table as HTML, whose rows are sorted and sifted where scripts may run, and as text. */
 export function tableMedia(table: Table): MediaBundle {
   const notice = table.notice === undefined
@@ -85,6 +88,12 @@ export function tableMedia(table: Table): MediaBundle {
     "text/html": `<style>${asset("tables.css")}</style><div class="rine">${
       htmlTable(table)
     }${notice}</div>${scriptOf(asset("tables.ts"))}`,
-    "text/plain": tableToMarkdown(table),
+    "text/plain": tableToMarkdown(inShort(table)),
   };
+}
+
+function inShort(table: Table): Table {
+  if (table.rows.length <= MOST_IN_TEXT) return table;
+  const caption = `The first ${MOST_IN_TEXT}. ${table.caption}`.trimEnd();
+  return { ...table, caption, rows: table.rows.slice(0, MOST_IN_TEXT) };
 }

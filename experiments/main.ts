@@ -17,6 +17,7 @@ async function ofPapers(
 if (import.meta.main) {
   await runCommandLine({
     reproduce: async () => ofPapers((await import("../lib/cli/reproduce.ts")).registerReproduce),
+    slurm: async () => ofPapers((await import("../lib/cli/slurm.ts")).registerSlurm),
     doctor: async () => ofPapers((await import("../lib/cli/doctor.ts")).registerDoctor),
     published: async () => ofPapers((await import("../lib/cli/published.ts")).registerPublished),
     detect: async () => ofPapers((await import("../lib/cli/detect.ts")).registerDetect),

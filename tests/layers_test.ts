@@ -11,7 +11,7 @@ const TOOLS = ["image", "onnx", ...GROUND];
 const STORES = ["backbones", "data", ...TOOLS, ...LEAVES];
 const RUNS = ["runs", "detectors", "tokens", ...STORES];
 const FRONT = ["report/page", "report/paper", "report/ufd", "doctor", ...RUNS];
-const ALL = ["cli", "kernel", "page", "session", "mini", ...FRONT];
+const ALL = ["cli", "cluster", "kernel", "page", "session", "mini", ...FRONT];
 
 /** What each room may import besides itself. */
 const BELOW: Readonly<Record<string, readonly string[]>> = {
@@ -36,7 +36,8 @@ const BELOW: Readonly<Record<string, readonly string[]>> = {
   session: FRONT,
   page: RUNS,
   kernel: ["io"],
-  cli: ["page", ...FRONT],
+  cluster: ["io"],
+  cli: ["page", "cluster", ...FRONT],
   mod: ["session", ...FRONT],
   experiments: ALL,
 };

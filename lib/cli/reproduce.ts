@@ -9,10 +9,12 @@ import { ENGINES } from "../detectors/detector.ts";
 import { sectionNeeds } from "../doctor/needs.ts";
 import { tellingOnce, UserError } from "../io/errors.ts";
 import { assertWritable, exists, sweepTemporaries } from "../io/files.ts";
+import { sweepClaims, withLock } from "../io/lock.ts";
 import type { Progress } from "../io/progress.ts";
 import { duration, ProgressDisplay } from "../io/progress_bar.ts";
 import type { RunRow } from "../runs/config.ts";
 import { execute } from "../runs/execute.ts";
+import { CLAIMS } from "../runs/heads.ts";
 import { planRuns } from "../runs/plan.ts";
 import { makeOnce } from "../runs/made.ts";
 import type { RunRecord } from "../runs/record.ts";
@@ -183,6 +185,9 @@ export async function reproduce(
   // what is done stands in the report, whatever is trained again
   await using status = new Status({ ...setup, force: false }, world);
   const report = new Reporting(setup, status, world, onDamage);
+  /** What people read is written by one process at a time. */
+  const alone = <T>(write: () => Promise<T>) =>
+    withLock(join(outputs, "report.lock"), write, onWait);
   const rows: RunRow[] = [];
   const records: RunRecord[] = [];
   const forced = new Set<string>();
@@ -202,18 +207,20 @@ export async function reproduce(
       };
       const run = () => execute(section.name, configs, world, setup, hooks);
       let executed = await run();
-      if (await report.keepHeads(executed.records)) executed = await run();
+      if (await alone(() => report.keepHeads(executed.records))) executed = await run();
       await makeOnce(section, world, setup, hooks, executed.records);
       status.add(section, configs, executed.records);
       rows.push(...(await status.section(section.name)).own);
       records.push(...executed.records);
-      await report.add(section, executed.records, executed.reused);
+      await alone(() => report.add(section, executed.records, executed.reused));
     }
   } catch (error) {
-    await report.keepDone();
+    await alone(() => report.keepDone());
     throw error;
   }
-  const written = await report.finish();
+  // whoever is last finds all done, and writes it
+  const written = await alone(() => report.finish());
+  await sweepAll(setup);
   return {
     problems: report.heads.problems,
     lines: [
@@ -261,12 +268,24 @@ async function assertFolders({ profile, data, tokens, folder, outputs }: Setup):
   }
   // images that a person has brought may lie where nothing can be written
   for (const path of [...(profile.made ? [data] : []), tokens, folder]) await assertWritable(path);
+  await sweepAll({ tokens, folder, outputs });
   await sweepTemporaries(tokens, false);
   // those of scores go when the runs that were interrupted are done
   for (const path of [folder, outputs]) await sweepTemporaries(path, false);
   for (const name of ["heads", "records", "points", "made", "tables", "figures", "paper"]) {
     for (const path of new Set([folder, outputs])) await sweepTemporaries(join(path, name));
   }
+}
+
+/** Removes claims that processes which were killed have left. */
+async function sweepAll(
+  { tokens, folder, outputs }: Pick<Setup, "tokens" | "folder" | "outputs">,
+): Promise<void> {
+  for (const path of new Set([tokens, folder, outputs])) await sweepClaims(path);
+  for (const name of [CLAIMS, "heads", "detectors", "made", "scores"]) {
+    await sweepClaims(join(folder, name), true);
+  }
+  await Deno.remove(join(folder, CLAIMS)).catch(() => {});
 }
 
 function once(action: () => void): () => void {

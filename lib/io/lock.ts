@@ -94,17 +94,20 @@ export function isClaimFile(name: string): boolean {
 /**
  * Removes claims that killed processes have left in a folder. What belongs to a process that lives, or
  * may live, stays.
+ * @param deep whether to look below the folder too
  */
-export async function sweepClaims(folder: string): Promise<void> {
+export async function sweepClaims(folder: string, deep = false): Promise<void> {
   let entries: Deno.DirEntry[];
   try {
     entries = await Array.fromAsync(Deno.readDir(folder));
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return;
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return;
     throw error;
   }
-  for (const { name, isFile } of entries) {
-    if (isFile && isClaimFile(name)) await claims.sweep(`${folder}/${name}`);
+  for (const { name, isFile, isDirectory } of entries) {
+    const path = `${folder}/${name}`;
+    if (isFile && isClaimFile(name)) await claims.sweep(path);
+    if (isDirectory && deep) await sweepClaims(path, deep);
   }
 }
 

@@ -8,6 +8,7 @@ import type { LabelledImage } from "../data/dataset.ts";
 import { decodeImage } from "../image/image.ts";
 import { unlessMissing, UserError } from "../io/errors.ts";
 import { contentKey, exists } from "../io/files.ts";
+import { withLock } from "../io/lock.ts";
 import { readOrForget, writeSealedJson } from "../io/seal.ts";
 import { joined } from "../io/tensor.ts";
 import { type FeatureRequest, nameFeatures } from "../tokens/request.ts";
@@ -76,10 +77,16 @@ export async function makeOnce(
   const before = await collected.path(name, parameters);
   if (!setup.force && await readKept(before, hooks.onDamage) !== undefined) return;
   await extractInWorld(collected.requests, world, setup, hooks);
-  const made = await make();
-  // only now is known which images cannot be decoded
-  const path = await collected.path(name, parameters);
-  await writeSealedJson(path, { made });
+  const makeIt = async () => {
+    if (!setup.force && await readKept(before, hooks.onDamage) !== undefined) return;
+    const made = await make();
+    // only now is known which images cannot be decoded
+    const path = await collected.path(name, parameters);
+    await writeSealedJson(path, { made });
+  };
+  // where its parts are divided, all who work in the folder make it of them, and it is the same
+  if (makes.isDivided) await makeIt();
+  else await withLock(`${before}.lock`, makeIt, hooks.onWait);
   world.listings.forget();
 }
 

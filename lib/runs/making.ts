@@ -27,6 +27,11 @@ export interface Making<Made = unknown> {
   plan(materials: Materials): Promise<PlannedMaking<Made> | undefined>;
   /** Whether its section is shown where this has not been made; default no. */
   readonly isOptional?: boolean;
+  /**
+   * Whether several processes divide its parts, which are trained detectors and their scores; default no:
+   * one makes it, and the others wait.
+   */
+  readonly isDivided?: boolean;
 }
 
 /** What has to be on disk: said before long work starts. */

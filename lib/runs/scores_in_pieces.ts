@@ -1,6 +1,6 @@
 /**
  * Scores of a list of images that a detector looks at: put on disk piece by piece, so that what is
- * interrupted goes on, and found again.
+ * interrupted goes on, and found again; several processes divide the pieces.
  * @module
  */
 import { join } from "node:path";
@@ -8,6 +8,7 @@ import { UserError } from "../io/errors.ts";
 import { exists } from "../io/files.ts";
 import { readSafetensors } from "../io/safetensors.ts";
 import { writeSealedSafetensors } from "../io/safetensors_writer.ts";
+import { divide } from "./divide.ts";
 
 /** Images of a list whose scores are put on disk at once. */
 const PIECE = 256;
@@ -38,22 +39,41 @@ export async function scoresInPieces<Image>(
   { folder, own, list, about, skipCorrupt, onImages }: KeptPieces,
   score: (piece: readonly Image[]) => Promise<Float32Array>,
 ): Promise<Float32Array> {
-  const all = new Float32Array(images.length);
-  for (let first = 0; first < images.length; first += PIECE) {
+  const all = new Float32Array(images.length), done = new Set<number>();
+  const pieceAt = (first: number) => {
     const piece = images.slice(first, first + PIECE), name = `${list}-${first}`;
-    const path = join(folder, "scores", own, `${name}.safetensors`), whose = `${own}/${name}`;
-    let scores = await readPiece(path, piece.length, whose);
-    if (scores?.some(Number.isNaN) && !skipCorrupt) scores = undefined;
-    if (scores) onImages(piece.length);
-    else {
-      scores = await score(piece);
+    const path = join(folder, "scores", own, `${name}.safetensors`);
+    return { piece, path, whose: `${own}/${name}` };
+  };
+  const keep = (first: number, scores: Float32Array) => {
+    all.set(scores, first);
+    done.add(first);
+  };
+  const firsts = Array.from({ length: Math.ceil(images.length / PIECE) }, (_, p) => p * PIECE);
+  await divide(firsts, {
+    atOnce: 1,
+    group: (some) => some.map((first) => [first]),
+    claimPath: (first) => `${pieceAt(first).path}.lock`,
+    async undone(some) {
+      for (const first of some.filter((first) => !done.has(first))) {
+        const { piece, path, whose } = pieceAt(first);
+        const scores = await readPiece(path, piece.length, whose);
+        if (!scores || !skipCorrupt && scores.some(Number.isNaN)) continue;
+        keep(first, scores);
+        onImages(piece.length);
+      }
+      return some.filter((first) => !done.has(first));
+    },
+    async work([first]) {
+      const { piece, path, whose } = pieceAt(first!);
+      const scores = await score(piece);
       await writeSealedSafetensors(path, [["scores", { data: scores, shape: [piece.length] }]], {
         key: whose,
         ...about,
       });
-    }
-    all.set(scores, first);
-  }
+      keep(first!, scores);
+    },
+  });
   return all;
 }
 

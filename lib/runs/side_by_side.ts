@@ -13,9 +13,15 @@ import type {
   DetectorResult,
   ListedImages,
 } from "./detector_worker.ts";
+import { divide } from "./divide.ts";
 import type { WorkHooks } from "./extraction.ts";
 import type { Setup } from "./setup.ts";
-import { type PlannedDetector, trainDetector, type TrainingRunner } from "./trained_detectors.ts";
+import {
+  type PlannedDetector,
+  trainClaimed,
+  trainingClaim,
+  type TrainingRunner,
+} from "./trained_detectors.ts";
 
 /** What became of detectors, by their keys. */
 export type TrainedDetectors = ReadonlyMap<string, TrainedHead | FailedHead>;
@@ -25,7 +31,7 @@ export type TrainedDetectors = ReadonlyMap<string, TrainedHead | FailedHead>;
  * there are cores, and each then scores the lists; large ones are trained one after the other, on all
  * cores, and score nothing yet.
  * @param views what images are brought to before; as they are where one is `undefined`
- * @throws {UserError} as {@linkcode trainDetector}, once those that are under way have come to their end
+ * @throws {UserError} as `trainDetector()`, once those that are under way have come to their end
  */
 export async function trainSideBySide(
   planned: readonly PlannedDetector[],
@@ -41,9 +47,23 @@ export async function trainSideBySide(
     : [];
   const lanes = Math.min(cores, small.length);
   const waiting = lanes > 1 ? small : [];
-  for (const one of planned.filter((one) => !waiting.includes(one))) {
-    trained.set(one.ready.key, await trainDetector(one, setup, hooks));
-  }
+  /** Each by who can claim it; what others have trained is found. */
+  const trainEach = (
+    some: readonly PlannedDetector[],
+    atOnce: number,
+    train: (one: PlannedDetector) => Promise<void>,
+  ) =>
+    divide(some, {
+      atOnce,
+      group: (some) => some.map((one) => [one]),
+      claimPath: (one) => trainingClaim(one, setup),
+      undone: (some) => Promise.resolve(some.filter(({ ready }) => !trained.has(ready.key))),
+      work: async ([one]) => await train(one!),
+      onWait: hooks.onWait,
+    });
+  await trainEach(planned.filter((one) => !waiting.includes(one)), 1, async (one) => {
+    trained.set(one.ready.key, await trainClaimed(one, setup, hooks));
+  });
   if (waiting.length === 0) return trained;
   const module = new URL("./detector_worker.ts", import.meta.url);
   await using pool = new WorkerPool<DetectorJob, DetectorResult, DetectorReport>(module, lanes, 1);
@@ -56,23 +76,11 @@ export async function trainSideBySide(
       if ("prepared" in done) onPrepared?.(...done.prepared);
     }))!;
   };
-  const left = [...waiting];
-  const lane = async () => {
-    for (let one; (one = left.shift()) !== undefined;) {
-      try {
-        const found = await trainDetector(one, own, hooks, train);
-        trained.set(one.ready.key, found);
-        if (!("problem" in found)) await score(one, lists, views, { pool, setup, hooks });
-      } catch (error) {
-        left.length = 0;
-        throw error;
-      }
-    }
-  };
-  // one that fails is told when those beside it have come to their end
-  for (const one of await Promise.allSettled(Array.from({ length: lanes }, lane))) {
-    if (one.status === "rejected") throw one.reason;
-  }
+  await trainEach(waiting, lanes, async (one) => {
+    const found = await trainClaimed(one, own, hooks, train);
+    if (!("problem" in found)) await score(one, lists, views, { pool, setup, hooks });
+    trained.set(one.ready.key, found);
+  });
   return trained;
 }
 

@@ -174,13 +174,29 @@ async function weightsThere(name: string, root: string, title: string): Promise<
  * @throws {UserError} where an image cannot be decoded, or the disk is full
  */
 export async function trainDetector(
+  planned: PlannedDetector,
+  setup: Setup,
+  hooks: WorkHooks = {},
+  run?: TrainingRunner,
+): Promise<TrainedHead | FailedHead> {
+  const train = () => trainClaimed(planned, setup, hooks, run);
+  return await withLock(trainingClaim(planned, setup), train, hooks.onWait);
+}
+
+/** File of the claim on a detector in training. */
+export function trainingClaim({ training }: PlannedDetector, { folder }: Setup): string {
+  return join(folder, trainingLockPath(training.key));
+}
+
+/** As {@linkcode trainDetector}, for who has claimed it. */
+export async function trainClaimed(
   { detector: name, training, first, ready: { title, path } }: PlannedDetector,
   setup: Setup,
   hooks: WorkHooks = {},
   run: TrainingRunner = inThisThread,
 ): Promise<TrainedHead | FailedHead> {
   const { profile: { made }, root, seed, folder, device, cores, force } = setup;
-  const { onProgress, onWait, onDamage } = hooks;
+  const { onProgress, onDamage } = hooks;
   if (first && (force || !await exists(path))) {
     const found = await trainDetector(first, { ...setup, force: false }, hooks, run);
     if ("problem" in found) return found;
@@ -190,32 +206,30 @@ export async function trainDetector(
   if (!detector.train) {
     throw new UserError("usage", `Cannot train ${title}: it cannot be trained here`);
   }
-  return await withLock(join(folder, trainingLockPath(key)), async () => {
-    const state = join(folder, trainingStatePath(key));
-    if (force) { for (const file of [path, state]) await removeIfThere(file); }
-    for (const file of [path, state]) await forgetDamaged(file, onDamage);
-    const isThere = await exists(path);
-    if (!isThere) {
-      const images = [...new Set([...train, ...val].map(({ path }) => path))];
-      await made?.mend({ root, seed, images, onDamage });
-    }
-    return await (isThere ? inThisThread : run)(name, training, {
-      compute: { engine: "onnx", device },
-      folder,
-      backbones: join(root, "backbones"),
-      detectors: join(root, "detectors"),
-      onPrepared: (done, total) =>
-        onProgress?.({ stage: `preparing images for ${title}`, unit: "images", done, total }),
-      workers: cores,
-      onImages: (_images, { epoch, learned }) =>
-        onProgress?.({
-          stage: `training ${title}, epoch ${epoch} of ${
-            recipe.schedule.kind === "steps" ? "" : "at most "
-          }${recipe.epochs}`,
-          ...{ unit: "images", done: learned, total: train.length },
-        }),
-    });
-  }, onWait);
+  const state = join(folder, trainingStatePath(key));
+  if (force) { for (const file of [path, state]) await removeIfThere(file); }
+  for (const file of [path, state]) await forgetDamaged(file, onDamage);
+  const isThere = await exists(path);
+  if (!isThere) {
+    const images = [...new Set([...train, ...val].map(({ path }) => path))];
+    await made?.mend({ root, seed, images, onDamage });
+  }
+  return await (isThere ? inThisThread : run)(name, training, {
+    compute: { engine: "onnx", device },
+    folder,
+    backbones: join(root, "backbones"),
+    detectors: join(root, "detectors"),
+    onPrepared: (done, total) =>
+      onProgress?.({ stage: `preparing images for ${title}`, unit: "images", done, total }),
+    workers: cores,
+    onImages: (_images, { epoch, learned }) =>
+      onProgress?.({
+        stage: `training ${title}, epoch ${epoch} of ${
+          recipe.schedule.kind === "steps" ? "" : "at most "
+        }${recipe.epochs}`,
+        ...{ unit: "images", done: learned, total: train.length },
+      }),
+  });
 }
 
 /** Removes a file that is not as it was written, and says so. */

@@ -63,6 +63,7 @@ export function triedDetectors(
   { transforms = {}, trained = ({ detectors }) => detectors, isAlikeToo = false }: TriedChoice,
 ): Making {
   return defineMaking<(TriedDetector | FailedDetector)[]>({
+    isDivided: true,
     isOptional: true,
     reads: ({ testSets }) => ({ sets: testSets, backbones: [] }),
     async plan(materials) {

@@ -179,12 +179,24 @@ export class NetworkBackbone implements Backbone {
     for (let first = 0; first < count; first += step) {
       const crops = rgb.subarray(first * cropBytes, (first + step) * cropBytes);
       const images = ortTensor("uint8", crops, [step, resolutionPx, resolutionPx, 3]);
-      const found = await session.run({ images });
+      const found = await session.run({ images }).catch((error) => {
+        throw this.device === "cpu" || step === 1 ? error : this.#tooMany(step, error);
+      });
       for (const [t, { data, shape: [, blocks, width] }] of features.entries()) {
         data.set(found[taps[t]!]!.data as Float32Array, first * blocks! * width!);
       }
     }
     return features;
+  }
+
+  /** On a GPU, what fails mostly lacks memory. */
+  #tooMany(crops: number, error: Error): UserError {
+    return new UserError(
+      "usage",
+      `Cannot run ${this.name} on ${this.device} with ${crops} crops at once: ` +
+        `${error.message.split("\n", 1)[0]}; a smaller --batch takes less of its memory`,
+      { cause: error },
+    );
   }
 
   async features(images: readonly RgbImage[]): Promise<Tensor> {

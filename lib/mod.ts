@@ -121,7 +121,7 @@ export { type PrintedCell, printedCells } from "./published/printed.ts";
 export { type Random, randomStream } from "./random.ts";
 export type { Figure, FigureRow, Spec } from "./report/figure.ts";
 export { type Cell, type Column, percentColumn, type Spread, type Table } from "./report/table.ts";
-export { type ThemeName, THEMES } from "./report/theme.ts";
+export { type ThemeName, THEMES, type WidthName, WIDTHS_MM } from "./report/theme.ts";
 export { projectFeatures, type ProjectionOptions } from "./report/tsne.ts";
 export { figureToCsv, tableToCsv } from "./report/write/csv.ts";
 export { type FigureOptions, writeFigure, writeTable, type Written } from "./report/write/files.ts";
@@ -148,15 +148,7 @@ export {
 } from "./runs/select.ts";
 export type { CaptionedImage, Showable, ShownReport, ShownTraining } from "./session/media.ts";
 export { CHANNELS, MARKS, plot, type PlotOptions, type PlotSpec } from "./session/plot.ts";
-export {
-  type Savable,
-  save,
-  type SaveOptions,
-  toCSV,
-  toLatex,
-  toParquet,
-  WIDTHS_MM,
-} from "./session/save.ts";
+export { type Savable, save, type SaveOptions, toCSV, toLatex, toParquet } from "./session/save.ts";
 export { show } from "./session/show.ts";
 export { extractFeatures, type ExtractOptions } from "./tokens/extract.ts";
 export type { FeatureRequest } from "./tokens/request.ts";

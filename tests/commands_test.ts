@@ -267,7 +267,9 @@ Deno.test("doctor looks at sets of the user's own", async () => {
 Deno.test("published reads a clone, writes where it is told and draws in the theme", async () => {
   const out = join(folder, "published");
   const clone = resolve(ROOT, "tests/fixtures/released");
-  const said = await commandLine("published", "--from", clone, "--out", out, "--theme", "paper");
+  const said = await commandLine(
+    ...["published", "--from", clone, "--out", out, "--theme", "paper", "--width", "100.5"],
+  );
   assert.equal(said.code, 0, said.error);
   assert.match(said.out, /\n46 of 142 printed cells agree\n/);
   assert.ok(
@@ -284,4 +286,9 @@ Deno.test("published reads a clone, writes where it is told and draws in the the
   }
   const spec = JSON.parse(await Deno.readTextFile(join(out, "figures/figure_3.vl.json")));
   assert.equal(spec.config.range.category[0], "#808000");
+  const svg = await Deno.readTextFile(join(out, "figures/figure_3.svg"));
+  assert.match(svg, /^<svg width="100\.5mm"/);
+  const narrow = await commandLine("published", "--out", out, "--width", "letter");
+  assert.equal(narrow.code, 2);
+  assert.match(narrow.error, /Expected 20 to 2000 millimetres, or one of lncs, column, page\./);
 });

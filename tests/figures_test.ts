@@ -156,12 +156,12 @@ Deno.test("Figure 6 says where its axis begins, and where chance is", () => {
     return { domain: y.scale["domain"], ticks: y.axis["values"], layers: layer.length, caption };
   };
   const above = shownWith(.62);
-  assert.deepEqual(above.domain, [.6, .97]);
-  assert.deepEqual(above.ticks, [.6, .65, .7, .75, .8, .85, .9, .95]);
+  assert.deepEqual(above.domain, [.6, 1.02]);
+  assert.deepEqual(above.ticks, [.6, .7, .8, .9, 1]);
   assert.equal(above.layers, 1);
   assert.match(above.caption, /The axis begins at 60 %, chance is 50 %\./);
   const below = shownWith(.41);
-  assert.deepEqual(below.domain, [.4, 1.02]);
+  assert.deepEqual([below.domain, below.ticks], [[.4, 1.02], [.4, .6, .8, 1]]);
   assert.equal(below.layers, 2, "a line at chance");
   assert.match(below.caption, /The broken line at 50 % is chance\./);
 });

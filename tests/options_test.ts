@@ -44,6 +44,7 @@ const OTHERWISE = {
   "--protocol": "paper",
   "--select": "val",
   "--theme": "paper",
+  "--width": "lncs",
   "--datasets": datasets,
 } as const;
 
@@ -182,6 +183,8 @@ Deno.test("every option of reproduce reaches records, token sets, report and fig
     /^seed-3\+seeds-1-2\+draws-1\+engine-tensorflow\+precision-int8\+protocol/,
   );
   assert.equal(await colours(join("other/paper", basename(written), "figures")), "#808000");
+  const svg = await Deno.readTextFile(join(written, "figures/figure_3.svg"));
+  assert.match(svg, /^<svg width="122mm"/);
   const table = await Deno.readTextFile(join(written, "tables/table_1.md"));
   assert.ok(
     table.includes(

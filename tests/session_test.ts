@@ -275,6 +275,8 @@ Deno.test("what is missing is made by the command that a session was opened like
     reproduceCommand(setup, ["grid"]),
     "deno task reproduce --profile paper --only grid",
   );
+  const wide = await makeSetup(EXPERIMENTS, { profile: "paper", theme: "paper", width: 122 });
+  assert.match(reproduceCommand(wide), / --theme paper --width 122$/);
 
   const data = temporaryFolder();
   for (const name of ["real", "made"]) {

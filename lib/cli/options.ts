@@ -7,7 +7,7 @@ import { PRECISIONS } from "../backbones/backbone.ts";
 import { BACKBONE_FOLDERS, isBackboneName } from "../backbones/open.ts";
 import { trustDevices } from "../onnx/device_check.ts";
 import { type Device, DEVICE_CHOICES, resolveDevice } from "../onnx/session.ts";
-import { THEMES } from "../report/theme.ts";
+import { THEMES, WIDTH_RANGE_MM, widthInMm, WIDTHS_MM } from "../report/theme.ts";
 import { type Experiments, PAPERS } from "../runs/section.ts";
 import { pathOption } from "./paths.ts";
 
@@ -83,6 +83,21 @@ export const BACKBONES: Option = pathOption(
 
 /** `--theme` */
 export const THEME: Option = choice("--theme <name>", "how figures look", THEMES, "default");
+
+/** `--width` */
+export const WIDTH: Option = new Option(
+  "--width <mm>",
+  `how wide figures are: millimetres, ${
+    Object.entries(WIDTHS_MM).map(([name, mm]) => `${name} (${mm})`).join(", ")
+  } (default: one or two columns)`,
+).argParser((text) => {
+  const width = widthInMm(/^\d+(?:\.\d+)?$/.test(text) ? Number(text) : text);
+  if (width !== undefined) return width;
+  const names = Object.keys(WIDTHS_MM).join(", ");
+  throw new InvalidArgumentError(
+    `Expected ${WIDTH_RANGE_MM.join(" to ")} millimetres, or one of ${names}.`,
+  );
+});
 
 /** `--datasets` */
 export const DATASETS: Option = pathOption(

@@ -10,7 +10,7 @@ import { comparePublished, type Comparison, publishedReport } from "../report/pa
 import type { ThemeName } from "../report/theme.ts";
 import { writeExhibits } from "../report/write/files.ts";
 import { type Experiments, headingOf } from "../runs/section.ts";
-import { THEME } from "./options.ts";
+import { THEME, WIDTH } from "./options.ts";
 import { pathOption } from "./paths.ts";
 
 /** Adds the command. */
@@ -22,6 +22,7 @@ export function registerPublished(program: Command, experiments: Experiments): v
     )
     .addOption(pathOption("--from <folder>", "a clone of mever-team/rine to read instead"))
     .addOption(THEME)
+    .addOption(WIDTH)
     .action(async (flags: PublishedOptions) => {
       console.log((await publishedLines(experiments, flags)).join("\n"));
     });
@@ -35,6 +36,8 @@ export interface PublishedOptions {
   readonly from?: string;
   /** Default `default`. */
   readonly theme?: ThemeName;
+  /** Width of figures in millimetres; default that of the columns that each is wide. */
+  readonly width?: number;
 }
 
 /**
@@ -43,13 +46,13 @@ export interface PublishedOptions {
  */
 export async function publishedLines(
   experiments: Experiments,
-  { out, from, theme = "default" }: PublishedOptions,
+  { out, from, theme = "default", width }: PublishedOptions,
 ): Promise<string[]> {
   await assertWritable(out);
   const sections = await publishedReport(experiments, from);
   const lines: string[] = [];
   for (const { section, report } of sections) {
-    const exhibits = await writeExhibits(out, report, { theme });
+    const exhibits = await writeExhibits(out, report, { theme, widthMm: width });
     if (exhibits.length > 0) lines.push(headingOf(section));
     for (const { path, title, written } of exhibits) lines.push(`  ${path}  ${title} (${written})`);
   }

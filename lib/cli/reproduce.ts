@@ -43,6 +43,7 @@ import {
   TRUST_DEVICE,
   wholeNumber,
   wholeNumbers,
+  WIDTH,
 } from "./options.ts";
 import { pathOption } from "./paths.ts";
 import { Reporting } from "./reporting.ts";
@@ -100,6 +101,7 @@ export function registerReproduce(program: Command, experiments: Experiments): v
     .option("--learning-rate <number>", "of RINE's heads (default: the paper's)", positiveNumber)
     .addOption(choice("--select <by>", "what chooses the best run", SELECTIONS, "test"))
     .addOption(THEME)
+    .addOption(WIDTH)
     .option("--force", "train again what is done", false)
     .option("--dry-run", "say what would be done and what it costs, and do nothing", false)
     .addOption(DATASETS)

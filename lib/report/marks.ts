@@ -86,10 +86,12 @@ const STEPS = [0.01, 0.02, 0.05, 0.1, 0.2], MOST_STEPS = 7;
  * A range that holds the rows' `value`s, fractions, with some room so that no mark lies on the frame, and
  * its ticks: it begins and ends with one.
  * @param least length, so that small differences do not look large
+ * @param most steps from tick to tick
  */
 export function scoreRange(
   rows: readonly FigureRow[],
   least = 0.2,
+  most = MOST_STEPS,
 ): { readonly domain: readonly [number, number]; readonly ticks: readonly number[] } {
   const values = rows.map(({ value }) => Number(value));
   const low = Math.max(0, Math.min(...values) - 0.01);
@@ -98,7 +100,7 @@ export function scoreRange(
   const from = Math.min(low, middle - least / 2), to = Math.max(high, middle + least / 2);
   for (const step of STEPS) {
     const first = Math.floor(from / step + 1e-9), last = Math.ceil(to / step - 1e-9);
-    if (last - first > MOST_STEPS) continue;
+    if (last - first > most) continue;
     const ticks = Array.from(
       { length: last - first + 1 },
       (_, i) => Number(((first + i) * step).toFixed(2)),

@@ -46,6 +46,8 @@ export interface Report {
   readonly published: readonly ReportSection[];
   /** How figures look; default `default`. */
   readonly theme?: ThemeName;
+  /** Width of figures in millimetres; default that of the columns that each is wide. */
+  readonly widthMm?: number;
 }
 
 /**
@@ -55,6 +57,7 @@ export interface Report {
  */
 export async function writeReport(folder: string, report: Report): Promise<Written> {
   const { title, notice, provenance, sections, remark, published, theme = "default" } = report;
+  const { widthMm } = report;
   const tables = new Map(published.flatMap(({ tables }) => tables).map((t) => [t.id, t]));
   const figures = new Map(published.flatMap(({ figures }) => figures).map((f) => [f.id, f]));
   const markdown = [`# ${escapeMarkdown(title)}`, ""];
@@ -97,7 +100,7 @@ export async function writeReport(folder: string, report: Report): Promise<Writt
       );
       const drawn: string[] = [];
       for (const { whose, path, figure } of pictures) {
-        await writeFigure(join(folder, path), figure, { theme });
+        await writeFigure(join(folder, path), figure, { theme, widthMm });
         markdown.push(
           `${whose}:`,
           "",

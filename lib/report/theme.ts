@@ -24,6 +24,24 @@ export const FONT_VERSION: string = metadata.version;
 /** Width of a figure in millimetres, by columns of a page it is wide. */
 export const WIDTH_MM: Readonly<Record<1 | 2, number>> = { 1: 84, 2: 174 };
 
+/** Widths by name, in millimetres: LNCS's text, and one and two columns of a page. */
+export const WIDTHS_MM = { lncs: 122, column: WIDTH_MM[1], page: WIDTH_MM[2] } as const;
+
+/** The name of a width. */
+export type WidthName = keyof typeof WIDTHS_MM;
+
+/** The narrowest and the widest that a figure may be, in millimetres. */
+export const WIDTH_RANGE_MM = [20, 2000] as const;
+
+/** A width in millimetres by its name or itself; `undefined` of what is none, or out of range. */
+export function widthInMm(width: unknown): number | undefined {
+  const mm = typeof width === "string" && Object.hasOwn(WIDTHS_MM, width)
+    ? WIDTHS_MM[width as WidthName]
+    : width;
+  const [least, most] = WIDTH_RANGE_MM;
+  return typeof mm === "number" && mm >= least && mm <= most ? mm : undefined;
+}
+
 /** Resolution of PNGs in dots per inch. */
 export const PNG_DPI = 300;
 

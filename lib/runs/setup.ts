@@ -54,6 +54,8 @@ export interface SetupOptions {
   readonly select?: Selection;
   /** How figures look; default `default`. */
   readonly theme?: ThemeName;
+  /** Width of figures in millimetres; default that of the columns that each is wide. */
+  readonly width?: number;
   /** JSON file that names sets of one's own; default none. */
   readonly datasets?: string;
   /** Leave out images that cannot be decoded, rather than stop at them; default `false`. */
@@ -70,8 +72,8 @@ export interface SetupOptions {
 /** Every option that {@linkcode SetupOptions} has. */
 const OPTIONS = [
   ...["profile", "data", "results", "tokens", "seed", "seeds", "draws", "engine", "device"],
-  ...["precision", "protocol", "learningRate", "select", "theme", "datasets", "skipCorrupt"],
-  ...["force", "batch"],
+  ...["precision", "protocol", "learningRate", "select", "theme", "width", "datasets"],
+  ...["skipCorrupt", "force", "batch"],
 ];
 
 /** All that was chosen, and what follows from it. */
@@ -103,6 +105,8 @@ export interface Setup {
   /** RINE's optimiser's, where it is not the profile's. */
   readonly learningRate?: number;
   readonly theme: ThemeName;
+  /** Of figures in millimetres, where it is not that of their columns. */
+  readonly width?: number;
   readonly skipCorrupt: boolean;
   readonly force: boolean;
   /** Crops that go through a backbone at once. */
@@ -169,6 +173,7 @@ export async function makeSetup(
     protocol,
     ...(learningRate === known.training.learningRate ? {} : { learningRate }),
     theme: options.theme ?? "default",
+    ...(options.width === undefined ? {} : { width: options.width }),
     skipCorrupt: options.skipCorrupt ?? false,
     force: options.force ?? false,
     batchSize: batch,
@@ -234,6 +239,7 @@ export function reproduceCommand(setup: Setup, sections: readonly string[] = [])
       name === "skip-corrupt" ? [`--${name}`] : flag(`--${name}`, value, "")
     ),
     ...flag("--theme", theme, "default"),
+    ...flag("--width", `${setup.width ?? ""}`, ""),
   ].join(" ");
 }
 

@@ -9,7 +9,14 @@ import type { Tensor } from "../io/tensor.ts";
 import type { Figure } from "../report/figure.ts";
 import { recordsTable } from "../report/records_table.ts";
 import type { Table } from "../report/table.ts";
-import { type ThemeName, THEMES, WIDTH_MM } from "../report/theme.ts";
+import {
+  type ThemeName,
+  THEMES,
+  WIDTH_RANGE_MM,
+  widthInMm,
+  type WidthName,
+  WIDTHS_MM,
+} from "../report/theme.ts";
 import { figureToCsv, tableRecords, tableToCsv } from "../report/write/csv.ts";
 import { tableToLatex } from "../report/write/latex.ts";
 import { tableToMarkdown } from "../report/write/markdown.ts";
@@ -18,17 +25,10 @@ import { inOneLine } from "./kernel.ts";
 import { flatRows } from "./plot.ts";
 import { noticeIn } from "./show.ts";
 
-/** Widths by name, in millimetres: LNCS's text, and one and two columns of a page. */
-export const WIDTHS_MM: Readonly<Record<"lncs" | "column" | "page", number>> = {
-  lncs: 122,
-  column: WIDTH_MM[1],
-  page: WIDTH_MM[2],
-};
-
 /** How {@linkcode save} draws a figure. */
 export interface SaveOptions {
   /** Width in millimetres, or by name; default that of the figure's columns. */
-  readonly widthMm?: number | keyof typeof WIDTHS_MM;
+  readonly widthMm?: number | WidthName;
   /** Default `default`. */
   readonly theme?: ThemeName;
 }
@@ -131,11 +131,10 @@ async function drawn(
   { widthMm, theme = "default" }: SaveOptions,
 ): Promise<string | Uint8Array> {
   if (!THEMES.includes(theme)) throw fail(`a theme of ${THEMES.join(", ")}; found ${theme}`);
-  const width = typeof widthMm === "string" ? WIDTHS_MM[widthMm] : widthMm;
-  const isWide = width !== undefined && width >= 20 && width <= 2000;
-  if (widthMm !== undefined && !isWide) {
+  const width = widthInMm(widthMm);
+  if (widthMm !== undefined && width === undefined) {
     const names = Object.keys(WIDTHS_MM).join(", ");
-    throw fail(`widthMm from 20 to 2000, or one of ${names}; found ${widthMm}`);
+    throw fail(`widthMm from ${WIDTH_RANGE_MM.join(" to ")}, or one of ${names}; found ${widthMm}`);
   }
   // loaded when needed: vega takes most of a second
   const { completeSpec, renderFigure } = await import("../report/write/render.ts");

@@ -20,6 +20,9 @@ import { TITLE_INK } from "../theme.ts";
 import { chosenRemark, seedsRemark } from "./captions.ts";
 import { MEASURES, noticeOf } from "./columns.ts";
 
+/** Steps of the axis, for whose labels a low panel has room. */
+const MOST_STEPS = 5;
+
 /** A row of marks for each class set and measure. */
 export function figure6({ profile, rows }: Shown): Figure {
   const percent = (fraction: number) => `${Math.round(100 * fraction)} %`;
@@ -44,7 +47,7 @@ export function figure6({ profile, rows }: Shown): Figure {
       )
     )
   );
-  const { domain, ticks } = scoreRange(data);
+  const { domain, ticks } = scoreRange(data, 0.2, MOST_STEPS);
   const sort = profile.fractions.map(percent);
   const panels = heads.flatMap(({ name }) =>
     MEASURES.map((measure) => ({ training: name, measure: measure.toUpperCase() }))

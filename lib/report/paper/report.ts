@@ -134,10 +134,10 @@ async function writeAll(
   reports: readonly FinishedReport[],
   { written, fewer }: WritingOptions,
 ): Promise<string[]> {
-  const { experiments, profile, outputs, theme } = setup;
+  const { experiments, profile, outputs, theme, width } = setup;
   const said: string[] = [];
   for (const { report, line } of reports) {
-    const exhibits = await writeExhibits(outputs, report, { theme });
+    const exhibits = await writeExhibits(outputs, report, { theme, widthMm: width });
     for (const one of exhibits) if (one.written === "written") written.add(one.path);
     if (line === undefined) continue;
     said.push(
@@ -160,6 +160,7 @@ async function writeAll(
     ...missingRemark(setup, reports),
     published: (await publishedReport(experiments)).map(withHeading),
     theme,
+    ...(width === undefined ? {} : { widthMm: width }),
   });
   return said;
 }

@@ -7,11 +7,11 @@
  * `--processes 3` has so many at work on the same folders at once, each of them disturbed. `--mini` takes
  * the whole miniature instead, in some ten minutes a round; `--most 30` disturbs it within so many seconds.
  */
-import { createHash } from "node:crypto";
-import { join, relative } from "node:path";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { randomStream } from "../lib/random.ts";
 import { ROOT } from "./command_line.ts";
+import { outcome } from "./outcome.ts";
 import { makeSmallWorld } from "./small_world.ts";
 
 const SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP", "SIGKILL", "SIGSTOP"] as const;
@@ -64,45 +64,6 @@ function start(folder: string): Deno.ChildProcess {
     stdout: "piped",
     stderr: "piped",
   }).spawn();
-}
-
-/** What may not be there, and what must be the same. */
-async function outcome(folder: string): Promise<Map<string, string>> {
-  const found = new Map<string, string>();
-  const walk = async (path: string) => {
-    for await (const { name, isDirectory } of Deno.readDir(path)) {
-      const inner = join(path, name), short = relative(folder, inner);
-      if (isDirectory) await walk(inner);
-      else found.set(short, await lasting(inner, short));
-    }
-  };
-  await walk(folder);
-  return found;
-}
-
-/** A file without times and dates, as a hash. */
-async function lasting(path: string, short: string): Promise<string> {
-  const bytes = await Deno.readFile(path);
-  const isTimed = /[\\/](?:tables|figures|paper|report)|made[\\/]cost|report\.|best_|heads[\\/]/
-    .test(short);
-  if (path.endsWith(".json") && !isTimed) {
-    const text = new TextDecoder().decode(bytes)
-      .replaceAll(
-        /"(?:date|from|to|trainingSeconds|evaluationSeconds|seal|check|sha256)": [^\n]*/g,
-        "",
-      );
-    return hash(new TextEncoder().encode(text));
-  }
-  if (path.endsWith(".safetensors")) {
-    // what a head says of its training holds seconds
-    const length = Number(new DataView(bytes.buffer).getBigUint64(0, true));
-    return hash(bytes.subarray(8 + length));
-  }
-  return isTimed ? "there" : hash(bytes);
-}
-
-function hash(bytes: Uint8Array): string {
-  return createHash("sha256").update(bytes).digest("hex").slice(0, 12);
 }
 
 /** Ends, or stops, a reproduction at some moment; what went wrong. */

@@ -106,6 +106,25 @@ Deno.test("figures to look around in name their axes in every layer", () => {
   }
 });
 
+Deno.test("runs of one training are told apart by what they differ in; ticks are labelled ones", () => {
+  const rows = [.1, .2].map((contrastiveWeight, i) => {
+    const row = rowOf(paper.classSets[0]!.classes);
+    return { ...row, parameterCount: [900, 2e5][i]!, head: { ...row.head, contrastiveWeight } };
+  });
+  const encoding = (runsFigure(paper, rows).spec["encoding"]) as Record<
+    "color" | "shape" | "x",
+    { field: string; legend: Spec; axis: Spec }
+  >;
+  assert.equal(encoding.color.field, "ξ");
+  assert.deepEqual(encoding.shape.legend, { values: ["ViT-L/14"] }, "none that is not there");
+  assert.deepEqual(encoding.x.axis["values"], [
+    ...[1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000, 200_000],
+  ]);
+  const others = paper.classSets.map(({ classes }) => rowOf(classes));
+  const { color } = runsFigure(paper, others).spec["encoding"] as typeof encoding;
+  assert.equal(color.field, "training");
+});
+
 Deno.test("a class set has the same colour in every figure, alone or among others", () => {
   const rowsOf = (names: readonly string[]) =>
     paper.classSets.filter(({ name }) => names.includes(name)).map(({ classes }) => ({

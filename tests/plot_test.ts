@@ -123,7 +123,10 @@ Deno.test("rows are a table in LaTeX, all of them", () => {
 Deno.test("a table of many columns has turned headings, and fits the text's width", () => {
   const row = Object.fromEntries(Array.from({ length: 9 }, (_, i) => [`c${i}`, i]));
   const wide = toLatex([{ name: "x", ...row }]);
-  assert.match(wide, /\\resizebox\{\\textwidth\}\{!\}\{%\n {2}\\begin\{tabular\}/);
+  assert.match(
+    wide,
+    /\\setlength\{\\tabcolsep\}\{2pt\}\n {2}\\resizebox\{\\textwidth\}\{!\}\{%\n {2}\\begin\{tabular\}/,
+  );
   assert.match(wide, /name & \\rotatebox\{90\}\{c0\} &/);
   assert.match(wide, /\\end\{tabular\}\}\n/);
   const { c8: _, c7: __, ...narrow } = row;

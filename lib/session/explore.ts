@@ -5,8 +5,8 @@
  */
 import { readRineHead } from "../detectors/rine/head.ts";
 import { UserError } from "../io/errors.ts";
-import type { Figure, FigureRow } from "../report/figure.ts";
-import { nominal, points, quantitative, scores } from "../report/marks.ts";
+import type { Figure, FigureRow, Spec } from "../report/figure.ts";
+import { nominal, ordinal, points, quantitative, scores } from "../report/marks.ts";
 import { classSetEncoding, noticeOf } from "../report/paper/columns.ts";
 import { classSetName } from "../runs/choices.ts";
 import type { RunRow } from "../runs/config.ts";
@@ -76,11 +76,18 @@ export function runsFigure(profile: Profile, rows: readonly RunRow[]): Figure {
         x: quantitative("parameters", {
           title: "trainable parameters",
           scale: { type: "log", nice: false, padding: 12 },
-          axis: { format: "~s" },
+          axis: {
+            format: "~s",
+            values: decadeTicks(data.map(({ parameters }) => Number(parameters))),
+          },
         }),
         y: scores("mean ACC over test sets", data),
-        color: classSetEncoding(profile, data),
-        shape: nominal("backbone", { title: null, scale: { domain: profile.backbones } }),
+        color: colourOf(profile, data),
+        shape: nominal("backbone", {
+          title: null,
+          scale: { domain: profile.backbones },
+          legend: { values: [...new Set(data.map(({ backbone }) => backbone!))] },
+        }),
         tooltip: TOOLTIP,
       }),
     },
@@ -123,12 +130,33 @@ export function setsFigure(profile: Profile, rows: readonly RunRow[]): Figure {
         points({}, { size: 30 }, {
           y: set,
           x: value,
-          color: classSetEncoding(profile, data),
+          color: colourOf(profile, data),
           tooltip: TOOLTIP,
         }),
       ],
     },
   };
+}
+
+/** Fields that runs of one training are told apart by. */
+const FURTHER = ["ξ", "q", "d′", "backbone"];
+
+/** The class sets' colours; where all runs have the same, those of what they differ in. */
+function colourOf(profile: Profile, data: readonly FigureRow[]): Spec {
+  const differs = (field: string) => new Set(data.map((row) => row[field])).size > 1;
+  const field = differs("training") ? undefined : FURTHER.find(differs);
+  return field === undefined ? classSetEncoding(profile, data) : ordinal(field);
+}
+
+/** 1, 2 and 5 times the powers of ten between the smallest and the largest of some numbers. */
+function decadeTicks(values: readonly number[]): number[] {
+  const [least, most] = [Math.min(...values), Math.max(...values)];
+  const ticks: number[] = [];
+  for (let power = 10 ** Math.floor(Math.log10(least)); power <= most; power *= 10) {
+    ticks.push(...[1, 2, 5].map((times) => times * power));
+  }
+  const within = ticks.filter((tick) => tick >= least / 1.05 && tick <= most * 1.05);
+  return within.length > 0 ? within : [least];
 }
 
 /** What a tooltip shows as AP: a dash for sets of one kind. */

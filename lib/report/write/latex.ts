@@ -77,7 +77,8 @@ export function tableToLatex(given: Table): string {
         .join(" ").trimEnd()
     }}`,
     `  \\label{tab:${table.id}}`,
-    ...(isWide ? ["  \\resizebox{\\textwidth}{!}{%"] : []),
+    // as little between columns as can be told apart: what is made to fit stays larger
+    ...(isWide ? ["  \\setlength{\\tabcolsep}{2pt}", "  \\resizebox{\\textwidth}{!}{%"] : []),
     `  \\begin{tabular}{${columns.map((column) => isNumeric(table, column) ? "r" : "l").join("")}}`,
     "    \\toprule",
     ...groupLines(columns),

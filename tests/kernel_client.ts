@@ -129,6 +129,7 @@ export class JupyterClient implements AsyncDisposable {
     let request = this.#requests.get(id);
     if (!request) {
       request = { shown: [], isIdle: false, done: Promise.withResolvers<Ran>() };
+      request.done.promise.catch(() => {}); // of what nobody waits for
       this.#requests.set(id, request);
     }
     return request;

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { endingOf } from "../lib/kernel/child.ts";
 import { completion, inspection } from "../lib/kernel/names.ts";
 import { prepared, syntaxFault } from "../lib/kernel/syntax.ts";
 import { framesOf, messageIn, messageOf } from "../lib/kernel/wire.ts";
@@ -76,6 +77,15 @@ Deno.test("fields of rows and methods of objects are found by their values, and 
   assert.equal(inspection("kernelTest.session.report"), "report(_name)");
   assert.match(inspection("kernelTest.rows[0]")!, /acc: 0.5/);
   assert.equal(session.calls, 0);
+});
+
+Deno.test("how a session ended is said in words", () => {
+  const words =
+    "\n<--- Last few GCs --->\n#\n# Fatal JavaScript out of memory: Reached heap limit\n";
+  assert.equal(endingOf(133, "SIGTRAP", words), "memory ran out");
+  assert.equal(endingOf(137, "SIGKILL", ""), "somebody ended it, or memory ran out: SIGKILL");
+  assert.equal(endingOf(139, "SIGSEGV", "a warning"), "it crashed: SIGSEGV");
+  assert.equal(endingOf(3, null, ""), "it was ended with exit code 3");
 });
 
 Deno.test("a message that somebody else has signed, or has changed, is none", () => {

@@ -43,6 +43,8 @@ export class Child {
   #peers: Readonly<Record<"shell" | "control" | "iopub" | "stdin", Peer>> | undefined;
   #link: ((value: unknown) => void) | undefined;
   #asked = 0;
+  /** When the last output came, by `performance.now()`. */
+  #heardAt = 0;
   #words = "";
   #isKilled = false;
 
@@ -132,7 +134,7 @@ export class Child {
     void this.#read(control, () => {});
     await this.#joinSession(listener);
     // what is shown before the subscription is known over there is shown to nobody
-    while (await this.#marked(RETRY_MS * 5) === false);
+    while (!await this.settle(RETRY_MS * 5));
   }
 
   /** Has the session say who it is on a connection of its own. */
@@ -177,7 +179,10 @@ export class Child {
   async #output(message: Message): Promise<void> {
     const mark = message.metadata[MARK] ??
       (message.content.metadata as Content | undefined)?.[MARK];
-    if (mark === undefined) return await this.#events.onOutput(message);
+    this.#heardAt = Infinity; // until everybody has been told
+    if (mark === undefined) await this.#events.onOutput(message);
+    this.#heardAt = performance.now();
+    if (mark === undefined) return;
     this.#marks.get(mark as string)?.();
     this.#marks.delete(mark as string);
   }
@@ -225,21 +230,24 @@ export class Child {
     }
   }
 
-  /** Waits until all outputs so far have come; not for ever, where code does not let the session answer. */
-  async settle(withinMs: number): Promise<void> {
-    await this.#marked(withinMs);
-  }
-
-  async #marked(withinMs: number): Promise<boolean> {
+  /**
+   * Waits until all outputs so far have come; no longer than that where nothing comes any more, for code
+   * that goes on can keep the session from answering.
+   * @returns whether they have
+   */
+  async settle(quietMs: number): Promise<boolean> {
     const mark = crypto.randomUUID();
     const seen = Promise.withResolvers<boolean>();
     this.#marks.set(mark, () => seen.resolve(true));
-    const timer = setTimeout(() => seen.resolve(false), withinMs);
-    void this.ask({ ask: "mark", mark }, withinMs);
+    this.#heardAt = performance.now();
+    const timer = setInterval(() => {
+      if (performance.now() - this.#heardAt > quietMs) seen.resolve(false);
+    }, RETRY_MS);
+    void this.ask({ ask: "mark", mark }, quietMs);
     try {
       return await Promise.race([seen.promise, this.#ended.promise.catch(() => true)]);
     } finally {
-      clearTimeout(timer);
+      clearInterval(timer);
       this.#marks.delete(mark);
     }
   }

@@ -5,7 +5,7 @@
  * https://jupyter-client.readthedocs.io/en/stable/messaging.html
  * @module
  */
-import { STOPPABLE } from "../io/stopping.ts";
+import { STOPPABLE } from "../io/cell.ts";
 import { type CellError, CellRun, ENDED_ANEW } from "./cell_run.ts";
 import { Child } from "./child.ts";
 import type { Completion } from "./link.ts";

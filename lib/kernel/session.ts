@@ -3,15 +3,15 @@
  * all outputs have left, and knows what may follow a name.
  * @module
  */
-import { STOPPABLE, Stopped, stopWork } from "../io/stopping.ts";
+import { SHOW_LAST, STOPPABLE, Stopped, stopWork } from "../io/cell.ts";
 import { type Ask, lineWriter, MARK, readLines } from "./link.ts";
 import { completion, inspection } from "./names.ts";
 
 /** How long work that was stopped may take to end by itself, before its cell ends without it. */
 const WIND_DOWN_MS = 1000;
 
-/** More lines than this of a value that does not know how to show itself are left out. */
-const MOST_LINES = 30;
+/** More than this of a value that does not know how to show itself are left out. */
+const MOST_LINES = 30, MOST_CHARACTERS = 5000;
 
 /** What ends a cell where it waits. */
 const waiters = new Set<(reason: Stopped) => void>();
@@ -67,26 +67,41 @@ function stop(): void {
 }
 
 /**
- * Shows the last value of a cell: as the value says, or as text of some lines. A promise is not what
- * anybody wants to see.
+ * Shows the last value of a cell: as the value says, as the library does, or as text of some lines.
+ * What has to be waited for is not what anybody wants to see.
  */
 async function showLast(count: number, value: unknown): Promise<void> {
-  if (value === undefined) return;
+  if (value === undefined || await ownDisplay()?.(value)) return;
   const data = value instanceof Promise
     ? { "text/plain": "A promise: write await before it" }
+    : isAsyncList(value)
+    ? {
+      "text/plain": "Values that come one by one: for await (const value of …) goes through them",
+    }
     : shortened(await Deno.jupyter.format(value));
   if (Object.keys(data).length === 0) return;
   await Deno.jupyter.broadcast("execute_result", { execution_count: count, data, metadata: {} });
+}
+
+/** What the library shows values with, once a cell has imported it. */
+function ownDisplay(): ((value: unknown) => Promise<boolean>) | undefined {
+  return (globalThis as { [SHOW_LAST]?: (value: unknown) => Promise<boolean> })[SHOW_LAST];
+}
+
+function isAsyncList(value: unknown): boolean {
+  return Object.prototype.toString.call(value) === "[object AsyncGenerator]";
 }
 
 function shortened(data: Record<string, unknown>): Record<string, unknown> {
   const { "text/plain": text, ...others } = data;
   if (typeof text !== "string" || Object.keys(others).length > 0) return data;
   const lines = text.split("\n");
-  if (lines.length <= MOST_LINES) return data;
+  const shown = lines.slice(0, MOST_LINES).join("\n").slice(0, MOST_CHARACTERS);
+  if (shown.length === text.length) return data;
   const left = lines.length - MOST_LINES;
+  const said = left > 0 ? `${left} more lines` : `${text.length - shown.length} more characters`;
   // colours that began in what is shown end there
-  return { "text/plain": `${lines.slice(0, MOST_LINES).join("\n")}\x1b[0m\n… ${left} more lines` };
+  return { "text/plain": `${shown}\x1b[0m\n… ${said}` };
 }
 
 async function answer(ask: Ask): Promise<unknown> {

@@ -3,7 +3,7 @@
  * @module
  */
 import { parse, type ParserPlugin } from "@babel/parser";
-import { STOPPABLE } from "../io/stopping.ts";
+import { STOPPABLE } from "../io/cell.ts";
 
 /** Of a parsed cell, what is read here. */
 interface Node {

@@ -3,7 +3,7 @@
  * @module
  */
 import { isForPeople } from "../io/errors.ts";
-import { STOPPABLE } from "../io/stopping.ts";
+import { STOPPABLE } from "../io/cell.ts";
 import type { MediaBundle } from "../report/write/media.ts";
 
 /**

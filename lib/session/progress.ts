@@ -4,7 +4,7 @@
  */
 import type { OnProgress, Progress } from "../io/progress.ts";
 import { ProgressDisplay } from "../io/progress_bar.ts";
-import { stopCheck } from "../io/stopping.ts";
+import { stopCheck } from "../io/cell.ts";
 import { escapeHtml } from "../report/write/html.ts";
 import type { MediaBundle } from "../report/write/media.ts";
 import { display, isNotebook, quiet } from "./kernel.ts";

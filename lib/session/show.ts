@@ -8,6 +8,7 @@
  * What a session returns shows itself where it is the last value of a cell: {@linkcode showing}.
  * @module
  */
+import { SHOW_LAST } from "../io/cell.ts";
 import type { Figure } from "../report/figure.ts";
 import type { Table } from "../report/table.ts";
 import type { ThemeName } from "../report/theme.ts";
@@ -107,6 +108,24 @@ async function displayed(thing: object, theme: ThemeName): Promise<MediaBundle> 
   await quiet();
   return {};
 }
+
+/**
+ * Shows what is plain data but is known all the same: images, tensors, and lists that a cell has made of
+ * rows, tables or images.
+ * @returns whether it could
+ */
+async function showPlain(value: unknown): Promise<boolean> {
+  if (typeof value !== "object" || value === null || DISPLAY in value) return false;
+  const isList = Array.isArray(value) && value.length > 0 &&
+    value.every((one) => typeof one === "object" && one !== null && DISPLAY in one);
+  const { data, shape, width } = value as { data?: unknown; shape?: unknown; width?: unknown };
+  const isPixels = ArrayBuffer.isView(data) && (Array.isArray(shape) || typeof width === "number");
+  if (isList || isPixels) await show(value as Showable);
+  return isList || isPixels;
+}
+
+// this project's kernel asks for it; Deno's own asks the value alone
+Object.defineProperty(globalThis, SHOW_LAST, { value: showPlain, configurable: true });
 
 /** A thing in one line, as Deno prints it. */
 function lineOf(thing: object): string {

@@ -1,5 +1,6 @@
 /**
- * Work that a reader stops while the process goes on: a cell's.
+ * What a notebook's cells and the library know of each other: work of a cell is stopped while the
+ * process goes on, and the library shows what a cell ends with.
  * @module
  */
 import { failJobs } from "./worker_pool.ts";
@@ -9,6 +10,12 @@ import { failJobs } from "./worker_pool.ts";
  * under.
  */
 export const STOPPABLE = "$stoppable";
+
+/**
+ * What shows the last value of a cell that cannot show itself: a property of the global object, a
+ * function of the value that says whether it has.
+ */
+export const SHOW_LAST: unique symbol = Symbol.for("rine.showLast");
 
 /** Why work that was stopped has no result. */
 export class Stopped extends Error {

@@ -18,6 +18,7 @@ import { exists } from "../lib/io/files.ts";
 import { readSafetensors } from "../lib/io/safetensors.ts";
 import { writeSafetensors } from "../lib/io/safetensors_writer.ts";
 import { tensor } from "../lib/io/tensor.ts";
+import { pickleAt } from "../lib/io/pytorch_pickle.ts";
 import { randomStream } from "../lib/random.ts";
 import { GOLDENS, PUBLISHED } from "./goldens.ts";
 import { assertClose } from "./head_golden.ts";
@@ -243,6 +244,25 @@ Deno.test("a pickle that names anything but tensors is refused by that name", ()
       });
     }
   }));
+
+Deno.test("a seed of 64 bits beside the tensors is passed over, and nothing is said of it", (t) => {
+  const said: unknown[] = [];
+  const { warn } = console;
+  console.warn = (...words: unknown[]) => said.push(words);
+  try {
+    const number = (...bytes: number[]) =>
+      pickleAt(Uint8Array.of(0x8a, bytes.length, ...bytes, 0x2e), 0, (found) => {
+        throw new Error(`${t.name}: ${found}`);
+      }).value;
+    assert.equal(number(255, 255, 255, 255, 255, 255, 255, 127), 2 ** 53 - 1);
+    assert.equal(number(0, 0, 0, 0, 0, 0, 32), 2 ** 53 - 1);
+    assert.equal(number(254, 255, 255, 255, 255, 255, 31, 0), 2 ** 53 - 2);
+    assert.equal(number(1, 2), 513);
+  } finally {
+    console.warn = warn;
+  }
+  assert.deepEqual(said, []);
+});
 
 Deno.test("a damaged .pth is refused in a line that names it", () =>
   inFolder(async (folder) => {

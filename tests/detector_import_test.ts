@@ -107,7 +107,10 @@ Deno.test("the command imports, lists and shows; nothing is written where a file
   const taken = await commandLine("detector", "import", file, "--as", "wang", ...where);
   const path = detectorPath(kept, "wang_0.5");
   assert.deepEqual([taken.code, taken.out], [0, `${path}: Wang et al. (.5)`], taken.error);
+  await Deno.writeTextFile(join(kept, "README.md"), "what lies here");
+  await Deno.symlink(join(kept, "nowhere"), join(kept, "gone"));
   const list = await commandLine("detector", "list", ...where);
+  for (const name of ["README.md", "gone"]) await Deno.remove(join(kept, name));
   assert.ok(list.out.includes(path), list.out);
   const shown = await commandLine("checkpoint", "show", path);
   assert.match(shown.out, /Wang et al\., a ResNet with one logit\n/);

@@ -123,6 +123,9 @@ async function importedDetectors(folder: string): Promise<(KnownDetector & { pat
   const names = Array.from(Deno.readDirSync(folder), ({ name }) => name).sort();
   const found: (KnownDetector & { path: string })[] = [];
   for (const name of names) {
+    // a file may lie beside the folders, or a link that leads nowhere
+    const isFolder = await Deno.stat(join(folder, name)).then((it) => it.isDirectory, () => false);
+    if (!isFolder) continue;
     const path = detectorPath(folder, name);
     if (!await exists(path)) continue;
     const { metadata } = await readSafetensorsHeader(path);

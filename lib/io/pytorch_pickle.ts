@@ -82,6 +82,12 @@ const NUMPY_CALLABLES: ReadonlySet<string> = new Set([
 /** Longest name or number: the parser takes time that grows with the square of a number's length. */
 const MAX_VALUE_BYTES = 2 ** 14;
 
+/** The parser's word for a number of up to 255 bytes, before that count. */
+const SHORT_LONG = 0x8a;
+
+/** 2^53 - 1, as a pickle has it: larger numbers, such as seeds, are none of a tensor's. */
+const LARGEST_LONG = Uint8Array.of(255, 255, 255, 255, 255, 255, 31);
+
 /** Dictionaries and modules lie in one another at most so deep. */
 const MAX_DEPTH = 64;
 
@@ -95,6 +101,9 @@ const MAX_NAME_LENGTH = 512;
 export class ForwardReader extends BufferReader {
   readonly #longest: number;
   #isAfterLength = false;
+  /** The last two that were read one by one: a word and its count. */
+  #word = 0;
+  #count = 0;
 
   /** @param longest bytes of a name or of an array's values, at most */
   constructor(bytes: Uint8Array, longest: number = MAX_VALUE_BYTES) {
@@ -112,7 +121,13 @@ export class ForwardReader extends BufferReader {
     const longest = this.#isAfterLength ? MAX_VALUE_BYTES : this.#longest;
     this.#isAfterLength = false;
     if (!(length >= 0 && length <= longest)) throw new Error(`a value of ${length} bytes`);
-    return super.bytes(length);
+    const isNumber = this.#word === SHORT_LONG && this.#count === length;
+    this.#word = 0;
+    const bytes = super.bytes(length);
+    // the parser would say on the terminal that it is not exact
+    const isLarge = isNumber && length <= 8 &&
+      bytes.subarray(6).some((byte, i) => byte > (i ? 0 : 31));
+    return isLarge ? LARGEST_LONG : bytes;
   }
 
   override int32(): number {
@@ -129,7 +144,8 @@ export class ForwardReader extends BufferReader {
 
   override byte(): number {
     this.#isAfterLength = false;
-    return super.byte();
+    this.#word = this.#count;
+    return this.#count = super.byte();
   }
 }
 

@@ -72,7 +72,7 @@ export async function readSealedJson<T>(
   // a seal whose own name, digits or surroundings have changed
   const [name, last] = Object.entries(value ?? {}).at(-1) ?? [];
   if (
-    name === "seal" || DIGEST.test(`${last}`) ||
+    name === "seal" || typeof last === "string" && DIGEST.test(last) ||
     /"[^"\n]{3,5}": "[^"\n]{63,65}"\s*\}\s*$/.test(text)
   ) {
     throw bad("a seal that was changed");

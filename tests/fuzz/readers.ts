@@ -1,5 +1,6 @@
 /** Every reader of files that this project has, each with files that it reads. */
 import { join, resolve } from "node:path";
+import { zlibSync } from "fflate";
 import sharp from "sharp";
 import {
   quantizedPath,
@@ -13,6 +14,7 @@ import { findWritten } from "../../lib/cli/features_output.ts";
 import { installKernel } from "../../lib/cli/kernel.ts";
 import { notebookFaults, notebookScript } from "../../lib/cli/notebook_files.ts";
 import { lookAtImage, lookBuffer, tryDecode } from "../../lib/data/image_file.ts";
+import { assertListed, readLabelList } from "../../lib/data/label_list.ts";
 import { readUserSets } from "../../lib/data/user_sets.ts";
 import { checkpointFacts, readCheckpointNames } from "../../lib/detectors/checkpoint_file.ts";
 import { checkpointPath } from "../../lib/detectors/detector.ts";
@@ -27,10 +29,20 @@ import { initialState } from "../../lib/detectors/rine/engine.ts";
 import { finishedTraining } from "../../lib/detectors/training.ts";
 import { trainingFacts } from "../../lib/detectors/checkpoint_file.ts";
 import { openDetector } from "../../lib/detectors/verdict.ts";
-import { UserError } from "../../lib/io/errors.ts";
+import { printable, UserError } from "../../lib/io/errors.ts";
+import { importDetector, knownDetectors } from "../../lib/detectors/import.ts";
+import { type ImageHeader, readImageHeader } from "../../lib/image/header.ts";
+import type { RgbImage } from "../../lib/image/image.ts";
+import { jpegRoundTrip } from "../../lib/image/jpeg.ts";
+import { keepImage, keptImage } from "../../lib/image/kept.ts";
+import { readSealedJson, writeSealedJson } from "../../lib/io/seal.ts";
+import { pictureFacts } from "../../lib/page/facts.ts";
+import { Problem } from "../../lib/page/problem.ts";
+import { readFiles } from "../../lib/page/upload.ts";
+import { compareChecksums, keepingChecksums } from "../../lib/report/write/checksums.ts";
 import { readPytorchFile, writePytorchFile } from "../../lib/io/pytorch_file.ts";
 import { readSafetensors } from "../../lib/io/safetensors.ts";
-import { encodeSafetensors } from "../../lib/io/safetensors_writer.ts";
+import { encodeSafetensors, writeSealedSafetensors } from "../../lib/io/safetensors_writer.ts";
 import { tensor } from "../../lib/io/tensor.ts";
 import { readClaim } from "../../lib/mini/files.ts";
 import { readReleasedLogs } from "../../lib/published/released_pickles.ts";
@@ -48,9 +60,10 @@ import { findFeatures } from "../../lib/tokens/store.ts";
 import { contentKey } from "../../lib/io/files.ts";
 import { paper } from "../../experiments/profiles/paper.ts";
 import { newSet, unfinish, writeFeatureSet } from "../feature_sets.ts";
-import { waveImage } from "../image_samples.ts";
+import { concat, pngFile, waveImage } from "../image_samples.ts";
 import { RECORD } from "./record.ts";
 
+const LIMIT_MS = 5000;
 const TESTS = resolve(import.meta.dirname!, "..");
 
 /** A reader, and what it reads. */
@@ -131,6 +144,57 @@ async function imageSamples(): Promise<Record<string, Uint8Array>> {
   return samples;
 }
 
+/** What is done to small images that were decoded: they are kept for all threads, and compressed. */
+function keepAndCompress(file: Uint8Array<ArrayBuffer>, image: RgbImage): void {
+  const { width, height, data } = image;
+  if (width * height > 2 ** 15) return;
+  const stamp = contentKey([file]);
+  keepImage(stamp, image);
+  const kept = keptImage(stamp);
+  if (kept && !(kept.width === width && kept.height === height && same(kept.data, data))) {
+    throw new Error("an image that is kept is not the one that was decoded");
+  }
+  const compressed = jpegRoundTrip(image, 75);
+  if (compressed.width !== width || compressed.data.length !== data.length) {
+    throw new Error("an image is another size after compression");
+  }
+}
+
+const same = (a: Uint8Array, b: Uint8Array) => a.every((byte, i) => byte === b[i]);
+
+/** Seals are here to be held to: whatever is read must be what was written. */
+const SEALED = {
+  "sealed.json": async (path: string) => {
+    const found = await readSealedJson(path);
+    return found?.isSealed ? found.value : "of before there were seals";
+  },
+  "sealed.safetensors": async (path: string) => {
+    const { metadata, tensors } = await readSafetensors(path);
+    // a file of before there were seals does not name one
+    if (!("rine.sha256" in metadata)) return "of before there were seals";
+    return [metadata, [...tensors].map(([name, { shape, data }]) => [name, shape, [...data]])];
+  },
+  SHA256SUMS: async (path: string) => {
+    const { problems } = await compareChecksums(join(path, ".."));
+    if (problems.length > 0) throw new UserError("damaged", problems[0]!);
+    return (await Deno.readTextFile(path)).startsWith("# sha256") && "its own";
+  },
+} satisfies Record<string, (path: string) => Promise<unknown>>;
+
+const isSealed = (name: string): name is keyof typeof SEALED => Object.hasOwn(SEALED, name);
+
+/** A body of a request, as a browser sends pictures. */
+async function formOf(files: Readonly<Record<string, Uint8Array<ArrayBuffer>>>) {
+  const form = new FormData();
+  for (const [name, bytes] of Object.entries(files)) {
+    form.append("picture", new File([bytes], name));
+  }
+  const response = new Response(form);
+  const type = response.headers.get("content-type")!;
+  const text = new Uint8Array(await response.arrayBuffer());
+  return { type, text };
+}
+
 /** All of them, by how much they are tried. */
 export const READERS: readonly Reader[] = [
   {
@@ -159,6 +223,7 @@ export const READERS: readonly Reader[] = [
       await lookAtImage(join(folder, name), lookBuffer());
       const result = await tryDecode(join(folder, name));
       if ("problem" in result) throw new UserError("damaged", result.problem);
+      if ("image" in result) keepAndCompress(await Deno.readFile(join(folder, name)), result.image);
       return result;
     },
   },
@@ -437,4 +502,131 @@ export const READERS: readonly Reader[] = [
       return await keptPoints({ profile: paper, folder }, RECORD);
     },
   },
+  {
+    name: "sealed",
+    share: 10,
+    async prepare(folder) {
+      await writeSealedJson(join(folder, "sealed.json"), RECORD);
+      await writeSealedSafetensors(
+        join(folder, "sealed.safetensors"),
+        [["set", tensor(Float32Array.of(.25, .5, .75), [3])]],
+        { head: "key" },
+      );
+      await keepingChecksums(folder, async () => void await put(folder, { "report.md": ["a"] }));
+      for (const [name, read] of Object.entries(SEALED)) {
+        await put(folder, { [`${name}.read`]: await read(join(folder, name)) });
+      }
+      return Object.keys(SEALED);
+    },
+    async read(folder, name) {
+      if (!isSealed(name)) throw new Error(`no such file: ${name}`);
+      const value = await SEALED[name](join(folder, name));
+      const written = await Deno.readTextFile(join(folder, `${name}.read`));
+      if (value === "of before there were seals" || JSON.stringify(value) === written) return value;
+      throw new Error(`other numbers than were written are read of ${name}`);
+    },
+  },
+  {
+    name: "lists of images",
+    share: 6,
+    prepare: (folder) =>
+      put(folder, {
+        "list.csv": new TextEncoder().encode('label,path\r\n1,"a b.png"\r\nreal,b.png\r\n'),
+        "list.txt": new Uint8Array([
+          0xff,
+          0xfe,
+          ...new Uint8Array(
+            Uint16Array.from("a.png\tfake\n", (letter) => letter.charCodeAt(0)).buffer,
+          ),
+        ]),
+        "a b.png": [],
+        "a.png": [],
+        "b.png": [],
+      }).then((names) => names.slice(0, 2)),
+    async read(folder, name) {
+      const images = await readLabelList(join(folder, name));
+      await assertListed(join(folder, name), images);
+      return images;
+    },
+  },
+  {
+    name: "sent pictures",
+    share: 14,
+    async prepare(folder) {
+      const { width, height, data } = waveImage(20, 10);
+      const image = sharp(data, { raw: { width, height, channels: 3 } })
+        .withExif({ IFD0: { Make: "Canon", Software: "x" }, IFD2: { UserComment: "seen" } })
+        .withXmp('<x xmp:CreatorTool="Firefly"/>');
+      const files = Object.fromEntries(
+        await Promise.all((["jpeg", "png", "webp", "tiff"] as const).map(async (format) => [
+          `texts.${format}`,
+          new Uint8Array(await image.clone().toFormat(format).toBuffer()),
+        ])),
+      ) as Record<string, Uint8Array<ArrayBuffer>>;
+      const { type, text } = await formOf(files);
+      await put(folder, { "form.type": new TextEncoder().encode(type) });
+      return await put(folder, {
+        ...files,
+        "texts.jpeg": files["texts.jpeg"]!,
+        "chunks.png": pngFile({
+          width: 1,
+          bits: 8,
+          type: "rgb",
+          rows: [[1, 2, 3]],
+          chunks: [
+            ["tEXt", new TextEncoder().encode("parameters\0Steps: 20, Sampler: x, Seed: 1")],
+            ["zTXt", concat([new TextEncoder().encode("prompt\0\0"), zlibSync(new Uint8Array(9))])],
+            ["iTXt", new TextEncoder().encode("workflow\0\0\0en\0\0{}")],
+            ["caBX", new Uint8Array(3)],
+          ],
+        }),
+        "form": text,
+      });
+    },
+    async read(folder, name) {
+      const body = await Deno.readFile(join(folder, name));
+      const type = name === "form"
+        ? await Deno.readTextFile(join(folder, "form.type"))
+        : "application/octet-stream";
+      const request = new Request("http://127.0.0.1/judge", {
+        method: "POST",
+        headers: { "content-type": type },
+        body,
+      });
+      const limits = { bodyBytes: 2 ** 24, bodyMs: LIMIT_MS };
+      try {
+        const sent = await readFiles(request, limits, new AbortController().signal);
+        return sent.map(({ name, bytes }) => [name, pictureFacts(bytes, headerOf(bytes))]);
+      } catch (error) {
+        throw error instanceof Problem ? new UserError("damaged", error.message) : error;
+      }
+    },
+  },
+  {
+    name: "released detectors",
+    share: 5,
+    async prepare(folder) {
+      const [name] = await copied(folder, ["golden/wang.pth"]);
+      await importDetector(join(folder, name!), { as: "wang", name: "x", folder });
+      return [name!, "x/model.safetensors"];
+    },
+    async read(folder, name) {
+      if (!name.endsWith(".pth")) {
+        await knownDetectors(folder);
+        return await openDetector(join(folder, name));
+      }
+      const made = join(folder, "made");
+      await Deno.remove(made, { recursive: true }).catch(() => {});
+      return await importDetector(join(folder, name), { as: "wang", name: "y", folder: made });
+    },
+  },
 ];
+
+/** What a page's thread says of a file that is no picture. */
+function headerOf(bytes: Uint8Array): ImageHeader {
+  try {
+    return readImageHeader(bytes);
+  } catch (error) {
+    throw new UserError("damaged", printable((error as Error).message));
+  }
+}

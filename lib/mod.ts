@@ -58,7 +58,7 @@ export {
 export type { EpochLog, HeadConfig, Json, TrainingConfig } from "./detectors/detector.ts";
 export type { ExplainOptions, Explanation } from "./detectors/explanation.ts";
 export type { BackboneChoice } from "./detectors/feature_scorer.ts";
-export type { ImageScorer } from "./detectors/image_scorer.ts";
+export type { FeaturesElsewhere, ImageScorer } from "./detectors/image_scorer.ts";
 export {
   type Detection,
   type Detector,
@@ -73,6 +73,7 @@ export type { Augmentation, Protocol } from "./image/augment.ts";
 export type { Variation } from "./image/variation.ts";
 export { decodeImage, decodeImageBytes, type RgbImage } from "./image/image.ts";
 export { perturb, type Perturbation, PERTURBATIONS, type Perturbing } from "./image/perturb.ts";
+export type { PixelFilter, PixelStep, PixelTransform } from "./image/pixels.ts";
 export { applyTransform, type Transform, type TransformKey } from "./image/transform.ts";
 export { type Problem, UserError } from "./io/errors.ts";
 export { type Listed, Listings } from "./data/listing.ts";

@@ -5,7 +5,9 @@ import { openBackbone } from "../lib/backbones/open.ts";
 import { checkpointFacts } from "../lib/detectors/checkpoint_file.ts";
 import { initialParameters } from "../lib/detectors/rine/architecture.ts";
 import { loadCheckpoint, saveCheckpoint } from "../lib/detectors/rine/checkpoint.ts";
-import { openDetector } from "../lib/detectors/verdict.ts";
+import { openDetector, type Verdict } from "../lib/detectors/verdict.ts";
+import { scoreAhead } from "../lib/detectors/ahead.ts";
+import type { ImageScorer } from "../lib/detectors/image_scorer.ts";
 import { decodeImage, type RgbImage } from "../lib/image/image.ts";
 import { quantizeBackbone } from "../lib/cli/backbone.ts";
 import { makeMiniBackbones } from "../lib/mini/backbones.ts";
@@ -309,4 +311,77 @@ Deno.test("many images have the verdicts of each alone, in their order, problems
     assert.ok(Math.abs(one.score - 1 / (1 + Math.exp(-one.logit))) < 1e-6);
     assert.equal(one.isGenerated, wanted!.isGenerated);
   }
+});
+
+/** As many paths as are read by other threads: images of several sizes, and what are none, mixed. */
+async function manyPaths(): Promise<{ paths: string[]; isImage: (path: string) => boolean }> {
+  const sizes = [[80, 70], [40, 90], [64, 64], [200, 65], [7, 300]] as const;
+  const made = await Promise.all(sizes.map(async ([width, height]) => {
+    const path = join(folder, `many ${width}.png`), { data } = noiseImage(width, height);
+    await sharp(data, { raw: { width, height, channels: 3 } }).blur(1 + width / 50).toFile(path);
+    return path;
+  }));
+  const broken = join(images, "broken.png"), none = join(images, "none.png");
+  const choices = [...made, broken, ...made, none];
+  const random = randomStream("many paths");
+  const paths = Array.from({ length: 150 }, () => choices[random.integer(choices.length)]!);
+  // a batch of problems alone
+  paths.splice(40, 24, ...Array(24).fill(broken));
+  return { paths, isImage: (path) => made.includes(path) };
+}
+
+Deno.test("a hundred images, which other threads read, have the verdicts of each alone", async () => {
+  await using own = await openBackbone(backbone, { folder: backbones });
+  const { paths, isImage } = await manyPaths();
+  // with a backbone in every thread, and with one that somebody else has opened
+  for (const options of [{ backbones }, { backbone: own }]) {
+    await using detector = await openDetector(knowing, options);
+    const alone = new Map<string, Verdict>();
+    for (const path of new Set(paths.filter(isImage))) alone.set(path, await detector.detect(path));
+    assert.equal(new Set([...alone.values()].map(({ logit }) => logit)).size, 5);
+    assert.equal([...alone.values()].filter(({ paddedFromPx }) => paddedFromPx).length, 2);
+    const found = await Array.fromAsync(detector.detectAll(paths));
+    assert.deepEqual(found.map(({ path }) => path), paths);
+    for (const one of found) {
+      assert.equal("problem" in one, !isImage(one.path), one.path);
+      if ("problem" in one) continue;
+      const { logit, score, path: _, ...rest } = one;
+      const { logit: wanted, score: _score, ...same } = alone.get(one.path)!;
+      assert.ok(Math.abs(logit - wanted) < 1e-5, `${logit} ${wanted}`);
+      assert.ok(Math.abs(score - 1 / (1 + Math.exp(-logit))) < 1e-6);
+      assert.deepEqual(rest, same);
+    }
+  }
+});
+
+Deno.test("whole images come from other threads as they are, and the first ones before all are read", async () => {
+  const { paths, isImage } = await manyPaths();
+  const seen: RgbImage[] = [];
+  const scorer: ImageScorer = {
+    ...{ title: "sizes", reads: "whole image", imagesAtOnce: 1, steps: [] },
+    view: (image) => image,
+    pads: () => false,
+    logits(views) {
+      seen.push(...views);
+      return Promise.resolve(Float32Array.from(views, ({ width }) => width));
+    },
+    represent: () => Promise.resolve(undefined),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+  let asked = 0;
+  function* counted() {
+    for (const path of paths) {
+      asked++;
+      yield path;
+    }
+  }
+  let count = 0;
+  for await (const found of scoreAhead(scorer, counted(), 2)) {
+    if (count++ === 0) assert.ok(asked < 10, `${asked} were asked for before the first was done`);
+    if ("logit" in found) assert.equal(found.logit, found.width);
+  }
+  assert.equal(count, paths.length);
+  const expected = paths.filter(isImage);
+  assert.equal(seen.length, expected.length);
+  for (const [i, view] of seen.entries()) assert.deepEqual(view, await decodeImage(expected[i]!));
 });

@@ -79,6 +79,7 @@ function redAt(x: number, y: number, seen: RgbImage[] = []): ImageScorer {
     title: "red",
     reads: "one pixel",
     imagesAtOnce: 3,
+    steps: [],
     view: (image) => image,
     pads: () => false,
     logits(views) {

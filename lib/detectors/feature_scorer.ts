@@ -5,8 +5,8 @@
  */
 import type { Backbone, Precision } from "../backbones/backbone.ts";
 import { BACKBONE_FOLDERS, openBackbone } from "../backbones/open.ts";
-import { centerCrop } from "../image/crop.ts";
 import type { RgbImage } from "../image/image.ts";
+import { isPadded, type PixelTransform, readPixels } from "../image/pixels.ts";
 import { UserError } from "../io/errors.ts";
 import type { Device } from "../onnx/session.ts";
 import { checkpointFacts, type TrainedOn } from "./checkpoint_file.ts";
@@ -87,6 +87,7 @@ function scoring(
 ): ImageScorer & { readonly backbone: Backbone } {
   const { resolutionPx } = backbone.architecture;
   const { blockImportance } = scorer;
+  const steps: PixelTransform = [{ kind: "crop", sizePx: resolutionPx }];
   const featuresOf = async (views: readonly RgbImage[]) => {
     const bytes = resolutionPx * resolutionPx * 3;
     const crops = new Uint8Array(views.length * bytes); // [views, R, R, 3]
@@ -98,11 +99,22 @@ function scoring(
     reads: `features of ${backbone.name} (${backbone.precision}), centre crop ${resolutionPx}`,
     cropPx: resolutionPx,
     imagesAtOnce: BATCH_SIZE,
+    steps,
     backbone,
     sizes: backbone.featureSizes,
     ...(blockImportance ? { blockImportance } : {}),
-    view: (image) => centerCrop(image, resolutionPx),
-    pads: ({ width, height }) => Math.min(width, height) < resolutionPx,
+    // one that somebody else has opened need not be in a folder
+    ...(ownsBackbone && backbone.device === "cpu"
+      ? {
+        elsewhere: {
+          source: backbone.source(1),
+          weightsBytes: backbone.weightsBytes,
+          logits: async (features, count) => await scorer.logits(features, count),
+        },
+      }
+      : {}),
+    view: (image) => readPixels(image, steps),
+    pads: (image) => isPadded(image, steps),
     logits: async (views) => await scorer.logits(await featuresOf(views), views.length), // [views]
     ...(scorer.withoutBlocks
       ? {

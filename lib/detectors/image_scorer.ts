@@ -2,8 +2,23 @@
  * An open detector, whatever it reads: images in, logits out.
  * @module
  */
-import type { Backbone, FeatureSizes } from "../backbones/backbone.ts";
+import type { Backbone, BackboneSource, FeatureSizes } from "../backbones/backbone.ts";
 import type { RgbImage } from "../image/image.ts";
+import type { PixelTransform } from "../image/pixels.ts";
+
+/** Features that other threads make, each with a backbone of its own, and what scores them. */
+export interface FeaturesElsewhere {
+  /** Opens the backbone there, on one thread. */
+  readonly source: BackboneSource;
+  /** Size of its weights, which each thread has for itself. */
+  readonly weightsBytes: number;
+  /**
+   * Scores features.
+   * @param features float32 [count, blocks, width]
+   * @returns logits [count]
+   */
+  logits(features: Float32Array, count: number): Promise<Float32Array>;
+}
 
 /** What turns images into logits. */
 export interface ImageScorer extends AsyncDisposable {
@@ -21,10 +36,17 @@ export interface ImageScorer extends AsyncDisposable {
   readonly sizes?: FeatureSizes;
   /** For each block, how many features weigh it most; absent where it weighs no blocks. */
   readonly blockImportance?: readonly number[];
+  /** How a view is made of an image. */
+  readonly steps: PixelTransform;
+  /**
+   * How other threads can do all but the head; absent where they would gain nothing, and of detectors
+   * on pixels.
+   */
+  readonly elsewhere?: FeaturesElsewhere;
   /** What is read of an image, cut out of it. */
   view(image: RgbImage): RgbImage;
   /** Whether an image is smaller than what is read of it, and padded with black. */
-  pads(image: RgbImage): boolean;
+  pads(image: Pick<RgbImage, "width" | "height">): boolean;
   /** In how many overlapping tiles a view is read; absent where every one is read whole. */
   tiles?(view: RgbImage): number;
   /**

@@ -45,6 +45,7 @@ export async function openPixelScorer(
     reads: `${describePixels(steps)} (${transform})`,
     ...(cropPx === undefined ? {} : { cropPx }),
     imagesAtOnce: cropPx === undefined ? 1 : BATCH_SIZE,
+    steps,
     view: (image) => readPixels(image, steps),
     pads: (image) => isPadded(image, steps),
     ...(tiles ? { tiles: ({ height, width }) => tiles(height, width) } : {}),

@@ -9,6 +9,7 @@ import { refuseUnknown, UserError } from "../io/errors.ts";
 import { contentKey } from "../io/files.ts";
 import { Lazy } from "../io/lazy.ts";
 import { sha256OfFile } from "../io/seal.ts";
+import { MANY_IMAGES, scoreAhead } from "./ahead.ts";
 import { sigmoid, THRESHOLD } from "../metrics.ts";
 import { type Tensor, tensor } from "../io/tensor.ts";
 import type { FeatureSizes } from "./detector.ts";
@@ -57,6 +58,9 @@ export interface DetectorOptions extends BackboneChoice {
 
 const OF_HEADS = ["backbone", "backbones", "precision"], OF_PIXELS = ["transform"];
 const OPTIONS = ["backbone", "backbones", "device", "threads", "precision", "as", ...OF_PIXELS];
+
+/** Of an image. */
+type Sizes = Pick<RgbImage, "width" | "height">;
 
 /** Tells generated images from real ones. Open it with {@linkcode openDetector}. */
 export class Detector implements AsyncDisposable {
@@ -132,8 +136,8 @@ export class Detector implements AsyncDisposable {
   }
 
   /**
-   * Looks at many images, in their order: those that follow are decoded meanwhile, and several go
-   * through at once where they are read at one size.
+   * Looks at many images, in their order: those that follow are decoded meanwhile, from 64 images on by
+   * other threads, and several go through at once where they are read at one size.
    * @param paths of image files; one that cannot be decoded has a problem instead of a verdict
    * @param prepare what is done to each image before it is looked at; nothing where it is left out
    *
@@ -148,8 +152,18 @@ export class Detector implements AsyncDisposable {
     paths: Iterable<string>,
     prepare?: (image: RgbImage) => RgbImage,
   ): AsyncGenerator<Detection> {
+    const all = Array.isArray(paths) ? paths as readonly string[] : [...paths];
+    if (prepare === undefined && all.length >= MANY_IMAGES) {
+      for await (const found of scoreAhead(this.#scorer, all)) {
+        const { path } = found;
+        yield "problem" in found
+          ? found
+          : { path, ...this.#verdict(found, found.view, found.logit) };
+      }
+      return;
+    }
     const { imagesAtOnce } = this.#scorer;
-    const waiting = paths[Symbol.iterator]();
+    const waiting = all.values();
     const ahead: { path: string; decoded: ReturnType<typeof tryDecode> }[] = [];
     const fill = () => {
       while (ahead.length < 2 * imagesAtOnce) {
@@ -216,18 +230,19 @@ export class Detector implements AsyncDisposable {
   async #judge(images: readonly RgbImage[]): Promise<Verdict[]> {
     const views = images.map((image) => this.#scorer.view(image));
     const logits = await this.#scorer.logits(views); // [images]
-    return Array.from(logits, (logit, i) => {
-      const score = Math.fround(sigmoid(logit));
-      const tiles = this.#scorer.tiles?.(views[i]!) ?? 1;
-      const { width, height } = images[i]!;
-      return {
-        score,
-        logit,
-        isGenerated: score > THRESHOLD,
-        ...(tiles === 1 ? {} : { tiles }),
-        ...(this.#scorer.pads(images[i]!) ? { paddedFromPx: [width, height] as const } : {}),
-      };
-    });
+    return Array.from(logits, (logit, i) => this.#verdict(images[i]!, views[i]!, logit));
+  }
+
+  #verdict({ width, height }: Sizes, view: RgbImage, logit: number): Verdict {
+    const score = Math.fround(sigmoid(logit));
+    const tiles = this.#scorer.tiles?.(view) ?? 1;
+    return {
+      score,
+      logit,
+      isGenerated: score > THRESHOLD,
+      ...(tiles === 1 ? {} : { tiles }),
+      ...(this.#scorer.pads({ width, height }) ? { paddedFromPx: [width, height] as const } : {}),
+    };
   }
 
   /** Frees what it computes with, and the backbone where it was opened with it. */

@@ -8,15 +8,15 @@ import { centerCrop } from "./crop.ts";
 import type { RgbImage } from "./image.ts";
 import { resizeBicubic, resizeBilinear, resizeLanczos, resizeShortSide } from "./resize.ts";
 
+/** Name of a way to resize. */
+export type PixelFilter = "bilinear" | "bicubic" | "lanczos";
+
 /** The ways to resize: Pillow's, which smooth where an image shrinks. */
-const FILTERS = {
+const FILTERS: Readonly<Record<PixelFilter, typeof resizeLanczos>> = {
   bilinear: resizeBilinear,
   bicubic: resizeBicubic,
   lanczos: resizeLanczos,
-} as const;
-
-/** Name of a way to resize. */
-export type PixelFilter = keyof typeof FILTERS;
+};
 
 /** One step on the way from an image to what a network reads. */
 export type PixelStep =
@@ -59,7 +59,10 @@ function applyStep(image: RgbImage, step: PixelStep): RgbImage {
 }
 
 /** Whether a crop is larger than what it is cut out of, and padded with black. */
-export function isPadded({ width, height }: RgbImage, transform: PixelTransform): boolean {
+export function isPadded(
+  { width, height }: Pick<RgbImage, "width" | "height">,
+  transform: PixelTransform,
+): boolean {
   let shortSide = Math.min(width, height);
   return transform.some(({ kind, sizePx }) => {
     const isShort = kind === "crop" && shortSide < sizePx;

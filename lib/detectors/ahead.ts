@@ -1,0 +1,63 @@
+/**
+ * Many images for a detector: they are decoded and cut on other threads while those before them are
+ * scored, and features of small backbones are made there too.
+ * @module
+ */
+import { WorkerPool } from "../io/worker_pool.ts";
+import type { ImageScorer } from "./image_scorer.ts";
+import type { View, ViewJob, ViewResult } from "./view_worker.ts";
+
+/** Of fewer images the threads would be hardly there when all is done. */
+export const MANY_IMAGES = 64;
+
+/**
+ * Weights that all threads together may have for themselves: small products gain more from running side
+ * by side than from being divided.
+ */
+const MAX_REPLICATED_BYTES = 2 ** 30;
+
+/** An image that was looked at, with its logit, or what was found instead of one. */
+export type Scored =
+  & { readonly path: string }
+  & ((View & { readonly logit: number }) | { readonly problem: string });
+
+/** Scores images in their order; as many as a detector takes go through at once. */
+export async function* scoreAhead(
+  scorer: ImageScorer,
+  paths: Iterable<string>,
+  threads: number = navigator.hardwareConcurrency,
+): AsyncGenerator<Scored> {
+  const { steps, imagesAtOnce, elsewhere } = scorer;
+  const isElsewhere = elsewhere !== undefined &&
+    elsewhere.weightsBytes * threads <= MAX_REPLICATED_BYTES;
+  const module = new URL("./view_worker.ts", import.meta.url);
+  await using pool = new WorkerPool<ViewJob, ViewResult>(module, threads);
+  const jobs = batches(paths, imagesAtOnce).map((paths): ViewJob => ({
+    ...{ paths, steps },
+    ...(isElsewhere ? { backbone: elsewhere.source } : {}),
+  }));
+  for await (const { item, result } of pool.ordered(jobs, (job) => job, 2 * threads + 1)) {
+    const views = result.images.filter((image) => "view" in image);
+    const logits = views.length === 0
+      ? new Float32Array()
+      : result.features
+      ? await elsewhere!.logits(result.features, views.length)
+      : await scorer.logits(views.map(({ view }) => view));
+    let next = 0;
+    for (const [i, path] of item.paths.entries()) {
+      const image = result.images[i]!;
+      yield "view" in image ? { path, ...image, logit: logits[next++]! } : { path, ...image };
+    }
+  }
+}
+
+function* batches(paths: Iterable<string>, size: number): Generator<string[]> {
+  let batch: string[] = [];
+  for (const path of paths) {
+    batch.push(path);
+    if (batch.length < size) continue;
+    yield batch;
+    batch = [];
+  }
+  if (batch.length > 0) yield batch;
+}

@@ -211,7 +211,7 @@ Deno.test("an option that there is none of is refused by name, where a backbone 
   );
   await assert.rejects(
     openDetector("none.safetensors", { folder: "data" } as object),
-    /expected options of backbone, backbones, device, threads, precision, as, transform; found folder$/,
+    /expected options of backbone, backbones, device, threads, precision, batch, as, transform; found folder$/,
   );
 });
 

@@ -18,13 +18,14 @@ async function pictures(...names: string[]): Promise<string> {
 }
 
 /** Writes tokens of a small backbone; returns what is said at the end. */
-async function features(images: string, out: string): Promise<string> {
+async function features(images: string, out: string, batch?: number): Promise<string> {
   const { error } = console;
   console.error = () => {};
   try {
     return await writeFeatures({
       ...{ images, out, backbone: join(GOLDENS, "clip_hf.safetensors"), backbones: "none" },
       ...{ transform: "center", device: "cpu", precision: "full", skipCorrupt: false },
+      ...(batch === undefined ? {} : { batch }),
     });
   } finally {
     console.error = error;
@@ -66,6 +67,24 @@ Deno.test("features replace what they wrote, and are found where nothing has cha
   await features(three, out);
   assert.deepEqual((await Deno.stat(out)).mtime, mtime);
   assert.equal(hash(out), before);
+});
+
+Deno.test("features hang on how many images go through at once by their last digits, their name not", async () => {
+  const folder = temporaryFolder();
+  const made = [];
+  for (const batch of [1, 2, undefined]) {
+    const out = join(folder, `${batch}.npy`);
+    await features(three, out, batch);
+    const { key, shape } = JSON.parse(await Deno.readTextFile(`${out}.json`));
+    const bytes = await Deno.readFile(out), count = shape[0] * shape[1] * shape[2];
+    made.push({ key, values: new Float16Array(bytes.buffer.slice(bytes.length - 2 * count)) });
+  }
+  for (const { key, values } of made) {
+    assert.equal(key, made[0]!.key);
+    const most = Math.max(...made[0]!.values.map((value, i) => Math.abs(value - values[i]!)));
+    assert.ok(most <= 2e-3, `${most} apart`);
+  }
+  assert.ok(new Set(made[0]!.values).size > 20);
 });
 
 Deno.test("features refuse, in one line, to replace a file of another origin", async () => {

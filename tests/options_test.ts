@@ -150,6 +150,11 @@ Deno.test("what reproduce does by itself is in records, token sets, report and f
   assert.ok(report.includes("; seed 0."), report);
   assert.doesNotMatch(report, /Images treated as/);
   assert.deepEqual(await planned("plain", {}), [2, 2, 0, 0, 0]);
+  assert.deepEqual(
+    await planned("plain", {}, "--batch", "3"),
+    [2, 2, 0, 0, 0],
+    "no name hangs on it",
+  );
 });
 
 Deno.test("every option of reproduce reaches records, token sets, report and figures", async () => {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { join, relative } from "node:path";
 import { EXPERIMENTS } from "../experiments/index.ts";
 import { makeSetup, type SetupOptions } from "../lib/runs/setup.ts";
+import { defaultBatch } from "../lib/onnx/batch.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 const folder = temporaryFolder("setup_");
@@ -86,6 +87,7 @@ Deno.test("a folder's long name is cut, and still is that of no other conditions
 Deno.test("what no number hangs on has no part in the folder of outputs", async () => {
   assert.equal(await outputsOf({ theme: "paper", force: true }), "");
   assert.equal(await outputsOf({ tokens: join(folder, "elsewhere") }), "");
+  assert.equal(await outputsOf({ batch: 3 }), "");
   const [mini, paper] = await Promise.all([setupOf({}), setupOf({ profile: "paper" })]);
   assert.equal(mini.outputs, join(folder, "results", "mini"));
   assert.equal(paper.outputs, join(folder, "results", "paper"));
@@ -95,4 +97,29 @@ Deno.test("heads have the seed of the images where they are given none", async (
   assert.deepEqual((await setupOf({ seed: 3 })).seeds, [3]);
   assert.deepEqual((await setupOf({})).seeds, [0]);
   assert.deepEqual((await setupOf({ seed: 3, seeds: [1] })).seeds, [1]);
+});
+
+Deno.test("as many crops go through at once as is asked for, else as the profile or the GPU has it", async () => {
+  assert.equal((await setupOf({ batch: 3, device: "cuda" })).batchSize, 3);
+  for (const profile of ["mini", "paper"] as const) {
+    const own = EXPERIMENTS.profiles[profile].batchSize;
+    assert.equal((await setupOf({ profile })).batchSize, own);
+  }
+  const { batchSize } = await setupOf({ device: "cuda" });
+  assert.ok(batchSize >= 1 && batchSize <= 64);
+  for (const batch of [0, -1, 1.5, NaN]) {
+    await assert.rejects(
+      setupOf({ batch }),
+      /^UserError: Cannot set up: expected a batch of 1 crop/,
+    );
+  }
+});
+
+Deno.test("a GPU has 64 crops at once, fewer where memory is short, and the CPU as many as ever", () => {
+  assert.equal(defaultBatch("cpu"), 8);
+  assert.equal(defaultBatch("cpu", 32, { freeBytes: 0, threads: 1 }), 32);
+  assert.equal(defaultBatch("cuda", 8, { freeBytes: 64e9, threads: 16 }), 64);
+  // 301,056 bytes an image, two batches for each of four threads, in an eighth of what is free
+  assert.equal(defaultBatch("webgpu", 8, { freeBytes: 5e8, threads: 4 }), 25);
+  assert.equal(defaultBatch("cuda", 8, { freeBytes: 0, threads: 4 }), 1);
 });

@@ -177,11 +177,23 @@ export class NetworkBackbone implements Backbone {
     });
     if (count === 0) return features;
     const images = ortTensor("uint8", rgb, [count, resolutionPx, resolutionPx, 3]);
-    const found = await session.run({ images });
+    const found = await session.run({ images }).catch((error) => {
+      throw this.device === "cpu" || count === 1 ? error : this.#tooMany(count, error);
+    });
     for (const [t, { data }] of features.entries()) {
       data.set(found[taps[t]!]!.data as Float32Array);
     }
     return features;
+  }
+
+  /** On a GPU, what fails mostly lacks memory. */
+  #tooMany(crops: number, error: Error): UserError {
+    return new UserError(
+      "usage",
+      `Cannot run ${this.name} on ${this.device} with ${crops} crops at once: ` +
+        `${error.message.split("\n", 1)[0]}; a smaller --batch takes less of its memory`,
+      { cause: error },
+    );
   }
 
   async features(images: readonly RgbImage[]): Promise<Tensor> {

@@ -14,6 +14,7 @@ import { EXIT_FAILURE, openNamed } from "./errors.ts";
 import { stopOnInterrupt } from "./interrupt.ts";
 import {
   BACKBONES_READ,
+  BATCH,
   choice,
   DEVICE,
   type DeviceChoice,
@@ -30,6 +31,7 @@ interface DetectFlags {
   readonly device: DeviceChoice;
   readonly trustDevice: boolean;
   readonly precision?: Precision;
+  readonly batch?: number;
   readonly as?: string;
   readonly transform?: string;
   readonly json: boolean;
@@ -54,6 +56,7 @@ export function registerDetect(program: Command, experiments: Experiments): void
         PRECISIONS,
       ),
     )
+    .addOption(BATCH)
     .option("--json", "a line of JSON for each image", false)
     .addOption(
       choice(

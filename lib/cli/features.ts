@@ -12,6 +12,7 @@ import { cropsPerImage } from "../image/transform.ts";
 import { UserError } from "../io/errors.ts";
 import type { OnProgress } from "../io/progress.ts";
 import { ProgressDisplay } from "../io/progress_bar.ts";
+import { defaultBatch } from "../onnx/batch.ts";
 import type { Device } from "../onnx/session.ts";
 import { extractFeatures } from "../tokens/extract.ts";
 import { type FeatureRequest, nameFeatures } from "../tokens/request.ts";
@@ -25,6 +26,7 @@ import {
 import { stopOnInterrupt } from "./interrupt.ts";
 import {
   BACKBONES_READ,
+  BATCH,
   choice,
   DEVICE,
   type DeviceChoice,
@@ -49,6 +51,7 @@ export function registerFeatures(program: Command): void {
     .addOption(DEVICE)
     .addOption(TRUST_DEVICE)
     .addOption(PRECISION)
+    .addOption(BATCH)
     .action(async (flags: FeaturesFlags) => {
       stopOnInterrupt("Stopped; the same command goes on from here");
       const device = await deviceOf(flags.device, flags.trustDevice);
@@ -72,12 +75,11 @@ export interface FeaturesOptions {
   readonly out: string;
   readonly device: Device;
   readonly precision: Precision;
+  /** Crops that go through the backbone at once; by default as the device has it. */
+  readonly batch?: number;
   /** Give images that cannot be decoded rows of NaN, rather than stop at them. */
   readonly skipCorrupt: boolean;
 }
-
-/** Crops that go through a backbone at once. */
-const BATCH_SIZE = 8;
 
 /**
  * Writes the features of every image in a folder, or finds them written.
@@ -119,7 +121,7 @@ async function findOrMake(
   request: FeatureRequest,
   root: string,
   folder: string,
-  { out, skipCorrupt }: FeaturesOptions,
+  { out, skipCorrupt, device, batch = defaultBatch(device) }: FeaturesOptions,
   onProgress: OnProgress,
   onDamage: (line: string) => void,
 ): Promise<Pick<FeaturesDescription, "shape" | "images" | "unreadable">> {
@@ -131,7 +133,7 @@ async function findOrMake(
   }
   const [sets] = await extractFeatures([request], {
     ...{ root, listings, folder, skipCorrupt, onProgress, onDamage },
-    batchSize: BATCH_SIZE,
+    batchSize: batch,
     workers: navigator.hardwareConcurrency,
   });
   const { key, path, index, unreadable } = sets![0]!;

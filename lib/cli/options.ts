@@ -42,6 +42,13 @@ export async function deviceOf(choice: DeviceChoice, isTrusted: boolean): Promis
   return await resolveDevice(choice);
 }
 
+/** `--batch` */
+export const BATCH: Option = new Option(
+  "--batch <number>",
+  "crops through a backbone at once; moves last digits alone (default: 8 on the CPU, as the profile " +
+    "has it in reproduce; up to 64 on a GPU, as memory is free)",
+).argParser(positiveCount);
+
 /** Help text of `--precision`. */
 export const PRECISION_TEXT = "int8 is for the CPU: faster and a little off";
 

@@ -26,6 +26,7 @@ import { dryRun } from "./dry_run.ts";
 import { EXIT_FAILURE } from "./errors.ts";
 import { stopOnInterrupt } from "./interrupt.ts";
 import {
+  BATCH,
   choice,
   DATASETS,
   DEVICE,
@@ -87,6 +88,7 @@ export function registerReproduce(program: Command, experiments: Experiments): v
     .addOption(DEVICE)
     .addOption(TRUST_DEVICE)
     .addOption(PRECISION)
+    .addOption(BATCH)
     .addOption(
       choice("--protocol <name>", "what the released code does, or what the paper says", [
         "released",

@@ -9,18 +9,18 @@ import {
   squareSizePx,
   transformNamed,
 } from "../image/pixels.ts";
+import { defaultBatch } from "../onnx/batch.ts";
 import { verifySafetensors } from "../io/safetensors.ts";
 import type { Compute } from "./detector.ts";
 import type { ImageScorer } from "./image_scorer.ts";
 import { type PixelDetectorKind, representImages, scoreImages } from "./pixel_detector.ts";
 import { transformsOf } from "./trained_transforms.ts";
 
-/** Images of one size that go through at once; of others, one. */
-const BATCH_SIZE = 8;
-
 /**
  * Opens a checkpoint of a detector on pixels.
  * @param transform name of the way to read an image: `original`, or one that the detector says besides
+ * @param batch images of one size that go through at once; of others one does. By default as many as the
+ * device takes
  * @param backbones folders of backbones, for one that needs one; default those of the project
  * @throws {UserError} where there is no such transform, or the checkpoint is damaged: one that this
  * project wrote is held to its seal
@@ -30,6 +30,7 @@ export async function openPixelScorer(
   checkpoint: string,
   transform: string,
   compute: Compute,
+  batch: number = defaultBatch(compute.device ?? "cpu"),
   backbones?: string | readonly string[],
 ): Promise<ImageScorer> {
   const { title } = kind;
@@ -44,7 +45,7 @@ export async function openPixelScorer(
     title,
     reads: `${describePixels(steps)} (${transform})`,
     ...(cropPx === undefined ? {} : { cropPx }),
-    imagesAtOnce: cropPx === undefined ? 1 : BATCH_SIZE,
+    imagesAtOnce: cropPx === undefined ? 1 : batch,
     steps,
     view: (image) => readPixels(image, steps),
     pads: (image) => isPadded(image, steps),

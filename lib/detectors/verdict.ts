@@ -57,7 +57,16 @@ export interface DetectorOptions extends BackboneChoice {
 }
 
 const OF_HEADS = ["backbone", "backbones", "precision"], OF_PIXELS = ["transform"];
-const OPTIONS = ["backbone", "backbones", "device", "threads", "precision", "as", ...OF_PIXELS];
+const OPTIONS = [
+  "backbone",
+  "backbones",
+  "device",
+  "threads",
+  "precision",
+  "batch",
+  "as",
+  ...OF_PIXELS,
+];
 
 /** Of an image. */
 type Sizes = Pick<RgbImage, "width" | "height">;
@@ -309,6 +318,7 @@ export async function openDetector(
     checkpoint,
     transform,
     { engine: "onnx", device, ...(threads === undefined ? {} : { threads }) },
+    options.batch,
     options.backbones,
   );
   const identity = async () => {

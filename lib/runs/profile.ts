@@ -167,7 +167,7 @@ export interface Profile {
   readonly made?: MadeWorld;
   /** Whether its numbers can be set beside the printed ones: then other methods' stand in its tables. */
   readonly isComparable: boolean;
-  /** Crops that go through a backbone at once on the CPU. */
+  /** Crops that go through a backbone at once on the CPU, where nobody says otherwise. */
   readonly batchSize: number;
   /** Images drawn for each detector of Figure 1: t-SNE takes time with the square of their number. */
   readonly pointImages: number;

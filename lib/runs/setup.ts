@@ -9,6 +9,7 @@ import { resolveEngine } from "../detectors/rine/open_engine.ts";
 import type { Protocol } from "../image/augment.ts";
 import { refuseUnknown, UserError } from "../io/errors.ts";
 import { contentKey } from "../io/files.ts";
+import { defaultBatch } from "../onnx/batch.ts";
 import type { Device } from "../onnx/session.ts";
 import type { ThemeName } from "../report/theme.ts";
 import { withOwnSets } from "./own_sets.ts";
@@ -59,13 +60,18 @@ export interface SetupOptions {
   readonly skipCorrupt?: boolean;
   /** Train again what is done; default `false`. */
   readonly force?: boolean;
+  /**
+   * Crops that go through a backbone at once; part of no name. Default the profile's on the CPU, up to 64
+   * on a GPU.
+   */
+  readonly batch?: number;
 }
 
 /** Every option that {@linkcode SetupOptions} has. */
 const OPTIONS = [
   ...["profile", "data", "results", "tokens", "seed", "seeds", "draws", "engine", "device"],
   ...["precision", "protocol", "learningRate", "select", "theme", "datasets", "skipCorrupt"],
-  "force",
+  ...["force", "batch"],
 ];
 
 /** All that was chosen, and what follows from it. */
@@ -125,6 +131,13 @@ export async function makeSetup(
   }
   const { select, datasets, device = "cpu", precision = "full", protocol = "released" } = options;
   const { learningRate = known.training.learningRate } = options;
+  const { batch = defaultBatch(device, known.batchSize) } = options;
+  if (!(Number.isSafeInteger(batch) && batch > 0)) {
+    throw new UserError(
+      "usage",
+      `Cannot set up: expected a batch of 1 crop or more, found ${batch}`,
+    );
+  }
   if (!(Number.isFinite(learningRate) && learningRate > 0)) {
     throw new UserError(
       "usage",
@@ -158,7 +171,7 @@ export async function makeSetup(
     theme: options.theme ?? "default",
     skipCorrupt: options.skipCorrupt ?? false,
     force: options.force ?? false,
-    batchSize: profile.batchSize,
+    batchSize: batch,
     cores: navigator.hardwareConcurrency,
   };
   return { ...setup, outputs: join(setup.folder, outputsName(setup)) };

@@ -27,6 +27,7 @@ if (import.meta.main) {
     checkpoint: async () => (await import("../lib/cli/checkpoint.ts")).registerCheckpoint,
     detector: async () => ofPapers((await import("../lib/cli/detector.ts")).registerDetector),
     tensorflow: async () => (await import("../lib/cli/tensorflow.ts")).registerTensorflow,
+    clean: async () => ofPapers((await import("../lib/cli/clean.ts")).registerClean),
     kernel: async () => (await import("../lib/cli/kernel.ts")).registerKernel,
     notebooks: async () => (await import("../lib/cli/notebooks.ts")).registerNotebooks,
     "notebooks:check": async () => (await import("../lib/cli/notebooks.ts")).registerNotebooks,

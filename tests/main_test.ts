@@ -61,8 +61,9 @@ const CHOICES: readonly (readonly [words: string, choices: string])[] = [
   ["published", "--out, --from, --theme"],
   [
     "detect x.png",
-    "--head, --backbone, --backbones, --device, --trust-device, --precision, --json, --as, --transform",
+    "--head, --backbone, --backbones, --device, --trust-device, --precision, --batch, --json, --as, --transform",
   ],
+  ["clean", "--data, --results, --tokens, --dry-run"],
   ["page", "--head, --detector, --detectors, --backbones, --data, --results, --port"],
   ["features", "--backbone, --images, --out, --transform, --skip-corrupt, --backbones"],
   ["backbone", "import, quantize, show"],

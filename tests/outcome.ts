@@ -9,6 +9,8 @@ export async function outcome(folder: string): Promise<Map<string, string>> {
   const walk = async (path: string) => {
     for await (const { name, isDirectory } of Deno.readDir(path)) {
       const inner = join(path, name), short = relative(folder, inner);
+      // notes of who uses a folder are named by where that lies
+      if (name === "setups") continue;
       if (isDirectory) await walk(inner);
       else found.set(short, await lasting(inner, short));
     }

@@ -20,6 +20,7 @@ const ALLOWED: Readonly<Partial<Record<keyof typeof config.tasks, readonly strin
   detector: WRITE,
   tensorflow: ["--allow-net=storage.googleapis.com", "--allow-run=g++,tar", ...WRITE],
   doctor: READ,
+  clean: WRITE,
   kernel: FILES,
   notebooks: [...FILES, "--allow-run=deno,jupyter"],
   "notebooks:check": [...FILES, "--allow-run=deno"],

@@ -10,6 +10,7 @@ import { RunFiles } from "../runs/damage.ts";
 import type { Section } from "../runs/section.ts";
 import type { Setup } from "../runs/setup.ts";
 import { type RunStatus, Status } from "../runs/status.ts";
+import { byteCount } from "./text.ts";
 
 /** Fixed cost of a training step beside its matrix products, in seconds. */
 const STEP_OVERHEAD_SECONDS = .5e-3;
@@ -102,7 +103,7 @@ function line(
     count(heads),
     count(featureSets),
     count(crops),
-    size(bytes),
+    bytes === 0 ? "0 MB" : byteCount(bytes),
   ];
 }
 
@@ -143,10 +144,6 @@ async function measureRate(): Promise<number> {
 
 function count(value: number): string {
   return Math.round(value).toLocaleString("en");
-}
-
-function size(bytes: number): string {
-  return bytes < 1e9 ? `${(bytes / 1e6).toFixed(0)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
 }
 
 /** Columns to the right, but for the first. */

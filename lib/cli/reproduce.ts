@@ -22,6 +22,7 @@ import { type Experiments, headingOf, type PaperName, type Section } from "../ru
 import { SELECTIONS } from "../runs/select.ts";
 import { makeSetup, type Setup, type SetupOptions } from "../runs/setup.ts";
 import { Status } from "../runs/status.ts";
+import { noteUse } from "../runs/uses.ts";
 import { openWorld, type World } from "../runs/world.ts";
 import type { FeatureRequest } from "../tokens/request.ts";
 import { dryRun } from "./dry_run.ts";
@@ -173,6 +174,7 @@ export async function reproduce(
   const { profile, seeds, data, tokens, folder, outputs } = setup;
   const started = performance.now();
   await assertFolders(setup);
+  await noteUse(setup);
   using display = new ProgressDisplay();
   const { onProgress } = display;
   const places = [...new Set([tokens.startsWith(data) ? data : tokens, folder])];

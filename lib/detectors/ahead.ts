@@ -3,6 +3,8 @@
  * scored, and features of small backbones are made there too.
  * @module
  */
+import { tryDecode } from "../data/image_file.ts";
+import type { RgbImage } from "../image/image.ts";
 import { WorkerPool } from "../io/worker_pool.ts";
 import type { ImageScorer } from "./image_scorer.ts";
 import type { View, ViewJob, ViewResult } from "./view_worker.ts";
@@ -46,6 +48,46 @@ export async function* scoreAhead(
     let next = 0;
     for (const [i, path] of item.paths.entries()) {
       const image = result.images[i]!;
+      yield "view" in image ? { path, ...image, logit: logits[next++]! } : { path, ...image };
+    }
+  }
+}
+
+/**
+ * Scores images in their order without other threads; those that follow are decoded meanwhile.
+ * @param prepare what is done to each image first
+ */
+export async function* scoreHere(
+  scorer: ImageScorer,
+  paths: Iterable<string>,
+  prepare: (image: RgbImage) => RgbImage = (image) => image,
+): AsyncGenerator<Scored> {
+  const { imagesAtOnce } = scorer;
+  const waiting = paths[Symbol.iterator]();
+  const ahead: { path: string; viewed: Promise<View | { readonly problem: string }> }[] = [];
+  const fill = () => {
+    while (ahead.length < 2 * imagesAtOnce) {
+      const { value: path, done } = waiting.next();
+      if (done) return;
+      const viewed = tryDecode(path).then((result) => {
+        if ("problem" in result) return result;
+        const image = prepare(result.image), { width, height } = image;
+        return { width, height, view: scorer.view(image) };
+      });
+      viewed.catch(() => {}); // reported where it is read
+      ahead.push({ path, viewed });
+    }
+  };
+  fill();
+  while (ahead.length > 0) {
+    const batch = ahead.splice(0, imagesAtOnce);
+    const images = await Promise.all(batch.map(({ viewed }) => viewed));
+    fill();
+    const views = images.filter((image) => "view" in image).map(({ view }) => view);
+    const logits = views.length === 0 ? new Float32Array() : await scorer.logits(views);
+    let next = 0;
+    for (const [i, { path }] of batch.entries()) {
+      const image = images[i]!;
       yield "view" in image ? { path, ...image, logit: logits[next++]! } : { path, ...image };
     }
   }

@@ -4,10 +4,9 @@
  */
 import type { Backbone } from "../backbones/backbone.ts";
 import { assertImages, decodeImage, type RgbImage } from "../image/image.ts";
-import { tryDecode } from "../data/image_file.ts";
 import { refuseUnknown, UserError } from "../io/errors.ts";
 import { Lazy } from "../io/lazy.ts";
-import { MANY_IMAGES, scoreAhead } from "./ahead.ts";
+import { MANY_IMAGES, scoreAhead, scoreHere } from "./ahead.ts";
 import { sigmoid, THRESHOLD } from "../metrics.ts";
 import { type Tensor, tensor } from "../io/tensor.ts";
 import type { FeatureSizes } from "./detector.ts";
@@ -161,42 +160,11 @@ export class Detector implements AsyncDisposable {
     prepare?: (image: RgbImage) => RgbImage,
   ): AsyncGenerator<Detection> {
     const all = Array.isArray(paths) ? paths as readonly string[] : [...paths];
-    if (prepare === undefined && all.length >= MANY_IMAGES) {
-      for await (const found of scoreAhead(this.#scorer, all)) {
-        const { path } = found;
-        yield "problem" in found
-          ? found
-          : { path, ...this.#verdict(found, found.view, found.logit) };
-      }
-      return;
-    }
-    const { imagesAtOnce } = this.#scorer;
-    const waiting = all.values();
-    const ahead: { path: string; decoded: ReturnType<typeof tryDecode> }[] = [];
-    const fill = () => {
-      while (ahead.length < 2 * imagesAtOnce) {
-        const { value: path, done } = waiting.next();
-        if (done) return;
-        const decoded = tryDecode(path).then((result) =>
-          prepare && "image" in result ? { image: prepare(result.image) } : result
-        );
-        decoded.catch(() => {}); // reported where it is read
-        ahead.push({ path, decoded });
-      }
-    };
-    fill();
-    while (ahead.length > 0) {
-      const batch = ahead.splice(0, imagesAtOnce);
-      const results = await Promise.all(batch.map(({ decoded }) => decoded));
-      fill();
-      const images = results.flatMap((result) => "image" in result ? result.image : []);
-      const verdicts = images.length === 0 ? [] : await this.#judge(images);
-      for (const [i, { path }] of batch.entries()) {
-        const result = results[i]!;
-        yield "problem" in result
-          ? { path, problem: result.problem }
-          : { path, ...verdicts.shift()! };
-      }
+    const isMany = prepare === undefined && all.length >= MANY_IMAGES;
+    const scored = isMany ? scoreAhead(this.#scorer, all) : scoreHere(this.#scorer, all, prepare);
+    for await (const found of scored) {
+      const { path } = found;
+      yield "problem" in found ? found : { path, ...this.#verdict(found, found.view, found.logit) };
     }
   }
 

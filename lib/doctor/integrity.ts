@@ -14,6 +14,7 @@ import { readSealedJson, sha256OfFile } from "../io/seal.ts";
 import { CHECKSUMS, compareChecksums } from "../report/write/checksums.ts";
 import { RecordStore } from "../runs/record.ts";
 import type { Setup } from "../runs/setup.ts";
+import { SETUP_ENDING } from "../runs/uses.ts";
 import { readProgress } from "../tokens/progress.ts";
 import { featurePaths, findFeatures, keyOfFile } from "../tokens/store.ts";
 import { verifyFeatures } from "../tokens/verify.ts";
@@ -81,6 +82,7 @@ export async function examineIntegrity(
   );
   const keys = new Set<string>();
   for (const path of await filesBelow(tokens)) {
+    if (path.endsWith(SETUP_ENDING)) paths.push(path);
     const key = path.endsWith(".lock") ? undefined : keyOfFile(basename(path));
     if (key !== undefined) keys.add(key);
   }
@@ -141,6 +143,8 @@ async function readFile(tally: Tally, path: string): Promise<void> {
     await tally.read(async () =>
       (await readSealedJson(path, "import the weights again"))?.isSealed ?? false
     );
+  } else if (path.endsWith(SETUP_ENDING)) {
+    await tally.read(async () => (await readSealedJson(path, AGAIN))?.isSealed ?? false);
   } else if (path.endsWith(".json") && (folders.at(-1) === "points" || folders.at(-2) === "made")) {
     await tally.read(async () => (await readSealedJson(path, AGAIN))?.isSealed ?? false);
   }

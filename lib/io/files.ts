@@ -167,6 +167,7 @@ const TEMPORARY = /\.[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.tmp$|^\.writab
 /**
  * Removes what killed processes have left half-written in a folder and in those below it; what somebody
  * is writing stays.
+ * @param remove does it; by default the file is removed
  * @param deep whether to look below the folder too
  * @param leastAgeMs how old a file must be; a writer locks its file within less than the default
  */
@@ -174,6 +175,7 @@ export async function sweepTemporaries(
   folder: string,
   deep = true,
   leastAgeMs = LOCKED_WITHIN_MS,
+  remove: (path: string) => Promise<void> = removeIfThere,
 ): Promise<void> {
   let entries: Deno.DirEntry[];
   try {
@@ -184,10 +186,8 @@ export async function sweepTemporaries(
   }
   for (const { name, isDirectory, isFile } of entries) {
     const path = `${folder}/${name}`;
-    if (isDirectory && deep) await sweepTemporaries(path, deep, leastAgeMs);
-    if (isFile && TEMPORARY.test(name) && await isAbandoned(path, leastAgeMs)) {
-      await removeIfThere(path);
-    }
+    if (isDirectory && deep) await sweepTemporaries(path, deep, leastAgeMs, remove);
+    if (isFile && TEMPORARY.test(name) && await isAbandoned(path, leastAgeMs)) await remove(path);
   }
 }
 

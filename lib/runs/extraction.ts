@@ -6,6 +6,7 @@ import type { OnProgress } from "../io/progress.ts";
 import { extractFeatures } from "../tokens/extract.ts";
 import type { FeatureRequest } from "../tokens/request.ts";
 import type { Setup } from "./setup.ts";
+import { noteUse } from "./uses.ts";
 import type { World } from "./world.ts";
 
 /** Who is told of work, and what else of it there will be. */
@@ -26,9 +27,11 @@ export interface WorkHooks {
 export async function extractInWorld(
   requests: readonly FeatureRequest[],
   { root, listings }: World,
-  { profile: { made }, seed, tokens: folder, batchSize, cores: workers, skipCorrupt }: Setup,
+  setup: Setup,
   { onProgress, later, onWait, onDamage }: WorkHooks,
 ): Promise<void> {
+  const { profile: { made }, seed, tokens: folder, batchSize, cores: workers, skipCorrupt } = setup;
+  await noteUse(setup);
   await extractFeatures(requests, {
     root,
     listings,

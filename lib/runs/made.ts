@@ -90,6 +90,21 @@ export async function makeOnce(
   world.listings.forget();
 }
 
+/**
+ * Keys of the features that what a section makes is made of, whether it is made or not.
+ * @throws {UserError} of kind `missing`, where images or backbones are not there
+ */
+export async function keysRead(
+  { makes }: MakingSection,
+  world: World,
+  setup: Setup,
+  records: readonly RunRecord[],
+): Promise<string[]> {
+  await using collected = new Collected(world, setup, records);
+  await makes?.plan(collected);
+  return (await nameFeatures(collected.requests, world.listings)).flat();
+}
+
 /** Says that what a section's figures are made of is not on disk, and what makes it. */
 export function notMade(setup: Setup, name: string): UserError {
   return new UserError(

@@ -170,6 +170,11 @@ export class Status {
     return exists(featurePaths(this.#setup.tokens, key).features);
   }
 
+  /** What runs are planned in; absent where there is a problem. */
+  get world(): World | undefined {
+    return this.#world;
+  }
+
   /** Closes the backbones. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#world?.[Symbol.asyncDispose]();

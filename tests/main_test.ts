@@ -34,8 +34,8 @@ const USAGE: readonly (readonly [what: string, args: string[], says: RegExp])[] 
     /jax.*choices are auto, onnx, tensorflow/,
   ],
   ["a seed that is no number", ["reproduce", "--seed", "one"], /one.*Expected a whole number/],
-  ["an unknown command", ["reprodcue"], /reprodcue.*choose from reproduce, doctor, published/],
-  ["no command", [], /choose from reproduce, doctor, published/],
+  ["an unknown command", ["reprodcue"], /reprodcue.*choose from reproduce, slurm, doctor, published/],
+  ["no command", [], /choose from reproduce, slurm, doctor, published/],
   ["a missing option", ["features", "--images", "x"], /--backbone <name>.*not specified/],
   [
     "an unknown backbone",
@@ -56,7 +56,7 @@ for (const [what, args, says] of USAGE) {
 
 /** Commands, and what each offers where an option is unknown. */
 const CHOICES: readonly (readonly [words: string, choices: string])[] = [
-  ["", "reproduce, doctor, published, detect, page, features, backbone, checkpoint"],
+  ["", "reproduce, slurm, doctor, published, detect, page, features, backbone, checkpoint"],
   ["doctor", "--profile, --only, --data, --results, --tokens, --datasets, --json, --deep"],
   ["published", "--out, --from, --theme"],
   [

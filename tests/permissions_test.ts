@@ -4,23 +4,26 @@ import config from "../deno.json" with { type: "json" };
 import { runDeno } from "./command_line.ts";
 import { temporaryFolder } from "./temporary.ts";
 
-const READ = ["--allow-env", "--allow-ffi", "--allow-read", "--allow-sys"];
-const WRITE = [...READ, "--allow-write"].sort();
+const READ = ["--allow-env", "--allow-ffi", "--allow-read"];
+const WRITE = [...READ, "--allow-write"];
+/** Which machine it is, and since when it runs: claims say so; drawing asks for its processors. */
+const CLAIM = [...WRITE, "--allow-sys"];
 const FILES = ["--allow-env", "--allow-read", "--allow-write"];
 
 /** What each command may do: native libraries decode and compute, who only reads writes nowhere. */
 const ALLOWED: Readonly<Partial<Record<keyof typeof config.tasks, readonly string[]>>> = {
-  reproduce: WRITE,
-  published: WRITE,
+  reproduce: CLAIM,
+  published: CLAIM,
   detect: READ,
-  page: ["--allow-net=127.0.0.1", "--allow-run=xdg-open,open,explorer", ...READ],
-  features: WRITE,
+  page: ["--allow-net=127.0.0.1", "--allow-run=xdg-open,open,explorer", "--allow-sys", ...READ],
+  features: CLAIM,
   backbone: WRITE,
   checkpoint: WRITE,
-  detector: WRITE,
-  tensorflow: ["--allow-net=storage.googleapis.com", "--allow-run=g++,tar", ...WRITE],
+  detector: CLAIM,
+  tensorflow: ["--allow-net=storage.googleapis.com", "--allow-run=g++,tar", ...CLAIM],
   doctor: READ,
-  clean: WRITE,
+  clean: CLAIM,
+  slurm: ["--allow-run=sbatch", ...CLAIM],
   kernel: FILES,
   notebooks: [...FILES, "--allow-run=deno,jupyter"],
   "notebooks:check": [...FILES, "--allow-run=deno"],
@@ -47,4 +50,19 @@ Deno.test("commands that compute nothing run without native libraries", async ()
     assert.deepEqual([code, error], [0, ""]);
     assert.match(out, /^Usage: deno task notebooks/);
   }
+});
+
+Deno.test("commands that ask nothing of the machine do their work without leave to", async () => {
+  const folder = temporaryFolder();
+  const run = async (...words: string[]) => {
+    const { code, error } = await runDeno(["task", "--quiet", ...words]);
+    assert.deepEqual([code, error], [0, ""], words.join(" "));
+  };
+  const where = ["--backbones", folder];
+  await run("backbone", "import", "tests/golden/clip_hf.safetensors", "--name", "a", ...where);
+  await run("backbone", "quantize", "--name", "a", ...where);
+  await run("backbone", "show", ...where);
+  await run("checkpoint", "show", "tests/golden/patch_forensics.pth");
+  const again = join(folder, "again.safetensors");
+  await run("checkpoint", "convert", "tests/golden/patch_forensics.pth", again);
 });

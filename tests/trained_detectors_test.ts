@@ -191,7 +191,7 @@ Deno.test("the command trains one, and refuses what it has no recipe or images f
       [
         ["vgg"],
         /^Cannot train vgg: expected one of wang, dmid, patch_forensics, lgrad, clip_fpn, rn50_fpn, rine_wang, which the paper profile has recipes/,
-        1,
+        2,
       ],
       [["wang", "--classes", "horses"], /expected classes of .*; found horses$/m, 1],
       [["wang", "--classes", ","], /Expected different names, with commas between/, 2],

@@ -13,23 +13,28 @@ import { errorText, EXIT_FAILURE, EXIT_USAGE, usageLine } from "./errors.ts";
 /** Adds a command to the program: its words, and what it does. */
 export type Register = (program: Command) => void;
 
+/** Commands by name, each loaded when it is asked for. */
+export type Commands = Readonly<Record<string, () => Promise<Register>>>;
+
 /**
- * Runs the command that was typed. The process ends with it.
- * @param commands by name; what is loaded of them is the one that was typed alone, so that a task needs
- * no more permissions than its own command
+ * The program with the command of a name, or with all where there is none of that name: what is loaded
+ * is that command alone, so that a task needs no more permissions than its own command.
  */
-export async function runCommandLine(
-  commands: Readonly<Record<string, () => Promise<Register>>>,
-): Promise<never> {
+export async function programOf(commands: Commands, name = ""): Promise<Command> {
   const program = new Command("deno task")
     .description("RINE (Koutlis & Papadopoulos, ECCV 2024): experiments, tables and figures")
     .exitOverride()
     .configureOutput({ writeErr: () => {} });
-  const [, , name = ""] = process.argv;
   const loads = Object.hasOwn(commands, name) ? [commands[name]!] : Object.values(commands);
   // two names may be of one module
   for (const register of new Set(await Promise.all(loads.map((load) => load())))) register(program);
   refuseRepeated(program);
+  return program;
+}
+
+/** Runs the command that was typed. The process ends with it. */
+export async function runCommandLine(commands: Commands): Promise<never> {
+  const program = await programOf(commands, process.argv[2]);
   stopOnSignals();
   guardTerminal();
   globalThis.addEventListener("unhandledrejection", ({ reason }) => fail(reason));

@@ -13,6 +13,7 @@ import type { Experiments } from "../runs/section.ts";
 import { EXIT_FAILURE, openNamed } from "./errors.ts";
 import { stopOnInterrupt } from "./interrupt.ts";
 import {
+  backboneName,
   BACKBONES_READ,
   BATCH,
   choice,
@@ -45,7 +46,7 @@ export function registerDetect(program: Command, experiments: Experiments): void
       pathOption("--head <file>", "a detector: .safetensors, or .pth as released")
         .makeOptionMandatory(),
     )
-    .option("--backbone <name>", "by default the one the head says, or ViT-L/14")
+    .option("--backbone <name>", "by default the one the head says, or ViT-L/14", backboneName)
     .addOption(BACKBONES_READ)
     .addOption(DEVICE)
     .addOption(TRUST_DEVICE)
@@ -78,9 +79,10 @@ async function detect(
   { profiles }: Experiments,
 ): Promise<void> {
   stopOnInterrupt("Stopped");
+  const paths = images.map(userPath);
   const options = { ...given, device: await deviceOf(device, trustDevice) };
   await using detector = await openNamed(() => openDetector(head, options));
-  const files = (await Promise.all(images.map((path) => expand(userPath(path))))).flat();
+  const files = (await Promise.all(paths.map(expand))).flat();
   const name = detector.backbone?.name;
   const { notice } = Object.values(profiles)
     .find(({ backbones }) => backbones.some((backbone) => backbone === name)) ?? {};

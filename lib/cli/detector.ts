@@ -13,7 +13,7 @@ import {
 import { RELEASED_KINDS } from "../detectors/index.ts";
 import type { Experiments } from "../runs/section.ts";
 import { registerTraining } from "./detector_training.ts";
-import { choice } from "./options.ts";
+import { backboneName, choice } from "./options.ts";
 import { pathOption, userPath } from "./paths.ts";
 
 interface ImportFlags {
@@ -33,7 +33,11 @@ export function registerDetector(program: Command, experiments: Experiments): vo
       choice("--as <name>", "whose it is", RELEASED_KINDS.map(({ name }) => name))
         .makeOptionMandatory(),
     )
-    .option("--name <name>", "name to find it by (default: told by the released file's name)")
+    .option(
+      "--name <name>",
+      "name to find it by (default: told by the released file's name)",
+      backboneName,
+    )
     .addOption(folder())
     .action(async (file: string, { detectors, ...flags }: ImportFlags) => {
       const options: DetectorImport = { ...flags, folder: detectors };

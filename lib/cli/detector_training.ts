@@ -3,7 +3,7 @@
  * @module
  */
 import { type Command, InvalidArgumentError } from "commander";
-import { tellingOnce, UserError } from "../io/errors.ts";
+import { tellingOnce } from "../io/errors.ts";
 import { ProgressDisplay } from "../io/progress_bar.ts";
 import type { DetectorTraining, Profile } from "../runs/profile.ts";
 import type { Experiments } from "../runs/section.ts";
@@ -120,9 +120,8 @@ function trainingNamed(name: string, { profile }: Setup): DetectorTraining {
   const trainings = trainingsOf(profile);
   const found = trainings.find((training) => nameOf(training) === name);
   if (found) return found;
-  throw new UserError(
-    "usage",
-    `Cannot train ${name}: expected one of ${
+  throw new InvalidArgumentError(
+    `Cannot train ${name || "a detector without a name"}: expected one of ${
       trainings.map(nameOf).join(", ") || "none"
     }, which the ${profile.name} profile has recipes for`,
   );

@@ -119,6 +119,7 @@ export async function openNamed<T>(open: () => Promise<T>): Promise<T> {
   } catch (error) {
     const isMissing = error instanceof UserError &&
       (error.message.startsWith("Cannot open backbone") ||
+        error.message.includes("expected a transform of") ||
         error.message.startsWith("Cannot quantize") && error.kind === "missing");
     throw isMissing ? new InvalidArgumentError(error.message) : error;
   }

@@ -56,7 +56,7 @@ export function decodeTiff(bytes: Uint8Array, page: TiffHeader): Uint8Array {
     case "ycbcr":
       return layout.compression === "none"
         ? pillowYcbcrToRgb(samples)
-        : libtiffYcbcrToRgb(samples, tags.values(COEFFICIENTS), tags.values(BLACK_AND_WHITE));
+        : libtiffYcbcrToRgb(samples, tags.ratios(COEFFICIENTS), tags.ratios(BLACK_AND_WHITE));
   }
 }
 

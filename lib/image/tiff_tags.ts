@@ -66,9 +66,23 @@ export class TiffTags {
 
   /**
    * A tag's values; empty where the page does not have it.
-   * @throws {UserError} where the bytes end before them
+   * @throws {UserError} where the bytes end before them, or they are ratios
    */
   values(tag: number): number[] {
+    if (this.#entries.get(tag)?.type === RATIO) {
+      throw new UserError(
+        "damaged",
+        `a TIFF image with ratios where whole numbers are (tag ${tag})`,
+      );
+    }
+    return this.ratios(tag);
+  }
+
+  /**
+   * A tag's values, which may be ratios; empty where the page does not have it.
+   * @throws {UserError} where the bytes end before them
+   */
+  ratios(tag: number): number[] {
     const entry = this.#entries.get(tag);
     if (entry === undefined) return [];
     const { type, count, offset } = entry;

@@ -275,22 +275,21 @@ async function assertFolders({ profile, data, tokens, folder, outputs }: Setup):
   // images that a person has brought may lie where nothing can be written
   for (const path of [...(profile.made ? [data] : []), tokens, folder]) await assertWritable(path);
   await sweepAll({ tokens, folder, outputs });
-  await sweepTemporaries(tokens, false);
-  // those of scores go when the runs that were interrupted are done
-  for (const path of [folder, outputs]) await sweepTemporaries(path, false);
-  for (const name of ["heads", "records", "points", "made", "tables", "figures", "paper"]) {
-    for (const path of new Set([folder, outputs])) await sweepTemporaries(join(path, name));
-  }
 }
 
-/** Removes claims that processes which were killed have left. */
+/** Removes what processes that were killed have left: claims, and files that they were writing. */
 async function sweepAll(
   { tokens, folder, outputs }: Pick<Setup, "tokens" | "folder" | "outputs">,
 ): Promise<void> {
-  for (const path of new Set([tokens, folder, outputs])) await sweepClaims(path);
-  for (const name of [CLAIMS, "heads", "detectors", "made", "scores"]) {
-    await sweepClaims(join(folder, name), true);
+  const sweep = async (path: string, deep: boolean) => {
+    await sweepClaims(path, deep);
+    await sweepTemporaries(path, deep);
+  };
+  for (const path of new Set([tokens, folder, outputs])) await sweep(path, false);
+  for (const name of [CLAIMS, "heads", "detectors", "records", "points", "made", "scores"]) {
+    await sweep(join(folder, name), true);
   }
+  for (const name of ["tables", "figures", "paper"]) await sweep(join(outputs, name), true);
   await Deno.remove(join(folder, CLAIMS)).catch(() => {});
 }
 

@@ -18,6 +18,9 @@ Deno.test("a figure is shown as vega-lite with its rows, as Vega, SVG, PNG and t
   assert.equal(spec["$schema"], "https://vega.github.io/schema/vega-lite/v5.json");
   assert.deepEqual(spec["data"], { values: figure.rows });
   assert.match(JSON.stringify(spec["title"]), /Not the paper's/);
+  // as large as a notebook's own text
+  const { axis } = spec["config"] as { axis: { labelFontSize: number } };
+  assert.ok(axis.labelFontSize > 12 && axis.labelFontSize < 14, `${axis.labelFontSize} pixels`);
   const vega = picture[VEGA] as Record<string, unknown>;
   assert.equal(vega["$schema"], "https://vega.github.io/schema/vega/v5.json");
   assert.ok(Array.isArray(vega["marks"]));
@@ -27,6 +30,9 @@ Deno.test("a figure is shown as vega-lite with its rows, as Vega, SVG, PNG and t
     "figure",
   );
   assert.ok(png.width > 900, "84 mm at 300 dots an inch");
+  const [, shownPx] = /width: (\d+)px/.exec(picture["text/markdown"] as string)!;
+  const [, drawnPx] = /viewBox="0 0 (\d+)/.exec(picture["image/svg+xml"] as string)!;
+  assert.equal(Number(shownPx), Math.round(1.35 * Number(drawnPx)));
   assert.equal(picture["text/plain"], "Figure 0. Two bars. A test.");
   assert.equal(caption["text/markdown"], "**Figure 0. Two bars.** A test.");
 });

@@ -21,6 +21,9 @@ const VEGA = "application/vnd.vega.v5+json", VEGA_LITE = "application/vnd.vegali
 /** Front ends that have version 5 read what version 6 writes, unless it says so. */
 const SCHEMAS = "https://vega.github.io/schema";
 
+/** How many times larger than in print text is on a screen, where it stands beside text of 14 pixels. */
+const ON_SCREEN = 1.35;
+
 /**
  * A figure as vega-lite with tooltips and as the Vega that it compiles to, as
  * Markdown, SVG and PNG; then its title and caption.
@@ -33,15 +36,15 @@ export async function figureMedia(figure: Figure, theme: ThemeName): Promise<Med
   const isSmall = svg.length <= LARGEST_SVG;
   const [type, picture] = isSmall ? ["svg+xml", new TextEncoder().encode(svg)] : ["png", png];
   const [, widthPx] = /viewBox="0 0 (\d+)/.exec(svg)!;
-  const spec = interactive(completeSpec(figure, theme, { values: figure.rows }));
+  const spec = interactive(completeSpec(figure, theme, { values: figure.rows }, ON_SCREEN));
   return [{
     // compiled here, because the vega-lite of JupyterLab 4 draws box plots side by side amiss
     [VEGA]: { ...await compiled(spec), $schema: `${SCHEMAS}/vega/v5.json` },
     [VEGA_LITE]: spec,
     // The SVG once more as an image, because nbconvert 6.5 empties an SVG that stands for itself. In
     // Markdown, not HTML: JupyterLab prefers vega-lite to Markdown, but HTML to vega-lite.
-    "text/markdown":
-      `<img alt="${escapeHtml(title)}" style="width: ${widthPx}px; max-width: 100%" ` +
+    "text/markdown": `<img alt="${escapeHtml(title)}" ` +
+      `style="width: ${Math.round(Number(widthPx) * ON_SCREEN)}px; max-width: 100%" ` +
       `src="data:image/${type};base64,${picture.toBase64()}">`,
     ...(isSmall ? { "image/svg+xml": withOwnIds(svg, figure) } : {}),
     "image/png": png.toBase64(),

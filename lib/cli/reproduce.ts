@@ -22,6 +22,7 @@ import { type Experiments, headingOf, type PaperName, type Section } from "../ru
 import { SELECTIONS } from "../runs/select.ts";
 import { makeSetup, type Setup, type SetupOptions } from "../runs/setup.ts";
 import { Status } from "../runs/status.ts";
+import { dropSpent } from "../runs/spent.ts";
 import { noteUse } from "../runs/uses.ts";
 import { openWorld, type World } from "../runs/world.ts";
 import type { FeatureRequest } from "../tokens/request.ts";
@@ -48,6 +49,7 @@ import {
 } from "./options.ts";
 import { pathOption } from "./paths.ts";
 import { Reporting } from "./reporting.ts";
+import { byteCount } from "./text.ts";
 import { bestLines, failedLines, skippedLines } from "./summary.ts";
 
 interface ReproduceFlags extends Omit<SetupOptions, "device"> {
@@ -56,7 +58,11 @@ interface ReproduceFlags extends Omit<SetupOptions, "device"> {
   readonly device: DeviceChoice;
   readonly trustDevice: boolean;
   readonly dryRun: boolean;
+  readonly keep: Keep;
 }
+
+/** Which features stay on disk: all, or without those that heads have learned from for the last time. */
+export type Keep = "all" | "needed";
 
 /** Adds the command. */
 export function registerReproduce(program: Command, experiments: Experiments): void {
@@ -103,12 +109,22 @@ export function registerReproduce(program: Command, experiments: Experiments): v
     .addOption(choice("--select <by>", "what chooses the best run", SELECTIONS, "test"))
     .addOption(THEME)
     .addOption(WIDTH)
+    .addOption(
+      choice(
+        "--keep <features>",
+        "needed: drop those of augmented images once no head learns from them any more",
+        ["all", "needed"],
+        "all",
+      ),
+    )
     .option("--force", "train again what is done", false)
     .option("--dry-run", "say what would be done and what it costs, and do nothing", false)
     .addOption(DATASETS)
     .option("--skip-corrupt", "leave out images that cannot be decoded", false)
     .action(
-      async ({ only, paper, dryRun: isDry, device, trustDevice, ...options }: ReproduceFlags) => {
+      async (
+        { only, paper, dryRun: isDry, device, trustDevice, keep, ...options }: ReproduceFlags,
+      ) => {
         stopOnInterrupt("Stopped; the same command goes on from here");
         const setup = await makeSetup(experiments, {
           ...options,
@@ -116,7 +132,7 @@ export function registerReproduce(program: Command, experiments: Experiments): v
         });
         const sections = inOrder(experiments, only, paper);
         if (isDry) return console.log((await dryRun(setup, sections)).join("\n"));
-        const { lines, problems } = await reproduce(setup, sections);
+        const { lines, problems } = await reproduce(setup, sections, keep);
         for (const problem of problems) console.error(problem);
         if (problems.length > 0) Deno.exitCode = EXIT_FAILURE;
         console.log(lines.join("\n"));
@@ -170,6 +186,7 @@ export interface Reproduced {
 export async function reproduce(
   setup: Setup,
   sections: readonly Section[],
+  keep: Keep = "all",
 ): Promise<Reproduced> {
   const { profile, seeds, data, tokens, folder, outputs } = setup;
   const started = performance.now();
@@ -219,6 +236,12 @@ export async function reproduce(
       rows.push(...(await status.section(section.name)).own);
       records.push(...executed.records);
       await alone(() => report.add(section, executed.records, executed.reused));
+      if (keep === "needed") {
+        const { sets, bytes } = await dropSpent(world, setup);
+        if (sets > 0) {
+          display.say(`Dropped ${sets} feature sets (${byteCount(bytes)}) that no head needs`);
+        }
+      }
     }
   } catch (error) {
     await alone(() => report.keepDone());

@@ -2,10 +2,10 @@
  * `deno task slurm`: hands `reproduce` to Slurm, as an array of tasks that divide the work.
  * @module
  */
-import { Command } from "commander";
+import { Command, InvalidArgumentError } from "commander";
 import { join, resolve } from "node:path";
 import config from "../../deno.json" with { type: "json" };
-import { quoted, type SlurmResources, slurmScript } from "../cluster/slurm.ts";
+import { isSlurmWord, quoted, type SlurmResources, slurmScript } from "../cluster/slurm.ts";
 import { UserError } from "../io/errors.ts";
 import { assertWritable, writeFileAtomic } from "../io/files.ts";
 import { PROJECT } from "../io/project.ts";
@@ -24,12 +24,16 @@ export function registerSlurm(program: Command, experiments: Experiments): void 
     .argument("[options...]", "all other options are those of reproduce")
     .allowUnknownOption()
     .option("--tasks <number>", "tasks of the array", positiveCount, 4)
-    .option("--partition <name>", "where they run (default: the cluster's)")
-    .option("--account <name>", "who pays (default: the cluster's)")
+    .option("--partition <name>", "where they run (default: the cluster's)", slurmWord)
+    .option("--account <name>", "who pays (default: the cluster's)", slurmWord)
     .option("--gpus <number>", "GPUs of each task", positiveCount)
     .option("--cpus <number>", "processor cores of each task", positiveCount)
-    .option("--memory <size>", "memory of each task: 32G")
-    .option("--time <limit>", "time of each task: 04:00:00; it comes again until all is done")
+    .option("--memory <size>", "memory of each task: 32G", slurmWord)
+    .option(
+      "--time <limit>",
+      "time of each task: 04:00:00; it comes again until all is done",
+      slurmWord,
+    )
     .option("--dry-run", "print the job's script and submit nothing", false)
     .action(async (words: readonly string[], { dryRun, ...resources }: SlurmFlags) => {
       const { results = "results" } = checked(words, resources, experiments);
@@ -49,6 +53,12 @@ export function registerSlurm(program: Command, experiments: Experiments): void 
           `ends it, and the same command goes on from there. What they say is in ${logs}`,
       );
     });
+}
+
+/** Reads a name, a size or a time. */
+function slurmWord(text: string): string {
+  if (isSlurmWord(text)) return text;
+  throw new InvalidArgumentError("Expected a letter or digit, then letters, digits and ._,:@%+=-.");
 }
 
 /** What of `reproduce`'s options has to be known here. */

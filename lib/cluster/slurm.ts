@@ -98,6 +98,11 @@ exit "$code"
 `;
 }
 
+/** Whether Slurm reads a word in a script as one: a name, a list of names, a size or a time. */
+export function isSlurmWord(word: string): boolean {
+  return /^\w[\w.,:@%+=-]*$/.test(word);
+}
+
 function unreadable(name: string, value: string): UserError {
   return new UserError(
     "usage",

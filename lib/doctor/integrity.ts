@@ -17,6 +17,7 @@ import type { Setup } from "../runs/setup.ts";
 import { SETUP_ENDING } from "../runs/uses.ts";
 import { readProgress } from "../tokens/progress.ts";
 import { featurePaths, findFeatures, keyOfFile } from "../tokens/store.ts";
+import { readIndex } from "../tokens/set_index.ts";
 import { verifyFeatures } from "../tokens/verify.ts";
 
 /** What was found of the files that this project has written. */
@@ -102,14 +103,15 @@ export async function examineIntegrity(
 }
 
 async function readFeatureSet(tally: Tally, tokens: string, key: string): Promise<void> {
-  const { progress } = featurePaths(tokens, key);
+  const { progress, index } = featurePaths(tokens, key);
   await tally.read(async () => {
     const set = await findFeatures(tokens, key);
     const [problem, ...others] = set ? await verifyFeatures(set) : [];
     tally.damaged.push(...others);
     if (problem !== undefined) throw new UserError("damaged", problem);
     tally.files += set ? 3 : 0;
-    return set !== undefined;
+    // of a set whose content was dropped the index is left
+    return set !== undefined || await readIndex(index, key) !== undefined;
   });
   if (await isFile(progress) && !await readProgress(progress)) {
     tally.damaged.push(`Cannot use ${progress}: expected what was written, found other; ${AGAIN}`);

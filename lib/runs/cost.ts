@@ -100,11 +100,12 @@ export class Costing {
     /** Crops of a set, the features of whose sources have the keys. */
     const read = async (
       spec: DatasetSpec,
-      { view, epoch = 0, crops = 1, draw }: {
+      { view, epoch = 0, crops = 1, draw, isRead = true }: {
         view: string;
         epoch?: number;
         crops?: number;
         draw?: number | undefined;
+        isRead?: boolean;
       },
       keys: readonly string[] = [],
     ) => {
@@ -112,6 +113,7 @@ export class Costing {
       for (const [i, source] of spec.sources.entries()) {
         const images = crops * await this.#counts.of(spec, source);
         all += images;
+        if (!isRead) continue;
         if (!this.#isNew([source, view, epoch, draw, backbone, reads.tap])) continue;
         const key = keys[i];
         if (key !== undefined && await there?.hasFeatures(key)) continue;
@@ -134,6 +136,8 @@ export class Costing {
         epoch: augmentedEpoch(index, augmentations),
         // images that are not augmented are the same in every draw
         draw: trainsOn === "plain" ? undefined : seed,
+        // of a trained head they may have been dropped
+        isRead: !run?.isTrained,
       };
       // keys stand by class, then by source
       const trainKeys = [...run?.features.train[index] ?? []];

@@ -13,11 +13,12 @@ import { removeDamaged, removeDamagedBanks, RunFiles } from "./damage.ts";
 import { CLAIMS, runHeads } from "./heads.ts";
 import { sealOlder } from "./older.ts";
 import { hasScores } from "./kept_scores.ts";
-import { type PlannedRun, planRuns, requestsOf } from "./plan.ts";
+import { type PlannedRun, planRuns } from "./plan.ts";
 import { RecordStore, rowsOf, type RunRecord } from "./record.ts";
 import { removeScores } from "./scores.ts";
 import { extractInWorld, type WorkHooks } from "./extraction.ts";
 import type { Setup } from "./setup.ts";
+import { requestsLeft } from "./spent.ts";
 import { findRecord } from "./status.ts";
 import type { World } from "./world.ts";
 
@@ -80,7 +81,7 @@ export async function execute(
   if (waiting.length > 0 || damaged.length > 0) {
     const wanted = damaged.map((key) => requests.get(key)!);
     await extractInWorld(
-      [...new Set([...requestsOf(waiting, requests), ...wanted])],
+      [...new Set([...await requestsLeft(waiting, requests, world.listings, setup), ...wanted])],
       world,
       setup,
       hooks,

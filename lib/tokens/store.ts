@@ -104,6 +104,22 @@ export async function removeFeatures(folder: string, key: string): Promise<void>
   for (const path of [features, partial, ...Object.values(others)]) await removeIfThere(path);
 }
 
+/**
+ * Removes a finished set's features, labels and paths, and leaves its index: it says which images could
+ * not be decoded, and by that what was made of the set has its name. The set is made again where somebody
+ * asks for it.
+ * @returns how many bytes that are
+ */
+export async function dropContent(folder: string, key: string): Promise<number> {
+  const { features, labels, paths } = featurePaths(folder, key);
+  let bytes = 0;
+  for (const path of [features, labels, paths]) {
+    bytes += await Deno.stat(path).then(({ size }) => size, () => 0);
+    await removeIfThere(path);
+  }
+  return bytes;
+}
+
 /** Bytes of features that lie unfinished in a folder. */
 export async function unfinishedBytes(folder: string): Promise<number> {
   let bytes = 0;

@@ -14,14 +14,20 @@ import { readIndex } from "./set_index.ts";
 import { featurePaths } from "./store.ts";
 
 /**
- * Positions of the images that could not be decoded when the set was made, in rising order; of an
- * unfinished set, those that are known so far.
+ * Positions of the images that could not be decoded when the set was made, in rising order, also where
+ * its content has been dropped since; of an unfinished set, those that are known so far.
  * @throws {UserError} where the set's index is damaged
  */
 export async function readUnreadable(folder: string, key: string): Promise<readonly number[]> {
   const { features, index, progress } = featurePaths(folder, key);
   if (await exists(features)) return (await readIndex(index, key))?.unreadable ?? [];
-  return (await readProgress(progress))?.unreadable ?? [];
+  const unfinished = await readProgress(progress);
+  if (unfinished) return unfinished.unreadable;
+  // of a set whose content was dropped the index is left
+  const left = await readIndex(index, key).catch((error) => {
+    if (!(error instanceof UserError && error.kind === "damaged")) throw error;
+  });
+  return left?.unreadable ?? [];
 }
 
 /** Sizes and dates of the files that this process could make no crops of, by path and transform. */

@@ -30,7 +30,7 @@ const options = { sanitizeOps: false, sanitizeResources: false };
 /** The paper's own results beside themselves, and one row and one number otherwise. */
 async function smallReport(): Promise<string> {
   const folder = temporaryFolder();
-  const names = ["table_1", "table_2", "figure_5", "figure_7"];
+  const names = ["table_1", "table_2", "figure_7"];
   const published = (await publishedReport(EXPERIMENTS)).map(({ section, report }) => ({
     heading: headingOf(section),
     tables: report.tables.filter(({ id }) => names.includes(id)),

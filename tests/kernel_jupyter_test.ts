@@ -83,6 +83,9 @@ withKernel(
         assert.deepEqual(textsOf(await client.run("kept")), ["42"]);
       }
     }
+    const flood = await stopped(client, "while (true) console.log('again')", undefined, 1000);
+    assert.equal(errorOf(flood).evalue, GOES_ON);
+    assert.deepEqual(textsOf(await client.run("kept")), ["42"]);
     // nothing runs: nothing is stopped
     await client.stop();
     await pause(200);

@@ -76,6 +76,8 @@ export async function installKernel(folder: string = jupyterDataFolder()): Promi
   await assertWritable(path);
   const before = await installedProject(join(path, "kernel.json"));
   const spec = kernelSpec();
+  // what it needs of npm is fetched now, and not when a notebook is opened
+  await import("../kernel/syntax.ts");
   await writeJson(join(path, "kernel.json"), spec);
   return [
     `Installed the kernel "${spec.display_name}" in ${path}`,

@@ -3,7 +3,7 @@
  * @module
  */
 import { type Child, ChildEnded } from "./child.ts";
-import type { Received } from "./sockets.ts";
+import { isWithin, type Received } from "./sockets.ts";
 import { type Prepared, prepared, type SyntaxFault, syntaxFault } from "./syntax.ts";
 
 /** How long a session may take to say that code can run there; native code may hold it up. */
@@ -14,6 +14,8 @@ const STOP_MS = 1500;
 const STOPS = 2;
 /** How long outputs may take to come after their cell; code that goes on may hold them up. */
 const OUTPUTS_MS = 5000;
+
+const STOPPED_OUTPUTS_MS = 500;
 
 const ANEW = "was started anew: run the cells above again; finished work on disk is kept";
 
@@ -49,6 +51,8 @@ export class CellRun {
   readonly #over = Promise.withResolvers<CellError | undefined>();
   #child: Child | undefined;
   #wasBrokenOff = false;
+  /** Only its outputs are waited for. */
+  #hasEnded = false;
 
   /** Runs nothing yet. */
   constructor(received: Received) {
@@ -85,7 +89,9 @@ export class CellRun {
         startAnew();
         return oneLine("KeyboardInterrupt", STOPPED_ANEW);
       }
-      await child.settle(OUTPUTS_MS);
+      this.#hasEnded = true;
+      // those of a cell that was stopped may have no end
+      await child.settle(OUTPUTS_MS, this.isStopped ? STOPPED_OUTPUTS_MS : Infinity);
       if (reply.status === "ok" && !this.shownError) return undefined;
       if (this.isStopped) return oneLine("KeyboardInterrupt", STOPPED);
       const error = this.shownError ?? reply as unknown as CellError;
@@ -113,19 +119,11 @@ export class CellRun {
         this.#wasBrokenOff = true;
         child.breakOff();
       }
-      if (await this.#isOverWithin(STOP_MS)) return;
+      if (await isWithin(STOP_MS, this.#over.promise) || this.#hasEnded) return;
       if (!isAlive) break;
     }
     this.#over.resolve(oneLine("KeyboardInterrupt", STOPPED_ANEW));
     startAnew();
-  }
-
-  async #isOverWithin(ms: number): Promise<boolean> {
-    let timer;
-    const late = new Promise<boolean>((resolve) => timer = setTimeout(() => resolve(false), ms));
-    const isOver = await Promise.race([this.#over.promise.then(() => true), late]);
-    clearTimeout(timer);
-    return isOver;
   }
 }
 

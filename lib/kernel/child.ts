@@ -43,6 +43,8 @@ export class Child {
   #peers: Readonly<Record<"shell" | "control" | "iopub" | "stdin", Peer>> | undefined;
   #link: ((value: unknown) => void) | undefined;
   #asked = 0;
+  /** Outputs before this mark are left out. */
+  #leftOut: string | undefined;
   /** When the last output came, by `performance.now()`. */
   #heardAt = 0;
   #words = "";
@@ -102,7 +104,7 @@ export class Child {
       return await Promise.race([work, late, this.#ended.promise]);
     } catch (error) {
       this.kill();
-      throw error;
+      throw new Error(`Cannot start Deno's kernel: ${(error as Error).message}`);
     } finally {
       clearTimeout(timer);
     }
@@ -143,29 +145,26 @@ export class Child {
     const module = new URL("./session.ts", import.meta.url).href;
     const code = `await (await import(${JSON.stringify(module)})).join(${port}, "${token}")`;
     const request = messageOf("execute_request", { code, silent: true, store_history: false });
-    const joined = this.request(request).then(({ content }) => {
-      if (content.status === "ok") return;
-      throw new Error(`Deno could not load the kernel's session: ${content.evalue}`);
-    });
-    while (true) {
-      const conn = await listener.accept();
-      const lines = readLines(conn);
-      if ((await lines.next()).value !== token) {
-        conn.close();
-        continue;
+    const greeted = Promise.withResolvers<void>();
+    void (async () => {
+      for await (const conn of listener) {
+        this.#hearSession(conn, token, greeted.resolve).catch(() => conn.close());
       }
-      this.#link = lineWriter(conn);
-      void this.#readAnswers(lines);
-      break;
-    }
-    await joined;
+    })().catch(() => {}); // closed, for the session is there
+    const { content } = await this.request(request);
+    if (content.status !== "ok") throw new Error(`its session does not load: ${content.evalue}`);
+    await greeted.promise;
   }
 
-  async #readAnswers(lines: AsyncIterable<unknown>): Promise<void> {
+  /** Listens to who connects, if it is the session. */
+  async #hearSession(conn: Deno.Conn, token: string, onGreeted: () => void): Promise<void> {
+    const lines = readLines(conn);
+    if ((await lines.next()).value !== token) return conn.close();
+    this.#link = lineWriter(conn);
+    onGreeted();
     for await (const line of lines) {
       const { id, value } = line as Answer;
       this.#answers.get(id)?.(value);
-      this.#answers.delete(id);
     }
   }
 
@@ -179,6 +178,11 @@ export class Child {
   async #output(message: Message): Promise<void> {
     const mark = message.metadata[MARK] ??
       (message.content.metadata as Content | undefined)?.[MARK];
+    if (this.#leftOut !== undefined) {
+      this.#heardAt = performance.now();
+      if (mark === this.#leftOut) this.#leftOut = undefined;
+      else if (mark === undefined) return;
+    }
     this.#heardAt = Infinity; // until everybody has been told
     if (mark === undefined) await this.#events.onOutput(message);
     this.#heardAt = performance.now();
@@ -233,15 +237,19 @@ export class Child {
   /**
    * Waits until all outputs so far have come; no longer than that where nothing comes any more, for code
    * that goes on can keep the session from answering.
-   * @returns whether they have
+   * @param atMostMs those that have not come by then are left out
+   * @returns whether they have come
    */
-  async settle(quietMs: number): Promise<boolean> {
-    const mark = crypto.randomUUID();
+  async settle(quietMs: number, atMostMs: number = Infinity): Promise<boolean> {
+    const mark = crypto.randomUUID(), until = performance.now() + atMostMs;
     const seen = Promise.withResolvers<boolean>();
     this.#marks.set(mark, () => seen.resolve(true));
     this.#heardAt = performance.now();
     const timer = setInterval(() => {
       if (performance.now() - this.#heardAt > quietMs) seen.resolve(false);
+      if (performance.now() < until) return;
+      this.#leftOut = mark;
+      seen.resolve(false);
     }, RETRY_MS);
     void this.ask({ ask: "mark", mark }, quietMs);
     try {

@@ -24,6 +24,7 @@ export class Sockets implements Disposable {
   readonly #readers = new Set<Peer>();
   readonly #peers = new Set<Peer>();
   readonly #asked = new Set<Peer>();
+  readonly #slow = new Set<Peer>();
   #publishing: Promise<unknown> = Promise.resolve();
 
   /**
@@ -87,20 +88,23 @@ export class Sockets implements Disposable {
     }
   }
 
-  /** Tells everybody, in the order of the calls; it waits until it has been sent, but not for ever. */
+  /**
+   * Tells everybody, in the order of the calls. It waits until it has been sent; not for ever, and not
+   * for who has not taken what was said before.
+   */
   async publish(message: Message): Promise<void> {
     const frames = framesOf(message, this.#key, message.header.msg_type);
-    const sent = Promise.all(Array.from(this.#readers, (peer) => peer.send(frames)));
-    let timer;
-    const late = new Promise((resolve) => timer = setTimeout(resolve, SLOW_MS));
-    await Promise.race([sent, late]);
-    clearTimeout(timer);
-    this.#publishing = sent;
+    await Promise.all(Array.from(this.#readers, async (peer) => {
+      const sending = peer.send(frames).then(() => void this.#slow.delete(peer));
+      this.#publishing = sending;
+      if (this.#slow.has(peer) || await isWithin(SLOW_MS, sending)) return;
+      this.#slow.add(peer);
+    }));
   }
 
   /** Waits until all that was said has been sent, for a moment. */
   async drained(withinMs: number): Promise<void> {
-    await Promise.race([this.#publishing, new Promise((resolve) => setTimeout(resolve, withinMs))]);
+    await isWithin(withinMs, this.#publishing);
   }
 
   /** Closes all. */
@@ -108,4 +112,13 @@ export class Sockets implements Disposable {
     for (const listener of this.#listeners) listener.close();
     for (const peer of this.#peers) peer.close();
   }
+}
+
+/** Whether something is done in time. */
+export async function isWithin(ms: number, done: Promise<unknown>): Promise<boolean> {
+  let timer;
+  const late = new Promise<boolean>((resolve) => timer = setTimeout(() => resolve(false), ms));
+  const isDone = await Promise.race([done.then(() => true), late]);
+  clearTimeout(timer);
+  return isDone;
 }

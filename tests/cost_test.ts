@@ -110,6 +110,9 @@ Deno.test("a head that is there is only tried", async () => {
     ...{ heads: 0, steps: 0, featureSets: 0, crops: 0, bytes: 0 },
     flops: 2 * IMAGES * tried! * ROW_FLOPS,
   });
+  // not what it has learned from: that may have been dropped
+  const { featureSets } = await costOf(run(), (key) => /^(test|val)/.test(key), true);
+  assert.equal(featureSets, 0);
 });
 
 Deno.test("a bank of neighbours costs its rows on disk and the search of them, not steps", async () => {
@@ -132,4 +135,15 @@ Deno.test("a bank of neighbours costs its rows on disk and the search of them, n
     ...{ heads: 0, steps: 0, featureSets: 0, crops: 0, bytes: 0 },
     flops: IMAGES * tried! * 2 * .5 * IMAGES * trained! * width,
   });
+});
+
+Deno.test("a bank of one block has that block alone, though features of all are made for it", async () => {
+  const { training, evaluation } = search(1, 6);
+  const head = { ...training.head, block: 1 };
+  const config = { training: { ...training, detector: "ufd_block_neighbours", head }, evaluation };
+  const { bytes, flops } = await new Costing(mini, imageCounts).costOf([config]);
+  const made = IMAGES * (trained! + validated! + tried!);
+  const queries = IMAGES * (validated! + tried!);
+  assert.equal(bytes, 2 * made * blocks * width + 2 * 6 * width);
+  assert.equal(flops, made * IMAGE_FLOPS + queries * 2 * 6 * width);
 });

@@ -168,6 +168,8 @@ export type TrainingImages = "rine" | "ufd" | "plain";
 export interface KeptFeatures {
   /** How many images'. */
   readonly rows: number;
+  /** Of how many blocks, whatever more there are at its tap. */
+  readonly blocks: number;
   /** Names the draw: heads of one training with the same draw search the same features. */
   readonly draw: string;
 }

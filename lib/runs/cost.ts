@@ -166,14 +166,15 @@ export class Costing {
       // heads of one bank share its search: the nearest few are among the nearest many
       const searched = (isDrawn ? validated : 0) +
         (this.#isNew(["search", stream, evaluation]) ? tried : 0);
-      const values = bank.rows * sizes.blocks * sizes.width;
+      const values = bank.rows * bank.blocks * sizes.width;
       return {
         heads: isNew ? 1 : 0,
         steps: 0,
         featureSets,
         crops: newCrops,
         flops: newCrops * flopsOfImage(network) + searched * 2 * values,
-        bytes: featureBytes(newRows, sizes) + (isDrawn ? featureBytes(bank.rows, sizes) : 0),
+        bytes: featureBytes(newRows, sizes) +
+          (isDrawn ? featureBytes(bank.rows, { ...sizes, blocks: bank.blocks }) : 0),
       };
     }
     const parameters = parameterCount(head, sizes);

@@ -86,8 +86,8 @@ function banksOf(
     const { detector, backbone, head } = run.config.training;
     const { keptFeatures, reads } = detectorNamed(detector);
     if (!keptFeatures) continue;
-    const { rows, draw } = keptFeatures(head, learned(run));
-    const { blocks, width } = world.backbones.get(backbone)!.at(reads.tap).featureSizes;
+    const { rows, blocks, draw } = keptFeatures(head, learned(run));
+    const { width } = world.backbones.get(backbone)!.at(reads.tap).featureSizes;
     const bank = banks.get(draw) ??
       { bytes: rows * blocks * width * Float32Array.BYTES_PER_ELEMENT, runs: [] };
     bank.runs.push(run);

@@ -24,6 +24,7 @@ export default defineDetector<BlockNeighboursHead>({
   parameterCount: () => 0,
   keptFeatures: ({ bankImages, bankSeed, block }, images) => ({
     rows: bankImages ?? images,
+    blocks: 1,
     draw: `${bankImages === null ? "all" : `${bankImages} ${bankSeed}`} of block ${block}`,
   }),
   isCheckpoint: isBlockNeighbours,

@@ -26,6 +26,7 @@ export default defineDetector<NeighboursHead>({
   parameterCount: () => 0,
   keptFeatures: ({ bankImages, bankSeed }, images) => ({
     rows: bankImages ?? images,
+    blocks: 1,
     draw: bankImages === null ? "all" : `${bankImages} ${bankSeed}`,
   }),
   isCheckpoint: isNeighbours,

@@ -17,6 +17,7 @@ async function ofPapers(
 /** By name. */
 export const COMMANDS: Commands = {
   reproduce: async () => ofPapers((await import("../lib/cli/reproduce.ts")).registerReproduce),
+  slurm: async () => ofPapers((await import("../lib/cli/slurm.ts")).registerSlurm),
   doctor: async () => ofPapers((await import("../lib/cli/doctor.ts")).registerDoctor),
   published: async () => ofPapers((await import("../lib/cli/published.ts")).registerPublished),
   detect: async () => ofPapers((await import("../lib/cli/detect.ts")).registerDetect),
@@ -25,7 +26,6 @@ export const COMMANDS: Commands = {
   backbone: async () => (await import("../lib/cli/backbone.ts")).registerBackbone,
   checkpoint: async () => (await import("../lib/cli/checkpoint.ts")).registerCheckpoint,
   detector: async () => ofPapers((await import("../lib/cli/detector.ts")).registerDetector),
-  slurm: async () => ofPapers((await import("../lib/cli/slurm.ts")).registerSlurm),
   clean: async () => ofPapers((await import("../lib/cli/clean.ts")).registerClean),
   tensorflow: async () => (await import("../lib/cli/tensorflow.ts")).registerTensorflow,
   kernel: async () => (await import("../lib/cli/kernel.ts")).registerKernel,

@@ -37,7 +37,7 @@ const BELOW: Readonly<Record<string, readonly string[]>> = {
   page: RUNS,
   kernel: ["io"],
   cluster: ["io"],
-  cli: ["page", "cluster", ...FRONT],
+  cli: ["page", "cluster", "kernel", ...FRONT],
   mod: ["session", ...FRONT],
   experiments: ALL,
 };

@@ -34,7 +34,11 @@ const USAGE: readonly (readonly [what: string, args: string[], says: RegExp])[] 
     /jax.*choices are auto, onnx, tensorflow/,
   ],
   ["a seed that is no number", ["reproduce", "--seed", "one"], /one.*Expected a whole number/],
-  ["an unknown command", ["reprodcue"], /reprodcue.*choose from reproduce, slurm, doctor, published/],
+  [
+    "an unknown command",
+    ["reprodcue"],
+    /reprodcue.*choose from reproduce, slurm, doctor, published/,
+  ],
   ["no command", [], /choose from reproduce, slurm, doctor, published/],
   ["a missing option", ["features", "--images", "x"], /--backbone <name>.*not specified/],
   [

@@ -132,7 +132,8 @@ Deno.test("every command refuses what stands behind --, and no argument is an em
       const said = await parsed(leaf, [...plainWords(leaf), "--", "--force"]);
       assert.match(said ?? "", /^too many arguments/, leaf.words.join(" "));
     }
-    if (count > 0) empty.push(plainWords(leaf).with(leaf.words.length, ""));
+    const words = plainWords(leaf);
+    if (count > 0) empty.push([...leaf.words, "", ...words.slice(leaf.words.length + 1)]);
   }
   assert.deepEqual(await faultsOf(empty, [2]), []);
 });

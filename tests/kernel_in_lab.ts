@@ -256,7 +256,7 @@ Deno.test({
     assert.match(await notebook.output(), /^SyntaxError: Expression expected \(line 1, column 7\)/);
     await notebook.run('session.report("grid")');
     await notebook.idle();
-    assert.match(await notebook.output(), /\nA promise: write await before it$/);
+    assert.match(await notebook.output(), /A promise: write await before it/);
     await notebook.shoot("said");
 
     const methods = await notebook.offered("session.");

@@ -44,7 +44,7 @@ const USAGE: readonly (readonly [what: string, args: string[], says: RegExp])[] 
   [
     "an unknown backbone",
     ["features", "--backbone", "ViT-X", "--images", "tests", "--out", "x.npy"],
-    /ViT-X.*(there are|holds none)/,
+    /ViT-X.*(there are|holds? none)/,
   ],
 ];
 

@@ -13,6 +13,8 @@ export interface Progress {
   readonly done: number;
   /** How many there are. */
   readonly total: number;
+  /** How many of those that are finished other processes have finished since this one began. */
+  readonly elsewhere?: number;
 }
 
 /** Told now and then while work goes on. */

@@ -44,7 +44,7 @@ export class ProgressDisplay implements Disposable {
 
   #show(progress: Progress): void {
     if (!ProgressDisplay.#open.has(this)) return;
-    const { stage, unit, done, total } = progress;
+    const { stage, unit, done, total, elsewhere = 0 } = progress;
     let shown = this.#stages.get(stage);
     if (!shown || done < shown.done) {
       shown = new Stage(done);
@@ -56,7 +56,7 @@ export class ProgressDisplay implements Disposable {
         left: "",
       });
     }
-    const { rate, left } = shown.advance(done, total, unit);
+    const { rate, left } = shown.advance(done, total, unit, elsewhere);
     if (shown.bar) {
       shown.bar.setTotal(total);
       shown.bar.update(done, { stage: stage.padEnd(12), unit, rate, left });
@@ -87,16 +87,25 @@ class Stage {
     this.#first = done;
   }
 
-  /** Rate and time left. What was done before this process began counts for neither. */
-  advance(done: number, total: number, unit: string): { rate: string; left: string } {
+  /**
+   * Rate and time left, of all processes that work at it; where others do, this one's rate too. What was
+   * done before this process began counts for nothing.
+   */
+  advance(
+    done: number,
+    total: number,
+    unit: string,
+    elsewhere: number,
+  ): { rate: string; left: string } {
     this.done = done;
-    const seconds = (performance.now() - this.#started) / 1000;
-    const perSecond = (done - this.#first) / Math.max(seconds, 1e-3);
+    const seconds = Math.max((performance.now() - this.#started) / 1000, 1e-3);
+    const perSecond = (done - this.#first) / seconds;
     if (done === this.#first) return { rate: "…", left: "…" };
-    const rate = perSecond >= 1
-      ? `${SHORT.format(perSecond)} ${unit}/s`
-      : `${SHORT.format(1 / perSecond)} s each`;
-    return { rate, left: `${duration((total - done) / perSecond)} left` };
+    const left = `${duration((total - done) / perSecond)} left`;
+    const all = rateOf(perSecond, unit);
+    if (elsewhere === 0) return { rate: all, left };
+    const own = Math.max(0, done - this.#first - elsewhere) / seconds;
+    return { rate: `${all} with others, ${own === 0 ? "none" : rateOf(own, unit)} here`, left };
   }
 
   isLineDue(isFinished: boolean): boolean {
@@ -107,6 +116,12 @@ class Stage {
     this.#isFinished = isFinished;
     return true;
   }
+}
+
+function rateOf(perSecond: number, unit: string): string {
+  return perSecond >= 1
+    ? `${SHORT.format(perSecond)} ${unit}/s`
+    : `${SHORT.format(1 / perSecond)} s each`;
 }
 
 /** A time for people: `45 s`, `3 min 20 s`, `2 h 5 min`, `12 days`. */

@@ -142,10 +142,19 @@ export async function runHeads(runs: readonly PlannedRun[], work: HeadWork): Pro
   const makers = makersIn(tokens);
   const underWay = new Map<Group, number>(), finished = new Set<PlannedRun>();
   const total = runs.reduce((sum, run) => sum + rowsOfRun(run), 0);
+  let ended = 0, elsewhere = 0;
   const report = () => {
-    const ended = [...finished].reduce((sum, run) => sum + rowsOfRun(run), 0);
     const done = [...underWay.values()].reduce((sum, rows) => sum + rows, ended);
-    onProgress?.({ stage: experiment, unit: "rows", done: Math.min(done, total), total });
+    onProgress?.({
+      ...{ stage: experiment, unit: "rows", done: Math.min(done, total), total },
+      ...(elsewhere > 0 ? { elsewhere } : {}),
+    });
+  };
+  const finish = (run: PlannedRun, byOthers: boolean) => {
+    if (finished.has(run)) return;
+    finished.add(run);
+    ended += rowsOfRun(run);
+    if (byOthers) elsewhere += rowsOfRun(run);
   };
   report();
   const problems: string[] = [];
@@ -178,7 +187,7 @@ export async function runHeads(runs: readonly PlannedRun[], work: HeadWork): Pro
     onWait,
     async undone(runs) {
       const left = await work.undone(runs);
-      for (const run of runs) if (!left.includes(run)) finished.add(run);
+      for (const run of runs) if (!left.includes(run)) finish(run, true);
       report();
       return left;
     },
@@ -190,19 +199,22 @@ export async function runHeads(runs: readonly PlannedRun[], work: HeadWork): Pro
         report();
       });
       const results = await unlessDamaged(running, problems);
-      // what an earlier process had done of the group was not told
-      underWay.delete(group);
-      for (const [index, run] of results ? group.entries() : []) {
+      if (!results) return;
+      const written: PlannedRun[] = [];
+      for (const [index, run] of group.entries()) {
         if (!await isHeld(run)) {
           await forgetState(run, work);
           continue;
         }
-        const result = results![index]!;
+        const result = results[index]!;
         const record = recordOf(experiment, run, result, world, await makers(run));
         await store.write(record);
         work.onRecord(record);
-        finished.add(run);
+        written.push(run);
       }
+      // what an earlier process had done of the group was not told
+      underWay.delete(group);
+      for (const run of written) finish(run, false);
       report();
     },
   });

@@ -204,9 +204,12 @@ async function extractMissing(
   const bytes = [...backbones].reduce((sum, { weightsBytes }) => sum + weightsBytes, 0);
   const isReplicated = bytes * workers <= MAX_REPLICATED_BYTES &&
     [...backbones].every(({ device }) => device === "cpu");
-  let done = 0;
-  const onRows = (rows: number) =>
-    options.onProgress?.({ stage: "tokens", unit: "crops", done: done += rows, total });
+  let done = 0, elsewhere = 0;
+  const onRows = (rows: number) => {
+    done += rows;
+    const others = elsewhere > 0 ? { elsewhere } : {};
+    options.onProgress?.({ stage: "tokens", unit: "crops", done, total, ...others });
+  };
 
   const bytesOf = ({ shape: [rows, blocks, width] }: Wanted) => 2 * rows * blocks * width;
   const bytesToWrite = groups.flat().reduce((sum, set) => sum + bytesOf(set), 0);
@@ -231,7 +234,9 @@ async function extractMissing(
       counted += rows;
       onRows(rows);
     };
-    count(rowsOf(group) - rowsOf(missing));
+    const found = rowsOf(group) - rowsOf(missing);
+    elsewhere += found;
+    count(found);
     if (missing.length === 0) return;
     for (const { key } of missing) {
       for (const path of leftOver.get(key) ?? []) await removeIfThere(path);

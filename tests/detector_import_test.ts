@@ -192,7 +192,7 @@ Deno.test("detect takes any detector by its file, whose it is where that must be
       [
         [path, "--transform", "mine"],
         /transform of original, demo, rine, sidbench; found mine$/,
-        1,
+        2,
       ],
       [
         [path, "--backbone", "X"],

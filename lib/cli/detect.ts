@@ -13,7 +13,7 @@ import type { Experiments } from "../runs/section.ts";
 import { EXIT_FAILURE, openNamed } from "./errors.ts";
 import { stopOnInterrupt } from "./interrupt.ts";
 import {
-  backboneName,
+  backboneOrFile,
   BACKBONES_READ,
   BATCH,
   choice,
@@ -46,7 +46,7 @@ export function registerDetect(program: Command, experiments: Experiments): void
       pathOption("--head <file>", "a detector: .safetensors, or .pth as released")
         .makeOptionMandatory(),
     )
-    .option("--backbone <name>", "by default the one the head says, or ViT-L/14", backboneName)
+    .option("--backbone <name>", "by default the one the head says, or ViT-L/14", backboneOrFile)
     .addOption(BACKBONES_READ)
     .addOption(DEVICE)
     .addOption(TRUST_DEVICE)

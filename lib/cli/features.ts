@@ -25,7 +25,7 @@ import {
 } from "./features_output.ts";
 import { stopOnInterrupt } from "./interrupt.ts";
 import {
-  backboneName,
+  backboneOrFile,
   BACKBONES_READ,
   BATCH,
   choice,
@@ -41,7 +41,7 @@ import { pathOption } from "./paths.ts";
 export function registerFeatures(program: Command): void {
   program.command("features")
     .description("tokens of a folder of images, as a NumPy file")
-    .requiredOption("--backbone <name>", "which backbone", backboneName)
+    .requiredOption("--backbone <name>", "which backbone", backboneOrFile)
     .addOption(
       pathOption("--images <folder>", "images; folders in it are read too").makeOptionMandatory(),
     )

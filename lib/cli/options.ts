@@ -70,9 +70,7 @@ export function backboneName(text: string): string {
 
 /** Reads a backbone's name, or the path of its weights. */
 export function backboneOrFile(text: string): string {
-  // deno-lint-ignore no-control-regex
-  if (text.trim() !== "" && !/[\0-\x1f]/.test(text)) return text;
-  throw new InvalidArgumentError("Expected a backbone's name, or the path of its weights.");
+  return text.endsWith(".safetensors") ? text : backboneName(text);
 }
 
 /** `--backbones`, of commands that read them wherever they are. */

@@ -9,16 +9,15 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { join } from "node:path";
-import axe from "axe-core";
 import puppeteer, { type Page } from "puppeteer-core";
 import sharp from "sharp";
 import { waveImage } from "./image_samples.ts";
+import { shoot, violations } from "./in_browser.ts";
 import { openPage } from "./page_child.ts";
 import { backbones, head } from "./page_world.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 const { env } = Deno;
-const shots = env.get("RINE_SHOTS");
 const folder = temporaryFolder("pictures ");
 const page = await openPage(
   ...["--head", env.get("RINE_HEAD") ?? head],
@@ -118,24 +117,6 @@ async function give(tab: Page, how: "drop" | "paste", files: readonly string[]):
     contents,
     files.map((path) => path.split("/").at(-1)!),
   );
-}
-
-/** What axe-core finds of some weight. */
-async function violations(tab: Page): Promise<string[]> {
-  // the page's policy lets no script in but its own; this one comes by the debugger
-  await tab.evaluate(axe.source);
-  const { violations } = await tab.evaluate(
-    () => (globalThis as unknown as { axe: typeof axe }).axe.run(),
-  );
-  return violations
-    .filter(({ impact }) => impact === "serious" || impact === "critical" || impact === "moderate")
-    .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 120)).join(" | ")}`);
-}
-
-async function shoot(tab: Page, name: string, fullPage = true): Promise<void> {
-  if (shots === undefined) return;
-  await Deno.mkdir(shots, { recursive: true });
-  await tab.screenshot({ path: `${join(shots, name)}.png`, fullPage });
 }
 
 async function scheme(tab: Page, value: "light" | "dark"): Promise<void> {

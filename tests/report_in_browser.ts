@@ -8,17 +8,16 @@
 import assert from "node:assert/strict";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import axe from "axe-core";
-import puppeteer, { type Page } from "puppeteer-core";
+import puppeteer from "puppeteer-core";
 import { EXPERIMENTS } from "../experiments/index.ts";
 import { publishedReport } from "../lib/report/paper/published.ts";
 import { type ReportSection, writeReport } from "../lib/report/page.ts";
 import { writeResultsIndex } from "../lib/report/results_index.ts";
 import { headingOf } from "../lib/runs/section.ts";
+import { shoot, violations } from "./in_browser.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 const { env } = Deno;
-const shots = env.get("RINE_SHOTS");
 const given = env.get("RINE_REPORT");
 const path = given ?? await smallReport();
 const browser = await puppeteer.launch({
@@ -69,23 +68,6 @@ async function openTab(file: string, width = 1400, hasScripts = true) {
   });
   await tab.goto(pathToFileURL(resolve(file)).href);
   return { tab, wrong, [Symbol.asyncDispose]: () => context.close() };
-}
-
-/** What axe-core finds of some weight. */
-async function violations(tab: Page): Promise<string[]> {
-  await tab.evaluate(axe.source);
-  const { violations } = await tab.evaluate(
-    () => (globalThis as unknown as { axe: typeof axe }).axe.run(),
-  );
-  return violations
-    .filter(({ impact }) => impact === "serious" || impact === "critical" || impact === "moderate")
-    .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 120)).join(" | ")}`);
-}
-
-async function shoot(tab: Page, name: string, fullPage = true): Promise<void> {
-  if (shots === undefined) return;
-  await Deno.mkdir(shots, { recursive: true });
-  await tab.screenshot({ path: `${join(shots, name)}.png`, fullPage });
 }
 
 for (const width of [1400, 400]) {

@@ -34,6 +34,9 @@ export interface SlurmWork {
 /** How long before its end a task is told of it, in seconds: it puts on disk what it has in hand. */
 const NOTICE_SECONDS = 120;
 
+/** A word that neither a shell nor Slurm reads otherwise than it stands there. */
+const PLAIN = /^[\w.,:@%/+=-]+$/;
+
 /**
  * The script of a job.
  *
@@ -69,7 +72,7 @@ export function slurmScript(resources: SlurmResources, work: SlurmWork): string 
   ];
   const lines = options.flatMap(([name, value]) => {
     if (value === undefined) return [];
-    if (!/^[\w.,:@%/+=-]+$/.test(`${value}`)) throw unreadable(name, `${value}`);
+    if (!PLAIN.test(`${value}`)) throw unreadable(name, `${value}`);
     return [`#SBATCH --${name}=${value}`];
   });
   return `#!/bin/bash
@@ -112,5 +115,5 @@ function unreadable(name: string, value: string): UserError {
 
 /** A word as a shell reads it. */
 export function quoted(word: string): string {
-  return /^[\w.,:@%/+=-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+  return PLAIN.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

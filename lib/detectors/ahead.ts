@@ -45,11 +45,7 @@ export async function* scoreAhead(
       : result.features
       ? await elsewhere!.logits(result.features, views.length)
       : await scorer.logits(views.map(({ view }) => view));
-    let next = 0;
-    for (const [i, path] of item.paths.entries()) {
-      const image = result.images[i]!;
-      yield "view" in image ? { path, ...image, logit: logits[next++]! } : { path, ...image };
-    }
+    yield* scored(item.paths, result.images, logits);
   }
 }
 
@@ -85,11 +81,20 @@ export async function* scoreHere(
     fill();
     const views = images.filter((image) => "view" in image).map(({ view }) => view);
     const logits = views.length === 0 ? new Float32Array() : await scorer.logits(views);
-    let next = 0;
-    for (const [i, { path }] of batch.entries()) {
-      const image = images[i]!;
-      yield "view" in image ? { path, ...image, logit: logits[next++]! } : { path, ...image };
-    }
+    yield* scored(batch.map(({ path }) => path), images, logits);
+  }
+}
+
+/** Gives images their logits [views], and passes over those that have none. */
+function* scored(
+  paths: readonly string[],
+  images: ViewResult["images"],
+  logits: Float32Array,
+): Generator<Scored> {
+  let next = 0;
+  for (const [i, path] of paths.entries()) {
+    const image = images[i]!;
+    yield "view" in image ? { path, ...image, logit: logits[next++]! } : { path, ...image };
   }
 }
 

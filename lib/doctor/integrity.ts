@@ -145,9 +145,10 @@ async function readFile(tally: Tally, path: string): Promise<void> {
     await tally.read(async () =>
       (await readSealedJson(path, "import the weights again"))?.isSealed ?? false
     );
-  } else if (path.endsWith(SETUP_ENDING)) {
-    await tally.read(async () => (await readSealedJson(path, AGAIN))?.isSealed ?? false);
-  } else if (path.endsWith(".json") && (folders.at(-1) === "points" || folders.at(-2) === "made")) {
+  } else if (
+    path.endsWith(SETUP_ENDING) ||
+    path.endsWith(".json") && (folders.at(-1) === "points" || folders.at(-2) === "made")
+  ) {
     await tally.read(async () => (await readSealedJson(path, AGAIN))?.isSealed ?? false);
   }
 }

@@ -19,7 +19,7 @@ import { contentKey } from "../io/files.ts";
 import { readSafetensorsHeader } from "../io/safetensors.ts";
 import { joined } from "../io/tensor.ts";
 import type { Device } from "../onnx/session.ts";
-import { scoresInPieces } from "./scores_in_pieces.ts";
+import { scoresInPieces, scoresOf } from "./scores_in_pieces.ts";
 
 /** A detector that is on disk or will be trained, and the way in which it is to read images. */
 export interface ReadyDetector {
@@ -171,22 +171,15 @@ export class ReleasedScorer {
   ): Promise<Float32Array> {
     const { root, skipCorrupt } = this.#setup;
     const detector = await this.#open();
-    const scores = new Float32Array(images.length);
-    let done = 0;
     const paths = images.map(({ path }) => resolve(root, path));
     const prepare = alike && ((image: RgbImage) => makeAlike(image, alike));
-    for await (const found of detector.detectAll(paths, prepare)) {
-      if (!("problem" in found)) scores[done++] = found.score;
-      else if (skipCorrupt) scores[done++] = NaN;
-      else {
-        throw new UserError(
-          "damaged",
-          `Cannot decode ${found.path}: expected an image, found ${found.problem}; ` +
-            "--skip-corrupt leaves it out",
-        );
-      }
-    }
-    return scores;
+    const corrupt = (path: string, problem: string) =>
+      `Cannot decode ${path}: expected an image, found ${problem}; --skip-corrupt leaves it out`;
+    return await scoresOf(
+      detector.detectAll(paths, prepare),
+      images.length,
+      skipCorrupt ? undefined : corrupt,
+    );
   }
 
   /** Frees the detector, where it was opened. */

@@ -77,6 +77,35 @@ export async function scoresInPieces<Image>(
   return all;
 }
 
+/**
+ * Scores of images that are looked at now.
+ * @param found what a detector says of them, in their order
+ * @param count of images
+ * @param corrupt what is said of one that cannot be decoded; where it is left out, `undefined`
+ * @param onImages told of images that have been looked at
+ * @returns probabilities that images are generated, [images]; NaN where one is left out
+ * @throws {UserError} where an image cannot be decoded and is not to be left out
+ */
+export async function scoresOf(
+  found: AsyncIterable<
+    { readonly path: string } & ({ readonly score: number } | { readonly problem: string })
+  >,
+  count: number,
+  corrupt: ((path: string, problem: string) => string) | undefined,
+  onImages: (images: number) => void = () => {},
+): Promise<Float32Array> {
+  const scores = new Float32Array(count);
+  let done = 0;
+  for await (const one of found) {
+    onImages(1);
+    if ("problem" in one && corrupt) {
+      throw new UserError("damaged", corrupt(one.path, one.problem));
+    }
+    scores[done++] = "problem" in one ? NaN : one.score;
+  }
+  return scores;
+}
+
 /** Scores that are whole and their own; damaged ones, and others' in their place, are made again. */
 async function readPiece(
   path: string,

@@ -2,19 +2,19 @@
  * Scores of detectors, image by image: those that runs kept, and those that nobody has asked for yet.
  * @module
  */
-import { createHash } from "node:crypto";
-import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { type DatasetSpec, type ImageEntry, type Label, listImages } from "../data/dataset.ts";
 import { imagesIn } from "../data/image_folder.ts";
 import { detectorNamed } from "../detectors/index.ts";
 import { Detector } from "../detectors/verdict.ts";
 import { UserError } from "../io/errors.ts";
+import { contentKey } from "../io/files.ts";
+import { lookAtAll } from "../io/look.ts";
 import { evaluateScores, type SetScores } from "../metrics.ts";
 import type { ImageScore, Tried } from "../runs/kept_scores.ts";
 import { keptScores } from "../runs/kept_scores.ts";
 import { scoreKey, tryHeads } from "../runs/scores.ts";
-import { scoresInPieces } from "../runs/scores_in_pieces.ts";
+import { scoresInPieces, scoresOf } from "../runs/scores_in_pieces.ts";
 import type { Setup } from "../runs/setup.ts";
 import type { World } from "../runs/world.ts";
 import { testSetNamed } from "./examples.ts";
@@ -139,15 +139,22 @@ async function judged(
     const onImages = (count: number) =>
       onProgress({ stage: name, unit: "images", done: done += count, total: images.length });
     onImages(0);
+    const corrupt = (path: string, problem: string) =>
+      `Cannot decode ${path}: ${problem}; openSession({ skipCorrupt: true }) leaves it out`;
     const look = (some: readonly { readonly path: string }[]) =>
-      lookAt(detector, some.map(({ path }) => resolve(root, path)), { skipCorrupt, onImages });
+      scoresOf(
+        detector.detectAll(some.map(({ path }) => resolve(root, path))),
+        some.length,
+        skipCorrupt ? undefined : corrupt,
+        onImages,
+      );
     if (!(detector instanceof Detector)) {
       // nobody knows whether it will say the same again
       scores = await look(images);
       return;
     }
     scores = await scoresInPieces(images, {
-      ...{ folder, skipCorrupt, onImages, list: nameOfFiles(images, root) },
+      ...{ folder, skipCorrupt, onImages, list: await nameOfFiles(images, root) },
       own: `detector-${await detector.identity()}`,
       about: { detector: detector.title, reads: detector.reads },
     }, look);
@@ -160,43 +167,20 @@ async function judged(
 }
 
 /** Names images by their files as they are now: a reader may put others in their place between two cells. */
-function nameOfFiles(
+async function nameOfFiles(
   images: readonly { readonly path: string; readonly label: Label }[],
   root: string,
-): string {
-  const hash = createHash("sha256");
-  for (const { path, label } of images) {
-    // one that is gone is said when it is looked at
-    const file = statSync(resolve(root, path), { throwIfNoEntry: false });
-    hash.update(JSON.stringify([path, label, file?.size, file?.mtimeMs]));
-  }
-  return hash.digest("hex").slice(0, 16);
-}
-
-/** @returns [images]; NaN where one cannot be decoded and is left out */
-async function lookAt(
-  detector: Judge,
-  paths: readonly string[],
-  { skipCorrupt, onImages }: {
-    readonly skipCorrupt: boolean;
-    readonly onImages: (images: number) => void;
-  },
-): Promise<Float32Array<ArrayBuffer>> {
-  const scores = new Float32Array(paths.length);
-  let done = 0;
-  for await (const detection of detector.detectAll(paths)) {
-    onImages(1);
-    if (!("problem" in detection)) scores[done++] = detection.score;
-    else if (skipCorrupt) scores[done++] = NaN;
-    else {
-      throw new UserError(
-        "damaged",
-        `Cannot decode ${detection.path}: ${detection.problem}; openSession({ skipCorrupt: true }) ` +
-          "leaves it out",
-      );
-    }
-  }
-  return scores;
+): Promise<string> {
+  const files: (Deno.FileInfo | Error)[] = [];
+  await lookAtAll(images, ({ path }) => resolve(root, path), (found, i) => files[i] = found);
+  return contentKey(
+    images.values().map(({ path, label }, i) => {
+      // one that is gone is said when it is looked at
+      const file = files[i]!,
+        here = file instanceof Error ? [] : [file.size, file.mtime?.getTime()];
+      return [path, label, ...here];
+    }),
+  );
 }
 
 /**

@@ -138,13 +138,19 @@ function patchesFromRgb(
 ): Value {
   const grid = resolutionPx / patchPx;
   const images = g.input("images", "uint8", ["N", resolutionPx, resolutionPx, 3]);
-  const scale = g.float(pixelStd.map((std) => 1 / (255 * std))); // [3]
-  const shift = g.float(pixelMean.map((mean, channel) => -mean / pixelStd[channel]!)); // [3]
-  const values = g.op("Cast", [images], { to: "float32" }); // [N, R, R, 3]
-  const pixels = g.op("Add", [g.op("Mul", [values, scale]), shift]); // [N, R, R, 3]
-  const cells = g.op("Reshape", [pixels, g.int([-1, grid, patchPx, grid, patchPx, 3])]);
-  const ordered = g.op("Transpose", [cells], { perm: [0, 1, 3, 5, 2, 4] }); // [N, g, g, 3, P, P]
-  return g.op("Reshape", [ordered, g.int([-1, 3 * patchPx * patchPx])]); // [N·patches, 3·P·P]
+  // a factor for each number of a patch: one for each channel would be read three numbers at a time
+  const each = (values: readonly number[]) =>
+    g.float(values.flatMap((value) => Array.from({ length: patchPx ** 2 }, () => value))); // [3·P·P]
+  const scale = each(pixelStd.map((std) => 1 / (255 * std)));
+  const shift = each(pixelMean.map((mean, channel) => -mean / pixelStd[channel]!));
+  // bytes are put in order, not numbers; in two steps, each of which moves whole runs or one axis
+  const cells = g.op("Reshape", [images, g.int([-1, grid, patchPx, grid, 3 * patchPx])]);
+  const ordered = g.op("Transpose", [cells], { perm: [0, 1, 3, 2, 4] }); // [N, g, g, P, 3·P]
+  const colours = g.op("Reshape", [ordered, g.int([-1, patchPx ** 2, 3])]);
+  const channels = g.op("Transpose", [colours], { perm: [0, 2, 1] }); // [N·patches, 3, P·P]
+  const rows = g.op("Reshape", [channels, g.int([-1, 3 * patchPx ** 2])]);
+  const values = g.op("Cast", [rows], { to: "float32" }); // [N·patches, 3·P·P]
+  return g.op("Add", [g.op("Mul", [values, scale]), shift]); // [N·patches, 3·P·P]
 }
 
 function patchesFromPixels(g: GraphBuilder, { resolutionPx, patchPx }: VitArchitecture): Value {

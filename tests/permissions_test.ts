@@ -12,7 +12,7 @@ const FILES = ["--allow-env", "--allow-read", "--allow-write"];
 
 /** What each command may do: native libraries decode and compute, who only reads writes nowhere. */
 const ALLOWED: Readonly<Partial<Record<keyof typeof config.tasks, readonly string[]>>> = {
-  reproduce: CLAIM,
+  reproduce: ["--allow-run=deno", ...CLAIM],
   published: CLAIM,
   detect: READ,
   page: ["--allow-net=127.0.0.1", "--allow-run=xdg-open,open,explorer", "--allow-sys", ...READ],

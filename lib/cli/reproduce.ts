@@ -28,6 +28,7 @@ import { openWorld, type World } from "../runs/world.ts";
 import type { FeatureRequest } from "../tokens/request.ts";
 import { dryRun } from "./dry_run.ts";
 import { EXIT_FAILURE } from "./errors.ts";
+import { reproduceOnGpus } from "./gpus.ts";
 import { stopOnInterrupt } from "./interrupt.ts";
 import {
   BATCH,
@@ -59,7 +60,10 @@ interface ReproduceFlags extends Omit<SetupOptions, "device"> {
   readonly trustDevice: boolean;
   readonly dryRun: boolean;
   readonly keep: Keep;
+  readonly gpus?: readonly number[];
 }
+
+const STOPPED = "Stopped; the same command goes on from here";
 
 /** Which features stay on disk: all, or without those that heads have learned from for the last time. */
 export type Keep = "all" | "needed";
@@ -97,6 +101,11 @@ export function registerReproduce(program: Command, experiments: Experiments): v
     .addOption(choice("--engine <name>", "what trains heads", ENGINES, "onnx"))
     .addOption(DEVICE)
     .addOption(TRUST_DEVICE)
+    .option(
+      "--gpus <numbers>",
+      "a process for each of these GPUs, which divide the work; with commas between",
+      wholeNumbers,
+    )
     .addOption(PRECISION)
     .addOption(BATCH)
     .addOption(
@@ -123,9 +132,10 @@ export function registerReproduce(program: Command, experiments: Experiments): v
     .option("--skip-corrupt", "leave out images that cannot be decoded", false)
     .action(
       async (
-        { only, paper, dryRun: isDry, device, trustDevice, keep, ...options }: ReproduceFlags,
+        { only, paper, dryRun: isDry, device, trustDevice, keep, gpus, ...options }: ReproduceFlags,
       ) => {
-        stopOnInterrupt("Stopped; the same command goes on from here");
+        if (gpus && !isDry) return await reproduceOnGpus(gpus, { device, ...options }, STOPPED);
+        stopOnInterrupt(STOPPED);
         const setup = await makeSetup(experiments, {
           ...options,
           device: await deviceOf(device, trustDevice),

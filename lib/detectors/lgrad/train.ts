@@ -21,6 +21,7 @@ import {
   type PixelTrainingContext,
   trainedPath,
 } from "../pixel_training.ts";
+import { FLIPS } from "../recipes.ts";
 import { trainClassifier, type TrainedClassifier } from "../resnet/train.ts";
 import { discriminatorKind, importedDiscriminator, ownDiscriminator } from "./checkpoint.ts";
 import { GAIN, LAST_SIZE } from "./discriminator.ts";
@@ -32,14 +33,7 @@ export const lgradRecipe: PixelRecipe = {
   lastDeviation: .02,
   discriminator: { kind: "imported", sizePx: 256 },
   cropPx: 224,
-  augmentation: {
-    blurProbability: 0,
-    blurSigmaPx: [0, 0],
-    jpegProbability: 0,
-    jpegQualities: [100, 100],
-    flipProbability: .5,
-    protocol: "paper",
-  },
+  augmentation: FLIPS,
   batchSize: 16,
   learningRate: 5e-4,
   beta1: .9,

@@ -10,6 +10,7 @@ import type { Random } from "../../random.ts";
 import type { FailedHead, TrainedHead } from "../detector.ts";
 import { isStatistic } from "../live_norm.ts";
 import type { PixelRecipe, PixelTraining, PixelTrainingContext } from "../pixel_training.ts";
+import { FLIPS } from "../recipes.ts";
 import { sessionOptions, trainOnPixels } from "../resnet/train.ts";
 import { imagesOf, Trainer } from "../resnet/trainer.ts";
 import { LAST } from "./graph.ts";
@@ -26,14 +27,7 @@ export const patchForensicsRecipe: PixelRecipe = {
   shortSidePx: 299,
   shortSideFilter: "lanczos",
   cropPx: 299,
-  augmentation: {
-    blurProbability: 0,
-    blurSigmaPx: [0, 0],
-    jpegProbability: 0,
-    jpegQualities: [100, 100],
-    flipProbability: .5,
-    protocol: "paper",
-  },
+  augmentation: FLIPS,
   batchSize: 32,
   learningRate: 1e-3,
   beta1: .9,

@@ -20,6 +20,7 @@ import { metadataRows, row } from "../description.ts";
 import type { HeadConfig } from "../detector.ts";
 import { definePixelDetector, type PixelBatch } from "../pixel_detector.ts";
 import type { PixelRecipe } from "../pixel_training.ts";
+import { AS_RINE } from "../recipes.ts";
 import { hasPyramid } from "../resnet/checkpoint.ts";
 import { sessionOptions, trainOnPixels } from "../resnet/train.ts";
 import { type ImageBatch, Trainer } from "../resnet/trainer.ts";
@@ -42,22 +43,7 @@ const NAME = "clip_fpn", TITLE = "CLIP w/ FPN";
 export const clipPyramidRecipe: PixelRecipe = {
   start: { kind: "backbone", name: "ViT-L/14" },
   lastDeviation: .02,
-  cropPx: 224,
-  augmentation: {
-    blurProbability: .5,
-    blurSigmaPx: [0, 3],
-    jpegProbability: .5,
-    jpegQualities: [30, 100],
-    flipProbability: .5,
-    protocol: "released",
-  },
-  batchSize: 128,
-  learningRate: 1e-3,
-  beta1: .9,
-  beta2: .999,
-  epsilon: 1e-8,
-  epochs: 1,
-  schedule: { kind: "steps", everyEpochs: 1, factor: 1 },
+  ...AS_RINE,
   network: { blocks: [6, 12, 18, 24], channels: 256 },
 };
 

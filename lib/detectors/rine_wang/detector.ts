@@ -11,6 +11,7 @@ import { countParameters } from "../../io/tensor.ts";
 import { metadataRows, row } from "../description.ts";
 import { assertLogits, definePixelDetector } from "../pixel_detector.ts";
 import { type PixelRecipe, trainingStatePath } from "../pixel_training.ts";
+import { AS_RINE } from "../recipes.ts";
 import {
   classifierTensors,
   IMAGENET_NORMALISATION,
@@ -44,22 +45,7 @@ const PIXELS_AT_ONCE = 8 * 224 * 224;
 export const rineWangRecipe: PixelRecipe = {
   start: { kind: "detector", name: "wang_0.1" },
   lastDeviation: 0,
-  cropPx: 224,
-  augmentation: {
-    blurProbability: .5,
-    blurSigmaPx: [0, 3],
-    jpegProbability: .5,
-    jpegQualities: [30, 100],
-    flipProbability: .5,
-    protocol: "released",
-  },
-  batchSize: 128,
-  learningRate: 1e-3,
-  beta1: .9,
-  beta2: .999,
-  epsilon: 1e-8,
-  epochs: 1,
-  schedule: { kind: "steps", everyEpochs: 1, factor: 1 },
+  ...AS_RINE,
   network: {
     blocks: "bottlenecks",
     contrastiveWeight: .2,

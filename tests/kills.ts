@@ -6,6 +6,7 @@
  *
  * `--processes 3` has so many at work on the same folders at once, each of them disturbed. `--mini` takes
  * the whole miniature instead, in some ten minutes a round; `--most 30` disturbs it within so many seconds.
+ * `--reference FOLDER` holds what an undisturbed one has left there; where there is nothing, it is made.
  */
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -16,17 +17,14 @@ import { makeSmallWorld } from "./small_world.ts";
 
 const SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP", "SIGKILL", "SIGSTOP"] as const;
 
-/** Of each signal, how a command may end; one that was stopped goes on to its end. */
-const CODES = {
-  SIGTERM: [143],
-  SIGINT: [130],
-  SIGHUP: [129],
-  SIGKILL: [137],
-  SIGSTOP: [0],
-} as const;
+/** With what exit code a command ends of each signal that ends it. */
+const CODES = { SIGTERM: 143, SIGINT: 130, SIGHUP: 129, SIGKILL: 137 } as const;
 
 /** The longest that a command may take to end after it was told to. */
 const END_MS = 12_000;
+
+/** How long one that is stopped stands still. */
+const STOPPED_MS = 500;
 
 const { values } = parseArgs({
   options: {
@@ -35,6 +33,7 @@ const { values } = parseArgs({
     seed: { type: "string", default: "0" },
     processes: { type: "string", default: "1" },
     most: { type: "string" },
+    reference: { type: "string" },
     mini: { type: "boolean", default: false },
   },
 });
@@ -66,26 +65,44 @@ function start(folder: string): Deno.ChildProcess {
   }).spawn();
 }
 
-/** Ends, or stops, a reproduction at some moment; what went wrong. */
-async function disturb(folder: string, afterMs: number, signal: typeof SIGNALS[number]) {
+/** A signal to a reproduction, and what went wrong after it. */
+interface Disturbance {
+  readonly signal: typeof SIGNALS[number];
+  readonly afterMs: number;
+}
+
+/**
+ * Ends a reproduction at some moment. One that is stopped goes on, and is disturbed again later.
+ * @returns what it was sent, what went wrong, and whether it was done before it was ended
+ */
+async function disturb(folder: string) {
   const child = start(folder);
-  let hasEnded = false;
-  void child.status.then(() => hasEnded = true);
-  const output = child.output();
-  await new Promise((resolve) => setTimeout(resolve, afterMs));
-  if (hasEnded) return { problem: problemOf(await output, [0]), isDone: true };
-  child.kill(signal);
-  const told = performance.now();
-  if (signal === "SIGSTOP") {
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    child.kill("SIGCONT");
-    return { problem: problemOf(await output, CODES[signal]), isDone: true };
+  const status = child.status.then(() => "ended" as const), output = child.output();
+  const given: Disturbance[] = [];
+  while (true) {
+    const signal = random.pick(SIGNALS), afterMs = random.uniform(200, mostMs);
+    if (await Promise.race([status, pause(afterMs)]) === "ended") {
+      return { given, problem: problemOf(await output, [0]), isDone: true };
+    }
+    given.push({ signal, afterMs });
+    child.kill(signal);
+    if (signal === "SIGSTOP") {
+      await pause(STOPPED_MS);
+      child.kill("SIGCONT");
+      continue;
+    }
+    const told = performance.now();
+    const result = await output;
+    const took = performance.now() - told;
+    const isDone = result.code === 0;
+    if (took > END_MS) return { given, problem: `took ${Math.round(took)} ms to end`, isDone };
+    // before it listens it ends as any process does; a listener's code is the same
+    return { given, problem: problemOf(result, [CODES[signal], 0]), isDone };
   }
-  const result = await output;
-  const took = performance.now() - told;
-  if (took > END_MS) return { problem: `took ${Math.round(took)} ms to end`, isDone: false };
-  // before it listens it ends as any process does; a listener's code is the same
-  return { problem: problemOf(result, [...CODES[signal], 0]), isDone: result.code === 0 };
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 function problemOf({ code, stderr }: Deno.CommandOutput, codes: readonly number[]) {
@@ -95,22 +112,24 @@ function problemOf({ code, stderr }: Deno.CommandOutput, codes: readonly number[
   return stack === undefined ? undefined : `said ${stack}`;
 }
 
-/** Several at once, each disturbed at a moment of its own; whether the work was done after it. */
+/** Several at once, each disturbed at moments of its own; whether the work was done after it. */
 async function disturbAll(folder: string, where: string): Promise<boolean> {
-  const ends = await Promise.all(Array.from({ length: Number(values.processes) }, async () => {
-    const signal = random.pick(SIGNALS), afterMs = random.uniform(200, mostMs);
-    const { problem, isDone } = await disturb(folder, afterMs, signal);
-    if (problem) problems.push(`${where}, ${signal} after ${Math.round(afterMs)} ms: ${problem}`);
-    sent.push(isDone && signal !== "SIGSTOP" ? "end" : signal);
+  const done = await Promise.all(Array.from({ length: Number(values.processes) }, async () => {
+    const { given, problem, isDone } = await disturb(folder);
+    const moments = given.map(({ signal, afterMs }) => `${signal} after ${Math.round(afterMs)} ms`);
+    if (problem) problems.push(`${where}, ${moments.join(", ")}: ${problem}`);
+    sent.push(...given.map(({ signal }) => signal));
+    if (isDone) finished++;
     return isDone;
   }));
-  return ends.some(Boolean);
+  return done.some(Boolean);
 }
 
 const problems: string[] = [], sent: string[] = [];
-const reference = join(root, "reference");
+let finished = 0;
+const reference = values.reference ?? join(root, "reference");
 const begun = performance.now();
-await Deno.mkdir(reference);
+await Deno.mkdir(reference, { recursive: true });
 const { code, stderr } = await start(reference).output();
 if (code !== 0) throw new Error(new TextDecoder().decode(stderr));
 const wholeMs = performance.now() - begun;
@@ -122,7 +141,7 @@ const random = randomStream(Number(values.seed), "kills");
 for (let round = 1; round <= Number(values.rounds); round++) {
   const folder = join(root, `round-${round}`);
   await Deno.mkdir(folder);
-  sent.length = 0;
+  sent.length = finished = 0;
   while (sent.length < Number(values.kills)) {
     const isDone = await disturbAll(folder, `round ${round}`);
     // from its beginning again, so that every moment is disturbed
@@ -134,7 +153,10 @@ for (let round = 1; round <= Number(values.rounds); round++) {
   const names = new Set([...expected.keys(), ...found.keys()]);
   const different = [...names].filter((name) => expected.get(name) !== found.get(name));
   console.log(
-    `round ${round}: ${sent.join(", ")}; ${different.length} of ${names.size} files differ`,
+    `round ${round}: ${sent.length} signals (${
+      sent.join(", ")
+    }), done ${finished} times meanwhile; ` +
+      `${different.length} of ${names.size} files differ`,
   );
   for (const name of different) {
     const what = !found.has(name) ? "is missing" : expected.has(name) ? "differs" : "is left over";

@@ -41,6 +41,10 @@ const WORDS: readonly (readonly [words: readonly string[], says: RegExp])[] = [
   [[...IMPORT, "--name", "x".repeat(200)], NO_NAME],
   [["backbone", "quantize", "--name", ""], NO_NAME],
   [["backbone", "quantize", "--name", "nope"], /^Cannot quantize nope: expected weights at /],
+  [
+    ["detect", "x.png", "--head", join(GOLDENS, "patch_forensics.pth"), "--transform", "median"],
+    /expected a transform of original, vote, mean_logit; found median$/,
+  ],
   [["features", "--backbone", "", ...FEATURES], NO_NAME],
   [["features", "--backbone", "../x", ...FEATURES], NO_NAME],
   [[...DETECTOR, "--name", ".."], NO_NAME],
@@ -67,6 +71,10 @@ Deno.test("words that are off are said in one line, with exit code 2 and no stac
   assert.deepEqual(Array.from(Deno.readDirSync(folder)), []);
 });
 
+/** A file that is no head, whose name is what words that were off are told with. */
+const NAMESAKE = join(temporaryFolder(), "expected a transform of.safetensors");
+await Deno.writeTextFile(NAMESAKE, "no head");
+
 /** Folders and files in one another's places, and what is not there: work that cannot be done. */
 const WORK: readonly (readonly [words: readonly string[], says: RegExp])[] = [
   [["published", "--from", FILE, "--out", folder], /expected a clone .* at .*, found a file$/],
@@ -77,6 +85,7 @@ const WORK: readonly (readonly [words: readonly string[], says: RegExp])[] = [
   ],
   [["backbone", "show", "--backbones", FILE], /^Expected a folder at .*, found a file$/],
   [["reproduce", "--results", FILE], /^Cannot write into /],
+  [["detect", "x.png", "--head", NAMESAKE], /^Cannot read .*expected a transform of/],
 ];
 
 Deno.test("what cannot be done is said in one line, with exit code 1 and no stack", async () => {

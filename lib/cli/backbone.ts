@@ -124,7 +124,7 @@ export async function quantizeBackbone(name: string, folder: string): Promise<st
   const path = weightsPath(folder, name);
   if (!await exists(path)) {
     throw new UserError(
-      "missing",
+      "choice",
       `Cannot quantize ${name}: expected weights at ${path}, found none`,
     );
   }

@@ -110,17 +110,15 @@ function namedCommand(program: Command): Command {
 }
 
 /**
- * Opens a backbone that was named, or what needs it. A name that is not there is a word that was off:
- * the choices are those that are.
+ * Opens what was named. A name of nothing that there is is a word that was off: the choices are those
+ * that there are.
  */
 export async function openNamed<T>(open: () => Promise<T>): Promise<T> {
   try {
     return await open();
   } catch (error) {
-    const isMissing = error instanceof UserError &&
-      (error.message.startsWith("Cannot open backbone") ||
-        error.message.includes("expected a transform of") ||
-        error.message.startsWith("Cannot quantize") && error.kind === "missing");
-    throw isMissing ? new InvalidArgumentError(error.message) : error;
+    const isWord = error instanceof UserError &&
+      (error.kind === "choice" || error.message.startsWith("Cannot open backbone"));
+    throw isWord ? new InvalidArgumentError(error.message) : error;
   }
 }

@@ -104,7 +104,7 @@ export function transformNamed(
 ): PixelTransform {
   if (Object.hasOwn(transforms, name)) return transforms[name]!;
   throw new UserError(
-    "usage",
+    "choice",
     `${doing}: expected a transform of ${Object.keys(transforms).join(", ")}; found ${name}`,
   );
 }

@@ -56,7 +56,7 @@ Deno.test("several GPUs are refused where there is none to run on, or --force ma
     ] as const
   ) {
     const { code, error } = await commandLine("reproduce", "--gpus", "0,1", ...words);
-    assert.equal(code, 1, error);
+    assert.equal(code, 2, error);
     assert.match(error, new RegExp(found));
   }
 });

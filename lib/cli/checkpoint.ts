@@ -35,7 +35,7 @@ export async function convertCheckpoint(input: string, output: string): Promise<
   const format = /\.(pth|safetensors)$/.exec(output)?.[1];
   if (!format) {
     throw new UserError(
-      "usage",
+      "choice",
       `Cannot convert to ${output}: expected a name ending in .pth or .safetensors`,
     );
   }

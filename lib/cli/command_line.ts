@@ -6,7 +6,7 @@
 import { Command, CommanderError } from "commander";
 import process from "node:process";
 import { ProgressDisplay } from "../io/progress_bar.ts";
-import { printable } from "../io/errors.ts";
+import { printable, UserError } from "../io/errors.ts";
 import { stopOnSignals } from "./interrupt.ts";
 import { errorText, EXIT_FAILURE, EXIT_USAGE, usageLine } from "./errors.ts";
 
@@ -86,5 +86,6 @@ function guardTerminal(): void {
 function fail(error: unknown): never {
   ProgressDisplay.closeAll();
   console.error(errorText(error));
-  Deno.exit(EXIT_FAILURE);
+  const isWord = error instanceof UserError && error.kind === "choice";
+  Deno.exit(isWord ? EXIT_USAGE : EXIT_FAILURE);
 }

@@ -109,16 +109,12 @@ function namedCommand(program: Command): Command {
   return command;
 }
 
-/**
- * Opens what was named. A name of nothing that there is is a word that was off: the choices are those
- * that there are.
- */
+/** Opens a backbone that was named, or what needs it. A name that is not there is a word that is off. */
 export async function openNamed<T>(open: () => Promise<T>): Promise<T> {
   try {
     return await open();
   } catch (error) {
-    const isWord = error instanceof UserError &&
-      (error.kind === "choice" || error.message.startsWith("Cannot open backbone"));
-    throw isWord ? new InvalidArgumentError(error.message) : error;
+    const isName = error instanceof UserError && error.message.startsWith("Cannot open backbone");
+    throw isName ? new InvalidArgumentError(error.message) : error;
   }
 }

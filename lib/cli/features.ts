@@ -90,7 +90,7 @@ export interface FeaturesOptions {
 export async function writeFeatures(options: FeaturesOptions): Promise<string> {
   const { backbone: name, backbones, images: root, transform, out, device, precision } = options;
   if (!out.endsWith(".npy")) {
-    throw new UserError("usage", `Cannot write ${out}: expected a name in .npy`);
+    throw new UserError("choice", `Cannot write ${out}: expected a name in .npy`);
   }
   await using backbone = await openBackbone(name, {
     ...(backbones === undefined ? {} : { folder: backbones }),

@@ -30,13 +30,13 @@ export async function reproduceOnGpus(
 ): Promise<void> {
   if (device !== "cuda" && device !== "auto") {
     throw new UserError(
-      "usage",
+      "choice",
       `Cannot reproduce with --gpus: expected --device cuda or auto beside it, found ${device}`,
     );
   }
   if (force) {
     throw new UserError(
-      "usage",
+      "choice",
       "Cannot reproduce with --gpus and --force: each process would make again what the others " +
         "have made; choose another folder with --results",
     );

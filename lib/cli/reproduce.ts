@@ -165,7 +165,7 @@ export function inOrder(
   const other = names.find((name) => !asked.some((section) => section.name === name));
   if (other !== undefined) {
     throw new UserError(
-      "usage",
+      "choice",
       `Cannot reproduce ${other} with --paper ${paper}: expected a section of ${
         asked.map(({ name }) => name).join(", ")
       }`,

@@ -86,14 +86,14 @@ function checked(
   const found: ReproduceWords = reproduce.opts();
   if (found.force) {
     throw new UserError(
-      "usage",
+      "choice",
       "Cannot submit a job with --force: each task would make again what the others have made; " +
         "choose another folder with --results",
     );
   }
   if (gpus !== undefined && found.device === "cpu") {
     throw new UserError(
-      "usage",
+      "choice",
       "Cannot submit a job with --gpus: expected --device cuda, webgpu or auto beside it, found none",
     );
   }

@@ -36,8 +36,8 @@ export function listed(names: readonly string[]): string {
 
 /**
  * What is wrong: `missing`, something is not there and can be made or had; `damaged`, a file is not
- * what it should be; `usage`, words or values that were given; `choice`, a name that was given and is
- * none of those there are; `disk`, what the system refused.
+ * what it should be; `usage`, words or values that were given; `choice`, a word that was given and is
+ * none of those that do; `disk`, what the system refused.
  */
 export type Problem = "missing" | "damaged" | "usage" | "choice" | "disk";
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { makeMiniBackbones } from "../lib/mini/backbones.ts";
 import { assertAgree } from "../lib/onnx/device_check.ts";
 import { exists } from "../lib/io/files.ts";
-import { runDeno } from "./command_line.ts";
+import { commandLineWith, runDeno } from "./command_line.ts";
 import { temporaryFolder } from "./temporary.ts";
 
 const EXPECTED = Float32Array.of(0, -2, 1, .5);
@@ -30,6 +30,25 @@ Deno.test("a device's values are taken up to a share of the largest, in half pre
       message: new RegExp(`found ${wrong} instead of 1`),
     });
   }
+});
+
+Deno.test({
+  name: "a GPU that is not there is said in one line, and native libraries add none to it",
+  ignore: Deno.build.os !== "linux",
+  fn: async () => {
+    for (
+      const [device, env] of [
+        ["webgpu", { VK_ICD_FILENAMES: "/nowhere", XDG_RUNTIME_DIR: "" }],
+        ["cuda", { CUDA_VISIBLE_DEVICES: "" }],
+      ] as const
+    ) {
+      const words = ["detect", "x.png", "--head", "x", "--device", device];
+      const { code, out, error } = await commandLineWith({ ...env, DEBUG: "" }, ...words);
+      assert.deepEqual([code, out], [1, ""], error);
+      assert.match(error, new RegExp(`^Cannot open a session on ${device}: .*--device cpu$`));
+      assert.doesNotMatch(error, /\n|\.cc:/);
+    }
+  },
 });
 
 /** A Vulkan device in software, which Debian's Chromium brings; and what loads it. */

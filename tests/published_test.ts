@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import * as v from "valibot";
+import { pathToFileURL } from "node:url";
 import { isDeepStrictEqual } from "node:util";
 import { comparePublished, publishedReport } from "../lib/report/paper/published.ts";
 import { publishedRows } from "../lib/report/paper/published_rows.ts";
 import { EXPERIMENTS } from "../experiments/index.ts";
 import { testSetOf } from "../lib/data/catalog.ts";
 import { paper } from "../experiments/profiles/paper.ts";
+import { PUBLISHED, readPublished, readPublishedCsv } from "../lib/published/files.ts";
 import { publishedLogs } from "../lib/published/logs.ts";
 import { publishedPoints } from "../lib/published/points.ts";
 import { printedCells } from "../lib/published/printed.ts";
@@ -144,6 +146,38 @@ Deno.test("readReleasedLogs() refuses what is no clone, and a pickle that calls 
   } finally {
     await Deno.remove(clone, { recursive: true });
   }
+});
+
+Deno.test("published files that are empty, cut off, changed or gone are no numbers to agree with", async () => {
+  const folder = temporaryFolder("numbers_"), there = pathToFileURL(`${folder}/`);
+  for (const { name } of Deno.readDirSync(PUBLISHED)) {
+    await Deno.copyFile(new URL(name, PUBLISHED), `${folder}/${name}`);
+  }
+  const names = (await Deno.readTextFile(`${folder}/SHA256SUMS`)).trim().split("\n").slice(1)
+    .map((line) => line.slice(66));
+  assert.equal(names.length, 6);
+  for (const name of names) {
+    const path = `${folder}/${name}`, whole = await Deno.readTextFile(path);
+    // whole lines, where it has some
+    const half = whole.slice(0, whole.indexOf("\n", whole.length / 2) + 1 || whole.length / 2);
+    const changed = whole.replace(/\d(?=\D*$)/, (digit) => `${9 - Number(digit)}`);
+    for (const text of ["", half.slice(0, -1), changed, undefined]) {
+      if (text === undefined) await Deno.remove(path);
+      else await Deno.writeTextFile(path, text);
+      const found = text === undefined ? "none" : "another";
+      await assert.rejects(readPublished(name, there), {
+        name: "UserError",
+        message:
+          `Cannot read ${path}: expected the file that comes with the project, as SHA256SUMS ` +
+          `beside it says, found ${found}; \`git checkout\` brings it back`,
+      });
+    }
+    // as Git may write it elsewhere
+    await Deno.writeTextFile(path, whole.replaceAll(/\r?\n/g, "\r\n"));
+    assert.ok((await readPublished(name, there)).endsWith("\r\n"));
+  }
+  await Deno.remove(`${folder}/SHA256SUMS`);
+  await assert.rejects(readPublishedCsv("paper_tables.csv", there), /found another; /);
 });
 
 Deno.test("a published file that is cut off is named, with the line", () => {

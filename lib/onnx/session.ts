@@ -6,6 +6,7 @@ import { UserError } from "../io/errors.ts";
 import "./telemetry.ts";
 import * as ort from "onnxruntime-node";
 import { GraphBuilder } from "./graph.ts";
+import { withoutNativeLines } from "./native_lines.ts";
 
 /** Where graphs can run. */
 export const DEVICES = ["cpu", "webgpu", "cuda"] as const;
@@ -84,8 +85,10 @@ const PROVIDER_HELP = {
   webgpu: "a GPU with a Vulkan, Metal or Direct3D 12 driver is needed, or take --device cpu",
 } as const;
 
+/** Of what ONNX Runtime says the first line, without the place in its source. */
 function firstLine(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split("\n", 1)[0]!;
+  const [line] = (error instanceof Error ? error.message : String(error)).split("\n", 1);
+  return line!.replace(/^\S+\.(?:cc|h):\d+ .* was false\. /, "");
 }
 
 /** Version of the ONNX Runtime that sessions run on. */
@@ -104,7 +107,8 @@ export async function resolveDevice(choice: typeof DEVICE_CHOICES[number]): Prom
   const x = g.input("x", "float32", ["N"]);
   g.output("y", g.op("Add", [x, x]), "float32", ["N"]);
   try {
-    const session = await openSession(g.build(), { device: choice === "auto" ? "cuda" : choice });
+    const device = choice === "auto" ? "cuda" : choice;
+    const session = await withoutNativeLines(() => openSession(g.build(), { device }));
     await session.release();
   } catch (error) {
     if (choice === "auto") return "cpu";

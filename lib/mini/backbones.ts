@@ -8,7 +8,7 @@ import { dirname, join } from "node:path";
 import { photograph, sceneMaterial } from "./scene.ts";
 import { MINI_CLASSES, MINI_SIZE_PX } from "./sets.ts";
 import { centerCrop } from "../image/crop.ts";
-import { exists } from "../io/files.ts";
+import { exists, sweepTemporaries } from "../io/files.ts";
 import { withLock } from "../io/lock.ts";
 import { readSafetensorsHeader } from "../io/safetensors.ts";
 import { writeSafetensors } from "../io/safetensors_writer.ts";
@@ -76,6 +76,8 @@ export async function makeMiniBackbones(options: MiniBackboneOptions): Promise<s
   if (!made.every(Boolean)) {
     await withLock(join(root, "backbones", LOCK), () => make(options), options.onWait);
   }
+  // what was killed while it wrote weights, or their checksum
+  await sweepTemporaries(join(root, "backbones"));
   return paths;
 }
 

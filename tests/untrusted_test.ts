@@ -143,6 +143,10 @@ Deno.test("control characters of a head reach neither terminal nor error", () =>
 
     const named = join(folder, `${RED}a.png`);
     await Deno.writeTextFile(named, "no image");
+    await assert.rejects(
+      readSafetensors(named),
+      (error: Error) => error instanceof UserError && !OBEYED.test(error.message),
+    );
     const gone = await commandLine("checkpoint", "show", `${named}.gone`);
     assert.doesNotMatch(gone.error, OBEYED);
     const other = await commandLine("checkpoint", "show", named);

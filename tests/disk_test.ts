@@ -5,7 +5,10 @@ import { listImages } from "../lib/data/dataset.ts";
 import { UserError } from "../lib/io/errors.ts";
 import { assertSpace, naming, sweepTemporaries, writeFileAtomic } from "../lib/io/files.ts";
 import { extractFeatures } from "../lib/tokens/extract.ts";
+import { featurePaths } from "../lib/tokens/store.ts";
+import { FeatureWriter } from "../lib/tokens/writer.ts";
 import { openBackbone } from "../lib/backbones/open.ts";
+import { newSet, writeFeatureSet } from "./feature_sets.ts";
 import { GOLDENS } from "./goldens.ts";
 import { executeSmall, makeSmallWorld, smallProfile, smallRun } from "./small_world.ts";
 import { temporaryFolder } from "./temporary.ts";
@@ -176,6 +179,38 @@ Deno.test({
       );
       assert.equal(crops, 0);
     }),
+});
+
+Deno.test({
+  name:
+    "a disk that fills up under features names the file, and with room they have the same bytes",
+  ignore: !canMount,
+  fn: async () => {
+    const shape = [64, 8, 32] as const, set = newSet({ name: "full", shape });
+    const values = Float32Array.from({ length: 64 * 8 * 32 }, (_, i) => i % 500);
+    const whole = await writeFeatureSet(temporaryFolder("whole_"), { name: "full", shape }, values);
+    await withDisk(20, async (folder) => {
+      const write = async () => {
+        await using writer = await FeatureWriter.open(folder, set, { batchRows: 8 });
+        while (writer.rowsDone < shape[0]) {
+          const from = writer.rowsDone * 256;
+          await writer.append(values.subarray(from, from + 8 * 256));
+        }
+        await writer.finish();
+        return set.key;
+      };
+      await assert.rejects(
+        write(),
+        isDisk(
+          featurePaths(folder, set.key).partial,
+          /^Cannot write .*; free some space, the same/,
+        ),
+      );
+      assert.ok(await mount("-o", "remount,size=400k", folder));
+      const { features } = featurePaths(folder, await write());
+      assert.deepEqual(await Deno.readFile(features), await Deno.readFile(whole.path));
+    });
+  },
 });
 
 Deno.test({

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import sharp from "sharp";
 import { writeFeatures } from "../lib/cli/features.ts";
+import { placeFeatures } from "../lib/cli/features_output.ts";
 import { GOLDENS } from "./goldens.ts";
 import { temporaryFolder } from "./temporary.ts";
 
@@ -112,6 +113,22 @@ Deno.test("features refuse, in one line, to replace a file of another origin", a
   await features(three, out);
   await Deno.writeTextFile(out, "tokens of mine, put beside a description of theirs");
   await refuses(out);
+});
+
+Deno.test("a file that has come there while features were made is not replaced", async () => {
+  const folder = temporaryFolder(), out = join(folder, "photos.npy");
+  await features(two, out);
+  const { kind: _kind, sha256: _sha256, ...description } = JSON.parse(
+    await Deno.readTextFile(`${out}.json`),
+  );
+  const made = join(folder, "made.npy");
+  await Deno.rename(out, made);
+  await Deno.writeTextFile(out, "tokens of mine");
+  await assert.rejects(
+    placeFeatures(out, made, description),
+    /expected no file there but what this/,
+  );
+  assert.equal(await Deno.readTextFile(out), "tokens of mine");
 });
 
 /** Stops a call at its n-th change of a name in the folder it writes to; returns whether there was one. */

@@ -14,6 +14,7 @@ import {
 import { ADAM, SMALLEST_NORM, TEMPERATURE } from "../lib/detectors/rine/constants.ts";
 import { dropoutLayers, DropoutMasks } from "../lib/detectors/rine/dropout.ts";
 import { initialState } from "../lib/detectors/rine/engine.ts";
+import { trainingFacts } from "../lib/detectors/checkpoint_file.ts";
 import { detectorOf } from "../lib/detectors/index.ts";
 import { loadLinearProbe, probeLogits } from "../lib/detectors/ufd/probe.ts";
 import { readTokens } from "../lib/detectors/rine/token_batch.ts";
@@ -47,6 +48,23 @@ Deno.test("a head's own ablation and steps stand in its file, whatever else is k
   await saveTrainingState(path, architecture, state, others);
   const training = await loadTrainingState(path, architecture);
   assert.deepEqual([training.architecture, training.state], [architecture, state]);
+});
+
+Deno.test("a head or a state that says nothing of its training is named, with what to do", () => {
+  for (
+    const [metadata, says] of [
+      [{}, "JSON, found an empty text"],
+      [{ journal: "undefined" }, 'JSON, found "undefined"'],
+      [{ journal: "null" }, "an object, found null"],
+      [{ journal: "{}" }, "a value at epochs, found none"],
+    ] as const
+  ) {
+    assert.throws(() => trainingFacts("a.safetensors", metadata, "journal"), {
+      name: "UserError",
+      message:
+        `Cannot read journal in a.safetensors: expected ${says}; delete the file and run again`,
+    });
+  }
 });
 
 Deno.test("what is no number is found wherever it is, infinities too", () => {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import config from "../deno.json" with { type: "json" };
 import { runDeno } from "./command_line.ts";
 import { temporaryFolder } from "./temporary.ts";
@@ -49,6 +49,21 @@ Deno.test("commands that compute nothing run without native libraries", async ()
     const { code, out, error } = await run(name, "--help");
     assert.deepEqual([code, error], [0, ""]);
     assert.match(out, /^Usage: deno task notebooks/);
+  }
+});
+
+Deno.test("programs that are not there are no matter of who asks for help: Deno says nothing of them", async () => {
+  const folder = temporaryFolder("programs_");
+  await Deno.symlink(Deno.execPath(), join(folder, basename(Deno.execPath())));
+  const env = { PATH: folder };
+  const names = Object.entries(config.tasks)
+    .filter(([, { command }]) => /--allow-run=.* experiments/.test(command))
+    .map(([name]) => name);
+  assert.ok(names.length >= 6, names.join());
+  for (const name of names) {
+    const { code, out, error } = await runDeno(["task", "--quiet", name, "--help"], { env });
+    assert.deepEqual([code, error], [0, ""], name);
+    assert.match(out, new RegExp(`^Usage: deno task ${name} `));
   }
 });
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { FailedHead, TrainedHead } from "../lib/detectors/detector.ts";
 import dmid, { dmidRecipe } from "../lib/detectors/dmid.ts";
 import { findDetector } from "../lib/detectors/index.ts";
-import { drawnDiscriminator, lgradRecipe } from "../lib/detectors/lgrad/train.ts";
+import { drawnDiscriminator, keepPicture, lgradRecipe } from "../lib/detectors/lgrad/train.ts";
 import lgrad from "../lib/detectors/lgrad/detector.ts";
 import { discriminatorSizePx, ownDiscriminator } from "../lib/detectors/lgrad/checkpoint.ts";
 import { openPictures } from "../lib/detectors/lgrad/pictures.ts";
@@ -208,10 +208,33 @@ Deno.test("LGrad learns from the pictures that it sees later, and leaves none be
   const picture = await open.picture(data);
   await open.dispose();
   assert.deepEqual(seen!.slice(-picture.length), picture);
-  assert.equal(new TextDecoder().decode(seen!.slice(0, -picture.length)), "P6 32 32 255\n");
+  assert.match(
+    new TextDecoder().decode(seen!.slice(0, -picture.length)),
+    /^P6 32 32\n# SHA-256 [0-9a-f]{64}\n255\n$/,
+  );
   assert.ok(picture.includes(0) && picture.includes(255));
   assert.ok(!await exists(pictures));
   assert.deepEqual(await lgrad.besides!(path), [discriminator]);
+});
+
+Deno.test("a picture that a killed training has left is kept where it is whole, else made again", async () => {
+  const path = join(temporaryFolder("picture_"), "a.ppm");
+  const rgb = Uint8Array.from({ length: 12 }, (_, i) => 20 * i);
+  let made = 0;
+  const keep = () => keepPicture(path, 2, () => Promise.resolve((made++, rgb)));
+  await keep();
+  await keep();
+  assert.equal(made, 1);
+  const whole = await Deno.readFile(path);
+  assert.deepEqual((await decodeImage(path)).data, rgb);
+  for (let at = 0; at < whole.length; at++) {
+    await Deno.writeFile(path, whole.map((byte, i) => i === at ? byte ^ 1 : byte));
+    await keep();
+    assert.deepEqual([made, await Deno.readFile(path)], [at + 2, whole], `byte ${at}`);
+  }
+  await Deno.writeFile(path, whole.subarray(0, 50));
+  await keep();
+  assert.deepEqual(await Deno.readFile(path), whole);
 });
 
 Deno.test("a discriminator that is drawn sees differences alone, and no image has a dark first layer", async () => {

@@ -143,6 +143,10 @@ Deno.test("control characters of a head reach neither terminal nor error", () =>
 
     const named = join(folder, `${RED}a.png`);
     await Deno.writeTextFile(named, "no image");
+    await assert.rejects(
+      readSafetensors(named),
+      (error: Error) => error instanceof UserError && !OBEYED.test(error.message),
+    );
     const gone = await commandLine("checkpoint", "show", `${named}.gone`);
     assert.doesNotMatch(gone.error, OBEYED);
     const other = await commandLine("checkpoint", "show", named);
@@ -223,6 +227,12 @@ Deno.test("a record of another form is named, with what was wanted where, and wh
         [[], "a value at key, found none"],
         [null, "an object, found null"],
         [rest, "a value at config, found none"],
+        // sealed or not: of two views of one head nothing else tells them apart
+        [{ ...RECORD, key: "other" }, "the record of run key of grid, found that of other of grid"],
+        [
+          { ...RECORD, evaluations: [{ ...evaluation, test: { a } }] },
+          "the record of run key of grid, found none of b",
+        ],
         [
           { ...RECORD, evaluations: [] },
           "the record of run key of grid, found evaluations after epochs none",

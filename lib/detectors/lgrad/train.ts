@@ -9,8 +9,10 @@ import type { LabelledImage } from "../../data/dataset.ts";
 import { decodeImage } from "../../image/image.ts";
 import { readPixels } from "../../image/pixels.ts";
 import { exists, writeFileAtomic } from "../../io/files.ts";
+import { readBytes } from "../../io/regular.ts";
 import { readSafetensors } from "../../io/safetensors.ts";
 import { writeSealedSafetensors } from "../../io/safetensors_writer.ts";
+import { sha256 } from "../../io/seal.ts";
 import { sizeOf, type Tensor, tensor } from "../../io/tensor.ts";
 import { randomStream } from "../../random.ts";
 import type { FailedHead, TrainedHead } from "../detector.ts";
@@ -69,12 +71,11 @@ export async function trainOnGradients(
       for (const [i, { path: name }] of images.entries()) {
         onPrepared?.(i + 1, images.length);
         const to = join(pictures, `${name}.ppm`);
-        if (await exists(to)) continue;
-        const image = await decodeImage(join(root, name));
-        const { data } = readPixels(image, [{ kind: "square", sizePx, filter: "bilinear" }]);
-        const header = new TextEncoder().encode(`P6 ${sizePx} ${sizePx} 255\n`);
-        const rgb = await open.picture(data);
-        await writeFileAtomic(to, Uint8Array.from([...header, ...rgb]));
+        await keepPicture(to, sizePx, async () => {
+          const image = await decodeImage(join(root, name));
+          const { data } = readPixels(image, [{ kind: "square", sizePx, filter: "bilinear" }]);
+          return await open.picture(data);
+        });
       }
     } finally {
       await open.dispose();
@@ -87,6 +88,33 @@ export async function trainOnGradients(
   );
   if (await exists(pictures)) await Deno.remove(pictures, { recursive: true });
   return result;
+}
+
+/**
+ * Makes a picture, unless an earlier process has and it is whole: its header names the SHA-256 of its
+ * pixels.
+ * @param make gives uint8 [sizePx, sizePx, 3]
+ */
+export async function keepPicture(
+  path: string,
+  sizePx: number,
+  make: () => Promise<Uint8Array>,
+): Promise<void> {
+  const headerOf = (rgb: Uint8Array) =>
+    new TextEncoder().encode(`P6 ${sizePx} ${sizePx}\n# SHA-256 ${sha256(rgb)}\n255\n`);
+  const length = 3 * sizePx ** 2;
+  if (await exists(path)) {
+    const found = await readBytes(path);
+    const header = headerOf(found.subarray(-length));
+    const isWhole = found.length === header.length + length &&
+      header.every((byte, i) => byte === found[i]);
+    if (isWhole) return;
+  }
+  const rgb = await make(), header = headerOf(rgb);
+  const bytes = new Uint8Array(header.length + length);
+  bytes.set(header);
+  bytes.set(rgb, header.length);
+  await writeFileAtomic(path, bytes);
 }
 
 async function discriminatorTensors(

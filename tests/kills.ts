@@ -162,8 +162,9 @@ for (let round = 1; round <= Number(values.rounds); round++) {
     const what = !found.has(name) ? "is missing" : expected.has(name) ? "differs" : "is left over";
     problems.push(`round ${round}: ${name} ${what}`);
   }
-  await Deno.remove(folder, { recursive: true });
+  if (different.length === 0) await Deno.remove(folder, { recursive: true });
 }
-await Deno.remove(root, { recursive: true });
 for (const problem of problems) console.error(problem);
+if (problems.length === 0) await Deno.remove(root, { recursive: true });
+else console.error(`what differs is left in ${root}`);
 Deno.exit(problems.length > 0 ? 1 : 0);

@@ -61,7 +61,10 @@ async function refuses(root: string, named: string, seed = 0): Promise<void> {
   await assert.rejects(make(root, seed), (error: Error) => {
     assert.ok(error instanceof UserError, `${error.stack}`);
     assert.ok(error.message.includes(join(root, named)), error.message);
-    assert.match(error.message, /choose another folder/);
+    assert.match(
+      error.message,
+      /choose another folder(?:, or delete this one if nothing in it is worth keeping)?$/,
+    );
     return !error.message.includes("\n");
   });
   assert.deepEqual(contents(root), before);
@@ -194,6 +197,12 @@ Deno.test("a mini world whose manifest has the form before this one is known to 
   Deno.removeSync(kept);
   await make(root, 1);
   assert.deepEqual(Object.keys(foreign(root)).sort(), Object.keys(MINE).sort());
+});
+
+Deno.test("a world whose list of files is gone is nobody's, and is told how to have it made again", async () => {
+  const root = copied();
+  Deno.removeSync(join(root, MANIFEST));
+  await refuses(root, Object.keys(WHOLE).map((path) => path.split("/")[0]!).sort()[0]!);
 });
 
 Deno.test("a link to a folder that somebody put among a world's stays when its files are removed", async () => {

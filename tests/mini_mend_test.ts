@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { EXPERIMENTS } from "../experiments/index.ts";
+import { examineIntegrity } from "../lib/doctor/integrity.ts";
 import { makeMiniWorld, miniSeed } from "../lib/mini/make.ts";
 import { damagedMiniFiles, mendMiniImages } from "../lib/mini/mend.ts";
 import { temporaryFolder } from "./temporary.ts";
@@ -75,6 +77,14 @@ Deno.test("every damaged file of a mini world is named, and none is taken for wh
   await Deno.writeFile(join(made, IMAGE), flipped(whole.get(IMAGE)!));
   await Deno.remove(other);
   assert.equal((await damagedMiniFiles(made)).damaged.length, 2);
+  // `doctor --deep` says the same
+  const data = temporaryFolder("deep_"), none = join(data, "none");
+  await Deno.symlink(made, join(data, "mini"));
+  const folders = { experiments: EXPERIMENTS, data, results: none, tokens: none };
+  const { damaged } = await examineIntegrity(folders);
+  for (const path of [IMAGE, "val/stars/1_fake/00000.png"]) {
+    assert.ok(damaged.some((line) => line.includes(join(data, "mini", path))), damaged.join("\n"));
+  }
   assert.equal((await makeAgain()).length, 1);
   const [line, ...others] = (await damagedMiniFiles(made)).damaged;
   assert.ok(line?.startsWith(`Cannot use ${join(made, IMAGE)}: `));

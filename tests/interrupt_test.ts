@@ -73,3 +73,39 @@ Deno.test({
     await Deno.remove(root, { recursive: true });
   },
 });
+
+/** Sends Ctrl-C twice to a command that puts something in order for a second; what it says, and its code. */
+async function interruptTwice(pauseMs: number): Promise<[string, number]> {
+  const script = `import { stopOnInterrupt } from "${join(ROOT, "lib/cli/interrupt.ts")}";
+    stopOnInterrupt("Stopped", async () => {
+      await new Promise((resolve) => setTimeout(resolve, 1500));
+      console.log("in order");
+    });
+    console.log("ready");
+    setInterval(() => {}, 1000);`;
+  const path = join(temporaryFolder(), "command.ts");
+  await Deno.writeTextFile(path, script);
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-check", "--quiet", "--config", join(ROOT, "deno.json"), path],
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  let said = "";
+  for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
+    said += text;
+    if (text !== "ready\n") continue;
+    child.kill("SIGINT");
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    child.kill("SIGINT");
+  }
+  return [said, (await child.status).code];
+}
+
+Deno.test({
+  name: "a Ctrl-C that comes twice at once is one, and a second one later does not wait",
+  ignore: Deno.build.os === "windows",
+  fn: async () => {
+    assert.deepEqual(await interruptTwice(5), ["ready\nin order\n", 130]);
+    assert.deepEqual(await interruptTwice(800), ["ready\n", 130]);
+  },
+});

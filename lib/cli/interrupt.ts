@@ -17,6 +17,12 @@ const SIGNALS = Deno.build.os === "windows"
 /** How long a thread may take to come to rest before the process ends all the same. */
 const REST_MS = 10_000;
 
+/**
+ * Signals within so long of the first are the same one: a Ctrl-C reaches all processes of a terminal, and
+ * `deno task` hands its own on.
+ */
+const SAME_MS = 500;
+
 /** How long a server may take to answer that claims are gone. */
 const RELEASE_MS = 2000;
 
@@ -31,11 +37,14 @@ let isListening = false;
 export function stopOnSignals(): void {
   if (isListening) return;
   isListening = true;
-  let isStopping = false;
+  let toldAt: number | undefined;
   for (const signal of SIGNALS) {
     Deno.addSignalListener(signal, async () => {
-      if (isStopping) Deno.exit(EXIT_CODES[signal]);
-      isStopping = true;
+      if (toldAt !== undefined) {
+        if (performance.now() - toldAt > SAME_MS) Deno.exit(EXIT_CODES[signal]);
+        return;
+      }
+      toldAt = performance.now();
       try {
         ProgressDisplay.closeAll();
         console.error(line);

@@ -5,14 +5,16 @@ import type { HeadEngine, HeadTrainer } from "../lib/detectors/rine/engine.ts";
 import { openEngine } from "../lib/detectors/rine/open_engine.ts";
 import { exists } from "../lib/io/files.ts";
 import { claim } from "../lib/io/lock.ts";
+import { WorkerPool } from "../lib/io/worker_pool.ts";
 import { readSafetensors } from "../lib/io/safetensors.ts";
 import { encodeSafetensors, writeSafetensors } from "../lib/io/safetensors_writer.ts";
 import { tensor } from "../lib/io/tensor.ts";
 import { RecordStore, type RunRecord } from "../lib/runs/record.ts";
 import type { RunConfig } from "../lib/runs/config.ts";
 import { planRuns } from "../lib/runs/plan.ts";
+import type { HeadsJob } from "../lib/runs/worker.ts";
 import { FeatureRows } from "../lib/tokens/rows.ts";
-import { checkpointPath, statePath } from "../lib/detectors/detector.ts";
+import { checkpointPath, type FailedHead, statePath } from "../lib/detectors/detector.ts";
 import { trainWith } from "../lib/detectors/rine/train.ts";
 import {
   executeSmall,
@@ -291,6 +293,30 @@ Deno.test("a head that diverges has a record that says so, and costs no other", 
   const again = await executeSmall(data, [mad, ...RUNS], results);
   assert.equal(again.reused, 1 + RUNS.length);
   assert.deepEqual(again.records[0], failed);
+});
+
+Deno.test("features of test sets are not read where every head has diverged", async () => {
+  const { world, backbone } = await openSmallWorld(data);
+  await using _ = backbone;
+  const results = temporaryFolder("none_left_");
+  const { runs: [planned] } = await planRuns(
+    [run({ learningRate: 1e30 })],
+    world,
+    smallSetup(data, results),
+  );
+  const { trainingKey: key, config: { training, evaluation }, features } = planned!;
+  await using pool = new WorkerPool<HeadsJob, FailedHead[]>(
+    new URL("../lib/runs/worker.ts", import.meta.url),
+    1,
+  );
+  const [head] = await pool.run({
+    ...{ detector: training.detector, folder: results },
+    compute: { engine: "onnx", device: "cpu", threads: 1 },
+    features: { folder: tokensFolder, ...features },
+    sets: [{ name: "gone", features: ["0123456789abcdef"], key: "gone" }],
+    heads: [{ key, config: training, keepEpochs: evaluation.atEpochs }],
+  });
+  assert.match(head!.problem, /its loss is/);
 });
 
 Deno.test("a head that its last step made no numbers is named, and not kept", async () => {

@@ -10,6 +10,8 @@ import { quoted, UserError } from "../lib/io/errors.ts";
 import { parseJson } from "../lib/io/json.ts";
 import { readSafetensors, readSafetensorsHeader } from "../lib/io/safetensors.ts";
 import { randomStream } from "../lib/random.ts";
+import type { Figure } from "../lib/report/figure.ts";
+import { writeReport } from "../lib/report/page.ts";
 import { tableToMarkdown } from "../lib/report/write/markdown.ts";
 import { tableToLatex } from "../lib/report/write/latex.ts";
 import { escapeHtml } from "../lib/report/write/html.ts";
@@ -191,7 +193,7 @@ Deno.test("titles of own sets are text in tables, pages and pictures, and hold n
     assert.doesNotMatch(markdown, OBEYED);
     assert.doesNotMatch(markdown, /(?<!\\)[<[`]|(?<!\\)!\[/);
     for (const text of [tableToLatex(table), escapeHtml(title)]) assert.doesNotMatch(text, OBEYED);
-    const { svg } = await renderFigure({
+    const figure: Figure = {
       id: "f",
       title: "A bar",
       caption: "",
@@ -201,8 +203,29 @@ Deno.test("titles of own sets are text in tables, pages and pictures, and hold n
         mark: "bar",
         encoding: { x: { field: "x", type: "nominal" }, y: { field: "y", type: "quantitative" } },
       },
-    });
+    };
+    const { svg } = await renderFigure(figure);
     assert.doesNotMatch(svg, OBEYED);
+
+    const shown = {
+      ...{ heading: title, tables: [table, { ...table, id: "u" }] },
+      figures: [{ ...figure, title, caption: title }],
+    };
+    await writeReport(folder, {
+      ...{ title, notice: title, provenance: title, remark: title, sections: [shown] },
+      published: [{ heading: "", tables: [table], figures: [] }],
+    });
+    const report = await Deno.readTextFile(join(folder, "report.md"));
+    // the figure's own picture is the one that is meant
+    const text = report.replace(
+      /^!\[Ours: .*\]\(figures\/f\.svg\)$/m,
+      (line) => line.slice(2, -16),
+    );
+    assert.notEqual(text, report);
+    assert.doesNotMatch(text, OBEYED);
+    assert.doesNotMatch(text, /(?<!\\)[<[`]|(?<!\\)!\[/);
+    const page = await Deno.readTextFile(join(folder, "report.html"));
+    assert.doesNotMatch(page, /<img src=x>/);
   }));
 
 Deno.test("a record of another form is named, with what was wanted where, and what to do", () =>

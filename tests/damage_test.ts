@@ -7,7 +7,7 @@ import { planRuns } from "../lib/runs/plan.ts";
 import type { RunRecord } from "../lib/runs/record.ts";
 import { compareChecksums, keepingChecksums } from "../lib/report/write/checksums.ts";
 import { featurePaths } from "../lib/tokens/store.ts";
-import { trainTogether, writeTokens } from "./small_training.ts";
+import { score, trainTogether, writeTokens } from "./small_training.ts";
 import {
   executeSmall,
   makeSmallWorld,
@@ -54,6 +54,30 @@ Deno.test("no number in features is named by its file, not taken for a training 
     });
     await Deno.writeFile(path, whole);
   }
+});
+
+Deno.test("no number in a test set's features is named by its file, not measured", async () => {
+  const folder = temporaryFolder("nan_test_"), results = temporaryFolder();
+  for (const [name, from] of [["train", 0], ["val", 100]] as const) {
+    await writeTokens(folder, name, { labels: [0, 1, 0, 1], from });
+  }
+  const tokens = { folder, train: [["train"]], val: ["val"] };
+  const [trained] = await trainTogether([{}], tokens, results);
+  const apart = temporaryFolder("nan_test_");
+  await writeTokens(apart, "test", { labels: [0, 1], from: 200 });
+  const [name] = Array.from(Deno.readDirSync(apart), ({ name }) => name)
+    .filter((name) => /^[0-9a-f]{16}\.npy$/.test(name));
+  const path = join(apart, name!), bytes = Deno.readFileSync(path);
+  new DataView(bytes.buffer).setUint16(bytes.length - 2, 0x7e00, true);
+  Deno.writeFileSync(path, bytes);
+  await assert.rejects(
+    score([trained!.head(1)], apart, { test: ["test"] }, results),
+    (error: Error) => {
+      assert.ok(error instanceof UserError && error.kind === "damaged", `${error.stack}`);
+      assert.ok(error.message.startsWith(`Cannot use features: ${path} holds what is no number`));
+      return true;
+    },
+  );
 });
 
 Deno.test("a state that is damaged is told of, and training begins again with the same numbers", async () => {

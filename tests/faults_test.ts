@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join, resolve } from "node:path";
+import { unlessDamaged, unlessMissing, UserError } from "../lib/io/errors.ts";
 
 const ROOT = resolve(import.meta.dirname!, "..");
 
@@ -49,4 +50,22 @@ Deno.test("an error for people is one line; DEBUG adds where it arose and no rep
   assert.equal(code, 1);
   assert.match(error, /faulty_commands\.ts/);
   assert.doesNotMatch(error, /open an issue/);
+});
+
+Deno.test("a fault of the program is no file that is damaged, and nothing that is missing", async () => {
+  for (const error of [new TypeError("a slip"), new UserError("disk", "No space left")]) {
+    await assert.rejects(unlessDamaged(Promise.reject(error), []), error);
+    await assert.rejects(unlessMissing(() => Promise.reject(error)), error);
+  }
+  const damaged = new UserError("damaged", "Cannot read a.npy"), problems: string[] = [];
+  assert.equal(await unlessDamaged(Promise.reject(damaged), problems), undefined);
+  assert.deepEqual(problems, ["Cannot read a.npy"]);
+  await assert.rejects(unlessMissing(() => Promise.reject(damaged)), damaged);
+  const missing = new UserError("missing", "Cannot read b.npy");
+  const told: string[] = [];
+  assert.equal(
+    await unlessMissing(() => Promise.reject(missing), (line) => told.push(line)),
+    undefined,
+  );
+  assert.deepEqual(told, ["Cannot read b.npy"]);
 });

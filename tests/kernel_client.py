@@ -26,11 +26,26 @@ def hear(channel, get):
         )
 
 
-manager = KernelManager(kernel_name=sys.argv[1])
-manager.start_kernel(cwd=sys.argv[2])
-client = manager.client()
-client.start_channels()
-client.wait_for_ready(timeout=60)
+
+def start():
+    manager = KernelManager(kernel_name=sys.argv[1])
+    manager.start_kernel(cwd=sys.argv[2])
+    client = manager.client()
+    client.start_channels()
+    try:
+        client.wait_for_ready(timeout=60)
+    except RuntimeError:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+        raise
+    return manager, client
+
+
+try:
+    manager, client = start()
+except RuntimeError:
+    # Jupyter chooses ports that are free, and another program may take one before the kernel does
+    manager, client = start()
 client.allow_stdin = True
 for channel in ("iopub", "shell", "stdin"):
     get = getattr(client, f"get_{channel}_msg")

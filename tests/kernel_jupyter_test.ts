@@ -168,11 +168,11 @@ withKernel(
     await dies('Deno.kill(Deno.pid, "SIGABRT"); while (true) {}', /it crashed: SIGABRT/);
     const ran = await client.send({
       do: "execute",
-      code: "void setTimeout(() => Deno.exit(4), 200);",
+      code: "void setTimeout(() => Deno.exit(4), 1500);",
     });
     const { shown } = await ran.done;
     assert.deepEqual(shown.map(({ type }) => type), ["execute_input"]);
-    await pause(1000);
+    await pause(2500);
     assert.deepEqual(textsOf(await client.run("2 + 2")), ["4"]);
   },
 );

@@ -141,6 +141,24 @@ export async function unlessMissing<T>(
   }
 }
 
+/**
+ * What comes of a group's work; `undefined` where a file is damaged, which costs its group and no other.
+ * What the disk refuses, and faults of the program, are thrown.
+ * @param problems what is wrong is added to them
+ */
+export async function unlessDamaged<T>(
+  running: Promise<T>,
+  problems: string[],
+): Promise<T | undefined> {
+  try {
+    return await running;
+  } catch (error) {
+    if (!(error instanceof UserError) || error.kind === "disk") throw error;
+    problems.push(error.message);
+    return undefined;
+  }
+}
+
 /** What tells lines to somebody, each once. */
 export function tellingOnce(tell: (line: string) => void = () => {}): (line: string) => void {
   const told = new Set<string>();

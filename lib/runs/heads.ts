@@ -6,7 +6,7 @@
 import { join } from "node:path";
 import type { FailedHead } from "../detectors/detector.ts";
 import { statePath } from "../detectors/detector.ts";
-import { UserError } from "../io/errors.ts";
+import { unlessDamaged, UserError } from "../io/errors.ts";
 import { assertSpace, removeIfThere } from "../io/files.ts";
 import { WorkerPool } from "../io/worker_pool.ts";
 import { type Made, madeOf, VERSIONS } from "../tokens/made.ts";
@@ -82,17 +82,6 @@ function allEpochs(runs: readonly PlannedRun[]): readonly number[] {
 async function forgetState(run: PlannedRun, { setup, undone }: HeadWork): Promise<void> {
   if ((await undone([run])).length > 0) return;
   await removeIfThere(join(setup.folder, statePath(run.trainingKey)));
-}
-
-/** What comes of a group; `undefined` where a file is damaged: that costs its group and no other. */
-async function unlessDamaged<T>(running: Promise<T>, problems: string[]): Promise<T | undefined> {
-  try {
-    return await running;
-  } catch (error) {
-    if (!(error instanceof UserError) || error.kind === "disk") throw error;
-    problems.push(error.message);
-    return undefined;
-  }
 }
 
 /**

@@ -249,8 +249,14 @@ withKernel(
     await client.run(
       "const rows = [{ acc: 0.5, ap: 0.7 }]; const é = { b: 1 }; function f(a, b = 2) {}",
     );
-    const complete = async (code: string, cursor_pos = [...code].length) =>
-      (await (await client.send({ do: "complete", code, cursor_pos })).done).reply;
+    // a session that is busy for half a second is answered for with nothing; a reader types on
+    const complete = async (code: string, cursor_pos = [...code].length) => {
+      let { reply } = await (await client.send({ do: "complete", code, cursor_pos })).done;
+      for (let again = 0; reply.matches.length === 0 && again < 20; again++) {
+        ({ reply } = await (await client.send({ do: "complete", code, cursor_pos })).done);
+      }
+      return reply;
+    };
     const inspect = async (code: string, cursor_pos = code.length) =>
       (await (await client.send({ do: "inspect", code, cursor_pos })).done).reply;
     const fields = {

@@ -251,11 +251,10 @@ withKernel(
     );
     // a session that is busy for half a second is answered for with nothing; a reader types on
     const complete = async (code: string, cursor_pos = [...code].length) => {
-      let { reply } = await (await client.send({ do: "complete", code, cursor_pos })).done;
-      for (let again = 0; reply.matches.length === 0 && again < 20; again++) {
-        ({ reply } = await (await client.send({ do: "complete", code, cursor_pos })).done);
+      for (let left = 20;; left--) {
+        const { reply } = await (await client.send({ do: "complete", code, cursor_pos })).done;
+        if (reply.matches.length > 0 || left === 0) return reply;
       }
-      return reply;
     };
     const inspect = async (code: string, cursor_pos = code.length) =>
       (await (await client.send({ do: "inspect", code, cursor_pos })).done).reply;

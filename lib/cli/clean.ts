@@ -7,7 +7,7 @@ import { ProgressDisplay } from "../io/progress_bar.ts";
 import { findGarbage, type Garbage, type GarbageKind } from "../runs/clean.ts";
 import type { Experiments } from "../runs/section.ts";
 import { EXIT_FAILURE } from "./errors.ts";
-import { stopOnInterrupt } from "./interrupt.ts";
+import { GOES_ON, stopOnInterrupt } from "./interrupt.ts";
 import { pathOption } from "./paths.ts";
 import { byteCount } from "./text.ts";
 
@@ -29,7 +29,7 @@ export function registerClean(program: Command, experiments: Experiments): void 
     )
     .option("--dry-run", "say what would be removed, and remove nothing", false)
     .action(async ({ dryRun, ...folders }: CleanFlags) => {
-      stopOnInterrupt("Stopped; the same command goes on from here");
+      stopOnInterrupt(GOES_ON);
       const { garbage, kept } = await findGarbage(experiments, folders);
       if (dryRun) {
         for (const { kind, path, bytes } of garbage) console.log(line(kind, path, bytes));

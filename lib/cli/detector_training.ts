@@ -11,7 +11,7 @@ import { makeSetup, type Setup } from "../runs/setup.ts";
 import { planDetector, trainDetector } from "../runs/trained_detectors.ts";
 import { openWorld } from "../runs/world.ts";
 import { EXIT_FAILURE } from "./errors.ts";
-import { stopOnInterrupt } from "./interrupt.ts";
+import { GOES_ON, stopOnInterrupt } from "./interrupt.ts";
 import {
   choice,
   DEVICE,
@@ -58,7 +58,7 @@ export function registerTraining(detector: Command, experiments: Experiments): v
     .addOption(TRUST_DEVICE)
     .option("--force", "train it again", false)
     .action(async (name: string, { device, trustDevice, seed, ...flags }: TrainFlags) => {
-      stopOnInterrupt("Stopped; the same command goes on from here");
+      stopOnInterrupt(GOES_ON);
       const { profile, data, results, force } = flags;
       const setup = await makeSetup(experiments, {
         ...{ profile, data, results, force, device: await deviceOf(device, trustDevice) },

@@ -23,7 +23,7 @@ import {
   inUnfinished,
   placeFeatures,
 } from "./features_output.ts";
-import { stopOnInterrupt } from "./interrupt.ts";
+import { GOES_ON, stopOnInterrupt } from "./interrupt.ts";
 import {
   backboneOrFile,
   BACKBONES_READ,
@@ -54,7 +54,7 @@ export function registerFeatures(program: Command): void {
     .addOption(PRECISION)
     .addOption(BATCH)
     .action(async (flags: FeaturesFlags) => {
-      stopOnInterrupt("Stopped; the same command goes on from here");
+      stopOnInterrupt(GOES_ON);
       const device = await deviceOf(flags.device, flags.trustDevice);
       console.log(await openNamed(() => writeFeatures({ ...flags, device })));
     });

@@ -9,7 +9,7 @@ import { startOnGpus } from "../cluster/gpus.ts";
 import { UserError } from "../io/errors.ts";
 import { PROJECT } from "../io/project.ts";
 import { EXIT_FAILURE } from "./errors.ts";
-import { stopOnInterrupt } from "./interrupt.ts";
+import { GOES_ON, stopOnInterrupt } from "./interrupt.ts";
 import type { DeviceChoice } from "./options.ts";
 
 /** What of `reproduce`'s options matters here. */
@@ -20,13 +20,11 @@ export interface GpuFlags {
 
 /**
  * Runs the command that was typed once for each GPU, and ends with the exit code of one that fails.
- * @param stopped what is said where it is ended before it is done
  * @throws {UserError} where the other options make no sense for several processes
  */
 export async function reproduceOnGpus(
   gpus: readonly number[],
   { device, force }: GpuFlags,
-  stopped: string,
 ): Promise<void> {
   if (device !== "cuda" && device !== "auto") {
     throw new UserError(
@@ -43,7 +41,7 @@ export async function reproduceOnGpus(
   }
   const args = [...commandArgs(), ...withoutGpus(process.argv.slice(3))];
   const processes = startOnGpus(gpus, { args, onLine: console.error, cwd: PROJECT });
-  stopOnInterrupt(stopped, () => processes.stop());
+  stopOnInterrupt(GOES_ON, () => processes.stop());
   if (await processes.code !== 0) Deno.exitCode = EXIT_FAILURE;
 }
 

@@ -26,6 +26,9 @@ const SAME_MS = 500;
 /** How long a server may take to answer that claims are gone. */
 const RELEASE_MS = 2000;
 
+/** What a command says that loses nothing when it is ended. */
+export const GOES_ON = "Stopped; the same command goes on from here";
+
 let line = "Stopped";
 let finish: () => Promise<void> = () => Promise.resolve();
 let isListening = false;

@@ -29,7 +29,7 @@ import type { FeatureRequest } from "../tokens/request.ts";
 import { dryRun } from "./dry_run.ts";
 import { EXIT_FAILURE } from "./errors.ts";
 import { reproduceOnGpus } from "./gpus.ts";
-import { stopOnInterrupt } from "./interrupt.ts";
+import { GOES_ON, stopOnInterrupt } from "./interrupt.ts";
 import {
   BATCH,
   choice,
@@ -62,8 +62,6 @@ interface ReproduceFlags extends Omit<SetupOptions, "device"> {
   readonly keep: Keep;
   readonly gpus?: readonly number[];
 }
-
-const STOPPED = "Stopped; the same command goes on from here";
 
 /** Which features stay on disk: all, or without those that heads have learned from for the last time. */
 export type Keep = "all" | "needed";
@@ -134,8 +132,8 @@ export function registerReproduce(program: Command, experiments: Experiments): v
       async (
         { only, paper, dryRun: isDry, device, trustDevice, keep, gpus, ...options }: ReproduceFlags,
       ) => {
-        if (gpus && !isDry) return await reproduceOnGpus(gpus, { device, ...options }, STOPPED);
-        stopOnInterrupt(STOPPED);
+        if (gpus && !isDry) return await reproduceOnGpus(gpus, { device, ...options });
+        stopOnInterrupt(GOES_ON);
         const setup = await makeSetup(experiments, {
           ...options,
           device: await deviceOf(device, trustDevice),

@@ -2,6 +2,7 @@
  * Several GPUs of this machine: a process for each, which sees that GPU alone.
  * @module
  */
+import { TextLineStream } from "../io/lines.ts";
 
 /** What processes run, and who is told. */
 export interface GpuWork {
@@ -78,11 +79,6 @@ async function relay(
   bytes: ReadableStream<Uint8Array<ArrayBuffer>>,
   onLine: (line: string) => void,
 ): Promise<void> {
-  let rest = "";
-  for await (const text of bytes.pipeThrough(new TextDecoderStream())) {
-    const lines = (rest + text).split("\n");
-    rest = lines.pop()!;
-    lines.forEach(onLine);
-  }
-  if (rest !== "") onLine(rest);
+  const lines = bytes.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream());
+  for await (const line of lines) onLine(line);
 }

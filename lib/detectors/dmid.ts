@@ -7,6 +7,7 @@
  */
 import { definePixelDetector } from "./pixel_detector.ts";
 import type { PixelRecipe } from "./pixel_training.ts";
+import { blurAndJpeg } from "./recipes.ts";
 import {
   classifierTensors,
   describeClassifier,
@@ -44,15 +45,8 @@ export const dmidRecipe: PixelRecipe = {
     noise: { probability: .2, variances: [10, 50] },
     turnProbability: 1,
   },
-  augmentation: {
-    blurProbability: .5,
-    blurSigmaPx: [0, 3],
-    jpegProbability: .5,
-    jpegQualities: [30, 100],
-    flipProbability: .5,
-    // any quality of the range
-    protocol: "paper",
-  },
+  // any quality of the range
+  augmentation: blurAndJpeg(.5, "paper"),
   batchSize: 32,
   learningRate: 1e-4,
   beta1: .9,

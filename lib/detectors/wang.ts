@@ -7,6 +7,7 @@
 import type { PixelTransform } from "../image/pixels.ts";
 import { definePixelDetector } from "./pixel_detector.ts";
 import type { PixelRecipe } from "./pixel_training.ts";
+import { blurAndJpeg } from "./recipes.ts";
 import {
   classifierTensors,
   describeClassifier,
@@ -38,15 +39,8 @@ export function wangRecipe(probability: number): PixelRecipe {
     lastDeviation: .02,
     shortSidePx: 256,
     cropPx: 224,
-    augmentation: {
-      blurProbability: probability,
-      blurSigmaPx: [0, 3],
-      jpegProbability: probability,
-      jpegQualities: [30, 100],
-      flipProbability: .5,
-      // any quality of the range
-      protocol: "paper",
-    },
+    // any quality of the range
+    augmentation: blurAndJpeg(probability, "paper"),
     batchSize: 64,
     learningRate: 1e-4,
     beta1: .9,

@@ -21,7 +21,7 @@ import { GraphBuilder } from "../../lib/onnx/graph.ts";
 import { openSession, ortTensor } from "../../lib/onnx/session.ts";
 import { randomStream } from "../../lib/random.ts";
 import { SIZES, writeRandomVit } from "./random_vit.ts";
-import { TextLineStream } from "../fuzz/lines.ts";
+import { TextLineStream } from "../../lib/io/lines.ts";
 import { temporaryFolder } from "../temporary.ts";
 
 const PAIRS = 5;

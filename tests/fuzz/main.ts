@@ -4,7 +4,7 @@
  *
  * An input that failed is kept in `tests/fuzz/cases/`, and is tried in every test from then on.
  */
-import { TextLineStream } from "./lines.ts";
+import { TextLineStream } from "../../lib/io/lines.ts";
 import { basename, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { contentKey } from "../../lib/io/files.ts";

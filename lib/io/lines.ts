@@ -1,3 +1,8 @@
+/**
+ * Lines of a text that comes bit by bit: what a process writes.
+ * @module
+ */
+
 /** Cuts a stream of text into lines. */
 export class TextLineStream extends TransformStream<string, string> {
   /** What ends without a line's end is its last line. */
